@@ -1,0 +1,89 @@
+"""The contract that every recurrent cell keeps."""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+State = TypeVar("State", bound=tuple[Any, ...])
+
+Projected = Any
+"""What a cell's input alone decides: a tensor, or a (nested) ``NamedTuple`` of tensors and of
+:class:`~seqmodels.sequence.Fixed` values. ``(batch, time, ...)`` over a sequence, ``(batch, ...)`` at a step."""
+
+
+class Cell(nn.Module, ABC, Generic[State]):
+    """One time step of a recurrent network. A cell never sees time, lengths, devices or back-ends.
+
+    The equation is split where the arithmetic splits: :meth:`project` holds what the input alone decides, so that it
+    runs once for a whole sequence; :meth:`step` holds the recurrence, as printed. A state is a ``NamedTuple`` of
+    tensors ``(batch, ...)``. Randomness is drawn in :meth:`project`, never in :meth:`step`.
+
+    Parameters follow one convention: ``weight_ih (gates * hidden, input)``, ``weight_hh (gates * hidden, hidden)`` and
+    one ``bias (gates * hidden,)``, their rows in the order of :attr:`gates`.
+    """
+
+    input_size: int
+    hidden_size: int
+    gates: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def output_size(self) -> int:
+        """Size of what :meth:`step` puts out; the hidden size unless a cell says otherwise."""
+        return self.hidden_size
+
+    @abstractmethod
+    def initial_state(self, x: Tensor) -> State:
+        """Return the state before the first step for ``x (batch, ...)``, on its device and in its dtype."""
+
+    @abstractmethod
+    def project(self, x: Tensor) -> Projected:
+        """Map inputs ``(..., input)`` to what they alone decide, each step for itself."""
+
+    @abstractmethod
+    def step(self, wx: Projected, state: State) -> tuple[Tensor, State]:
+        """Advance one step from projected input; return the output ``(batch, output)`` and the new state."""
+
+    def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Advance one step from raw input ``x (batch, input)``, as ``torch.nn.LSTMCell`` does.
+
+        Raises:
+            ValueError: ``x`` has another shape.
+        """
+        if x.dim() != 2 or x.shape[-1] != self.input_size:
+            raise ValueError(f"x must have shape (batch, {self.input_size}), got {tuple(x.shape)}")
+        return self.step(self.project(x), self.initial_state(x) if state is None else state)
+
+    def bare(self) -> "Cell[Any]":
+        """Return the cell whose ``project`` and ``step`` these are: a wrapper with nothing to do returns what it wraps."""
+        return self
+
+    def reset_parameters(self) -> None:
+        """Draw every parameter from U(-1/sqrt(hidden), 1/sqrt(hidden)), as ``torch.nn`` does."""
+        bound = self.hidden_size**-0.5
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -bound, bound)
+
+    def zeros(self, x: Tensor, size: int | None = None) -> Tensor:
+        """Return zeros ``(batch, size)`` like ``x (batch, ...)``; ``size`` is the hidden size unless given."""
+        return torch.zeros(x.shape[0], self.hidden_size if size is None else size, device=x.device, dtype=x.dtype)
+
+    def extra_repr(self) -> str:
+        return f"{self.input_size}, {self.hidden_size}"
+
+
+class LinearCell(Cell[State]):
+    r"""A cell that is linear in its state, :math:`h_t = a_t \odot h_{t-1} + b_t`, so that time can be scanned in parallel.
+
+    Its state has one field, ``h (batch, hidden)``, which is also its output.
+    """
+
+    @abstractmethod
+    def coefficients(self, wx: Projected) -> tuple[Tensor, Tensor]:
+        """Return ``a`` and ``b``, each ``(..., hidden)``, from projected inputs ``(..., *)``."""
+
+    def step(self, wx: Projected, state: State) -> tuple[Tensor, State]:
+        a, b = self.coefficients(wx)
+        h = a * state[0] + b
+        return h, type(state)(h)  # type: ignore[call-arg]

@@ -1,0 +1,53 @@
+"""Long short-term memory."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seqmodels.cells.base import Cell
+
+
+class LSTMState(NamedTuple):
+    h: Tensor  # (batch, hidden)  hidden state, which is also the output
+    c: Tensor  # (batch, hidden)  memory
+
+
+class LSTMCell(Cell[LSTMState]):
+    r"""LSTM with a forget gate (Gers, Schmidhuber and Cummins, 2000).
+
+    .. math::
+
+        i_t &= \sigma(W_{xi} x_t + W_{hi} h_{t-1} + b_i) \\
+        f_t &= \sigma(W_{xf} x_t + W_{hf} h_{t-1} + b_f) \\
+        g_t &= \tanh (W_{xg} x_t + W_{hg} h_{t-1} + b_g) \\
+        o_t &= \sigma(W_{xo} x_t + W_{ho} h_{t-1} + b_o) \\
+        c_t &= f_t \odot c_{t-1} + i_t \odot g_t         \\
+        h_t &= o_t \odot \tanh(c_t)
+    """
+
+    gates = ("i", "f", "g", "o")
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.weight_ih = nn.Parameter(torch.empty(4 * hidden_size, input_size))
+        self.weight_hh = nn.Parameter(torch.empty(4 * hidden_size, hidden_size))
+        self.bias = nn.Parameter(torch.empty(4 * hidden_size))
+        self.reset_parameters()
+
+    def initial_state(self, x: Tensor) -> LSTMState:
+        return LSTMState(h=self.zeros(x), c=self.zeros(x))
+
+    def project(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight_ih, self.bias)  # (..., 4 * hidden)
+
+    def step(self, wx: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
+        h, c = state
+        i, f, g, o = (wx + F.linear(h, self.weight_hh)).chunk(4, dim=-1)
+        i, f, g, o = i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
+        c = f * c + i * g
+        h = o * c.tanh()
+        return h, LSTMState(h, c)
