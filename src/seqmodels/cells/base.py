@@ -1,10 +1,14 @@
 """The contract that every recurrent cell keeps."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
+
+from seqmodels.sequence import leaves
 
 State = TypeVar("State", bound=tuple[Any, ...])
 
@@ -26,7 +30,10 @@ class Cell(nn.Module, ABC, Generic[State]):
 
     input_size: int
     hidden_size: int
-    gates: ClassVar[tuple[str, ...]] = ()
+    gates: tuple[str, ...] = ()
+    """Names of the gate blocks, in the order of the weights' rows."""
+    retention: ClassVar[Mapping[str, int]] = MappingProxyType({"f": 1, "i": -1, "z": -1})
+    """What opening a gate does to what the state holds: 1 keeps it, -1 replaces it. Initialisers of memory read it."""
 
     @property
     def output_size(self) -> int:
@@ -49,14 +56,17 @@ class Cell(nn.Module, ABC, Generic[State]):
         """Advance one step from raw input ``x (batch, input)``, as ``torch.nn.LSTMCell`` does.
 
         Raises:
-            ValueError: ``x`` has another shape.
+            ValueError: ``x`` has another shape, or ``state`` another batch.
         """
         if x.dim() != 2 or x.shape[-1] != self.input_size:
             raise ValueError(f"x must have shape (batch, {self.input_size}), got {tuple(x.shape)}")
+        for leaf in leaves(state or ()):
+            if leaf.shape[0] != x.shape[0]:
+                raise ValueError(f"state must have the batch of x {tuple(x.shape)}, got a leaf {tuple(leaf.shape)}")
         return self.step(self.project(x), self.initial_state(x) if state is None else state)
 
     def bare(self) -> "Cell[Any]":
-        """Return the cell whose ``project`` and ``step`` these are: a wrapper with nothing to do returns what it wraps."""
+        """Return the cell whose ``project`` and ``step`` these are: an idle wrapper returns what it wraps."""
         return self
 
     def reset_parameters(self) -> None:
@@ -73,8 +83,15 @@ class Cell(nn.Module, ABC, Generic[State]):
         return f"{self.input_size}, {self.hidden_size}"
 
 
+def check_sizes(**sizes: int) -> None:
+    """Raise ``ValueError`` naming the first of ``sizes`` that is not a positive whole number."""
+    for name, size in sizes.items():
+        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+            raise ValueError(f"{name} must be a positive whole number, got {size!r}")
+
+
 class LinearCell(Cell[State]):
-    r"""A cell that is linear in its state, :math:`h_t = a_t \odot h_{t-1} + b_t`, so that time can be scanned in parallel.
+    r"""A cell that is linear in its state, :math:`h_t = a_t \odot h_{t-1} + b_t`: time can be scanned in parallel.
 
     Its state has one field, ``h (batch, hidden)``, which is also its output.
     """
@@ -86,4 +103,4 @@ class LinearCell(Cell[State]):
     def step(self, wx: Projected, state: State) -> tuple[Tensor, State]:
         a, b = self.coefficients(wx)
         h = a * state[0] + b
-        return h, type(state)(h)  # type: ignore[call-arg]
+        return h, type(state)(h)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqmodels.cells.base import Cell
+from seqmodels.cells.base import Cell, check_sizes
 
 
 class LSTMState(NamedTuple):
@@ -31,6 +31,7 @@ class LSTMCell(Cell[LSTMState]):
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
+        check_sizes(input_size=input_size, hidden_size=hidden_size)
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.weight_ih = nn.Parameter(torch.empty(4 * hidden_size, input_size))

@@ -1,0 +1,68 @@
+"""Long short-term memory with a recurrent projection."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seqmodels.cells.base import Cell, check_sizes
+
+
+class ProjectedLSTMState(NamedTuple):
+    h: Tensor  # (batch, proj)  projected output, which is also fed back
+    c: Tensor  # (batch, hidden)  memory
+
+
+class ProjectedLSTMCell(Cell[ProjectedLSTMState]):
+    r"""LSTM that feeds back a projection of its output (LSTMP; Sak, Senior and Beaufays, 2014, arXiv 1402.1128).
+
+    .. math::
+
+        i_t &= \sigma(W_{xi} x_t + W_{hi} h_{t-1} + b_i) \\
+        f_t &= \sigma(W_{xf} x_t + W_{hf} h_{t-1} + b_f) \\
+        g_t &= \tanh (W_{xg} x_t + W_{hg} h_{t-1} + b_g) \\
+        o_t &= \sigma(W_{xo} x_t + W_{ho} h_{t-1} + b_o) \\
+        c_t &= f_t \odot c_{t-1} + i_t \odot g_t         \\
+        h_t &= W_{hr} (o_t \odot \tanh(c_t))
+
+    As ``torch.nn.LSTM(proj_size=...)`` computes it: without the paper's peepholes and second, non-recurrent projection.
+    ``weight_hh`` is ``(4 * hidden, proj)`` and :math:`W_{hr}` is ``weight_hr (proj, hidden)``. ``proj_size`` is half
+    the hidden size, rounded up, unless given.
+    """
+
+    gates = ("i", "f", "g", "o")
+
+    def __init__(self, input_size: int, hidden_size: int, *, proj_size: int | None = None) -> None:
+        super().__init__()
+        proj_size = (hidden_size + 1) // 2 if proj_size is None else proj_size
+        check_sizes(input_size=input_size, hidden_size=hidden_size, proj_size=proj_size)
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.proj_size = proj_size
+        self.weight_ih = nn.Parameter(torch.empty(4 * hidden_size, input_size))
+        self.weight_hh = nn.Parameter(torch.empty(4 * hidden_size, proj_size))
+        self.bias = nn.Parameter(torch.empty(4 * hidden_size))
+        self.weight_hr = nn.Parameter(torch.empty(proj_size, hidden_size))
+        self.reset_parameters()
+
+    @property
+    def output_size(self) -> int:
+        return self.proj_size
+
+    def initial_state(self, x: Tensor) -> ProjectedLSTMState:
+        return ProjectedLSTMState(h=self.zeros(x, self.proj_size), c=self.zeros(x))
+
+    def project(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight_ih, self.bias)  # (..., 4 * hidden)
+
+    def step(self, wx: Tensor, state: ProjectedLSTMState) -> tuple[Tensor, ProjectedLSTMState]:
+        h, c = state
+        i, f, g, o = (wx + F.linear(h, self.weight_hh)).chunk(4, dim=-1)
+        i, f, g, o = i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
+        c = f * c + i * g
+        h = F.linear(o * c.tanh(), self.weight_hr)
+        return h, ProjectedLSTMState(h, c)
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, proj_size={self.proj_size}"
