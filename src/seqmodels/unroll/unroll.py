@@ -1,15 +1,21 @@
 """``unroll``: a cell, a sequence, a back-end."""
 
+from difflib import get_close_matches
 from typing import Any
 
 from torch import Tensor
 
 from seqmodels.cells.base import Cell
+from seqmodels.sequence import length_mask
 from seqmodels.sequence import reverse as reverse_time
+from seqmodels.unroll.arguments import checked_lengths, checked_state, checked_x
 from seqmodels.unroll.backend import Backend
 from seqmodels.unroll.eager import Eager
+from seqmodels.unroll.native import Native
+from seqmodels.unroll.scan import Scan
 
-BACKENDS: dict[str, Backend] = {"eager": Eager()}
+# In order of preference: ``auto`` takes the first that does not refuse.
+BACKENDS: dict[str, Backend] = {"native": Native(), "scan": Scan(), "eager": Eager()}
 
 
 def unroll(
@@ -21,8 +27,52 @@ def unroll(
     reverse: bool = False,
     backend: str = "auto",
 ) -> tuple[Tensor, Any]:
-    """Run ``cell`` over ``x (batch, time, input)``; return outputs ``(batch, time, output)`` and the final state."""
-    state = cell.initial_state(x[:, 0]) if state is None else state
-    x = reverse_time(x, lengths) if reverse else x
-    y, state = BACKENDS["eager"](cell.bare(), x, state, lengths)
-    return (reverse_time(y, lengths) if reverse else y), state
+    """Run ``cell`` over ``x (batch, time, input)``; return outputs ``(batch, time, output)`` and the final state.
+
+    Sequences are padded at the end. Past a sequence's length its output is 0 and its state stands still, so that the
+    final state is the one after its last real step; what the padding holds, NaN included, changes nothing.
+
+    Args:
+        cell: any :class:`~seqmodels.cells.Cell`.
+        x: inputs, in the dtype of the cell's parameters (under autocast in any floating dtype).
+        state: the state before the first step; the cell's initial state unless given.
+        lengths: number of real steps of each sequence, integers ``(batch,)`` in [1, time], on any device. Their values
+            are checked where that is free: on the CPU. On an accelerator reading them would stall it at every call.
+        reverse: read each sequence from its last real step to its first; outputs stay at the steps they belong to.
+        backend: a name in ``BACKENDS``, or ``"auto"`` for the first of them that does not refuse.
+
+    Raises:
+        ValueError: a shape, size, length or back-end does not fit; the message names it.
+        TypeError: an argument is of the wrong kind or dtype.
+    """
+    checked_x(cell, x)
+    lengths = checked_lengths(lengths, x)
+    state = checked_state(cell, x, state)
+    bare = cell.bare()
+    run = _choose(bare, x, backend)
+    if lengths is not None:  # 0 is finite: a NaN in the padding would reach the weights' gradients as 0 * NaN
+        x = x.masked_fill(~length_mask(lengths, x.shape[1])[..., None], 0)
+    if not reverse:
+        return run(bare, x, state, lengths)
+    y, state = run(bare, reverse_time(x, lengths), state, lengths)
+    return reverse_time(y, lengths), state
+
+
+def backends_for(cell: Cell[Any], x: Tensor) -> dict[str, str | None]:
+    """Say for every back-end why it cannot run ``cell`` over ``x (batch, time, input)``; None where it can.
+
+    The order is that of preference: ``auto`` takes the first without a reason.
+    """
+    return {name: backend.refuses(cell.bare(), x) for name, backend in BACKENDS.items()}
+
+
+def _choose(cell: Cell[Any], x: Tensor, name: str) -> Backend:
+    if name == "auto":
+        return next(backend for backend in BACKENDS.values() if backend.refuses(cell, x) is None)
+    if name not in BACKENDS:
+        nearest = get_close_matches(str(name), ["auto", *BACKENDS], n=1, cutoff=0.4)
+        hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+        raise ValueError(f"backend must be 'auto' or one of {', '.join(map(repr, BACKENDS))}, got {name!r}{hint}")
+    if reason := BACKENDS[name].refuses(cell, x):
+        raise ValueError(f"backend {name!r} cannot run this: {reason}; backend='auto' takes one that can")
+    return BACKENDS[name]

@@ -1,0 +1,83 @@
+"""Pooling over time: ``(y (batch, time, size), lengths) -> (batch, size)``. Padding steps take no part."""
+
+import torch
+from torch import Tensor, nn
+
+from seqmodels.sequence import last_step, length_mask
+
+
+class LastStep(nn.Module):
+    """The outputs of a layer at the step where it has seen the whole sequence.
+
+    For features of a forward reader this is the last real step; for the last ``backward_size`` features, those of a
+    backward reader, it is step 0. Take the number from the layer: ``LastStep(backward_size=layer.backward_size)``.
+    """
+
+    def __init__(self, *, backward_size: int = 0) -> None:
+        super().__init__()
+        if backward_size < 0:
+            raise ValueError(f"backward_size must not be negative, got {backward_size}")
+        self.backward_size = backward_size
+
+    def forward(self, y: Tensor, lengths: Tensor | None = None) -> Tensor:
+        if self.backward_size > y.shape[-1]:
+            raise ValueError(f"y must have at least {self.backward_size} features, got shape {tuple(y.shape)}")
+        last = last_step(y, lengths)
+        if self.backward_size == 0:
+            return last
+        return torch.cat([last[:, : -self.backward_size], y[:, 0, -self.backward_size :]], dim=-1)
+
+    def extra_repr(self) -> str:
+        return f"backward_size={self.backward_size}"
+
+
+class MeanPool(nn.Module):
+    """The mean over the real steps."""
+
+    def forward(self, y: Tensor, lengths: Tensor | None = None) -> Tensor:
+        if lengths is None:
+            return y.mean(dim=1)
+        lengths = lengths.to(y.device)
+        return y.masked_fill(_padding(y, lengths), 0).sum(dim=1) / lengths[:, None].to(y.dtype)
+
+
+class MaxPool(nn.Module):
+    """The greatest value of each feature over the real steps."""
+
+    def forward(self, y: Tensor, lengths: Tensor | None = None) -> Tensor:
+        if lengths is not None:
+            y = y.masked_fill(_padding(y, lengths.to(y.device)), -torch.inf)
+        return y.amax(dim=1)
+
+
+class AttentionPool(nn.Module):
+    r"""A learnt weighted mean over the real steps (Yang et al., 2016, Hierarchical attention networks).
+
+    .. math::
+
+        u_t &= \tanh(W y_t + b)                    \\
+        \alpha &= \mathrm{softmax}_t (v^\top u_t)  \\
+        s &= \sum_t \alpha_t y_t
+    """
+
+    def __init__(self, input_size: int, *, attention_size: int | None = None) -> None:
+        super().__init__()
+        attention_size = input_size if attention_size is None else attention_size
+        self.hidden = nn.Linear(input_size, attention_size)
+        self.score = nn.Linear(attention_size, 1, bias=False)
+
+    def weights(self, y: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Return how much each step counts, ``(batch, time)``; 0 past a sequence's length, else summing to 1."""
+        scores = self.score(self.hidden(y).tanh())  # (batch, time, 1)
+        if lengths is not None:
+            scores = scores.masked_fill(_padding(y, lengths.to(y.device)), -torch.inf)
+        return scores.softmax(dim=1)[..., 0]
+
+    def forward(self, y: Tensor, lengths: Tensor | None = None) -> Tensor:
+        if lengths is not None:
+            y = y.masked_fill(_padding(y, lengths.to(y.device)), 0)
+        return (self.weights(y, lengths)[..., None] * y).sum(dim=1)
+
+
+def _padding(y: Tensor, lengths: Tensor) -> Tensor:
+    return ~length_mask(lengths, y.shape[1])[..., None]  # (batch, time, 1)

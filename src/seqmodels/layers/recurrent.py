@@ -1,0 +1,66 @@
+"""Layers that unroll cells: in one direction, and in both."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seqmodels.cells.base import Cell
+from seqmodels.layers.base import SequenceLayer, states_of
+from seqmodels.unroll import unroll
+
+
+class Recurrent(SequenceLayer):
+    """One cell unrolled over time, forwards or backwards; see :func:`~seqmodels.unroll.unroll`."""
+
+    def __init__(self, cell: Cell[Any], *, reverse: bool = False, backend: str = "auto") -> None:
+        super().__init__()
+        if not isinstance(cell, Cell):
+            raise TypeError(f"cell must be a Cell, got {cell!r}")
+        self.cell = cell
+        self.reverse = reverse
+        self.backend = backend
+        self.input_size = cell.input_size
+        self.output_size = cell.output_size
+        self.backward_size = cell.output_size if reverse else 0
+
+    def forward(self, x: Tensor, state: Any = None, lengths: Tensor | None = None) -> tuple[Tensor, Any]:
+        return unroll(self.cell, x, state, lengths=lengths, reverse=self.reverse, backend=self.backend)
+
+    def extra_repr(self) -> str:
+        return f"reverse={self.reverse}, backend={self.backend!r}"
+
+
+class Bidirectional(SequenceLayer):
+    """A layer that reads forwards and one that reads backwards over the same input, outputs side by side.
+
+    ``y (batch, time, forward output + backward output)``; the state is the pair of the two layers' states.
+
+    Raises:
+        ValueError: the two read different sizes, in the wrong directions, or are one module.
+    """
+
+    def __init__(self, forward_layer: SequenceLayer, backward_layer: SequenceLayer) -> None:
+        super().__init__()
+        if forward_layer is backward_layer:
+            raise ValueError(
+                "forward_layer and backward_layer must be two modules, got one, which would share its weights"
+            )
+        if forward_layer.input_size != backward_layer.input_size:
+            sizes = f"{forward_layer.input_size} and {backward_layer.input_size}"
+            raise ValueError(f"forward_layer and backward_layer must read one input, got input sizes {sizes}")
+        if forward_layer.backward_size != 0:
+            raise ValueError("forward_layer must read forwards, got one with reverse=True")
+        if backward_layer.backward_size != backward_layer.output_size:
+            raise ValueError("backward_layer must read backwards, got one without reverse=True")
+        self.forward_layer = forward_layer
+        self.backward_layer = backward_layer
+        self.input_size = forward_layer.input_size
+        self.output_size = forward_layer.output_size + backward_layer.output_size
+        self.backward_size = backward_layer.output_size
+
+    def forward(self, x: Tensor, state: Any = None, lengths: Tensor | None = None) -> tuple[Tensor, Any]:
+        forward_state, backward_state = states_of(state, 2, "two, forward and backward")
+        forward_y, forward_state = self.forward_layer(x, forward_state, lengths)
+        backward_y, backward_state = self.backward_layer(x, backward_state, lengths)
+        return torch.cat([forward_y, backward_y], dim=-1), (forward_state, backward_state)

@@ -1,0 +1,113 @@
+"""Layers in depth."""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any, cast
+
+from torch import Tensor, nn
+
+from seqmodels.cells.base import Cell
+from seqmodels.layers.base import SequenceLayer, states_of
+from seqmodels.layers.dropout import LockedDropout
+from seqmodels.layers.recurrent import Bidirectional, Recurrent
+
+CellFactory = Callable[..., Cell[Any]]
+"""Called with an input size (and ``hidden_size=`` where one is given): a cell class with its other options bound."""
+
+
+class Stack(SequenceLayer):
+    """Layers one after the other, which may differ in cell and width; its state is the tuple of theirs.
+
+    Args:
+        layers: sequence layers, each reading what the one before puts out.
+        dropout: probability of :class:`LockedDropout` on what each layer but the first reads.
+        residual: add to the output of each layer but the first what the layer before put out.
+
+    Raises:
+        ValueError: there is no layer, or two sizes do not fit; the message names both.
+    """
+
+    def __init__(self, layers: Sequence[SequenceLayer], *, dropout: float = 0.0, residual: bool = False) -> None:
+        super().__init__()
+        if not layers:
+            raise ValueError("layers must hold at least one layer, got none")
+        for depth, (lower, upper) in enumerate(pairwise(layers), start=1):
+            if upper.input_size != lower.output_size:
+                sizes = f"input_size {upper.input_size}, got output_size {lower.output_size} below it"
+                raise ValueError(f"layers must fit each other: layer {depth} has {sizes}")
+            if residual and upper.output_size != lower.output_size:
+                sizes = f"output_size {upper.output_size} over {lower.output_size}"
+                raise ValueError(f"residual needs layers of one size: layer {depth} has {sizes}")
+        self.layers = nn.ModuleList(layers)
+        self.dropout = LockedDropout(dropout)
+        self.residual = residual
+        self.input_size = layers[0].input_size
+        self.output_size = layers[-1].output_size
+        self.backward_size = layers[-1].backward_size
+
+    def forward(self, x: Tensor, state: Any = None, lengths: Tensor | None = None) -> tuple[Tensor, Any]:
+        states = states_of(state, len(self.layers), f"{len(self.layers)}, one for each layer")
+        y, first = self.layers[0](x, states[0], lengths)
+        final = [first]
+        for layer, layer_state in zip(list(self.layers)[1:], states[1:], strict=True):
+            below = y
+            y, layer_state = layer(self.dropout(below), layer_state, lengths)  # noqa: PLW2901
+            y = y + below if self.residual else y
+            final.append(layer_state)
+        return y, tuple(final)
+
+    def extra_repr(self) -> str:
+        return f"residual={self.residual}"
+
+
+def recurrent_stack(
+    cell_factory: CellFactory | Sequence[CellFactory],
+    input_size: int,
+    *,
+    hidden_sizes: Sequence[int] | None = None,
+    depth: int | None = None,
+    bidirectional: bool = False,
+    dropout: float = 0.0,
+    residual: bool = False,
+    backend: str = "auto",
+) -> Stack:
+    """Build a :class:`Stack` of recurrent layers, each as wide as the one below puts out.
+
+    Args:
+        cell_factory: makes a cell from an input size, as ``partial(LSTMCell, hidden_size=128)`` does; or one a layer.
+        input_size: size of what the first layer reads.
+        hidden_sizes: one hidden size for each layer, passed on as ``cell_factory(size, hidden_size=...)``.
+        depth: number of layers; 1 unless ``hidden_sizes`` or several factories say it.
+        bidirectional: give every layer a second cell that reads backwards.
+        dropout: as in :class:`Stack`.
+        residual: as in :class:`Stack`.
+        backend: as in :func:`~seqmodels.unroll.unroll`.
+
+    Raises:
+        ValueError: the numbers of layers disagree, or sizes do not fit.
+    """
+    listed = list(cell_factory) if isinstance(cell_factory, Sequence) else None
+    depth = _depth(depth, None if listed is None else len(listed), None if hidden_sizes is None else len(hidden_sizes))
+    factories = listed or [cast(CellFactory, cell_factory)] * depth
+    layers: list[SequenceLayer] = []
+    size = input_size
+    for level, factory in enumerate(factories):
+        options = {} if hidden_sizes is None else {"hidden_size": hidden_sizes[level]}
+        layer: SequenceLayer = Recurrent(factory(size, **options), backend=backend)
+        if bidirectional:
+            layer = Bidirectional(layer, Recurrent(factory(size, **options), reverse=True, backend=backend))
+        layers.append(layer)
+        size = layer.output_size
+    return Stack(layers, dropout=dropout, residual=residual)
+
+
+def _depth(depth: int | None, factories: int | None, hidden_sizes: int | None) -> int:
+    """Return the number of layers on which those of the three that are given agree."""
+    given = {"depth": depth, "the number of cell factories": factories, "the number of hidden_sizes": hidden_sizes}
+    said = {name: number for name, number in given.items() if number is not None}
+    if len(set(said.values())) > 1:
+        raise ValueError(f"{' and '.join(said)} must agree, got {' and '.join(map(str, said.values()))}")
+    agreed = next(iter(said.values()), 1)
+    if agreed < 1:
+        raise ValueError(f"{next(iter(said))} must be at least 1, got {agreed}")
+    return agreed
