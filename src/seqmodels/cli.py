@@ -1,1 +1,60 @@
-def main() -> None: ...
+"""The command ``seqmodels``: it picks the subcommand and imports nothing else."""
+
+import os
+import sys
+from difflib import get_close_matches
+from importlib import import_module
+
+COMMANDS = {
+    "train": ("seqmodels.commands.train:train", "train and test a model: seqmodels train cell=gru cell.hidden_size=64"),
+    "evaluate": ("seqmodels.commands.train:evaluate", "test a finished run again: seqmodels evaluate run=DIR"),
+    "cells": ("seqmodels.commands.cells:main", "list the cells: paper, equations, back-ends"),
+    "data": ("seqmodels.commands.data:main", "list, verify or download data sets: seqmodels data verify mnist"),
+    "doctor": ("seqmodels.commands.doctor:main", "say what this machine has, and which back-ends run on it"),
+}
+
+
+def main() -> None:
+    """Run a subcommand and exit with its status: 0, 1 when it failed, 2 when what was asked for is wrong."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(tokens: list[str]) -> int:
+    """Run the subcommand that ``tokens`` name and return its exit status."""
+    if not tokens or tokens[0] in ("-h", "--help", "help"):
+        sys.stdout.write(usage())
+        return 0
+    if tokens[0] == "--version":
+        from seqmodels import __version__  # noqa: PLC0415
+
+        sys.stdout.write(f"seqmodels {__version__}\n")
+        return 0
+    name, *rest = tokens
+    if name not in COMMANDS:
+        close = get_close_matches(name, COMMANDS, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        sys.stderr.write(f"seqmodels: there is no command {name!r}{hint} (there are: {', '.join(COMMANDS)})\n")
+        return 2
+    if os.environ.get("SEQMODELS_ALLOW"):
+        sys.path.append(os.getcwd())  # noqa: PTH109  (the user's own cells lie where the command is called)
+    module, function = COMMANDS[name][0].split(":")
+    try:
+        status = getattr(import_module(module), function)(rest)
+    except KeyboardInterrupt:
+        return 130
+    except ValueError as error:
+        from seqmodels.commands.app import report  # noqa: PLC0415
+
+        return report(error)
+    return int(status)
+
+
+def usage() -> str:
+    """Return the help of the command."""
+    lines = "\n".join(f"  {name:10}{text}" for name, (_, text) in COMMANDS.items())
+    return (
+        "seqmodels <command> [group=option ...] [key=value ...]\n\n"
+        f"{lines}\n\n"
+        "seqmodels <command> --help says more. SEQMODELS_DATA_DIR names the folder of data sets,\n"
+        "SEQMODELS_ALLOW the modules of your own that a configuration may name (mycells.*).\n"
+    )

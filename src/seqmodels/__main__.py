@@ -1,0 +1,5 @@
+"""``python -m seqmodels`` is the command ``seqmodels``."""
+
+from seqmodels.cli import main
+
+main()

@@ -1,0 +1,126 @@
+"""The one place where a configuration becomes objects.
+
+A node with a ``_target_`` is a call: its other keys are the callable's keywords, built first. ``_partial_: true`` gives
+the callable with these keywords bound. Nothing else is special. Every name passes the allow-list of
+:mod:`seqmodels.gate` before it is imported, and every key is checked against the signature before anything is called.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from seqmodels.gate import ConfigError, check_names, join, nearest, nodes, resolve
+
+SPECIAL = ("_target_", "_partial_")
+
+
+def build(node: Any, **given: Any) -> Any:
+    """Return what a configuration node describes.
+
+    ``given`` are further keywords of its outermost call: objects, and sizes that only the data knows.
+
+    Raises:
+        TargetRefused: a ``_target_`` is not on the allow-list.
+        ConfigError: a key is unknown or missing, or a constructor refused its values.
+    """
+    config, place = plain(node), place_of(node)
+    check(config, place, given)
+    return _construct(config, place, given)
+
+
+def check(config: Any, place: str = "", given: Mapping[str, Any] | None = None) -> None:
+    """Check the targets of a plain configuration, and their keys against their signatures, without calling any.
+
+    Raises:
+        TargetRefused: a ``_target_`` is not on the allow-list.
+        ConfigError: a key is unknown or missing.
+    """
+    check_names(config, place)
+    for where, node in nodes(config, place):
+        if "_target_" in node:
+            _check_signature(resolve(node["_target_"], where), node, where, (given or {}) if where == place else {})
+
+
+def plain(node: Any) -> Any:
+    """Return a node as plain dicts and lists with every interpolation resolved.
+
+    Raises:
+        ConfigError: an interpolation has no answer, or a value that must be given (``???``) is not.
+    """
+    if not OmegaConf.is_config(node):
+        return node
+    try:
+        return OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{error.full_key or place_of(node)}: {str(error).splitlines()[0]}") from error
+
+
+def place_of(node: Any) -> str:
+    """Return where in its configuration a node stands, ``"model.cell"`` for example."""
+    return str(node._get_full_key(None) or "") if isinstance(node, DictConfig) else ""
+
+
+def target_of(node: Any) -> Any:
+    """Return the class or function a node names, without calling it."""
+    config = plain(node)
+    check_names(config, place_of(node))
+    return resolve(config["_target_"], place_of(node))
+
+
+def accepted(node: Any, offered: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of the ``offered`` keywords that the call of a node takes."""
+    parameters = inspect.signature(target_of(node)).parameters
+    return {name: value for name, value in offered.items() if name in parameters}
+
+
+def _construct(config: Any, place: str, given: Mapping[str, Any]) -> Any:
+    if isinstance(config, list):
+        return [_construct(value, f"{place}[{index}]", {}) for index, value in enumerate(config)]
+    if not isinstance(config, dict):
+        return config
+    keywords = {key: _construct(value, join(place, key), {}) for key, value in config.items() if key not in SPECIAL}
+    if "_target_" not in config:
+        return keywords
+    function = resolve(config["_target_"], place)
+    if config.get("_partial_", False):
+        return functools.partial(function, **keywords, **given)
+    try:
+        return function(**keywords, **given)
+    except ConfigError:
+        raise
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        raise ConfigError(f"{place} ({config['_target_']}): {error}") from error
+
+
+def _check_signature(function: Callable[..., Any], node: dict[str, Any], place: str, given: Mapping[str, Any]) -> None:
+    """Compare the keys of a node with the keywords of what it calls."""
+    parameters = inspect.signature(function).parameters
+    keys = [key for key in node if key not in SPECIAL]
+    target = node["_target_"]
+    for key in keys:
+        if str(key).startswith("_") and str(key).endswith("_"):
+            raise ConfigError(f"{join(place, key)} has no meaning here; special keys are {', '.join(SPECIAL)}")
+        if key in given:
+            raise ConfigError(f"{join(place, key)} is not set here: it comes from the data ({given[key]!r})")
+        if key not in parameters and not _open(parameters):
+            known = ", ".join(parameters)
+            raise ConfigError(
+                f"{join(place, key)}: {target} has no argument {key!r}{nearest(key, parameters)} (it has: {known})"
+            )
+    if node.get("_partial_", False):
+        return
+    for name, parameter in parameters.items():
+        optional = parameter.default is not parameter.empty or parameter.kind in (
+            parameter.VAR_KEYWORD,
+            parameter.VAR_POSITIONAL,
+        )
+        if not optional and name not in keys and name not in given:
+            raise ConfigError(f"{join(place, name)} must be given: {target} needs it")
+
+
+def _open(parameters: Mapping[str, inspect.Parameter]) -> bool:
+    return any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())

@@ -1,0 +1,97 @@
+"""Checkpoints and model folders hold plain data and a recipe: the configuration and the sizes a model was built from."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from omegaconf import DictConfig, OmegaConf
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from seqmodels.build import accepted, build
+from seqmodels.gate import ConfigError
+from seqmodels.runs import read_json, write_json
+
+Recipe = dict[str, Any]  # {"config": a resolved configuration, "sizes": the sizes of the data}
+
+
+class RecipeInCheckpoint(Callback):
+    """Put the recipe into every checkpoint, so that :func:`load_task` needs nothing but the file."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        checkpoint["recipe"] = self.recipe
+
+
+def build_model(config: DictConfig, sizes: Mapping[str, Any]) -> nn.Module:
+    """Return the network of a configuration; the data own the sizes."""
+    model: nn.Module = build(config.model, **accepted(config.model, sizes))
+    return model
+
+
+def build_task(config: DictConfig, sizes: Mapping[str, Any]) -> LightningModule:
+    """Return the task of a configuration around its network."""
+    task: LightningModule = build(config.task, model=build_model(config, sizes), **accepted(config.task, sizes))
+    return task
+
+
+def load_task(path: str | Path) -> LightningModule:
+    """Return the trained task of a checkpoint, built from its own recipe, on the CPU and in evaluation mode.
+
+    Raises:
+        ConfigError: the file is missing, is not a checkpoint of this package, or holds anything but plain data.
+        TargetRefused: its recipe names something that is not on the allow-list.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ConfigError(f"cannot read the checkpoint {path}: {str(error).splitlines()[0] or error!r}") from error
+    if not isinstance(checkpoint, dict) or "recipe" not in checkpoint:
+        raise ConfigError(f"{path} is not a checkpoint of seqmodels: it holds no recipe to build its model from")
+    recipe: Recipe = checkpoint["recipe"]
+    task = build_task(OmegaConf.create(recipe["config"]), recipe["sizes"])
+    task.load_state_dict(checkpoint["state_dict"])
+    return task.eval()
+
+
+def save_model(folder: str | Path, model: nn.Module, recipe: Recipe, metrics: Mapping[str, float]) -> None:
+    """Write a network as a folder to share: ``config.json``, ``model.safetensors`` and a card with its results."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = {name: recipe["config"][name] for name in ("model", "cell", "regularizers", "task", "data")}
+    write_json(folder / "config.json", {**parts, "sizes": recipe["sizes"]})
+    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, folder / "model.safetensors")
+    (folder / "README.md").write_text(_card(recipe, model, metrics), encoding="utf-8")
+
+
+def load_model(folder: str | Path) -> nn.Module:
+    """Return the network of a folder that :func:`save_model` wrote, in evaluation mode.
+
+    Raises:
+        ConfigError: a file is missing or cannot be read.
+        TargetRefused: its ``config.json`` names something that is not on the allow-list.
+    """
+    try:
+        config = read_json(Path(folder, "config.json"))
+        weights = load_file(Path(folder, "model.safetensors"))
+    except Exception as error:
+        raise ConfigError(f"cannot read the model folder {folder}: {error}") from error
+    model = build_model(OmegaConf.create(config), config["sizes"])
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+def _card(recipe: Recipe, model: nn.Module, metrics: Mapping[str, float]) -> str:
+    config = recipe["config"]
+    rows = "\n".join(f"| {name} | {value:.4f} |" for name, value in metrics.items() if name.startswith("test/"))
+    return (
+        f"# {config['name']}\n\n"
+        f"`{config['model']['_target_']}` with `{config['cell']['_target_']}`, "
+        f"{sum(p.numel() for p in model.parameters())} parameters, trained on `{config['data']['_target_']}`.\n\n"
+        f"| metric | value |\n|---|---|\n{rows}\n\n"
+        '```python\nfrom seqmodels.checkpointing import load_model\n\nmodel = load_model("this/folder")\n```\n'
+    )

@@ -1,0 +1,1 @@
+"""The subcommands of ``seqmodels``, imported one at a time."""

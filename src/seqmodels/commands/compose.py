@@ -1,0 +1,218 @@
+"""Composing configurations with Hydra, and saying clearly what is wrong with an override.
+
+Everything here runs before torch is imported, so that a typo on the command line is answered at once.
+"""
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path
+from hydra.core.config_search_path import SearchPathQuery
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from seqmodels.gate import ConfigError, check_hydra_names, check_names, nearest
+
+COMPOSING = (HydraException, OmegaConfBaseException, YAMLError)  # what goes wrong while files become a configuration
+
+
+def config_folder() -> Path:
+    """Return the folder of our configurations: beside this package when installed, else that of the checkout."""
+    packaged = Path(__file__).resolve().parents[1] / "configs"
+    return packaged if (packaged / "train.yaml").is_file() else Path(__file__).resolve().parents[3] / "configs"
+
+
+@contextmanager
+def composer(config_dir: str | None = None) -> Iterator[Hydra]:
+    """Open Hydra on our configurations and those of ``config_dir``, as its own command line does."""
+    search_path = create_config_search_path(str(config_folder()))
+    if config_dir is not None:
+        folder = Path(config_dir).absolute()
+        if not folder.is_dir():
+            raise ConfigError(f"--config-dir {config_dir}: there is no such folder")
+        search_path.prepend("command-line", f"file://{folder}", anchor=SearchPathQuery(provider="schema"))
+    GlobalHydra.instance().clear()
+    try:
+        yield Hydra.create_main_hydra2("seqmodels", search_path)
+    finally:
+        GlobalHydra.instance().clear()
+
+
+def compose(config_name: str, overrides: list[str], config_dir: str | None = None) -> DictConfig:
+    """Return the configuration of one run, its node ``hydra`` included, after checking it by name.
+
+    Raises:
+        ConfigError: an override names a group, option or key that does not exist, or cannot be composed.
+        TargetRefused: a ``_target_`` is not on the allow-list.
+    """
+    with composer(config_dir) as hydra:
+        return _compose_checked(hydra, config_name, parse(overrides))
+
+
+def check_overrides(config_name: str, args: argparse.Namespace) -> DictConfig:
+    """Check every job that a command line asks for, before any starts; return the configuration of the first.
+
+    Of a sweep over several groups each option is checked once, not every combination.
+
+    Raises:
+        ConfigError, TargetRefused: as :func:`compose`.
+    """
+    with composer(args.config_dir) as hydra:
+        overrides = parse(args.overrides)
+        for override in overrides:
+            _check_group(hydra, override)
+        choices = [_alternatives(hydra, override) for override in overrides]
+        first = [values[0] for values in choices]
+        config = _compose_checked(hydra, config_name, first)
+        for index, values in enumerate(choices):
+            for value in values[1:]:
+                _compose_checked(hydra, config_name, [*first[:index], value, *first[index + 1 :]])
+        return config
+
+
+def parse(overrides: list[str]) -> list[Override]:
+    """Parse what stands on the command line.
+
+    Raises:
+        ConfigError: it is not ``key=value``.
+    """
+    try:
+        return OverridesParser.create().parse_overrides(overrides)
+    except HydraException as error:
+        raise ConfigError(f"cannot read an override: {_first_lines(error)}; overrides look like key=value") from error
+
+
+def _compose_checked(hydra: Hydra, config_name: str, overrides: list[Override]) -> DictConfig:
+    for override in overrides:
+        _check_group(hydra, override)
+    lines = [str(override.input_line) for override in overrides]
+    try:
+        config = hydra.compose_config(config_name, lines, RunMode.RUN, with_log_configuration=False)
+        _check_targets(config)
+    except COMPOSING as error:
+        raise _explain(hydra, config_name, overrides, error) from error
+    return config
+
+
+def _check_targets(config: DictConfig) -> None:
+    """Pass the whole configuration through the gate; what only a running job can resolve stays as it is written."""
+    plain = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(plain, dict)
+    check_hydra_names(plain.pop("hydra", {}))
+    config = config.copy()
+    with open_dict(config):
+        config.pop("hydra")
+    for place, target in _targets(config):
+        check_names({"_target_": target}, place)
+
+
+def _targets(node: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the resolved ``_target_`` of every dict; what an interpolation points to is met where it stands."""
+    keys: Any = node.keys() if OmegaConf.is_dict(node) else range(len(node))
+    for key in keys:
+        if key == "_target_":
+            yield place, node[key]
+        elif not OmegaConf.is_interpolation(node, key) and OmegaConf.is_config(node._get_node(key)):
+            yield from _targets(node[key], f"{place}.{key}" if place else str(key))
+
+
+def _alternatives(hydra: Hydra, override: Override) -> list[Override]:
+    """Return the single values of a swept override: all options of a group, the first value of a key."""
+    if not override.is_sweep_override():
+        return [override]
+    values = list(override.sweep_string_iterator())
+    key = override.get_key_element()
+    lines = [f"{key}={value}" for value in (values if _is_group(hydra, override) else values[:1])]
+    return parse(lines)
+
+
+def _is_group(hydra: Hydra, override: Override) -> bool:
+    return bool(_options(hydra, override.key_or_group))
+
+
+def _options(hydra: Hydra, group: str) -> list[str]:
+    return hydra.config_loader.get_group_options(group, results_filter=ObjectType.CONFIG)
+
+
+def _check_group(hydra: Hydra, override: Override) -> None:
+    """Check that the options chosen for a group exist."""
+    group = override.key_or_group
+    options = _options(hydra, group) if "." not in group else []
+    value = override.value() if not override.is_sweep_override() else None
+    if not options or override.is_delete() or override.is_sweep_override():
+        return
+    for choice in value if isinstance(value, list) else [value]:
+        name = str(choice).removesuffix(".yaml")
+        if choice is not None and isinstance(choice, str) and name not in options:
+            known = ", ".join(options)
+            raise ConfigError(f"{group}={choice}: there is no such {group}{nearest(name, options)} (there are: {known})")
+
+
+def _explain(hydra: Hydra, config_name: str, overrides: list[Override], error: Exception) -> ConfigError:
+    """Find the override that does not fit and the nearest key that would; else pass on what Hydra says."""
+    groups = [override for override in overrides if _is_group(hydra, override)]
+    keys = [override for override in overrides if override not in groups and not override.is_force_add()]
+    try:
+        lines = [str(override.input_line) for override in groups]
+        config = hydra.compose_config(config_name, lines, RunMode.RUN, with_log_configuration=False)
+    except COMPOSING:
+        return ConfigError(_first_lines(error))
+    for override in keys:
+        if not override.is_add() and (problem := _unknown_key(hydra, config, override.key_or_group)):
+            return ConfigError(problem)
+    return ConfigError(_first_lines(error))
+
+
+def _unknown_key(hydra: Hydra, config: DictConfig, key: str) -> str | None:
+    """Return what is wrong with a dotted key, or None when the configuration has it."""
+    node: Any = config
+    *parents, _ = parts = key.split(".")
+    for depth, part in enumerate(parts):
+        if OmegaConf.is_dict(node) and part in node:
+            node = node._get_node(part)
+            if OmegaConf.is_interpolation(node):
+                return None
+            continue
+        place = ".".join(parts[:depth])
+        names = [name for name in (node.keys() if OmegaConf.is_dict(node) else ()) if name != "_target_"]
+        if not place:
+            names = sorted({*names, *hydra.config_loader.list_groups("")} - {"hydra"})
+        hint = nearest(part, names) or _same_name_elsewhere(config, parts[-1])
+        choice = config.hydra.runtime.choices.get(parts[0]) if parents else None
+        where = f"{place} ({parts[0]}/{choice}.yaml)" if choice else place or "the configuration"
+        return f"{key}: {where} has no key {part!r}{hint} (it has: {', '.join(map(str, names))})"
+    return None
+
+
+def _same_name_elsewhere(config: DictConfig, name: str) -> str:
+    """Return a hint when a key of this name, or nearly, stands elsewhere: ``hidden_size`` for ``cell.hidden_size``."""
+    plain = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(plain, dict)
+    plain.pop("hydra")
+    paths = dict(_leaf_paths(plain))
+    hint = nearest(name, paths)
+    return f"; did you mean {paths[hint.split(chr(39))[1]]!r}?" if hint else ""
+
+
+def _leaf_paths(node: dict[Any, Any], place: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in node.items():
+        path = f"{place}.{key}" if place else str(key)
+        if isinstance(value, dict):
+            yield from _leaf_paths(value, path)
+        yield str(key), path
+
+
+def _first_lines(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return "; ".join(lines[:2] if not isinstance(error, YAMLError) else lines)

@@ -1,0 +1,81 @@
+"""What commands print last: the metrics of a run, and the comparison of the jobs of a sweep."""
+
+import csv
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from rich.console import Console
+from rich.table import Table
+
+from seqmodels.runs import read_json
+
+WIDTH = 160  # of a file or a pipe, which has none
+
+
+def console() -> Console:
+    """Return a console as wide as the terminal, or wide enough for a table where there is none."""
+    return Console() if sys.stdout.isatty() else Console(width=WIDTH)
+
+
+def print_metrics(metrics: Mapping[str, float], folder: str | Path) -> None:
+    """Print the final metrics as a table, then the folder of the run."""
+    table = Table("metric", "value")
+    table.columns[1].justify = "right"
+    for name, value in _ordered(metrics).items():
+        table.add_row(name, _number(value))
+    out = console()
+    out.print(table)
+    out.print(f"run folder: {folder}", soft_wrap=True, highlight=False, markup=False)
+
+
+def print_comparison(sweep: Path) -> None:
+    """Print one row for each job of a sweep: what was varied, what came of it; write it as ``comparison.csv`` too."""
+    folders = sorted((p for p in sweep.iterdir() if p.name.isdigit()), key=lambda p: int(p.name))
+    if not folders:
+        return
+    jobs = [_overrides(folder) for folder in folders]
+    results = [read_json(f / "metrics.json") if (f / "metrics.json").is_file() else {} for f in folders]
+    varied = [key for key in dict.fromkeys(key for job in jobs for key in job) if len({j.get(key) for j in jobs}) > 1]
+    names = list(dict.fromkeys(name for result in results for name in _ordered(result)))
+    shown = [name for name in names if name.startswith("test/") or "/" not in name] or names
+    rows = [
+        [folder.name, *(job.get(key, "") for key in varied), *(_number(result.get(name)) for name in shown)]
+        + ["" if result else "failed"]
+        for folder, job, result in zip(folders, jobs, results, strict=True)
+    ]
+    header = ["job", *varied, *shown, ""]
+    table = Table(*header)
+    for row in rows:
+        table.add_row(*row)
+    out = console()
+    out.print(table)
+    out.print(f"sweep folder: {sweep}", soft_wrap=True, highlight=False, markup=False)
+    _write_csv(sweep / "comparison.csv", [*header[:-1], "status"], rows)
+
+
+def _overrides(folder: Path) -> dict[str, str]:
+    path = folder / ".hydra" / "overrides.yaml"
+    lines = OmegaConf.to_container(OmegaConf.load(path)) if path.is_file() else []
+    assert isinstance(lines, list)
+    return dict(str(line).lstrip("+~").partition("=")[::2] for line in lines)
+
+
+def _ordered(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Put test metrics first, then validation, then training, then the rest."""
+    order = ["test", "val", "train"]
+    rank = {name: order.index(name.split("/")[0]) if name.split("/")[0] in order else 3 for name in metrics}
+    return {name: metrics[name] for name in sorted(metrics, key=lambda name: rank[name])}
+
+
+def _number(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if float(value).is_integer() and abs(value) >= 10 else f"{value:.4g}"
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *rows])

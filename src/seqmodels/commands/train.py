@@ -1,0 +1,49 @@
+"""``seqmodels train`` and ``seqmodels evaluate``."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from seqmodels.commands.app import run_app
+from seqmodels.gate import ConfigError
+
+
+def train(tokens: list[str]) -> int:
+    """Train, test, print the metrics and the folder of the run."""
+    return run_app("train", _train, tokens)
+
+
+def evaluate(tokens: list[str]) -> int:
+    """Test a finished run again: ``run=DIR`` makes the run's own configuration the one that overrides change."""
+    if not {"-h", "--help", "--hydra-help"} & set(tokens):
+        tokens = [*tokens, f"hydra.searchpath=[file://{_run_folder(tokens)}]"]
+    return run_app("evaluate", _evaluate, tokens)
+
+
+def _train(config: DictConfig) -> Mapping[str, float]:
+    from seqmodels.commands.tables import print_metrics  # noqa: PLC0415
+    from seqmodels.training import train as run  # noqa: PLC0415  (torch and Lightning: seconds, after all checks)
+
+    metrics = run(config)
+    print_metrics(metrics, config.paths.output_dir)
+    return metrics
+
+
+def _evaluate(config: DictConfig) -> Mapping[str, float]:
+    from seqmodels.commands.tables import print_metrics  # noqa: PLC0415
+    from seqmodels.training import evaluate as run  # noqa: PLC0415
+
+    metrics = run(config)
+    print_metrics(metrics, config.paths.output_dir)
+    return metrics
+
+
+def _run_folder(tokens: list[str]) -> Path:
+    given = [token.removeprefix("run=") for token in tokens if token.startswith("run=")]
+    if not given:
+        raise ConfigError("seqmodels evaluate needs the folder of a finished run: run=logs/classification/<time>")
+    folder = Path(given[-1].strip("'\"")).absolute()
+    if not (folder / "config.yaml").is_file():
+        raise ConfigError(f"run={given[-1]}: there is no run in this folder, {folder / 'config.yaml'} is missing")
+    return folder

@@ -1,0 +1,155 @@
+"""The allow-list for ``_target_``: what a configuration may name, checked before anything is imported.
+
+Hydra's own block-list is no boundary: ``torch.utils.collect_env.run`` passes it and runs a shell command. This gate
+works the other way round. A name must match the list before it is imported; what it then turns out to be must be a
+class, or a function of the few modules whose functions are meant to be configured, defined under a name that matches
+as well. That stops re-exports (``seqmodels.data.os.system``) and methods (``Classification.load_from_checkpoint``).
+
+A user widens the list by the environment variable ``SEQMODELS_ALLOW`` (``mycells.*,other.module.*``), never from
+inside a configuration.
+"""
+
+import importlib
+import inspect
+import os
+from collections.abc import Callable, Iterator
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from types import ModuleType
+from typing import Any
+
+CLASSES = (
+    "seqmodels.cells.*",
+    "seqmodels.layers.*",
+    "seqmodels.models.*",
+    "seqmodels.tasks.*",
+    "seqmodels.data.*",
+    "torch.optim.*",
+    "torch.nn.*",
+    "torchmetrics.*",
+    "lightning.Trainer",
+    "lightning.pytorch.Trainer",
+    "lightning.pytorch.trainer.*",
+    "lightning.pytorch.callbacks.*",
+    "lightning.pytorch.loggers.*",
+    "lightning.pytorch.strategies.*",
+    "lightning.pytorch.profilers.*",
+)
+FUNCTIONS = ("seqmodels.cells.*", "seqmodels.progress.*", "seqmodels.schedules.*")
+HYDRA = ("hydra._internal.core_plugins.*", "hydra_plugins.*")
+LOGGING = ("logging.*Handler", "logging.handlers.*Handler", "logging.Formatter", "colorlog.ColoredFormatter")
+
+
+class ConfigError(ValueError):
+    """A configuration is wrong: the message names the key, the rule and, for a typo, the nearest right name."""
+
+
+class TargetRefused(ConfigError):
+    """A configuration names something that is not on the allow-list."""
+
+
+def nearest(name: str, names: Any) -> str:
+    """Return ``"; did you mean 'x'?"`` for the closest of ``names``, or nothing when none is close."""
+    close = get_close_matches(name, [str(known) for known in names], n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def join(place: str, key: object) -> str:
+    """Return the dotted place of ``key`` inside ``place``."""
+    return f"{place}.{key}" if place else str(key)
+
+
+def nodes(config: Any, place: str = "") -> Iterator[tuple[str, dict[Any, Any]]]:
+    """Yield every dict of a plain configuration with its place, outer ones first, through lists as well."""
+    if isinstance(config, dict):
+        yield place, config
+        for key, value in config.items():
+            yield from nodes(value, join(place, key))
+    elif isinstance(config, list):
+        for index, value in enumerate(config):
+            yield from nodes(value, f"{place}[{index}]")
+
+
+def user_patterns() -> tuple[str, ...]:
+    """Return what the environment variable ``SEQMODELS_ALLOW`` adds to the list."""
+    return tuple(pattern.strip() for pattern in os.environ.get("SEQMODELS_ALLOW", "").split(",") if pattern.strip())
+
+
+def check_names(config: Any, place: str = "") -> None:
+    """Check every ``_target_`` of a plain, resolved configuration by name alone; nothing is imported.
+
+    Raises:
+        TargetRefused: a target is not on the allow-list.
+    """
+    patterns = CLASSES + FUNCTIONS + user_patterns()
+    for where, node in nodes(config, place):
+        if "_target_" in node and not _matches(node["_target_"], patterns):
+            raise _refusal(where, node["_target_"])
+
+
+def check_hydra_names(config: Any) -> None:
+    """Check what Hydra's own node of a configuration would import: launchers, sweepers, callbacks, log handlers.
+
+    Raises:
+        TargetRefused: one of them is not on the allow-list.
+    """
+    rules = {"_target_": HYDRA + user_patterns(), "class": LOGGING, "()": LOGGING, "factory": ()}
+    for where, node in nodes(config, "hydra"):
+        for key, patterns in rules.items():
+            if key in node and not _matches(node[key], patterns):
+                raise _refusal(where, node[key], key)
+
+
+def resolve(target: str, place: str) -> Callable[..., Any]:
+    """Import what ``target`` names, for the node at ``place``.
+
+    Raises:
+        ConfigError: there is no such thing.
+        TargetRefused: it is not a class or function, or is defined elsewhere under a name that is not on the list.
+    """
+    thing = _locate(target, place)
+    own = user_patterns()
+    real = f"{getattr(thing, '__module__', '?')}.{getattr(thing, '__qualname__', '?')}"
+    if inspect.isclass(thing):
+        allowed = _matches(real, CLASSES + own)
+    else:
+        plain_function = inspect.isfunction(thing) and "." not in thing.__qualname__
+        allowed = plain_function and _matches(real, FUNCTIONS + own)
+    if not allowed:
+        raise _refusal(place, target, really=real if callable(thing) else f"a {type(thing).__name__}")
+    return thing
+
+
+def _matches(name: Any, patterns: tuple[str, ...]) -> bool:
+    return isinstance(name, str) and any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _refusal(place: str, target: Any, key: str = "_target_", really: str = "") -> TargetRefused:
+    what = f"{join(place, key)} = {target!r}" + (f" is really {really}, which" if really else "")
+    hint = "to allow your own code, set the environment variable SEQMODELS_ALLOW, for example to 'mycells.*'"
+    return TargetRefused(f"{what} is not on the list of what a configuration may name; {hint}")
+
+
+def _locate(target: str, place: str) -> Any:
+    """Follow a dotted name through modules and attributes."""
+    first, *rest = target.split(".")
+    thing: Any = _module(first, target, place)
+    for index, part in enumerate(rest, start=1):
+        if not hasattr(thing, part) and isinstance(thing, ModuleType) and hasattr(thing, "__path__"):
+            _module(".".join([first, *rest[:index]]), target, place, optional=True)
+        if not hasattr(thing, part):
+            owner = ".".join([first, *rest[: index - 1]])
+            raise ConfigError(f"{join(place, '_target_')}: {owner} has no {part!r}{nearest(part, dir(thing))}")
+        thing = getattr(thing, part)
+    return thing
+
+
+def _module(name: str, target: str, place: str, *, optional: bool = False) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise ConfigError(f"{join(place, '_target_')} = {target!r} needs the package {error.name!r}") from error
+        if optional:
+            return None
+        raise ConfigError(f"{join(place, '_target_')} = {target!r}: there is no module {name!r}") from error

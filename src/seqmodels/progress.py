@@ -1,0 +1,39 @@
+"""How a run says where it is: a bar on a terminal, one line an epoch everywhere else."""
+
+import sys
+import time
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
+
+
+def progress() -> ProgressBar:
+    """Return a bar when the output is a terminal, plain lines when it is a file or a pipe."""
+    return RichProgressBar() if sys.stdout.isatty() else EpochLines()
+
+
+class EpochLines(ProgressBar):
+    """One line an epoch: its number, the metrics of the epoch, its seconds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._enabled = True
+        self._started = 0.0
+
+    def enable(self) -> None:
+        self._enabled = True
+
+    def disable(self) -> None:
+        self._enabled = False
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._started = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not self._enabled:
+            return
+        last = trainer.max_epochs if trainer.max_epochs is not None and trainer.max_epochs > 0 else "?"
+        metrics = "  ".join(f"{name} {value:.4f}" for name, value in sorted(trainer.callback_metrics.items()))
+        seconds = time.perf_counter() - self._started
+        sys.stdout.write(f"epoch {trainer.current_epoch + 1}/{last}  {metrics}  {seconds:.1f} s\n")
+        sys.stdout.flush()

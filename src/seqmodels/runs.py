@@ -1,0 +1,84 @@
+"""The folder of a run: what is written into it beside checkpoints and logs."""
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from seqmodels.gate import ConfigError
+
+PACKAGES = ("seqmodels", "torch", "lightning", "hydra-core", "omegaconf", "torchmetrics", "numpy", "safetensors")
+
+
+def settled(config: DictConfig) -> dict[str, Any]:
+    """Return a configuration as plain data, every interpolation resolved but those that read the environment.
+
+    What stands in the environment may be a secret, and belongs to the machine rather than to the run.
+
+    Raises:
+        ConfigError: an interpolation has no answer, or a value that must be given (``???``) is not.
+    """
+    masked = OmegaConf.create(_mask(OmegaConf.to_container(config, resolve=False)))
+    try:
+        plain = OmegaConf.to_container(masked, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+def _mask(node: Any) -> Any:
+    """Escape every string that reads the environment, so that resolving leaves it as it is written."""
+    if isinstance(node, dict):
+        return {key: _mask(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_mask(value) for value in node]
+    return node.replace("${", "\\${") if isinstance(node, str) and "${oc.env:" in node else node
+
+
+def begin(folder: Path, config: Mapping[str, Any]) -> None:
+    """Write ``config.yaml`` and ``environment.json`` into the folder of a run.
+
+    Raises:
+        ConfigError: the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(OmegaConf.create(dict(config)), folder / "config.yaml")
+        write_json(folder / "environment.json", environment())
+    except OSError as error:
+        raise ConfigError(f"paths.output_dir={folder} cannot be written: {error}") from error
+
+
+def environment() -> dict[str, Any]:
+    """Return what a run depends on outside its configuration: versions, machine, time, command."""
+    import torch  # noqa: PLC0415  (this module is imported by commands that must start at once)
+
+    return {
+        "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "command": sys.argv,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu_count": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "accelerators": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        "packages": {name: metadata.version(name) for name in PACKAGES},
+    }
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write plain data as JSON that a person can read."""
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read what :func:`write_json` wrote."""
+    return json.loads(path.read_text(encoding="utf-8"))

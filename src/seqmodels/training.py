@@ -1,0 +1,122 @@
+"""From a configuration to a trained and tested model."""
+
+import time
+from pathlib import Path
+
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer, seed_everything
+from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ProgressBar
+from omegaconf import DictConfig
+
+from seqmodels.build import build, target_of
+from seqmodels.checkpointing import RecipeInCheckpoint, build_task, load_task, save_model
+from seqmodels.gate import ConfigError
+from seqmodels.quiet import quiet
+from seqmodels.runs import begin, settled, write_json
+
+
+def train(config: DictConfig) -> dict[str, float]:
+    """Train and test as a configuration says, write the folder of the run, return its final metrics.
+
+    Raises:
+        ConfigError: the configuration is wrong, or its data cannot feed its task; nothing has run yet.
+    """
+    with quiet():
+        check_fit(config)
+        recipe = {"config": settled(config), "sizes": {}}
+        folder = Path(config.paths.output_dir)
+        begin(folder, recipe["config"])
+        seed_everything(config.seed, workers=True, verbose=False)
+        data = load_data(config, "fit")
+        recipe["sizes"] = data.sizes
+        task = build_task(config, data.sizes)
+        trainer = build_trainer(config, RecipeInCheckpoint(recipe))
+        started = time.perf_counter()
+        trainer.fit(task, datamodule=data, ckpt_path=config.ckpt_path, weights_only=True)
+        seconds = time.perf_counter() - started
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        if config.test:
+            metrics |= test(trainer, task, data)
+        metrics |= {"parameters": sum(p.numel() for p in task.model.parameters()), "seconds": round(seconds, 2)}
+        if trainer.is_global_zero:
+            write_json(folder / "metrics.json", metrics)
+            save_model(folder / "model", task.model, recipe, metrics)
+        return metrics
+
+
+def evaluate(config: DictConfig) -> dict[str, float]:
+    """Test a checkpoint of a finished run again; return its test metrics.
+
+    Raises:
+        ConfigError: the checkpoint cannot be read, or the data do not fit it.
+    """
+    with quiet():
+        check_fit(config)
+        task = load_task(checkpoint_of(config.run, config.ckpt))
+        data = load_data(config, "test")
+        trainer = build_trainer(config, logging=False)
+        metrics = test(trainer, task, data)
+        if trainer.is_global_zero:
+            write_json(Path(config.paths.output_dir, "metrics.json"), metrics)
+        return metrics
+
+
+def check_fit(config: DictConfig) -> None:
+    """Check that the data yield what the task needs, before either is built.
+
+    Raises:
+        ConfigError: they do not; the message names the ``task=`` that fits.
+    """
+    data, task = target_of(config.data), target_of(config.task)
+    yields, needs = getattr(data, "target_kind", None), getattr(task, "target_kind", None)
+    if yields is not None and needs is not None and yields != needs:
+        raise ConfigError(
+            f"data ({data.__name__}) yields targets for {yields}, but task ({task.__name__}) needs targets for {needs}; "
+            f"use task={yields}"
+        )
+
+
+def load_data(config: DictConfig, stage: str) -> LightningDataModule:
+    """Build the data module of a configuration and read its data."""
+    data: LightningDataModule = build(config.data)
+    data.prepare_data()
+    data.setup(stage)
+    return data
+
+
+def build_trainer(config: DictConfig, *callbacks: Callback, logging: bool = True) -> Trainer:
+    """Build the trainer with its callbacks and loggers; without logging, with no more than its progress."""
+    loggers = list(build(config.logger).values()) if logging else []
+    entries = [callback for callback in build(config.callbacks).values() if callback is not None]
+    if not logging:
+        entries = [callback for callback in entries if isinstance(callback, ProgressBar)]
+    if not loggers:  # nothing would read it, and Lightning refuses it
+        entries = [callback for callback in entries if not isinstance(callback, LearningRateMonitor)]
+    trainer: Trainer = build(
+        config.trainer,
+        callbacks=[*entries, *callbacks],
+        logger=loggers or False,
+        enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in entries),
+        enable_checkpointing=any(hasattr(callback, "best_model_path") for callback in entries),
+        use_distributed_sampler=False,  # the data modules share out their own rows, none of them twice
+    )
+    return trainer
+
+
+def test(trainer: Trainer, task: LightningModule, data: LightningDataModule) -> dict[str, float]:
+    """Return the test metrics, of the best checkpoint where the trainer kept one."""
+    best = getattr(trainer.checkpoint_callback, "best_model_path", "") or None
+    (metrics,) = trainer.test(task, datamodule=data, ckpt_path=best, weights_only=True, verbose=False)
+    return {name: float(value) for name, value in metrics.items()}
+
+
+def checkpoint_of(run: str, name: str) -> Path:
+    """Return the file of the checkpoint ``best`` or ``last`` of a run, or the file that ``name`` is the path of.
+
+    Raises:
+        ConfigError: there is no such file.
+    """
+    path = Path(run, "checkpoints", f"{name}.ckpt") if name in ("best", "last") else Path(name)
+    if not path.is_file():
+        there = ", ".join(sorted(p.stem for p in Path(run, "checkpoints").glob("*.ckpt"))) or "none"
+        raise ConfigError(f"ckpt={name}: there is no file {path} (checkpoints of this run: {there})")
+    return path
