@@ -1,0 +1,117 @@
+"""From a cell and a sequence to fused kernels: what is traced is kept, by the structure of the cell."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from seqmodels.cells.base import Cell
+from seqmodels.fusion.adjoint import Pair, derive, inference
+from seqmodels.fusion.program import Program
+from seqmodels.fusion.rows import Refused
+from seqmodels.fusion.trace import Step, fixed, trace
+from seqmodels.sequence import leaves
+
+KEPT = 256
+"""How many traced steps are remembered; the least recently used one is forgotten first."""
+
+
+class Executor(Protocol):
+    """Runs programs; see :meth:`seqmodels.fusion.portable.Portable.run` for the contract."""
+
+    def run(
+        self,
+        program: Program,
+        streams: Sequence[Tensor],
+        carries: Sequence[Tensor],
+        vectors: Sequence[Tensor],
+        weights: Sequence[Tensor],
+        lengths: Tensor | None,
+    ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]: ...
+
+
+class Plan:
+    """A traced step with the programs derived from it so far."""
+
+    def __init__(self, step: Step) -> None:
+        self.step = step
+        self.inference = inference(step)
+        self._pairs: dict[tuple[Any, ...], Pair] = {}
+
+    def pair(self, streams: tuple[bool, ...], weights: tuple[bool, ...], vectors: tuple[bool, ...]) -> Pair:
+        """Return the forward and backward programs for the inputs that want a gradient."""
+        key = (streams, weights, vectors)
+        if key not in self._pairs:
+            self._pairs[key] = derive(self.step, streams, weights, vectors)
+        return self._pairs[key]
+
+
+_plans: OrderedDict[Any, Plan | Refused] = OrderedDict()
+
+
+def plan_for(cell: Cell[Any], wx: Any, state: Any) -> Plan:
+    """Return the plan of a cell's step for leaves of these shapes, tracing it when it is new.
+
+    Args:
+        cell: the cell.
+        wx: what ``step`` receives at one step, leaves ``(batch, ...)``.
+        state: a state.
+
+    Raises:
+        Refused: the step cannot be expressed; the message says what and where.
+    """
+    key = (fingerprint(cell), _shape(wx), _shape(state))
+    found = _plans.get(key)
+    if found is None:
+        try:
+            found = Plan(trace(cell, wx, state))
+        except Refused as error:
+            found = error
+        _plans[key] = found
+        if len(_plans) > KEPT:
+            _plans.popitem(last=False)
+    else:
+        _plans.move_to_end(key)
+    if isinstance(found, Refused):
+        raise Refused(str(found))
+    return found
+
+
+def fingerprint(cell: Cell[Any]) -> tuple[Any, ...]:
+    """Return what a step's trace may depend on: types, flags and plain attributes, names and shapes of parameters."""
+    return tuple(
+        (name, type(module), type(module).__dict__.get("step"), _frozen(module.__dict__))
+        for name, module in cell.named_modules()
+    )
+
+
+_TENSORS = ("_parameters", "_buffers")
+_MACHINERY = {"_modules", "_non_persistent_buffers_set"}
+
+
+def _frozen(attributes: dict[str, Any]) -> tuple[Any, ...]:
+    found: list[Any] = []
+    for name, value in attributes.items():
+        if name in _TENSORS:
+            found += [(key, None if t is None else (t.shape, t.dtype, t.device)) for key, t in value.items()]
+        elif name not in _MACHINERY and not (name.startswith("_") and not value):
+            found.append((name, _hashable(value)))
+    return tuple(found)
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return tuple((key, _hashable(item)) for key, item in value.items())
+    if isinstance(value, list | tuple | set):
+        return (type(value), *map(_hashable, value))
+    try:
+        hash(value)
+    except TypeError:
+        return id(value)
+    return value
+
+
+def _shape(tree: Any) -> tuple[Any, ...]:
+    rows = ((leaf.shape[1:], leaf.dtype, leaf.device) for leaf in leaves(tree))
+    return (type(tree), *rows, *((value.shape, value.dtype) for value in fixed(tree)))

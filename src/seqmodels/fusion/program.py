@@ -1,0 +1,39 @@
+"""What an executor runs: the forward and the backward program of a traced step.
+
+Both have one form. A program runs once a step, forwards or backwards in time, over *streams* ``(batch, time, width)``
+that it reads, *carries* ``(batch, width)`` that it passes on from step to step, *vectors* ``(width,)`` and weights; it
+writes output streams, and it adds up rows that only their sum over time matters for.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from seqmodels.fusion.values import Product, Value, walk
+
+
+@dataclass(frozen=True)
+class Program:
+    """One step, as values."""
+
+    streams: tuple[int, ...]  # widths of the input streams
+    carries: tuple[int, ...]  # widths of what is passed from step to step
+    vectors: tuple[int, ...]
+    products: tuple[Product, ...]
+    outputs: tuple[tuple[Value, ...], ...]  # output streams, each as values side by side
+    carried: tuple[tuple[Value, ...], ...]  # the carries after the step, each as values side by side
+    totals: tuple[tuple[Value, ...], ...] = ()  # rows to be summed over time
+    backwards: bool = False
+
+    @property
+    def roots(self) -> list[Value]:
+        return [value for group in (*self.outputs, *self.carried, *self.totals) for value in group]
+
+    def values(self) -> list[Value]:
+        """Return every value of the program, arguments before users."""
+        return walk(self.roots, list(self.products))
+
+
+def width(group: Iterable[Value]) -> int:
+    """Return the number of columns of values side by side."""
+    return sum(value.width for value in group)
+
