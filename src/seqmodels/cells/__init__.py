@@ -1,4 +1,4 @@
-"""Recurrent cells: each file holds one published cell, its equations and their transcription."""
+"""Recurrent cells, each file one published cell; wrappers that regularise any of them; initialisers in ``init``."""
 
 from typing import Any
 
@@ -13,6 +13,7 @@ from seqmodels.cells.gru_layer_norm import LayerNormGRUCell, LayerNormGRUState
 from seqmodels.cells.gru_reset_after import ResetAfterGRUCell, ResetAfterGRUState
 from seqmodels.cells.ind_rnn import IndRNNCell, IndRNNState
 from seqmodels.cells.jordan import JordanCell, JordanState
+from seqmodels.cells.learned_initial_state import LearnedInitialState
 from seqmodels.cells.lstm import LSTMCell, LSTMState
 from seqmodels.cells.lstm_coupled import CoupledLSTMCell, CoupledLSTMState
 from seqmodels.cells.lstm_layer_norm import LayerNormLSTMCell, LayerNormLSTMState
@@ -22,6 +23,11 @@ from seqmodels.cells.lstm_projected import ProjectedLSTMCell, ProjectedLSTMState
 from seqmodels.cells.mgu import MGUCell, MGUState
 from seqmodels.cells.min_gru import MinGRUCell, MinGRUState
 from seqmodels.cells.min_lstm import MinLSTMCell, MinLSTMState
+from seqmodels.cells.recurrent_dropout import MaskedInput, RecurrentDropout
+from seqmodels.cells.recurrent_layer_norm import RecurrentLayerNorm
+from seqmodels.cells.weight_drop import WeightDrop, WeightDropInput
+from seqmodels.cells.wrapper import Wrapper, wrapped
+from seqmodels.cells.zoneout import Zoneout, ZoneoutInput
 
 ALL_CELLS: tuple[type[Cell[Any]], ...] = (
     ElmanCell,
@@ -71,9 +77,11 @@ __all__ = [
     "LayerNormGRUState",
     "LayerNormLSTMCell",
     "LayerNormLSTMState",
+    "LearnedInitialState",
     "LinearCell",
     "MGUCell",
     "MGUState",
+    "MaskedInput",
     "MinGRUCell",
     "MinGRUState",
     "MinLSTMCell",
@@ -84,6 +92,14 @@ __all__ = [
     "PeepholeLSTMState",
     "ProjectedLSTMCell",
     "ProjectedLSTMState",
+    "RecurrentDropout",
+    "RecurrentLayerNorm",
     "ResetAfterGRUCell",
     "ResetAfterGRUState",
+    "WeightDrop",
+    "WeightDropInput",
+    "Wrapper",
+    "Zoneout",
+    "ZoneoutInput",
+    "wrapped",
 ]

@@ -22,7 +22,7 @@ class IndRNNCell(Cell[IndRNNState]):
         h_t = f(W_{xh} x_t + w_{hh} \odot h_{t-1} + b_h)
 
     ``f`` is ``activation``, relu as in the paper unless given. ``weight_hh (hidden,)`` is a vector, one weight a unit;
-    it starts uniform in [0, 1], so that units remember over different times and none explodes. Stack layers to mix units.
+    it starts uniform in [0, 1]: units remember over different times and none explodes. Stack layers to mix units.
     """
 
     gates = ("h",)

@@ -1,0 +1,58 @@
+"""Dropout inside the recurrent products, one mask a sequence and gate."""
+
+from typing import Any, NamedTuple
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from seqmodels.cells.base import Cell, Projected
+from seqmodels.cells.products import Multiply, RecurrentProducts, join, recurrent_blocks
+from seqmodels.cells.wrapper import Wrapper, check_probability
+
+
+class MaskedInput(NamedTuple):
+    wx: Projected  # of the wrapped cell
+    mask: Tensor  # (batch, time, gates * size)  the same at every step
+
+
+class RecurrentDropout(Wrapper):
+    r"""Dropout of what the recurrent weights are multiplied with (Gal and Ghahramani, 2016, arXiv 1512.05287).
+
+    .. math::
+
+        W_{hk} h_{t-1} \to W_{hk} (m_k \odot h_{t-1})
+
+    as Keras' ``recurrent_dropout``: each gate k of each sequence has a mask :math:`m_k` of its own, which stays for all
+    its steps. A mask zeroes each unit with probability ``p`` and divides the others by 1 - p. Only products see it:
+    what a cell carries over without one, as :math:`(1 - z_t) \odot h_{t-1}` in a GRU, is left whole. Where the operand
+    is itself computed (:math:`r_t \odot h_{t-1}`), the mask applies to it. In evaluation nothing is dropped.
+
+    Raises:
+        ValueError: ``p`` is outside [0, 1), or the cell has no recurrent product.
+    """
+
+    def __init__(self, cell: Cell[Any], p: float) -> None:
+        super().__init__(cell)
+        self.p = check_probability("p", p, below_one=True)
+        self.blocks, self.size = recurrent_blocks(self.core, type(self).__name__)
+
+    def idle(self) -> bool:
+        return not self.training or self.p == 0
+
+    def project(self, x: Tensor) -> MaskedInput:
+        ones = x.new_ones(x.shape[0], *[1] * (x.dim() - 2), self.blocks * self.size)
+        mask = F.dropout(ones, self.p, self.training).expand(*x.shape[:-1], -1)
+        return MaskedInput(super().project(x), mask)
+
+    def step(self, wx: MaskedInput, state: Any) -> tuple[Tensor, Any]:
+        masks = wx.mask.chunk(self.blocks, dim=-1)
+
+        def drop(multiply: Multiply, operand: Tensor, weight: Tensor, blocks: range) -> Tensor:
+            rows = weight.chunk(len(blocks))
+            return join([multiply(operand * masks[k], rows[j]) for j, k in enumerate(blocks)])
+
+        with RecurrentProducts(self.core, drop):
+            return super().step(wx.wx, state)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"

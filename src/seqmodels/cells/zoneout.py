@@ -1,0 +1,65 @@
+"""Zoneout: units that keep their old state by chance."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from seqmodels.cells.base import Cell, Projected
+from seqmodels.cells.wrapper import Wrapper, check_probability, example_input
+from seqmodels.sequence import Fixed
+
+
+class ZoneoutInput(NamedTuple):
+    wx: Projected  # of the wrapped cell
+    keep: tuple[Any, ...]  # per field: (batch, time, size) of zeros and ones, or Fixed (size,) rates in evaluation
+
+
+class Zoneout(Wrapper):
+    r"""Zoneout (Krueger et al., 2017, arXiv 1606.01305): each unit of the state keeps its old value by chance.
+
+    .. math::
+
+        s_t \to k_t \odot s_{t-1} + (1 - k_t) \odot s_t
+
+    for each field s of the state that ``rates`` names, ``{"h": 0.1, "c": 0.5}`` say. In training each unit keeps its
+    old value (:math:`k = 1`) with that probability, anew at every step; in evaluation k is the probability itself, so
+    that the state takes its expected value. A cell's output that is a field of its state follows that field.
+
+    Raises:
+        ValueError: a rate is outside [0, 1] or names no field of the cell's state.
+    """
+
+    def __init__(self, cell: Cell[Any], rates: Mapping[str, float]) -> None:
+        super().__init__(cell)
+        example = cell.initial_state(example_input(cell))
+        for name, rate in rates.items():
+            if name not in example._fields:
+                raise ValueError(f"rates must name fields of the state ({', '.join(example._fields)}), got {name!r}")
+            check_probability(f"rates[{name!r}]", rate)
+        self.rates = {name: float(rate) for name, rate in rates.items() if rate > 0}
+        self.sizes = {name: getattr(example, name).shape[1:] for name in self.rates}
+
+    def idle(self) -> bool:
+        return not self.rates
+
+    def project(self, x: Tensor) -> ZoneoutInput:
+        return ZoneoutInput(super().project(x), tuple(self._keep(name, x) for name in self.rates))
+
+    def _keep(self, name: str, x: Tensor) -> Tensor | Fixed:
+        if not self.training:
+            return Fixed(x.new_full(self.sizes[name], self.rates[name]))
+        return torch.bernoulli(x.new_full((*x.shape[:-1], *self.sizes[name]), self.rates[name]))
+
+    def step(self, wx: ZoneoutInput, state: Any) -> tuple[Tensor, Any]:
+        output, new = super().step(wx.wx, state)
+        zoned = new._asdict()
+        for name, noise in zip(self.rates, wx.keep, strict=True):
+            keep = noise.value if isinstance(noise, Fixed) else noise
+            zoned[name] = keep * getattr(state, name) + (1 - keep) * zoned[name]
+        field = next((name for name in self.rates if getattr(new, name) is output), None)
+        return output if field is None else zoned[field], type(new)(**zoned)
+
+    def extra_repr(self) -> str:
+        return ", ".join(f"{name}={rate}" for name, rate in self.rates.items())
