@@ -1,0 +1,8 @@
+"""Networks, one for each kind of task: plain modules ``(inputs, lengths) -> outputs``."""
+
+from seqmodels.models.classifier import SequenceClassifier
+from seqmodels.models.dense import DenseClassifier
+from seqmodels.models.regressor import SequenceRegressor
+from seqmodels.models.sequence_network import SequenceNetwork
+
+__all__ = ["DenseClassifier", "SequenceClassifier", "SequenceNetwork", "SequenceRegressor"]

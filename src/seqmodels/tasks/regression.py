@@ -1,0 +1,48 @@
+"""Numbers for each sequence."""
+
+from typing import ClassVar
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection, R2Score
+
+from seqmodels.data.batch import SequenceBatch, TargetKind
+from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage, Task
+
+
+class Regression(Task):
+    """Mean squared error; MAE, RMSE and R2 (a mean over the outputs). Options as in :class:`Task`."""
+
+    needs: ClassVar[TargetKind] = "regression"
+
+    def __init__(
+        self, model: nn.Module, optimizer: OptimizerFactory, scheduler: SchedulerFactory | None = None
+    ) -> None:
+        super().__init__(model, optimizer, scheduler)
+        self.val_metrics = _metrics("val/")
+        self.test_metrics = _metrics("test/")
+
+    def measure(self, batch: SequenceBatch, stage: Stage) -> Tensor:
+        values = self.model(batch.inputs, batch.lengths)
+        if values.shape != batch.targets.shape:
+            raise ValueError(
+                f"targets must have the shape of the model's values {tuple(values.shape)}, "
+                f"got {tuple(batch.targets.shape)}"
+            )
+        loss = F.mse_loss(values, batch.targets)
+        if stage != "train":
+            metrics = self.val_metrics if stage == "val" else self.test_metrics
+            metrics.update(values, batch.targets)
+            self.log_dict(metrics, batch_size=len(batch.targets))
+        self.log_means(stage, {"loss": loss}, len(batch.targets))
+        return loss
+
+    def predict_step(self, batch: SequenceBatch, batch_idx: int) -> Tensor:  # noqa: ARG002
+        """Return the values ``(batch, output)``."""
+        return self.model(batch.inputs, batch.lengths)
+
+
+def _metrics(prefix: str) -> MetricCollection:
+    return MetricCollection(
+        {"mae": MeanAbsoluteError(), "rmse": MeanSquaredError(squared=False), "r2": R2Score()}, prefix=prefix
+    )
