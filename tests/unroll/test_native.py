@@ -1,0 +1,64 @@
+"""PyTorch's kernels: what they take, and that padding costs neither exactness nor safety."""
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from seqmodels.cells import ElmanCell, LSTMCell, ProjectedLSTMCell
+from seqmodels.unroll import backends_for, unroll
+from tests.conftest import TOLERANCE
+from tests.unroll.fakes import HIDDEN, INPUT, with_gradients, with_random_parameters
+
+
+class RenamedLSTMCell(LSTMCell):
+    """A subclass may have another step, so the kernel of its parent does not fit."""
+
+
+@pytest.mark.parametrize(
+    ("cell", "reason"),
+    [
+        (RenamedLSTMCell(INPUT, HIDDEN), "PyTorch has no kernel for RenamedLSTMCell"),
+        (ElmanCell(INPUT, HIDDEN, activation="sigmoid"), "PyTorch has kernels for ElmanCell with tanh or relu"),
+        (ProjectedLSTMCell(INPUT, HIDDEN), "oneDNN, PyTorch's kernel on the CPU in torch.float32"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_native_refuses_what_it_cannot_compute(cell: LSTMCell, reason: str) -> None:
+    assert (backends_for(cell, torch.zeros(1, 1, INPUT))["native"] or "").startswith(reason)
+
+
+def test_native_refuses_devices_it_was_not_checked_on() -> None:
+    x = torch.zeros(1, 1, INPUT, device="meta")
+    assert "not on meta" in (backends_for(LSTMCell(INPUT, HIDDEN), x)["native"] or "")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_the_memory_is_held_through_a_long_padding(dtype: torch.dtype) -> None:
+    cell = with_random_parameters(LSTMCell(INPUT, HIDDEN), dtype)
+    x = torch.randn(2, 500, INPUT, dtype=dtype)
+    lengths = torch.tensor([500, 3])
+    expected = with_gradients(cell, x, lengths=lengths, backend="eager")
+    for name, value in with_gradients(cell, x, lengths=lengths, backend="native").items():
+        assert_close(value, expected[name], **TOLERANCE[dtype], msg=lambda text, n=name: f"{n}: {text}")
+
+
+def test_a_growing_state_does_not_overflow_in_the_padding() -> None:
+    cell = with_random_parameters(ElmanCell(INPUT, HIDDEN, activation="relu"))
+    with torch.no_grad():
+        cell.weight_hh.fill_(3.0)  # 15 times larger at every step: beyond float64 after 270 of them
+        cell.bias.fill_(1.0)
+    x = torch.randn(1, 600, INPUT, dtype=torch.float64)
+    results = with_gradients(cell, x, lengths=torch.tensor([2]), backend="native")
+    expected = with_gradients(cell, x[:, :2], backend="eager")
+    for name, value in results.items():
+        assert value.isfinite().all(), name
+        if name not in ("y", "gradient of x"):
+            assert_close(value, expected[name], **TOLERANCE[torch.float64])
+
+
+def test_gradients_need_no_training_mode() -> None:
+    cell = with_random_parameters(LSTMCell(INPUT, HIDDEN)).eval()
+    x = torch.randn(2, 3, INPUT, dtype=torch.float64, requires_grad=True)
+    unroll(cell, x, backend="native")[0].sum().backward()
+    assert x.grad is not None
+    assert x.grad.all()
