@@ -1,0 +1,75 @@
+"""Zoneout, against its definition with the noise known."""
+
+import copy
+
+import torch
+
+from seqmodels.cells import (
+    ForgetInputOutputCell,
+    GRUCell,
+    LSTMCell,
+    Zoneout,
+)
+from seqmodels.sequence import Fixed, at_step
+from seqmodels.unroll import unroll
+from tests.cells.conftest import some_state
+from tests.conftest import TOLERANCE
+
+DOUBLE = TOLERANCE[torch.float64]
+
+
+def test_zoneout_mixes_old_and_new_by_the_noise_it_drew(small, x) -> None:
+    inner = small(LSTMCell)
+    cell = Zoneout(inner, {"h": 0.3, "c": 0.6})
+    wx, state = cell.project(x[:, 0]), some_state(cell, x)
+    y, new = cell.step(wx, state)
+    _, plain = inner.step(wx.wx, state)
+    for old, without, got, keep in zip(state, plain, new, wx.keep, strict=True):
+        assert set(keep.unique().tolist()) == {0.0, 1.0}
+        torch.testing.assert_close(got, torch.where(keep.bool(), old, without), rtol=0, atol=0)
+    assert y is new.h
+
+
+def test_zoneout_is_an_expectation_in_evaluation(small, x) -> None:
+    inner = small(LSTMCell)
+    cell = Zoneout(inner, {"c": 0.6}).eval()
+    state = some_state(cell, x)
+    wx = cell.project(x)
+    assert all(isinstance(keep, Fixed) for keep in wx.keep)
+    y, new = cell.step(at_step(wx, 0), state)
+    plain_y, plain = inner.step(inner.project(x[:, 0]), state)
+    torch.testing.assert_close(new.c, 0.6 * state.c + 0.4 * plain.c, **DOUBLE)
+    torch.testing.assert_close((y, new.h), (plain_y, plain.h), **DOUBLE)
+
+
+def test_zoneout_of_everything_keeps_the_state_for_ever(small, x) -> None:
+    cell = Zoneout(small(LSTMCell), {"h": 1.0, "c": 1})
+    state = some_state(cell, x)
+    for module in (cell, copy.deepcopy(cell).eval()):
+        y, final = unroll(module, x, state, backend="eager")
+        torch.testing.assert_close(tuple(final), tuple(state), rtol=0, atol=0)
+        torch.testing.assert_close(y, state.h[:, None].expand_as(y), rtol=0, atol=0)
+
+
+def test_zoneout_draws_anew_at_each_step_with_its_rate() -> None:
+    (keep,) = Zoneout(GRUCell(4, 200), {"h": 0.3}).project(torch.zeros(3, 7, 4)).keep
+    assert keep.shape == (3, 7, 200)
+    assert abs(keep.mean() - 0.3) < 0.03
+    assert len(keep.flatten(0, 1).unique(dim=0)) == 21
+
+
+def test_zoneout_leaves_an_output_that_is_no_state_alone(small, x) -> None:
+    inner = small(ForgetInputOutputCell)
+    cell = Zoneout(inner, {"h": 1.0})
+    state = some_state(cell, x)
+    wx = cell.project(x[:, 0])
+    y, new = cell.step(wx, state)
+    torch.testing.assert_close(y, inner.step(wx.wx, state)[0], rtol=0, atol=0)
+    torch.testing.assert_close(new.h, state.h, rtol=0, atol=0)
+
+
+def test_zoneout_of_nothing_is_the_cell() -> None:
+    inner = LSTMCell(4, 5)
+    assert Zoneout(inner, {}).bare() is inner
+    assert Zoneout(inner, {"h": 0.0, "c": 0}).bare() is inner
+    assert Zoneout(inner, {"h": 0.1}).eval().bare() is not inner
