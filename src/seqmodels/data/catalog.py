@@ -36,7 +36,7 @@ def find(name: str) -> type[SequenceDataModule]:
         return names[name]
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
-    raise ValueError(f"no data set is called {name!r}{hint} There are: {', '.join(names)}")
+    raise ValueError(f"no data set is called {name!r}{hint} (there are: {', '.join(names)})")
 
 
 def verify(dataset: type[SequenceDataModule], data_dir: str | Path) -> list[FileStatus]:

@@ -27,6 +27,7 @@ class DigitsData(SequenceDataModule):
         "https://doi.org/10.24432/C50P49"
     )
     license = "CC BY 4.0"
+    shares = (0.7, 0.1, 0.2)
 
     def __init__(
         self,
@@ -53,6 +54,6 @@ class DigitsData(SequenceDataModule):
         table = parse_numbers(gzip.decompress(packed).decode("ascii"), "digits.csv")
         images = (table[:, :64] / 16).to(torch.float32).reshape(-1, 8, 8)
         labels = table[:, 64].long()
-        parts = stratified_split(labels, (0.7, 0.1, 0.2), self.data_seed)
+        parts = stratified_split(labels, self.shares, self.data_seed)
         train, val, test = (SequenceDataset(images[rows], labels[rows]) for rows in parts)
         return {"train": train, "val": val, "test": test}

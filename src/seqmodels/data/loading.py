@@ -1,7 +1,8 @@
 """Batches in an order that depends on the seed and the epoch alone."""
 
 from collections.abc import Iterator
-from typing import TypeVar
+from itertools import cycle, islice
+from typing import Generic, TypeVar
 
 import torch
 from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler
@@ -40,11 +41,10 @@ class EpochOrder(Sampler[int]):
             return iter(range(self.rank, self.size, self.world_size))
         generator = torch.Generator().manual_seed(self.seed * LARGE_PRIME + epoch)
         order = torch.randperm(self.size, generator=generator).tolist()
-        order += order[: -self.size % self.world_size]
-        return iter(order[self.rank :: self.world_size])
+        return islice(cycle(order), self.rank, len(self) * self.world_size, self.world_size)
 
 
-class SequenceLoader:
+class SequenceLoader(Generic[Batch]):
     """Batches of a data set that reads a list of rows at once (``__getitems__``).
 
     It holds a ``DataLoader`` and is none itself: Lightning then neither swaps its sampler nor warns of the few worker

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from lightning.pytorch import LightningDataModule
 
-from seqmodels.data.batch import TargetKind
+from seqmodels.data.batch import SequenceBatch, TargetKind
 from seqmodels.data.files import DataFile
 from seqmodels.data.loading import EpochOrder, SequenceLoader
 from seqmodels.data.sequences import SequenceDataset, check_split
@@ -87,21 +87,21 @@ class SequenceDataModule(LightningDataModule, ABC):
             raise RuntimeError(f"{type(self).__name__}.setup() must be called before its data are read")
         return self._splits[name]
 
-    def train_dataloader(self) -> SequenceLoader:
+    def train_dataloader(self) -> SequenceLoader[SequenceBatch]:
         # A trainer that overfits a few batches means the same ones in every epoch.
         fixed = self.trainer is not None and self.trainer.overfit_batches > 0  # type: ignore[attr-defined]
         return self._loader("train", shuffle=not fixed, drop_last=self.drop_last)
 
-    def val_dataloader(self) -> SequenceLoader:
+    def val_dataloader(self) -> SequenceLoader[SequenceBatch]:
         return self._loader("val")
 
-    def test_dataloader(self) -> SequenceLoader:
+    def test_dataloader(self) -> SequenceLoader[SequenceBatch]:
         return self._loader("test")
 
-    def predict_dataloader(self) -> SequenceLoader:
+    def predict_dataloader(self) -> SequenceLoader[SequenceBatch]:
         return self._loader("test")
 
-    def _loader(self, name: str, *, shuffle: bool = False, drop_last: bool = False) -> SequenceLoader:
+    def _loader(self, name: str, *, shuffle: bool = False, drop_last: bool = False) -> SequenceLoader[SequenceBatch]:
         split = self.split(name)
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         order = EpochOrder(len(split), seed=self.seed, shuffle=shuffle, rank=rank, world_size=world_size)

@@ -1,0 +1,63 @@
+"""Published files: found plain or packed, verified by content."""
+
+import gzip
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from seqmodels.data.files import DataFile, load, locate, require
+
+CONTENT = b"published content\n" * 7
+FILE = DataFile("numbers.bin", len(CONTENT), hashlib.sha256(CONTENT).hexdigest(), ())
+
+
+def test_a_file_is_found_plain_and_packed_with_any_gzip_header(tmp_path: Path) -> None:
+    assert locate(tmp_path, FILE) is None
+    packed = tmp_path / "numbers.bin.gz"
+    for level, mtime in ((1, 0), (9, 12345)):
+        packed.write_bytes(gzip.compress(CONTENT, level, mtime=mtime))
+        assert locate(tmp_path, FILE) == packed
+        assert load(tmp_path, FILE) == CONTENT
+    (tmp_path / "numbers.bin").write_bytes(CONTENT)
+    assert locate(tmp_path, FILE) == tmp_path / "numbers.bin"
+    assert load(tmp_path, FILE) == CONTENT
+
+
+def test_missing_files_are_named_with_their_folder_and_the_way_out(tmp_path: Path) -> None:
+    (tmp_path / "here").write_bytes(b"")
+    files = [FILE._replace(name=name) for name in ("here", "one", "two")]
+    with pytest.raises(FileNotFoundError, match=rf"{tmp_path} lacks one, two .*download=true"):
+        require(tmp_path, files)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("numbers.bin", CONTENT[:-1], "holds 125 bytes unpacked, the published numbers.bin has 126"),
+        ("numbers.bin", CONTENT + b"x" * 99, "holds more than 126 bytes"),
+        ("numbers.bin", b"P" + CONTENT[1:], "is not the published numbers.bin: sha256"),
+        ("numbers.bin.gz", gzip.compress(CONTENT)[:-9], "not a whole gzip file"),
+        ("numbers.bin.gz", b"nothing packed", "not a whole gzip file"),
+        ("numbers.bin.gz", gzip.compress(b"0" * 10**7), "holds more than 126 bytes"),
+    ],
+)
+def test_a_file_that_is_not_the_published_one_is_refused_by_name(
+    tmp_path: Path, name: str, content: bytes, reason: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=f"{tmp_path / name} .*{reason}|{tmp_path / name} {reason}"):
+        load(tmp_path, FILE)
+
+
+def test_a_packed_file_with_any_one_byte_changed_never_loads_as_something_else(tmp_path: Path) -> None:
+    whole = gzip.compress(CONTENT, mtime=0)
+    path = tmp_path / "numbers.bin.gz"
+    for position in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[position] ^= 0x55
+        path.write_bytes(damaged)
+        try:
+            assert load(tmp_path, FILE) == CONTENT  # a byte of the header that says nothing of the content
+        except ValueError as error:
+            assert "numbers.bin" in str(error)  # noqa: PT017
