@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from seqmodels.cells import Cell
 from seqmodels.sequence import leaves, map_leaves
 from seqmodels.unroll import unroll
+from tests.conftest import TOLERANCE
 
 BATCH, TIME, INPUT, HIDDEN = 3, 7, 4, 5  # odd and distinct, so that a swapped axis fails
 LENGTHS = (4, 7, 1)
@@ -82,3 +83,9 @@ def measured(
     results = {"y": y.detach()}
     results |= {f"final {index}": leaf.detach() for index, leaf in enumerate(leaves(final))}
     return results | {f"gradient of {name}": gradient for name, gradient in zip(wanted, gradients, strict=True)}
+
+
+def assert_same(actual: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    """Compare all that ``expected`` names, within the tolerance of its dtype."""
+    for name, value in expected.items():
+        torch.testing.assert_close(actual[name], value, **TOLERANCE[value.dtype], msg=lambda text: f"{name}: {text}")  # noqa: B023

@@ -29,6 +29,7 @@ from tests.unroll.fakes import (
     INPUT,
     LENGTHS,
     TIME,
+    assert_same,
     random_state,
     with_gradients,
     with_random_parameters,
@@ -86,8 +87,7 @@ def assert_agrees(name: str, backend: str, dtype: torch.dtype, *, given: bool, r
     expected = with_gradients(cell, x, state, backend="eager", **options)
     torch.manual_seed(1)
     actual = with_gradients(cell, x, state, backend=backend, **options)
-    for quantity, value in expected.items():
-        assert_close(actual[quantity], value, **TOLERANCE[dtype], msg=lambda text, q=quantity: f"{q}: {text}")
+    assert_same(actual, expected)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, INPUT), (1, 2, INPUT), (5, 3, INPUT), (2, 33, INPUT)], ids=str)
@@ -100,8 +100,7 @@ def test_every_backend_agrees_at_any_batch_and_time(name: str, backend: str, sha
     expected = with_gradients(cell, x, lengths=lengths, backend="eager")
     torch.manual_seed(1)
     actual = with_gradients(cell, x, lengths=lengths, backend=backend)
-    for quantity, value in expected.items():
-        assert_close(actual[quantity], value, **TOLERANCE[torch.float64], msg=lambda text, q=quantity: f"{q}: {text}")
+    assert_same(actual, expected)
 
 
 @pytest.mark.parametrize(("name", "backend"), IN_DOUBLE)

@@ -22,7 +22,7 @@ def step_by_step(a: Tensor, b: Tensor, h: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("time", [1, 2, 3, 4, 5, 7, 8, 9, 31, 32, 33])
 def test_the_scan_is_the_loop(time: int) -> None:
-    a, b, h0 = torch.randn(2, 3, time, 5, dtype=torch.float64).unbind() + (torch.randn(3, 5, dtype=torch.float64),)
+    a, b, h0 = (torch.randn(size, dtype=torch.float64) for size in ((3, time, 5), (3, time, 5), (3, 5)))
     assert_close(linear_recurrence(a, b, h0), step_by_step(a, b, h0), **TOLERANCE[torch.float64])
 
 
@@ -39,8 +39,8 @@ def test_a_coefficient_of_zero_forgets_and_infinity_does_not_spread_back() -> No
 
 @pytest.mark.parametrize("time", [1, 2, 5])
 def test_first_and_second_derivatives(time: int) -> None:
-    options = {"dtype": torch.float64, "requires_grad": True}
-    inputs = (torch.randn(2, time, 3, **options), torch.randn(2, time, 3, **options), torch.randn(2, 3, **options))
+    shapes = ((2, time, 3), (2, time, 3), (2, 3))
+    inputs = tuple(torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes)
     assert torch.autograd.gradcheck(linear_recurrence, inputs)
     assert torch.autograd.gradgradcheck(linear_recurrence, inputs)
 
