@@ -10,7 +10,9 @@ import torch
 
 from seqmodels.data import AddingData, DigitsData, MNISTData, ParityData, SequenceDataModule, SequenceDataset
 from seqmodels.data.batch import TargetKind
-from seqmodels.data.mnist import MEAN, as_sequences
+from seqmodels.data.digits import DEVIATION, MEAN
+from seqmodels.data.mnist import MEAN as MNIST_MEAN
+from seqmodels.data.mnist import as_sequences
 from tests.data.test_idx import idx
 
 SPLITS = ("train", "val", "test")
@@ -154,7 +156,9 @@ def test_digits_are_the_1797_images_each_once_and_each_class_alike() -> None:
     parts = [data.split(name) for name in SPLITS]
     images = torch.cat([part.inputs for part in parts])
     assert images.shape == (1797, 8, 8)
-    assert (float(images.min()), float(images.max())) == (0, 1)
+    assert torch.equal((images * DEVIATION + MEAN).unique().round(decimals=4), torch.arange(17.0))
+    assert abs(float(images.mean())) < 0.01
+    assert abs(float(images.std()) - 1) < 0.01
     assert len(images.unique(dim=0)) == 1797  # no two images are alike, so none is in two splits
     counts = torch.cat([part.targets for part in parts]).bincount()
     assert counts.tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
@@ -255,4 +259,4 @@ def test_mnist_by_pixels_is_mnist_by_rows_in_other_steps(data_dir: Path) -> None
     assert permuted.sizes == pixels.sizes == {"input_size": 1, "output_size": 10, "time": 784}
     order = torch.randperm(784, generator=torch.Generator().manual_seed(0))
     assert torch.equal(permuted.split("test").inputs[..., 0], images.flatten(1)[:, order])
-    assert abs(float(rows.split("train").inputs.mean()) - MEAN) < 1e-3
+    assert abs(float(rows.split("train").inputs.mean()) - MNIST_MEAN) < 1e-3

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection, R2Score
@@ -42,7 +43,14 @@ class Regression(Task):
         return self.model(batch.inputs, batch.lengths)
 
 
+class R2(R2Score):
+    """R2 that is not a number, rather than an error, where a single row gives no variance to explain."""
+
+    def compute(self) -> Tensor:
+        return super().compute() if self.total >= 2 else torch.full_like(self.residual[:1], torch.nan).squeeze()
+
+
 def _metrics(prefix: str) -> MetricCollection:
     return MetricCollection(
-        {"mae": MeanAbsoluteError(), "rmse": MeanSquaredError(squared=False), "r2": R2Score()}, prefix=prefix
+        {"mae": MeanAbsoluteError(), "rmse": MeanSquaredError(squared=False), "r2": R2()}, prefix=prefix
     )
