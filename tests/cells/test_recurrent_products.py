@@ -149,6 +149,39 @@ def test_products_are_found_however_they_are_spelled(spelling, x) -> None:
     torch.testing.assert_close(cell.step(wx, state)[0], expected, **DOUBLE)
 
 
+def test_a_scaled_vector_weight_is_still_found(small, x) -> None:
+    class ScaledCell(SpelledCell):
+        scale: nn.Parameter
+
+        def step(self, wx: Tensor, state: Any) -> tuple[Tensor, Any]:
+            h = (wx + state.h * (self.weight_hh * self.scale)).tanh()
+            return h, self.State(h)
+
+    inner = ScaledCell(torch.mul).double()
+    inner.weight_ih, inner.weight_hh = (nn.Parameter(torch.randn(*shape).double()) for shape in ((5, 4), (5,)))
+    inner.scale = nn.Parameter(torch.tensor(0.5).double())
+    cell = RecurrentDropout(inner, 0.4)
+    wx, state = cell.project(x[:, 0]), some_state(inner, x)
+    expected = (wx.wx + state.h * wx.mask * inner.weight_hh * 0.5).tanh()
+    torch.testing.assert_close(cell.step(wx, state)[0], expected, **DOUBLE)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_parametrized_weights_are_found(order, small, x) -> None:
+    inner = small(GRUCell)
+    nn.utils.parametrizations.weight_norm(inner, "weight_hh")
+    plain = small(GRUCell)
+    plain.load_state_dict({name: getattr(inner, name) for name in ("weight_ih", "weight_hh", "bias")})
+    outputs = []
+    for core in (inner, plain):
+        cell: Any = core
+        for wrapper in (lambda cell: RecurrentDropout(cell, 0.4), RecurrentLayerNorm)[::order]:
+            cell = wrapper(cell)
+        torch.manual_seed(4)
+        outputs.append(unroll(cell, x, backend="eager")[0])
+    torch.testing.assert_close(*outputs, **DOUBLE)
+
+
 @pytest.mark.parametrize("wrapper", [lambda cell: RecurrentDropout(cell, 0.1), RecurrentLayerNorm])
 def test_a_cell_whose_products_cannot_be_found_is_refused_with_the_reason(wrapper) -> None:
     with pytest.raises(ValueError, match="MinGRUCell has no weight_hh"):

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from numbers import Integral
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -86,7 +87,7 @@ class Cell(nn.Module, ABC, Generic[State]):
 def check_sizes(**sizes: int) -> None:
     """Raise ``ValueError`` naming the first of ``sizes`` that is not a positive whole number."""
     for name, size in sizes.items():
-        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+        if not isinstance(size, Integral) or isinstance(size, bool) or size < 1:
             raise ValueError(f"{name} must be a positive whole number, got {size!r}")
 
 

@@ -1,11 +1,12 @@
 """Finding the products of a value with a cell's ``weight_hh`` inside its ``step``, so that wrappers can change them."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.nn.utils.parametrize import cached
 from torch.overrides import TorchFunctionMode
 
 from seqmodels.cells.base import Cell
@@ -17,7 +18,7 @@ Replace = Callable[[Multiply, Tensor, Tensor, range], Tensor]
 with those rows of ``weight_hh`` that belong to the gate ``blocks``; the plain one is ``multiply(operand, weight)``."""
 
 MATMULS = {"matmul", "__matmul__", "mm"}
-OTHER_PRODUCTS = {"linear", "addmm", "__rmatmul__", "bmm", "baddbmm", "einsum", "tensordot", "inner", "mv"}
+PRODUCTS = MATMULS | {"linear", "addmm", "__rmatmul__", "bmm", "baddbmm", "einsum", "tensordot", "inner", "mv"}
 MULTIPLICATIONS = {"mul", "__mul__", "__rmul__", "multiply"}
 TRANSPOSITIONS = {"t", "T", "mT", "transpose", "swapaxes"}
 SPLITS = {"chunk", "split", "split_with_sizes", "tensor_split"}
@@ -35,8 +36,9 @@ class RecurrentProducts(TorchFunctionMode):
     Recognised are ``F.linear``, ``@``, ``matmul``, ``mm`` and ``addmm`` with whole gate blocks of rows, and ``*`` where
     the weight is a vector. Rows are followed through slicing, splitting, transposing and whatever else keeps the
     weight's shape (a normalisation, say). The weight is looked up at each call, so that one which
-    ``torch.func.functional_call`` or :class:`~seqmodels.cells.WeightDrop` puts in its place is recognised too. Modes
-    nest: what ``replace`` computes is seen by the modes around this one.
+    ``torch.func.functional_call`` or :class:`~seqmodels.cells.WeightDrop` puts in its place is recognised too; one with
+    ``torch.nn.utils.parametrizations`` is computed once while the mode is active. Modes nest: what ``replace`` computes
+    is seen by the modes around this one.
     """
 
     def __init__(self, cell: Cell[Any], replace: Replace) -> None:
@@ -44,6 +46,15 @@ class RecurrentProducts(TorchFunctionMode):
         self.cell = cell
         self.replace = replace
         self.pieces: dict[int, _Piece] = {}
+
+    def __enter__(self) -> Self:
+        self.parametrizations = cached()
+        self.parametrizations.__enter__()
+        return super().__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        self.parametrizations.__exit__(*error)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -68,7 +79,7 @@ class RecurrentProducts(TorchFunctionMode):
             return None
         operand, weight, addend, shows_transposed = match
         piece = self.pieces.get(id(weight))
-        if piece is None or piece.transposed != shows_transposed or not isinstance(operand, Tensor):
+        if piece is None or piece.transposed != shows_transposed or getattr(operand, "ndim", 0) < 2:
             return None
         blocks = self._blocks(piece)
         if blocks is None:
@@ -104,7 +115,7 @@ class RecurrentProducts(TorchFunctionMode):
             along_rows = index[int(piece.transposed)] if len(index) > int(piece.transposed) else slice(None)
             if isinstance(along_rows, slice) and result.dim() == piece.tensor.dim():
                 self._keep_part(result, piece, along_rows)
-        elif name not in MATMULS | OTHER_PRODUCTS and getattr(result, "shape", None) == piece.tensor.shape:
+        elif name not in PRODUCTS and getattr(result, "shape", None) == piece.tensor.shape:
             self._keep(result, piece.rows, piece.transposed)
 
     def _keep_part(self, part: Tensor, piece: _Piece, along_rows: slice) -> None:
