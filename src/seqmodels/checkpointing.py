@@ -1,4 +1,4 @@
-"""Checkpoints and model folders hold plain data and a recipe: the configuration and the sizes a model was built from."""
+"""Checkpoints and model folders hold plain data and a recipe: the configuration and sizes a model was built from."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,13 +6,14 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from seqmodels.build import accepted, build
 from seqmodels.gate import ConfigError
 from seqmodels.runs import read_json, write_json
+from seqmodels.tasks import Task
 
 Recipe = dict[str, Any]  # {"config": a resolved configuration, "sizes": the sizes of the data}
 
@@ -23,7 +24,12 @@ class RecipeInCheckpoint(Callback):
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
 
-    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+    def on_save_checkpoint(
+        self,
+        trainer: Trainer,  # noqa: ARG002
+        pl_module: LightningModule,  # noqa: ARG002
+        checkpoint: dict[str, Any],
+    ) -> None:
         checkpoint["recipe"] = self.recipe
 
 
@@ -33,13 +39,28 @@ def build_model(config: DictConfig, sizes: Mapping[str, Any]) -> nn.Module:
     return model
 
 
-def build_task(config: DictConfig, sizes: Mapping[str, Any]) -> LightningModule:
-    """Return the task of a configuration around its network."""
-    task: LightningModule = build(config.task, model=build_model(config, sizes), **accepted(config.task, sizes))
+def build_task(config: DictConfig, sizes: Mapping[str, Any]) -> Task:
+    """Return the task of a configuration around its network.
+
+    Raises:
+        ConfigError: a part of it is wrong.
+    """
+    _try_optimizer(config.optimizer)
+    task: Task = build(config.task, model=build_model(config, sizes), **accepted(config.task, sizes))
     return task
 
 
-def load_task(path: str | Path) -> LightningModule:
+def _try_optimizer(node: DictConfig) -> None:
+    """Call the optimiser once on a parameter of its own: the task will only call it when training starts."""
+    try:
+        build(node)([nn.Parameter(torch.zeros(1))])
+    except (ValueError, TypeError) as error:
+        raise (
+            error if isinstance(error, ConfigError) else ConfigError(f"optimizer ({node._target_}): {error}")
+        ) from error
+
+
+def load_task(path: str | Path) -> Task:
     """Return the trained task of a checkpoint, built from its own recipe, on the CPU and in evaluation mode.
 
     Raises:
@@ -53,7 +74,7 @@ def load_task(path: str | Path) -> LightningModule:
     if not isinstance(checkpoint, dict) or "recipe" not in checkpoint:
         raise ConfigError(f"{path} is not a checkpoint of seqmodels: it holds no recipe to build its model from")
     recipe: Recipe = checkpoint["recipe"]
-    task = build_task(OmegaConf.create(recipe["config"]), recipe["sizes"])
+    task = build_task(DictConfig(recipe["config"]), recipe["sizes"])
     task.load_state_dict(checkpoint["state_dict"])
     return task.eval()
 
@@ -62,7 +83,7 @@ def save_model(folder: str | Path, model: nn.Module, recipe: Recipe, metrics: Ma
     """Write a network as a folder to share: ``config.json``, ``model.safetensors`` and a card with its results."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    parts = {name: recipe["config"][name] for name in ("model", "cell", "regularizers", "task", "data")}
+    parts = {name: recipe["config"][name] for name in ("name", "model", "cell", "regularizers", "task", "data")}
     write_json(folder / "config.json", {**parts, "sizes": recipe["sizes"]})
     save_file({name: value.contiguous() for name, value in model.state_dict().items()}, folder / "model.safetensors")
     (folder / "README.md").write_text(_card(recipe, model, metrics), encoding="utf-8")
@@ -80,7 +101,7 @@ def load_model(folder: str | Path) -> nn.Module:
         weights = load_file(Path(folder, "model.safetensors"))
     except Exception as error:
         raise ConfigError(f"cannot read the model folder {folder}: {error}") from error
-    model = build_model(OmegaConf.create(config), config["sizes"])
+    model = build_model(DictConfig(config), config["sizes"])
     model.load_state_dict(weights)
     return model.eval()
 

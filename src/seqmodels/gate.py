@@ -35,7 +35,7 @@ CLASSES = (
     "lightning.pytorch.strategies.*",
     "lightning.pytorch.profilers.*",
 )
-FUNCTIONS = ("seqmodels.cells.*", "seqmodels.progress.*", "seqmodels.schedules.*")
+FUNCTIONS = ("seqmodels.cells.*", "seqmodels.models.pooling.*", "seqmodels.progress.*", "seqmodels.schedules.*")
 HYDRA = ("hydra._internal.core_plugins.*", "hydra_plugins.*")
 LOGGING = ("logging.*Handler", "logging.handlers.*Handler", "logging.Formatter", "colorlog.ColoredFormatter")
 
@@ -44,7 +44,7 @@ class ConfigError(ValueError):
     """A configuration is wrong: the message names the key, the rule and, for a typo, the nearest right name."""
 
 
-class TargetRefused(ConfigError):
+class TargetRefused(ConfigError):  # noqa: N818  (it names what happened, as its message does)
     """A configuration names something that is not on the allow-list."""
 
 

@@ -26,14 +26,17 @@ class EpochLines(ProgressBar):
     def disable(self) -> None:
         self._enabled = False
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         self._started = time.perf_counter()
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         if not self._enabled:
             return
         last = trainer.max_epochs if trainer.max_epochs is not None and trainer.max_epochs > 0 else "?"
-        metrics = "  ".join(f"{name} {value:.4f}" for name, value in sorted(trainer.callback_metrics.items()))
+        metrics = trainer.callback_metrics
+        names = [name for name in metrics if name.endswith("/loss")]
+        names += [name for name in metrics if name.startswith("val/") and name not in names][:1]  # the foremost one
+        shown = "  ".join(f"{name} {metrics[name]:.4f}" for name in sorted(names))
         seconds = time.perf_counter() - self._started
-        sys.stdout.write(f"epoch {trainer.current_epoch + 1}/{last}  {metrics}  {seconds:.1f} s\n")
+        sys.stdout.write(f"epoch {trainer.current_epoch + 1}/{last}  {shown}  {seconds:.1f} s\n")
         sys.stdout.flush()

@@ -3,12 +3,13 @@
 import time
 from pathlib import Path
 
-from lightning.pytorch import LightningDataModule, LightningModule, Trainer, seed_everything
+from lightning.pytorch import LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ProgressBar
 from omegaconf import DictConfig
 
 from seqmodels.build import build, target_of
-from seqmodels.checkpointing import RecipeInCheckpoint, build_task, load_task, save_model
+from seqmodels.checkpointing import Recipe, RecipeInCheckpoint, build_task, load_task, save_model
+from seqmodels.data import SequenceDataModule
 from seqmodels.gate import ConfigError
 from seqmodels.quiet import quiet
 from seqmodels.runs import begin, settled, write_json
@@ -22,21 +23,21 @@ def train(config: DictConfig) -> dict[str, float]:
     """
     with quiet():
         check_fit(config)
-        recipe = {"config": settled(config), "sizes": {}}
-        folder = Path(config.paths.output_dir)
-        begin(folder, recipe["config"])
+        folder, plain = Path(config.paths.output_dir), settled(config)
+        begin(folder, plain)
         seed_everything(config.seed, workers=True, verbose=False)
         data = load_data(config, "fit")
-        recipe["sizes"] = data.sizes
+        recipe: Recipe = {"config": plain, "sizes": data.sizes}
         task = build_task(config, data.sizes)
         trainer = build_trainer(config, RecipeInCheckpoint(recipe))
         started = time.perf_counter()
         trainer.fit(task, datamodule=data, ckpt_path=config.ckpt_path, weights_only=True)
         seconds = time.perf_counter() - started
-        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if "/" in name}
         if config.test:
             metrics |= test(trainer, task, data)
-        metrics |= {"parameters": sum(p.numel() for p in task.model.parameters()), "seconds": round(seconds, 2)}
+        metrics["parameters"] = sum(parameter.numel() for parameter in task.model.parameters())
+        metrics["seconds"] = round(seconds, 2)
         if trainer.is_global_zero:
             write_json(folder / "metrics.json", metrics)
             save_model(folder / "model", task.model, recipe, metrics)
@@ -67,17 +68,17 @@ def check_fit(config: DictConfig) -> None:
         ConfigError: they do not; the message names the ``task=`` that fits.
     """
     data, task = target_of(config.data), target_of(config.task)
-    yields, needs = getattr(data, "target_kind", None), getattr(task, "target_kind", None)
+    yields, needs = getattr(data, "target_kind", None), getattr(task, "needs", None)
     if yields is not None and needs is not None and yields != needs:
         raise ConfigError(
-            f"data ({data.__name__}) yields targets for {yields}, but task ({task.__name__}) needs targets for {needs}; "
-            f"use task={yields}"
+            f"data ({data.__name__}) yields targets for {yields}, "
+            f"but task ({task.__name__}) needs targets for {needs}; use task={yields}"
         )
 
 
-def load_data(config: DictConfig, stage: str) -> LightningDataModule:
+def load_data(config: DictConfig, stage: str) -> SequenceDataModule:
     """Build the data module of a configuration and read its data."""
-    data: LightningDataModule = build(config.data)
+    data: SequenceDataModule = build(config.data)
     data.prepare_data()
     data.setup(stage)
     return data
@@ -102,7 +103,7 @@ def build_trainer(config: DictConfig, *callbacks: Callback, logging: bool = True
     return trainer
 
 
-def test(trainer: Trainer, task: LightningModule, data: LightningDataModule) -> dict[str, float]:
+def test(trainer: Trainer, task: LightningModule, data: SequenceDataModule) -> dict[str, float]:
     """Return the test metrics, of the best checkpoint where the trainer kept one."""
     best = getattr(trainer.checkpoint_callback, "best_model_path", "") or None
     (metrics,) = trainer.test(task, datamodule=data, ckpt_path=best, weights_only=True, verbose=False)

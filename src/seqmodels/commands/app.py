@@ -80,8 +80,8 @@ def _guarded(work: Work) -> Callable[[DictConfig], float | None]:
             _log(error)
             if HydraConfig.get().mode != RunMode.MULTIRUN:
                 raise SystemExit(report(error)) from error
-            name = " ".join(HydraConfig.get().overrides.task)
-            raise CompactHydraException(f"seqmodels: job failed: {name}: {error}") from error
+            sys.stderr.write(f"seqmodels: this job failed: {error}\n")
+            raise CompactHydraException("seqmodels: a job failed; the log in its folder has the traceback") from error
         return metrics.get(config.get("optimized_metric"))
 
     return job

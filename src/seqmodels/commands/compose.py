@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hydra import version
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import SearchPathQuery
@@ -42,6 +43,7 @@ def composer(config_dir: str | None = None) -> Iterator[Hydra]:
         if not folder.is_dir():
             raise ConfigError(f"--config-dir {config_dir}: there is no such folder")
         search_path.prepend("command-line", f"file://{folder}", anchor=SearchPathQuery(provider="schema"))
+    version.setbase("1.3")  # the working directory stays where the command was called
     GlobalHydra.instance().clear()
     try:
         yield Hydra.create_main_hydra2("seqmodels", search_path)
@@ -156,12 +158,14 @@ def _check_group(hydra: Hydra, override: Override) -> None:
         name = str(choice).removesuffix(".yaml")
         if choice is not None and isinstance(choice, str) and name not in options:
             known = ", ".join(options)
-            raise ConfigError(f"{group}={choice}: there is no such {group}{nearest(name, options)} (there are: {known})")
+            raise ConfigError(
+                f"{group}={choice}: there is no such {group}{nearest(name, options)} (there are: {known})"
+            )
 
 
 def _explain(hydra: Hydra, config_name: str, overrides: list[Override], error: Exception) -> ConfigError:
     """Find the override that does not fit and the nearest key that would; else pass on what Hydra says."""
-    groups = [override for override in overrides if _is_group(hydra, override)]
+    groups = [o for o in overrides if _is_group(hydra, o) or o.key_or_group == "hydra.searchpath"]
     keys = [override for override in overrides if override not in groups and not override.is_force_add()]
     try:
         lines = [str(override.input_line) for override in groups]

@@ -42,8 +42,12 @@ def print_comparison(sweep: Path) -> None:
     names = list(dict.fromkeys(name for result in results for name in _ordered(result)))
     shown = [name for name in names if name.startswith("test/") or "/" not in name] or names
     rows = [
-        [folder.name, *(job.get(key, "") for key in varied), *(_number(result.get(name)) for name in shown)]
-        + ["" if result else "failed"]
+        [
+            folder.name,
+            *(job.get(key, "") for key in varied),
+            *(_number(result.get(name)) for name in shown),
+            "" if result else "failed",
+        ]
         for folder, job, result in zip(folders, jobs, results, strict=True)
     ]
     header = ["job", *varied, *shown, ""]

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from seqmodels.commands.app import run_app
@@ -22,11 +24,15 @@ def evaluate(tokens: list[str]) -> int:
 
 
 def _train(config: DictConfig) -> Mapping[str, float]:
+    from lightning.pytorch.utilities import rank_zero_only  # noqa: PLC0415  (seconds, so after all checks)
+
     from seqmodels.commands.tables import print_metrics  # noqa: PLC0415
-    from seqmodels.training import train as run  # noqa: PLC0415  (torch and Lightning: seconds, after all checks)
+    from seqmodels.training import train as run  # noqa: PLC0415
 
     metrics = run(config)
-    print_metrics(metrics, config.paths.output_dir)
+    first = rank_zero_only.rank == 0  # type: ignore[attr-defined]
+    if first and HydraConfig.get().mode != RunMode.MULTIRUN:  # a sweep ends in one table for all its jobs
+        print_metrics(metrics, config.paths.output_dir)
     return metrics
 
 

@@ -1,0 +1,79 @@
+"""``seqmodels cells``: every cell with its paper, its equations and the back-ends that run it here."""
+
+import inspect
+import re
+import sys
+from pathlib import Path
+
+from omegaconf import OmegaConf
+from rich.table import Table
+from rich.text import Text
+
+from seqmodels.commands.compose import config_folder
+from seqmodels.commands.tables import console
+
+USAGE = """seqmodels cells
+
+Lists every cell: its class, its cell= option, paper, equations, and the back-ends that run it on this machine.
+"""
+SYMBOLS = {
+    r"\sigma": "σ",  # noqa: RUF001  (the letters that equations use)
+    r"\tanh": "tanh",
+    r"\odot": "⊙",
+    r"\top": "T",
+    "&=": "=",
+    r"\alpha": "α",  # noqa: RUF001
+    r"\beta": "β",
+    r"\\": "",
+}
+
+
+def main(tokens: list[str]) -> int:
+    """Print the table of cells."""
+    if tokens:
+        sys.stdout.write(USAGE)
+        return 0 if tokens[0] in ("-h", "--help") else 2
+    import torch  # noqa: PLC0415  (help must not wait for it)
+
+    from seqmodels.build import build  # noqa: PLC0415
+    from seqmodels.unroll import backends_for  # noqa: PLC0415
+
+    table = Table("cell", "cell=", "paper", "equations", "back-ends", show_lines=True)
+    for path in options():
+        cell = build(OmegaConf.load(path))(3)
+        document = inspect.getdoc(type(cell)) or ""
+        running = [name for name, reason in backends_for(cell, torch.zeros(1, 2, 3)).items() if reason is None]
+        texts = (type(cell).__name__, path.stem, paper(document), equations(document), ", ".join(running))
+        table.add_row(*map(Text, texts))
+    console().print(table)
+    return 0
+
+
+def options() -> list[Path]:
+    """Return the files of the group ``cell``."""
+    return sorted((config_folder() / "cell").glob("*.yaml"))
+
+
+def paper(document: str) -> str:
+    """Return what a docstring cites first: the parenthesis with a year in it."""
+    cited = re.search(r"\(([^()]*\b(?:19|20)\d\d\b[^()]*)\)", " ".join(document.split()))
+    return cited.group(1) if cited else ""
+
+
+def equations(document: str) -> str:
+    """Return the equations of a docstring as plain text, a line each."""
+    block = document.partition(".. math::")[2].lstrip("\n")
+    lines: list[str] = []
+    for line in block.splitlines():
+        if line.strip() and not line.startswith(" "):
+            break
+        lines.append(line.strip())
+    return "\n".join(_plain(line) for line in lines if line)
+
+
+def _plain(line: str) -> str:
+    for symbol, text in SYMBOLS.items():
+        line = line.replace(symbol, text)
+    line = re.sub(r"\\mathrm\{(\w+)\}|\\text\{(\w+)\}", r"\1\2", line)
+    line = re.sub(r"_\{(\w+)\}", r"_\1", line)
+    return " ".join(line.split())

@@ -1,0 +1,61 @@
+"""``seqmodels data``: list the data sets, check their files, fetch those that are missing."""
+
+import sys
+from collections.abc import Iterable
+
+from rich.table import Table
+
+from seqmodels.commands.compose import compose
+from seqmodels.commands.tables import console
+from seqmodels.gate import ConfigError, nearest
+
+USAGE = """seqmodels data list                        what data=... can be, and what it needs
+seqmodels data verify NAME [key=value ...]    compare its files with those that were published
+seqmodels data download NAME [key=value ...]  fetch the files that are missing or damaged
+
+Files lie below paths.data_dir, which SEQMODELS_DATA_DIR names.
+"""
+ACTIONS = ("list", "verify", "download")
+
+
+def main(tokens: list[str]) -> int:
+    """Run one of the three actions; the exit status is 1 when a file is missing or damaged."""
+    if not tokens or tokens[0] in ("-h", "--help"):
+        sys.stdout.write(USAGE)
+        return 0
+    action, *rest = tokens
+    if action not in ACTIONS:
+        raise ConfigError(f"seqmodels data {action}: no such action{nearest(action, ACTIONS)}\n{USAGE.rstrip()}")
+    names = [token for token in rest if "=" not in token]
+    overrides = [token for token in rest if "=" in token]
+    if len(names) != (action != "list"):
+        raise ConfigError(f"seqmodels data {action} takes {'no name' if action == 'list' else 'one name'}, got {names}")
+    data_dir = str(compose("train", overrides).paths.data_dir)
+    return _list() if action == "list" else _files(action, names[0], data_dir)
+
+
+def _list() -> int:
+    from seqmodels.data.catalog import DATASETS  # noqa: PLC0415  (help must not wait for torch)
+
+    table = Table("data=", "targets", "files", "licence", "citation")
+    for dataset in DATASETS:
+        files = f"{len(dataset.files)} in {dataset.folder}/" if dataset.files else "none needed"
+        table.add_row(dataset.name, dataset.target_kind, files, dataset.license, dataset.citation)
+    console().print(table)
+    return 0
+
+
+def _files(action: str, name: str, data_dir: str) -> int:
+    from seqmodels.data.catalog import download, find, verify  # noqa: PLC0415
+
+    dataset = find(name)
+    if not dataset.files:
+        sys.stdout.write(f"{name} needs no files\n")
+        return 0
+    states = download(dataset, data_dir) if action == "download" else verify(dataset, data_dir)
+    _print(f"{status.state:8} {status.path or status.name}  {status.reason}".rstrip() for status in states)
+    return int(any(status.state != "ok" for status in states))
+
+
+def _print(lines: Iterable[str]) -> None:
+    sys.stdout.writelines(f"{line}\n" for line in lines)

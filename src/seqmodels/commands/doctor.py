@@ -1,0 +1,76 @@
+"""``seqmodels doctor``: what this machine has, and which back-ends run on it."""
+
+import os
+import sys
+
+from rich.table import Table
+
+from seqmodels.commands.cells import options
+from seqmodels.commands.compose import config_folder
+from seqmodels.commands.tables import console
+
+USAGE = (
+    "seqmodels doctor\n\nPrints versions, cores and accelerators, and for every back-end which cells it runs here.\n"
+)
+
+
+def main(tokens: list[str]) -> int:
+    """Print the report."""
+    if tokens:
+        sys.stdout.write(USAGE)
+        return 0 if tokens[0] in ("-h", "--help") else 2
+    from seqmodels.runs import environment  # noqa: PLC0415
+
+    facts = environment()
+    rows = {
+        "python": f"{facts['python']} on {facts['platform']}",
+        "cores": f"{facts['cpu_count']}, of which torch uses {facts['threads']}",
+        "accelerators": ", ".join(_accelerators()) or "none: everything runs on the CPU",
+        "configs": str(config_folder()),
+        "data sets": os.environ.get("SEQMODELS_DATA_DIR", "SEQMODELS_DATA_DIR is not set: ./data"),
+        "own modules": os.environ.get("SEQMODELS_ALLOW", "SEQMODELS_ALLOW is not set: none"),
+        **facts["packages"],
+    }
+    table = Table(show_header=False)
+    for name, value in rows.items():
+        table.add_row(name, value)
+    out = console()
+    out.print(table)
+    out.print(_backends())
+    return 0
+
+
+def _accelerators() -> list[str]:
+    import torch  # noqa: PLC0415
+
+    found = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return found + (["Apple GPU (mps)"] if torch.backends.mps.is_available() else [])
+
+
+def _backends() -> Table:
+    """Say for each back-end which cells it runs on this machine, and why not the others."""
+    import torch  # noqa: PLC0415
+    from omegaconf import OmegaConf  # noqa: PLC0415
+
+    from seqmodels.build import build  # noqa: PLC0415
+    from seqmodels.unroll import BACKENDS, backends_for  # noqa: PLC0415
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    x = torch.zeros(1, 2, 3, device=device)
+    answers: dict[str, dict[str, str | None]] = {}
+    for path in options():
+        cell = build(OmegaConf.load(path))(3).to(device)
+        reasons = backends_for(cell, x)
+        answers[path.stem] = {name: _general(reason, type(cell).__name__) for name, reason in reasons.items()}
+    table = Table("back-end", "runs", "why not the others", title=f"back-ends on {device}, first choice first")
+    for name in BACKENDS:
+        runs = [cell for cell, answer in answers.items() if answer[name] is None]
+        why = dict.fromkeys(str(answer[name]) for answer in answers.values() if answer[name] is not None)
+        shown = "all cells" if len(runs) == len(answers) else ", ".join(runs) or "none"
+        table.add_row(name, shown, "\n".join(why))
+    return table
+
+
+def _general(reason: str | None, cell: str) -> str | None:
+    """Say of any cell what was said of one, so that a reason common to many is printed once."""
+    return None if reason is None else reason.replace(cell, "the cell")
