@@ -42,10 +42,11 @@ class ReadOut(SequenceLayer):
 
     def forward(self, x: Tensor, state: Any = None, lengths: Tensor | None = None) -> tuple[Tensor, tuple[()]]:
         states_of(state, 0, "none: a read-out carries no state")
-        y = _FUNCTIONS[self.activation](self.linear(x))
-        if lengths is not None:
-            y = y.masked_fill(~length_mask(lengths.to(x.device), x.shape[1])[..., None], 0)
-        return y, ()
+        g = _FUNCTIONS[self.activation]
+        if lengths is None:
+            return g(self.linear(x)), ()
+        padding = ~length_mask(lengths.to(x.device), x.shape[1])[..., None]
+        return g(self.linear(x.masked_fill(padding, 0))).masked_fill(padding, 0), ()
 
     def extra_repr(self) -> str:
         return f"activation={self.activation}"
