@@ -112,7 +112,7 @@ def _gradients(step: Step, plain: Program, needed: list[int]):  # type: ignore[n
 
     with FakeTensorMode():
         fakes = [torch.empty(BATCH, value.width) for value in (*atoms, *roots)]
-        graph = make_fx(adjoint, DECOMPOSITIONS)(*fakes).graph
+        graph = make_fx(torch.func.functionalize(adjoint), DECOMPOSITIONS)(*fakes).graph
     inputs = [node for node in graph.nodes if node.op == "placeholder"]
     results = dict(zip(atoms, next(n for n in graph.nodes if n.op == "output").args[0], strict=True))
     known = {node: row(value) for node, value in zip(inputs, atoms, strict=False)}

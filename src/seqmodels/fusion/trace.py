@@ -21,18 +21,39 @@ aten = torch.ops.aten
 BATCH = 104729
 """The batch that steps are traced with, on tensors without memory: a prime that no feature size will equal."""
 
+
+
+def _layer_norm(x: Tensor, shape: Any, weight: Tensor | None, bias: Tensor | None, eps: float) -> tuple[Tensor, ...]:
+    """Layer normalisation as sums along the row; PyTorch's own decomposition goes through views of views."""
+    if len(shape) != 1:
+        raise Refused(f"a layer normalisation over {len(shape)} dimensions")
+    mean = x.sum(-1, keepdim=True) / shape[0]
+    away = x - mean
+    scale = torch.rsqrt((away * away).sum(-1, keepdim=True) / shape[0] + eps)
+    out = away * scale
+    out = out if weight is None else out * weight
+    return out if bias is None else out + bias, mean, scale
+
+
+def _variance(x: Tensor, dim: Any = None, *, correction: float | None = None, keepdim: bool = False) -> Tensor:
+    if dim is None or [d % x.dim() for d in dim] != [x.dim() - 1]:
+        raise Refused("a variance over something else than the last dimension")
+    size = x.shape[-1]
+    away = x - x.sum(-1, keepdim=True) / size
+    return (away * away).sum(-1, keepdim=keepdim) / (size - (1 if correction is None else correction))
+
+
 DECOMPOSITIONS = get_decompositions(
     [
         getattr(aten, name)
         for name in (
-            "tanh_backward sigmoid_backward threshold_backward native_layer_norm native_layer_norm_backward silu "
-            "silu_backward softplus softplus_backward gelu gelu_backward _softmax _softmax_backward_data leaky_relu "
-            "leaky_relu_backward elu elu_backward hardsigmoid hardsigmoid_backward hardswish hardswish_backward mish "
-            "mish_backward hardtanh_backward addcmul addcdiv lerp square log_sigmoid_forward log_sigmoid_backward var_mean "
-            "var std rsub logit mse_loss dist"
+            "tanh_backward sigmoid_backward threshold_backward silu silu_backward softplus softplus_backward gelu "
+            "gelu_backward _softmax _softmax_backward_data leaky_relu leaky_relu_backward elu elu_backward hardsigmoid "
+            "hardsigmoid_backward hardswish hardswish_backward mish mish_backward hardtanh_backward addcmul addcdiv lerp "
+            "square log_sigmoid_forward log_sigmoid_backward rsub logit"
         ).split()
     ]
-)
+) | {aten.native_layer_norm.default: _layer_norm, aten.var.correction: _variance}
 TRANSPOSED = {aten.t.default, aten.transpose.int, aten.permute.default}
 
 

@@ -152,6 +152,8 @@ class Builder:
 
     def _simplify(self, op: str, args: tuple[Value, ...]) -> Value | None:
         numbers = [argument.data[0] if argument.op == "scalar" else None for argument in args]
+        if op == "where" and numbers[0] is not None:
+            return args[1] if numbers[0] else args[2]
         if all(number is not None for number in numbers) and op != "where":
             exact = POINTWISE[op](*(torch.tensor(number, dtype=torch.float64) for number in numbers))
             return self.scalar(float(exact))

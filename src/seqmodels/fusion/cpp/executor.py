@@ -1,0 +1,112 @@
+"""Running compiled programs: addresses, strides, threads."""
+
+import ctypes
+import os
+from array import array
+from collections.abc import Sequence
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from seqmodels.fusion.cpp.build import Library, library
+from seqmodels.fusion.cpp.emit import source, weights_of
+from seqmodels.fusion.program import Program, width
+
+REALS = {torch.float32: "float", torch.float64: "double"}
+
+
+class Cpp:
+    """Runs programs as compiled C++ on the CPU."""
+
+    def run(
+        self,
+        program: Program,
+        streams: Sequence[Tensor],
+        carries: Sequence[Tensor],
+        vectors: Sequence[Tensor],
+        weights: Sequence[Tensor],
+        lengths: Tensor | None,
+    ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        """Run a program over time; see :meth:`seqmodels.fusion.portable.Portable.run`."""
+        like = streams[0]
+        batch, time = like.shape[:2]
+        kernel = _kernel(program, like.dtype)
+        threads = _threads(batch)
+        # A skipped step writes nothing: with lengths the outputs start as zeros.
+        empty = torch.empty if lengths is None else torch.zeros
+        outputs = _outputs(program, batch, time, like, empty)
+        ends = [like.new_empty(batch, size) for size in program.carries]
+        totals = [like.new_zeros(batch, width(group)) for group in program.totals]
+        scratch = like.new_empty(kernel.scratch(batch, threads))
+        order, limits = _order(batch, threads, lengths)
+
+        streams = [s if s.stride(-1) == 1 or s.shape[-1] == 1 else s.contiguous() for s in streams]
+        carries = [c if c.stride(-1) == 1 or c.shape[-1] == 1 else c.contiguous() for c in carries]
+        vectors = [v.contiguous() for v in vectors]
+        call = array("q", (batch, time, threads, order.data_ptr(), 0 if limits is None else limits.data_ptr()))
+        call.append(scratch.data_ptr())
+        for s in streams:
+            call.extend((s.data_ptr(), s.stride(0), s.stride(1)))
+        for c, e in zip(carries, ends, strict=True):
+            call.extend((c.data_ptr(), c.stride(0), e.data_ptr()))
+        call.extend(v.data_ptr() for v in vectors)
+        for index in kernel.weights:
+            w = weights[index]
+            call.extend((w.data_ptr(), w.stride(0), w.stride(1)))
+        for o in outputs:
+            call.extend((o.data_ptr(), o.stride(0), o.stride(1)))
+        call.extend(t.data_ptr() for t in totals)
+        kernel.run(call)
+        return outputs, ends, [t.sum(0) for t in totals]
+
+
+class _Kernel:
+    """A compiled program."""
+
+    def __init__(self, program: Program, code: Library) -> None:
+        self.weights = weights_of(program)
+        self._run, self.scratch = code.run, code.scratch
+
+    def run(self, call: "array[int]") -> None:
+        self._run(ctypes.c_void_p(call.buffer_info()[0]))
+
+
+@lru_cache(maxsize=512)
+def _kernel(program: Program, dtype: torch.dtype) -> _Kernel:
+    return _Kernel(program, library(source(program, REALS[dtype])))
+
+
+def _outputs(program: Program, batch: int, time: int, like: Tensor, empty: type) -> list[Tensor]:
+    """Return output streams; all but the first lie side by side, so that a row's step is one piece of memory."""
+    sizes = [width(group) for group in program.outputs]
+    options = {"dtype": like.dtype, "device": like.device}
+    if program.backwards:  # handed to autograd one by one: each on its own
+        return [empty(batch, time, size, **options) for size in sizes]
+    first = empty(batch, time, sizes[0], **options)
+    return [first, *empty(batch, time, sum(sizes[1:]), **options).split(sizes[1:], -1)] if sizes[1:] else [first]
+
+
+def _order(batch: int, threads: int, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Return the rows as the threads take them, each thread's longest first, and the lengths."""
+    if lengths is None:
+        return torch.arange(batch), None
+    limits = lengths.to(device="cpu", dtype=torch.int64).contiguous()
+    longest = limits.argsort(descending=True)
+    return torch.cat([longest[k::threads] for k in range(threads)]), limits
+
+
+_forked = False
+
+
+def _note_fork() -> None:
+    global _forked  # noqa: PLW0603 - OpenMP's threads did not survive the fork; a child must not wait for them
+    _forked = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)
+
+
+def _threads(batch: int) -> int:
+    return 1 if _forked else max(1, min(torch.get_num_threads(), batch))
