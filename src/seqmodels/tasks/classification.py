@@ -39,8 +39,7 @@ class Classification(Task):
         if output_size < 2:
             raise ValueError(f"output_size must be at least 2 classes, got {output_size}")
         self.output_size = output_size
-        self.val_metrics = self._metrics("val/")
-        self.test_metrics = self._metrics("test/")
+        self.metrics.update({"val": self._metrics("val/"), "test": self._metrics("test/")})
         self.confusion = MulticlassConfusionMatrix(output_size, validate_args=False)
 
     def _metrics(self, prefix: str) -> MetricCollection:
@@ -70,13 +69,9 @@ class Classification(Task):
         means = {"loss": loss}
         if stage == "train":  # no metric object: this runs at every step
             means["accuracy"] = (logits.detach().argmax(-1) == batch.targets).float().mean()
-        else:
-            metrics = self.val_metrics if stage == "val" else self.test_metrics
-            metrics.update(logits, batch.targets)
-            self.log_dict(metrics, batch_size=len(batch.targets))
         if stage == "test":
             self.confusion.update(logits, batch.targets)
-        self.log_means(stage, means, len(batch.targets))
+        self.record(stage, means, logits, batch.targets)
         return loss
 
     def predict_step(self, batch: SequenceBatch, batch_idx: int) -> Tensor:  # noqa: ARG002

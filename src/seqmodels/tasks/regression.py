@@ -20,8 +20,7 @@ class Regression(Task):
         self, model: nn.Module, optimizer: OptimizerFactory, scheduler: SchedulerFactory | None = None
     ) -> None:
         super().__init__(model, optimizer, scheduler)
-        self.val_metrics = _metrics("val/")
-        self.test_metrics = _metrics("test/")
+        self.metrics.update({"val": _metrics("val/"), "test": _metrics("test/")})
 
     def measure(self, batch: SequenceBatch, stage: Stage) -> Tensor:
         values = self.model(batch.inputs, batch.lengths)
@@ -31,11 +30,7 @@ class Regression(Task):
                 f"got {tuple(batch.targets.shape)}"
             )
         loss = F.mse_loss(values, batch.targets)
-        if stage != "train":
-            metrics = self.val_metrics if stage == "val" else self.test_metrics
-            metrics.update(values, batch.targets)
-            self.log_dict(metrics, batch_size=len(batch.targets))
-        self.log_means(stage, {"loss": loss}, len(batch.targets))
+        self.record(stage, {"loss": loss}, values, batch.targets)
         return loss
 
     def predict_step(self, batch: SequenceBatch, batch_idx: int) -> Tensor:  # noqa: ARG002

@@ -3,14 +3,17 @@
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, Literal
+from functools import partial
+from typing import Any, ClassVar, Literal, get_args
 
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torchmetrics import MetricCollection
 
 from seqmodels.data.batch import SequenceBatch, TargetKind
+from seqmodels.tasks.means import Means
 
 Stage = Literal["train", "val", "test"]
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -38,6 +41,8 @@ class Task(LightningModule, ABC):
         self.model = model
         self.optimizer = optimizer
         self.scheduler = scheduler
+        self.metrics = nn.ModuleDict()  # by stage; a collection's prefix is "{stage}/"
+        self._means: dict[Stage, Means] = {stage: Means() for stage in get_args(Stage)}
 
     def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return what the network says."""
@@ -45,7 +50,7 @@ class Task(LightningModule, ABC):
 
     @abstractmethod
     def measure(self, batch: SequenceBatch, stage: Stage) -> Tensor:
-        """Return the loss of a batch, and log it and its metrics as ``"{stage}/{name}"``."""
+        """Return the loss of a batch, and :meth:`record` it: it is logged as ``"{stage}/loss"`` as the epoch ends."""
 
     def training_step(self, batch: SequenceBatch, batch_idx: int) -> Tensor:  # noqa: ARG002
         return self.measure(batch, "train")
@@ -56,18 +61,39 @@ class Task(LightningModule, ABC):
     def test_step(self, batch: SequenceBatch, batch_idx: int) -> None:  # noqa: ARG002
         self.measure(batch, "test")
 
-    def log_means(self, stage: Stage, values: dict[str, Tensor], batch_size: int) -> None:
-        """Log means over a batch, to be averaged over the epoch by the batches' sizes."""
-        for name, value in values.items():
-            self.log(
-                f"{stage}/{name}",
-                value,
-                on_step=False,
-                on_epoch=True,
-                prog_bar=True,
-                batch_size=batch_size,
-                sync_dist=True,
-            )
+    def record(self, stage: Stage, means: dict[str, Tensor], outputs: Tensor, targets: Tensor) -> None:
+        """Keep means over a batch, and show its outputs to the metrics of the stage; logged as its epoch ends."""
+        self._means[stage].add(means, len(targets))
+        if stage in self.metrics:
+            self.metrics[stage].update(outputs, targets)  # type: ignore[operator]
+
+    def on_train_epoch_start(self) -> None:
+        self._means["train"] = Means()  # an epoch that was interrupted leaves its sums behind
+
+    def on_validation_epoch_start(self) -> None:
+        self._means["val"] = Means()
+
+    def on_test_epoch_start(self) -> None:
+        self._means["test"] = Means()
+
+    def on_train_epoch_end(self) -> None:
+        self._report("train")
+
+    def on_validation_epoch_end(self) -> None:
+        self._report("val")
+
+    def on_test_epoch_end(self) -> None:
+        self._report("test")
+
+    def _report(self, stage: Stage) -> None:
+        """Log what a stage's epoch has recorded, over all processes."""
+        values = self._means[stage].take(partial(self.trainer.strategy.reduce, reduce_op="sum"))
+        self.log_dict({f"{stage}/{name}": value for name, value in values.items()}, prog_bar=True, sync_dist=True)
+        if stage in self.metrics:
+            metrics = self.metrics[stage]
+            assert isinstance(metrics, MetricCollection)
+            self.log_dict(metrics.compute(), sync_dist=True)
+            metrics.reset()
 
     def configure_optimizers(self) -> Any:
         optimizer = self.optimizer(self.parameters())

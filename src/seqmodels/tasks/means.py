@@ -1,0 +1,31 @@
+"""Means over an epoch at the price of an addition a step."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+
+class Means:
+    """Means of values over the rows of many batches.
+
+    Sums stay tensors on their device, so that no step waits for a number, and nothing else runs in a step: Lightning's
+    own ``self.log`` takes half a millisecond for each value.
+    """
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.rows = 0
+
+    def add(self, values: dict[str, Tensor], rows: int) -> None:
+        """Add means over a batch of ``rows``."""
+        for name, value in values.items():
+            weighted = value.detach() * rows
+            self.sums[name] = self.sums[name] + weighted if name in self.sums else weighted
+        self.rows += rows
+
+    def take(self, total: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
+        """Return the means and start anew; ``total`` sums a tensor over all processes."""
+        sums, rows = self.sums, self.rows
+        self.sums, self.rows = {}, 0
+        return {name: total(value) / total(torch.full_like(value, rows)) for name, value in sums.items()}
