@@ -7,7 +7,7 @@ from torch.testing import assert_close
 
 from seqmodels.cells import LSTMCell, MinGRUCell, MinLSTMCell
 from seqmodels.unroll import backends_for, unroll
-from seqmodels.unroll.scan import linear_recurrence
+from seqmodels.unroll.scan import linear_recurrence, solve_in_pairs, solve_in_turn
 from tests.conftest import TOLERANCE
 from tests.unroll.fakes import HIDDEN, INPUT, with_gradients, with_random_parameters
 
@@ -24,6 +24,15 @@ def step_by_step(a: Tensor, b: Tensor, h: Tensor) -> Tensor:
 def test_the_scan_is_the_loop(time: int) -> None:
     a, b, h0 = (torch.randn(size, dtype=torch.float64) for size in ((3, time, 5), (3, time, 5), (3, 5)))
     assert_close(linear_recurrence(a, b, h0), step_by_step(a, b, h0), **TOLERANCE[torch.float64])
+    for solve in (solve_in_turn, solve_in_pairs):  # each device takes one of them: both are checked on any
+        assert_close(solve(a, b), step_by_step(a, b, torch.zeros_like(h0)), **TOLERANCE[torch.float64])
+
+
+def test_steps_joined_in_pairs_stay_accurate_over_a_thousand_in_single_precision() -> None:
+    a, b = torch.rand(2, 1000, 5, dtype=torch.float64) ** 0.01, torch.randn(2, 1000, 5, dtype=torch.float64)
+    expected = solve_in_turn(a, b)
+    error = (solve_in_pairs(a.float(), b.float()).double() - expected).abs().max() / expected.abs().max()
+    assert error < 1e-5
 
 
 def test_integers_come_out_exactly() -> None:

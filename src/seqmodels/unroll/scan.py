@@ -1,4 +1,4 @@
-"""A parallel scan over time, for cells whose step is linear in their state."""
+"""A scan over time, for cells whose step is linear in their state."""
 
 from typing import Any
 
@@ -11,7 +11,11 @@ from seqmodels.sequence import length_mask
 
 
 class Scan:
-    """All steps of ``h_t = a_t * h_{t-1} + b_t`` in 2 log2(time) parallel rounds, with derivatives of any order."""
+    """All steps of ``h_t = a_t * h_{t-1} + b_t`` from coefficients computed at once, with derivatives of any order.
+
+    An accelerator joins steps in 2 log2(time) parallel rounds. A CPU makes one pass in place, a single operation for
+    each step: it touches memory once, which is faster there than the rounds at any size.
+    """
 
     def refuses(self, cell: Cell[Any], x: Tensor) -> str | None:
         del x  # any shape, device and dtype will do
@@ -45,7 +49,8 @@ class _LinearRecurrence(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: FunctionCtx, a: Tensor, b: Tensor, h0: Tensor) -> Tensor:
-        h = _solve(a, torch.cat([torch.addcmul(b[:, :1], a[:, :1], h0[:, None]), b[:, 1:]], dim=1))
+        b = torch.cat([torch.addcmul(b[:, :1], a[:, :1], h0[:, None]), b[:, 1:]], dim=1)
+        h = solve_in_turn(a, b) if b.device.type == "cpu" else solve_in_pairs(a, b)
         ctx.save_for_backward(a, h0, h)
         return h
 
@@ -58,8 +63,18 @@ class _LinearRecurrence(torch.autograd.Function):
         return grad_b * previous, grad_b, grad_b[:, 0] * a[:, 0]
 
 
-def _solve(a: Tensor, b: Tensor) -> Tensor:
-    """Solve ``h_t = a_t * h_{t-1} + b_t`` from ``h_{-1} = 0``.
+def solve_in_turn(a: Tensor, b: Tensor) -> Tensor:
+    """Solve ``h_t = a_t * h_{t-1} + b_t`` from ``h_{-1} = 0``, one step after the other; not differentiable."""
+    h = torch.empty_like(b)
+    steps = h.unbind(1)
+    steps[0].copy_(b[:, 0])
+    for previous, h_t, a_t, b_t in zip(steps, steps[1:], a.unbind(1)[1:], b.unbind(1)[1:], strict=False):
+        torch.addcmul(b_t, a_t, previous, out=h_t)
+    return h
+
+
+def solve_in_pairs(a: Tensor, b: Tensor) -> Tensor:
+    """Solve the same in parallel.
 
     Doing step (a1, b1) and then (a2, b2) is doing (a2 * a1, a2 * b1 + b2). So the steps are joined in pairs, the half
     as long recurrence of the pairs gives h at every second step, and one round fills the steps between.
@@ -69,7 +84,7 @@ def _solve(a: Tensor, b: Tensor) -> Tensor:
     if time == 1:
         return b
     first, second = slice(0, time - 1, 2), slice(1, time, 2)
-    pairs = _solve(a[:, second] * a[:, first], torch.addcmul(b[:, second], a[:, second], b[:, first]))
+    pairs = solve_in_pairs(a[:, second] * a[:, first], torch.addcmul(b[:, second], a[:, second], b[:, first]))
     h = torch.empty_like(b)
     h[:, second] = pairs
     h[:, :1] = b[:, :1]
