@@ -114,7 +114,7 @@ def test_every_backend_runs_without_gradients(name: str, backend: str) -> None:
     assert not actual.requires_grad
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", [name for name in BACKENDS if name != "eager"])
 def test_every_backend_runs_frozen_parameters(backend: str) -> None:
     for make in (LSTMCell, MinGRUCell):
         cell = with_random_parameters(make(INPUT, HIDDEN)).requires_grad_(False)
