@@ -277,3 +277,31 @@ def test_an_lstm_learns_digits() -> None:
     runner.fit(model, data)
     (metrics,) = runner.test(model, data, verbose=False)
     assert metrics["test/accuracy"] >= 0.92
+
+
+def test_two_processes_report_what_one_does() -> None:
+    model = classification(parity())
+    (alone,) = trainer().test(model, parity(), verbose=False)
+    (together,) = trainer(devices=2, strategy="ddp_spawn").test(model, parity(), verbose=False)  # 17 rows: 9 and 8
+    assert together == pytest.approx(alone, rel=1e-5)
+
+
+def test_metrics_start_from_nothing_after_an_epoch_that_was_interrupted() -> None:
+    class Interrupt(Callback):
+        def on_test_batch_end(self, *_: Any) -> None:
+            raise RuntimeError("interrupted")
+
+    data, model = parity(), classification(parity())
+    (whole,) = trainer().test(model, data, verbose=False)
+    with pytest.raises(RuntimeError, match="interrupted"):
+        trainer(callbacks=[Interrupt()]).test(model, data, verbose=False)
+    (again,) = trainer().test(model, data, verbose=False)
+    assert again == whole
+
+
+def test_a_fast_development_run_goes_through_every_stage() -> None:
+    data = parity()
+    model = classification(data, scheduler=ReduceLROnPlateau)
+    runner = trainer(fast_dev_run=True)
+    runner.fit(model, data)
+    assert {"train/loss", "val/loss"} < set(runner.callback_metrics)

@@ -59,7 +59,8 @@ class Classification(Task):
         """Counts ``(classes, classes)`` of the last test: rows are the true classes, columns the predicted ones."""
         return self.confusion.compute()
 
-    def on_test_start(self) -> None:
+    def on_test_epoch_start(self) -> None:
+        super().on_test_epoch_start()
         self.confusion.reset()
 
     def measure(self, batch: SequenceBatch, stage: Stage) -> Tensor:
@@ -86,7 +87,7 @@ def check_classes(targets: Tensor, classes: int) -> None:
     """
     if targets.device.type != "cpu":
         return
-    wrong = (targets < 0) | (targets >= classes)
-    if wrong.any():
-        row = int(wrong.nonzero()[0])
+    low, high = targets.aminmax()
+    if low < 0 or high >= classes:
+        row = int(((targets < 0) | (targets >= classes)).nonzero()[0])
         raise ValueError(f"row {row} of the batch: a class must be 0 to {classes - 1}, got {targets[row].item()}")

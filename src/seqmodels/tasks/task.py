@@ -65,16 +65,16 @@ class Task(LightningModule, ABC):
         """Keep means over a batch, and show its outputs to the metrics of the stage; logged as its epoch ends."""
         self._means[stage].add(means, len(targets))
         if stage in self.metrics:
-            self.metrics[stage].update(outputs, targets)  # type: ignore[operator]
+            self._metrics_of(stage).update(outputs, targets)
 
     def on_train_epoch_start(self) -> None:
-        self._means["train"] = Means()  # an epoch that was interrupted leaves its sums behind
+        self._begin("train")
 
     def on_validation_epoch_start(self) -> None:
-        self._means["val"] = Means()
+        self._begin("val")
 
     def on_test_epoch_start(self) -> None:
-        self._means["test"] = Means()
+        self._begin("test")
 
     def on_train_epoch_end(self) -> None:
         self._report("train")
@@ -85,15 +85,23 @@ class Task(LightningModule, ABC):
     def on_test_epoch_end(self) -> None:
         self._report("test")
 
+    def _begin(self, stage: Stage) -> None:
+        """Start from nothing, also where an epoch before was interrupted."""
+        self._means[stage] = Means()
+        if stage in self.metrics:
+            self._metrics_of(stage).reset()
+
     def _report(self, stage: Stage) -> None:
         """Log what a stage's epoch has recorded, over all processes."""
         values = self._means[stage].take(partial(self.trainer.strategy.reduce, reduce_op="sum"))
         self.log_dict({f"{stage}/{name}": value for name, value in values.items()}, prog_bar=True, sync_dist=True)
         if stage in self.metrics:
-            metrics = self.metrics[stage]
-            assert isinstance(metrics, MetricCollection)
-            self.log_dict(metrics.compute(), sync_dist=True)
-            metrics.reset()
+            self.log_dict(self._metrics_of(stage).compute(), sync_dist=True)
+
+    def _metrics_of(self, stage: Stage) -> MetricCollection:
+        metrics = self.metrics[stage]
+        assert isinstance(metrics, MetricCollection)
+        return metrics
 
     def configure_optimizers(self) -> Any:
         optimizer = self.optimizer(self.parameters())
