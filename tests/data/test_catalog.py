@@ -6,6 +6,8 @@ import pytest
 
 from seqmodels.data import DigitsData, MNISTData
 from seqmodels.data.catalog import DATASETS, download, find, verify
+from tests.data.conftest import Server
+from tests.data.test_download import CONTENT, FILE, PACKED
 
 
 def test_every_data_set_says_what_it_is_and_where_it_is_from() -> None:
@@ -41,6 +43,23 @@ def test_missing_and_damaged_files_are_told_apart(tmp_path: Path) -> None:
 def test_a_set_without_files_is_always_there(tmp_path: Path) -> None:
     assert verify(DigitsData, tmp_path) == download(DigitsData, tmp_path) == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_and_damaged_files_are_replaced_by_the_published_ones(server: Server, tmp_path: Path) -> None:
+    server.pages = {"/numbers.gz": [(200, {}, PACKED)], "/more": [(200, {}, CONTENT)]}
+    names = {"numbers": "/numbers.gz", "more": "/more"}
+
+    class Numbers(DigitsData):
+        folder = "own"
+        files = tuple(FILE._replace(name=name, urls=(server.url(path),)) for name, path in names.items())
+
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "numbers").write_bytes(b"damaged")
+    assert [status.state for status in download(Numbers, tmp_path)] == ["ok", "ok"]
+    assert sorted(path.name for path in (tmp_path / "own").iterdir()) == ["more", "numbers.gz"]
+    assert len(server.asked) == 2
+    download(Numbers, tmp_path)
+    assert len(server.asked) == 2  # all are there
 
 
 def test_published_files_are_verified(data_dir: Path) -> None:

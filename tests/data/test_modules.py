@@ -130,6 +130,11 @@ def test_bad_classes_are_refused_at_setup_by_split_row_and_value(
         OwnData(dict.fromkeys(SPLITS, GOOD) | splits).setup("fit")
 
 
+def test_large_inputs_are_not_taken_for_infinite_ones() -> None:
+    large = SequenceDataset(torch.full((3, 2, 1), 3e38), torch.tensor([0, 1, 1]))
+    OwnData(dict.fromkeys(SPLITS, large)).setup("fit")
+
+
 @pytest.mark.parametrize(
     ("targets", "reason"),
     [
