@@ -2,56 +2,23 @@
 
 import math
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
-import lightning
 import pytest
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau, StepLR
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchmetrics.functional import r2_score
 
-from seqmodels.cells import GRUCell, LSTMCell
-from seqmodels.data import AddingData, DigitsData, ParityData, SequenceBatch, SequenceDataModule
-from seqmodels.models import SequenceClassifier, SequenceRegressor
-from seqmodels.tasks import Classification, Regression, Task
+from seqmodels.data import DigitsData, SequenceBatch, SequenceDataModule
+from seqmodels.tasks import Classification, Task
 from tests.conftest import TOLERANCE
+from tests.tasks.small import adding, classification, parity, regression, trainer
 
 FLOAT32 = TOLERANCE[torch.float32]
-
-
-def trainer(**options: Any) -> Trainer:
-    quiet: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-    return Trainer(accelerator="cpu", enable_model_summary=False, **quiet, **options)
-
-
-def parity(**options: Any) -> ParityData:
-    rows = {"train_rows": 48, "val_rows": 13, "test_rows": 17}
-    return ParityData(**{"max_length": 7, "batch_size": 5, **rows, **options})
-
-
-def adding(**options: Any) -> AddingData:
-    rows = {"train_rows": 48, "val_rows": 13, "test_rows": 17}
-    return AddingData(**{"time": 7, "batch_size": 5, **rows, **options})
-
-
-def classification(
-    data: SequenceDataModule, *, scheduler: Any = None, lr: float = 1e-2, hidden: int = 5
-) -> Classification:
-    cell = partial(LSTMCell, hidden_size=hidden)
-    model = SequenceClassifier(cell, input_size=data.sizes["input_size"], output_size=data.sizes["output_size"])
-    optimizer = partial(torch.optim.Adam, lr=lr)
-    return Classification(model, optimizer, scheduler, output_size=data.sizes["output_size"])
-
-
-def regression(data: SequenceDataModule, *, scheduler: Any = None, lr: float = 1e-2, hidden: int = 5) -> Regression:
-    cell = partial(GRUCell, hidden_size=hidden)
-    model = SequenceRegressor(cell, input_size=data.sizes["input_size"], output_size=data.sizes["output_size"])
-    return Regression(model, partial(torch.optim.Adam, lr=lr), scheduler)
 
 
 TASKS: list[tuple[Callable[..., Task], Callable[..., SequenceDataModule], set[str]]] = [
@@ -159,43 +126,6 @@ def test_predictions_are_probabilities_in_the_order_of_the_test_split() -> None:
     torch.testing.assert_close(probabilities.sum(-1), torch.ones(17), **FLOAT32)
 
 
-class Rates(Callback):
-    """Remembers the learning rate of every training step."""
-
-    def __init__(self) -> None:
-        self.seen: list[float] = []
-
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        self.seen.append(trainer.optimizers[0].param_groups[0]["lr"])
-
-
-def rates(scheduler: Any, epochs: int = 3) -> list[float]:
-    """Train 10 steps an epoch from a rate of 1; return the rate of every step."""
-    lightning.seed_everything(0, verbose=False)
-    data, callback = parity(train_rows=50), Rates()
-    trainer(max_epochs=epochs, callbacks=[callback]).fit(classification(data, scheduler=scheduler, lr=1.0), data)
-    return callback.seen
-
-
-def test_a_schedule_counts_epochs() -> None:
-    assert rates(partial(StepLR, step_size=1, gamma=0.5)) == [1.0] * 10 + [0.5] * 10 + [0.25] * 10
-
-
-def test_a_schedule_with_total_steps_counts_steps_and_is_told_how_many() -> None:
-    seen = rates(partial(OneCycleLR, max_lr=2.0, pct_start=0.5, cycle_momentum=False))
-    assert len(seen) == 30
-    assert max(seen) == pytest.approx(2.0)
-    assert seen[14] == max(seen)
-    assert seen[-1] < 0.01
-    bound = rates(partial(OneCycleLR, max_lr=2.0, pct_start=0.5, total_steps=60, cycle_momentum=False))
-    assert bound[-1] == pytest.approx(2.0)
-
-
-def test_a_plateau_is_seen_in_the_validation_loss() -> None:
-    seen = rates(partial(ReduceLROnPlateau, patience=0, threshold=1e9, threshold_mode="abs", factor=0.1))
-    assert seen == pytest.approx([1.0] * 20 + [0.1] * 10)
-
-
 @pytest.mark.parametrize("value", [2, -1])
 def test_a_class_that_does_not_exist_is_refused_by_row_and_value(value: int) -> None:
     batch = SequenceBatch(torch.zeros(3, 4, 1), torch.tensor([4, 4, 4]), torch.tensor([0, 1, value]))
@@ -250,33 +180,6 @@ def test_overfitting_a_few_batches_means_the_same_ones_every_epoch() -> None:
     assert torch.equal(
         next(iter(data.train_dataloader())).inputs, data.split("train").__getitems__(list(range(5))).inputs
     )
-
-
-def test_an_lstm_learns_the_parity_of_up_to_five_bits() -> None:
-    data = ParityData(max_length=5, train_rows=1000, val_rows=62, test_rows=300, batch_size=32)
-    model = classification(data, lr=2e-2, hidden=24)
-    runner = trainer(max_epochs=12)
-    runner.fit(model, data)
-    (metrics,) = runner.test(model, data, verbose=False)
-    assert metrics["test/accuracy"] >= 0.98
-
-
-def test_a_gru_learns_to_add_two_marked_numbers() -> None:
-    data = AddingData(time=6, train_rows=2000, val_rows=100, test_rows=300, batch_size=32)
-    model = regression(data, hidden=32)
-    runner = trainer(max_epochs=8)
-    runner.fit(model, data)
-    (metrics,) = runner.test(model, data, verbose=False)
-    assert metrics["test/r2"] >= 0.95  # a constant answer has 0
-
-
-def test_an_lstm_learns_digits() -> None:
-    data = DigitsData()
-    model = classification(data, lr=1e-2, hidden=64)
-    runner = trainer(max_epochs=5)
-    runner.fit(model, data)
-    (metrics,) = runner.test(model, data, verbose=False)
-    assert metrics["test/accuracy"] >= 0.92
 
 
 def test_two_processes_report_what_one_does() -> None:

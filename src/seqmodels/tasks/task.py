@@ -1,6 +1,7 @@
 """What all tasks share: one measure for every stage, and how optimiser and schedule are wired."""
 
 import inspect
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -110,7 +111,7 @@ class Task(LightningModule, ABC):
         options: dict[str, Any] = {}
         per_step = "total_steps" in inspect.signature(self.scheduler).parameters
         if per_step and "total_steps" not in getattr(self.scheduler, "keywords", {}):
-            options["total_steps"] = int(self.trainer.estimated_stepping_batches)
+            options["total_steps"] = self._total_steps()
         schedule: dict[str, Any] = {
             "scheduler": self.scheduler(optimizer, **options),
             "interval": "step" if per_step else "epoch",
@@ -118,3 +119,9 @@ class Task(LightningModule, ABC):
         if isinstance(schedule["scheduler"], ReduceLROnPlateau):
             schedule["monitor"] = "val/loss"
         return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+    def _total_steps(self) -> int:
+        steps = self.trainer.estimated_stepping_batches
+        if not math.isfinite(steps):
+            raise ValueError("a schedule that counts steps needs an end: set max_epochs or max_steps of the trainer")
+        return int(steps)

@@ -1,0 +1,42 @@
+"""Small tasks, data and a quiet trainer, for the tests of this folder."""
+
+from functools import partial
+from typing import Any
+
+import torch
+from lightning.pytorch import Trainer
+
+from seqmodels.cells import GRUCell, LSTMCell
+from seqmodels.data import AddingData, ParityData, SequenceDataModule
+from seqmodels.models import SequenceClassifier, SequenceRegressor
+from seqmodels.tasks import Classification, Regression
+
+
+def trainer(**options: Any) -> Trainer:
+    quiet: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    return Trainer(accelerator="cpu", enable_model_summary=False, **quiet, **options)
+
+
+def parity(**options: Any) -> ParityData:
+    rows = {"train_rows": 48, "val_rows": 13, "test_rows": 17}
+    return ParityData(**{"max_length": 7, "batch_size": 5, **rows, **options})
+
+
+def adding(**options: Any) -> AddingData:
+    rows = {"train_rows": 48, "val_rows": 13, "test_rows": 17}
+    return AddingData(**{"time": 7, "batch_size": 5, **rows, **options})
+
+
+def classification(
+    data: SequenceDataModule, *, scheduler: Any = None, lr: float = 1e-2, hidden: int = 5
+) -> Classification:
+    cell = partial(LSTMCell, hidden_size=hidden)
+    model = SequenceClassifier(cell, input_size=data.sizes["input_size"], output_size=data.sizes["output_size"])
+    optimizer = partial(torch.optim.Adam, lr=lr)
+    return Classification(model, optimizer, scheduler, output_size=data.sizes["output_size"])
+
+
+def regression(data: SequenceDataModule, *, scheduler: Any = None, lr: float = 1e-2, hidden: int = 5) -> Regression:
+    cell = partial(GRUCell, hidden_size=hidden)
+    model = SequenceRegressor(cell, input_size=data.sizes["input_size"], output_size=data.sizes["output_size"])
+    return Regression(model, partial(torch.optim.Adam, lr=lr), scheduler)
