@@ -70,7 +70,9 @@ def load_task(path: str | Path) -> Task:
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise ConfigError(f"cannot read the checkpoint {path}: {str(error).splitlines()[0] or error!r}") from error
+        raise ConfigError(
+            f"cannot read the checkpoint {path}: {(str(error) or repr(error)).splitlines()[0]}"
+        ) from error
     if not isinstance(checkpoint, dict) or "recipe" not in checkpoint:
         raise ConfigError(f"{path} is not a checkpoint of seqmodels: it holds no recipe to build its model from")
     recipe: Recipe = checkpoint["recipe"]

@@ -10,6 +10,7 @@ NOISE = (
     r".*does not have many workers.*",  # data in memory are fastest without worker processes
     r".*smaller than the logging interval.*",
     r"(?s).*Experiment logs directory .* exists and is not empty.*",  # the folder of the run holds more than the log
+    r".*The dirpath has changed.*",  # of a run that goes on from another's checkpoint
     r".*Checkpoint directory .* exists and is not empty.*",
 )
 

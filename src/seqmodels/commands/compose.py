@@ -183,10 +183,13 @@ def _unknown_key(hydra: Hydra, config: DictConfig, key: str) -> str | None:
     node: Any = config
     *parents, _ = parts = key.split(".")
     for depth, part in enumerate(parts):
-        if OmegaConf.is_dict(node) and part in node:
-            node = node._get_node(part)
-            if OmegaConf.is_interpolation(node):
+        child = (
+            node._get_node(part, validate_access=False) if OmegaConf.is_dict(node) else None
+        )  # there, even if its value is missing
+        if child is not None:
+            if OmegaConf.is_interpolation(child):
                 return None
+            node = child
             continue
         place = ".".join(parts[:depth])
         names = [name for name in (node.keys() if OmegaConf.is_dict(node) else ()) if name != "_target_"]

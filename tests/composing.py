@@ -1,0 +1,23 @@
+"""Composing a run inside a test: what Hydra would add is given by hand."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig, open_dict
+
+from seqmodels.commands.compose import compose
+
+TINY = [
+    "trainer.accelerator=cpu",
+    "trainer.max_epochs=1",
+    "trainer.limit_train_batches=1",
+    "trainer.limit_val_batches=1",
+]
+TINY += ["trainer.limit_test_batches=1", "trainer.log_every_n_steps=1"]
+
+
+def composed(folder: Path, *overrides: str) -> DictConfig:
+    """Return the configuration of ``seqmodels train <overrides>`` that writes into ``folder``."""
+    config = compose("train", ["name=test", f"paths.output_dir='{folder}'", *overrides])
+    with open_dict(config):
+        del config["hydra"]
+    return config

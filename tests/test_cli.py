@@ -1,0 +1,174 @@
+"""The command, as a user meets it: in a process of its own, from a folder that is not the checkout."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from seqmodels.cli import run as run_command
+
+TINY = ["trainer.max_epochs=1", "trainer.limit_train_batches=2", "cell.hidden_size=5", "trainer=cpu"]
+CELL = """
+import torch
+from seqmodels.cells import ElmanCell
+
+
+class MyCell(ElmanCell):
+    pass
+"""
+
+
+def seqmodels(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in ``cwd``."""
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "160", **environment}
+    env.pop("SEQMODELS_ALLOW", None) if "SEQMODELS_ALLOW" not in environment else None
+    command = [sys.executable, "-m", "seqmodels", *arguments]
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=300)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trian"], "no command 'trian'; did you mean 'train'?"),
+        (["train", "cell=lsmt"], "cell=lsmt: there is no such cell; did you mean 'lstm'?"),
+        (["train", "-m", "cell=gru,lsmt"], "did you mean 'lstm'?"),
+        (["train", "experiment=digit_lstm"], "did you mean 'digits_lstm'?"),
+        (["train", "cel=lstm"], "did you mean 'cell'?"),
+        (["train", "cell.hiden_size=3"], "cell (cell/lstm.yaml) has no key 'hiden_size'; did you mean 'hidden_size'?"),
+        (["train", "hidden_size=3"], "did you mean 'cell.hidden_size'?"),
+        (["train", "-m", "cell=elman,lstm", "cell.activation=relu"], "cell (cell/lstm.yaml) has no key 'activation'"),
+        (["train", "cell._target_=os.system"], "not on the list"),
+        (["train", "+hydra.callbacks.x._target_=os.system"], "not on the list"),
+        (["train", "optimizer.lr"], "overrides look like key=value"),
+        (["train", "--cfg", "job", "cell=lsmt"], "did you mean 'lstm'?"),
+        (["train", "--config-dir", "nowhere"], "there is no such folder"),
+        (["evaluate"], "needs the folder of a finished run"),
+        (["evaluate", "run=nowhere"], "there is no run in this folder"),
+        (["data", "verfy", "mnist"], "did you mean 'verify'?"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_typos_get_the_nearest_right_name_and_status_2(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SEQMODELS_ALLOW", raising=False)
+    assert run_command(arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+
+
+def test_help_and_typos_are_answered_at_once_without_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys; from seqmodels.cli import run\n"
+        "assert run(['--help']) == 0\n"
+        "assert 'hydra' not in sys.modules\n"
+        "assert run(['train', 'cell.hiden_size=3']) == 2\n"
+        "assert run(['train', '--help']) == 0\n"
+        "assert run(['train', '--cfg', 'job']) == 0\n"
+        "assert not {'torch', 'lightning', 'numpy'} & set(sys.modules), 'slow imports'\n"
+    )
+    started = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert time.perf_counter() - started < 5, "four commands, on a busy machine"
+    assert "train and test a model" in done.stdout
+    assert "min_gru" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_is_trained_shown_and_evaluated_again(tmp_path: Path) -> None:
+    done = seqmodels("train", *TINY, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    *table, last = done.stdout.splitlines()
+    assert any("test/accuracy" in line for line in table)
+    assert sum(line.startswith("epoch 1/1 ") for line in table) == 1
+    assert "Tip" not in done.stderr + done.stdout
+    folder = Path(last.removeprefix("run folder: "))
+    assert folder.parent == tmp_path / "logs" / "classification"
+    assert (folder / ".hydra" / "overrides.yaml").is_file()
+    metrics = json.loads((folder / "metrics.json").read_text())
+
+    again = seqmodels("evaluate", f"run={folder}", "data.batch_size=7", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    result = Path(again.stdout.splitlines()[-1].removeprefix("run folder: "))
+    assert json.loads((result / "metrics.json").read_text())["test/loss"] == pytest.approx(metrics["test/loss"])
+
+    typo = seqmodels("evaluate", f"run={folder}", "data.bach_size=7", cwd=tmp_path)
+    assert (typo.returncode, "did you mean 'batch_size'?" in typo.stderr) == (2, True)
+
+
+def test_a_sweep_goes_on_after_a_failure_and_ends_in_one_table(tmp_path: Path) -> None:
+    done = seqmodels("train", "-m", "cell.hidden_size=nope,5", *TINY[:2], "logger=none", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    (sweep,) = (tmp_path / "logs" / "classification").iterdir()
+    assert "ConfigError" in (sweep / "0" / "train.log").read_text(), "the log of the failed job has its traceback"
+    assert not (sweep / "0" / "metrics.json").exists()
+    assert (sweep / "1" / "metrics.json").is_file()
+    rows = [line for line in done.stdout.splitlines() if re.match(r"[|│] [01] ", line)]
+    assert ["failed" in row for row in rows] == [True, False]
+    assert (sweep / "comparison.csv").read_text().splitlines()[0].startswith("job,cell.hidden_size,test/")
+
+
+def test_own_cells_configs_and_mistakes(tmp_path: Path) -> None:
+    (tmp_path / "mycells.py").write_text(CELL, encoding="utf-8")
+    folder = tmp_path / "own" / "experiment"
+    folder.mkdir(parents=True)
+    text = "# @package _global_\nname: mine\ncell: {_target_: mycells.MyCell}\n"
+    (folder / "mine.yaml").write_text(text, encoding="utf-8")
+    own = ["--config-dir", "own", "experiment=mine", "logger=none", *TINY]
+
+    refused = seqmodels("train", *own, cwd=tmp_path)
+    assert (refused.returncode, "SEQMODELS_ALLOW" in refused.stderr) == (2, True)
+
+    done = seqmodels("train", *own, cwd=tmp_path, SEQMODELS_ALLOW="mycells.*")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "logs" / "mine").is_dir()
+
+    mistake = seqmodels("train", *own, "cell._target_=mycells.MyCel", cwd=tmp_path, SEQMODELS_ALLOW="mycells.*")
+    assert mistake.returncode == 2
+    assert "did you mean 'MyCell'?" in mistake.stderr
+    assert "Traceback" not in mistake.stderr
+
+    full = seqmodels(
+        "train", *own, "cell._target_=mycells.No", cwd=tmp_path, SEQMODELS_ALLOW="mycells.*", HYDRA_FULL_ERROR="1"
+    )
+    assert (full.returncode, "Traceback" in full.stderr) == (2, True)
+
+
+def test_two_processes_of_one_run_share_its_folder(tmp_path: Path) -> None:
+    done = seqmodels("train", "trainer=ddp_sim", *TINY[:3], "logger=csv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert sum("run folder:" in line for line in done.stdout.splitlines()) == 1
+    (folder,) = (tmp_path / "logs" / "classification").iterdir()
+    assert (folder / "metrics.json").is_file()
+
+
+def test_cells_data_and_doctor_answer(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert run_command(["cells"]) == 0
+    cells = capsys.readouterr().out
+    for text in ("lstm_no_output_gate", "MinGRUCell", "h_t = o_t ⊙ tanh(c_t)", "Elman, 1990", "native, eager", "[x_t"):
+        assert text in cells, text
+    assert run_command(["data", "list"]) == 0
+    assert "Hochreiter" in capsys.readouterr().out
+    assert run_command(["data", "verify", "digits"]) == 0
+    assert run_command(["data", "verify", "mnist", f"paths.data_dir={tmp_path}"]) == 1
+    assert run_command(["data", "verify", "mnits"]) == 2
+    capsys.readouterr()
+    assert run_command(["doctor"]) == 0
+    report = capsys.readouterr().out
+    assert "lightning" in report
+    assert "all cells" in report
+
+
+def test_the_real_files_are_those_that_were_published(data_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["data", "verify", "mnist", f"paths.data_dir={data_dir}"]) == 0
+    assert capsys.readouterr().out.count("ok ") == 4

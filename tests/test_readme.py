@@ -1,0 +1,52 @@
+"""What the README shows works as it stands there."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from seqmodels.build import target_of
+from seqmodels.cells import ALL_CELLS
+from seqmodels.commands.cells import options
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_the_cell_of_the_readme_runs_and_trains_from_the_command_line(tmp_path: Path) -> None:
+    (source,) = blocks("python")
+    (tmp_path / "mycells.py").write_text(source, encoding="utf-8")
+    (command,) = re.findall(r"^SEQMODELS_ALLOW='(.*?)' seqmodels (train .*)$", README, flags=re.MULTILINE)
+    pattern, arguments = command
+    tiny = ["trainer.max_epochs=1", "trainer.limit_train_batches=2", "logger=none", "cell.hidden_size=5"]
+    done = subprocess.run(
+        [sys.executable, "-m", "seqmodels", *arguments.split(), *tiny],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "SEQMODELS_ALLOW": pattern},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "test/accuracy" in done.stdout
+
+
+def test_the_table_lists_every_cell_with_its_configuration() -> None:
+    rows = set(re.findall(r"^\| `(\w+)` \| `(\w+)` \|", README, flags=re.MULTILINE))
+    configured = {(target_of(OmegaConf.load(path)).__name__, path.stem) for path in options()}
+    assert rows == configured
+    assert {name for name, _ in rows} == {cell.__name__ for cell in ALL_CELLS}
+
+
+def test_its_commands_are_those_of_the_makefile() -> None:
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
+    assert set(re.findall(r"make (\w+)", README)) <= targets
+    assert {"train", "test", "format", "clean"} <= targets
