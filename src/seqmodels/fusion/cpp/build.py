@@ -1,14 +1,237 @@
-"""minimal for now"""
-import ctypes, hashlib, subprocess, os
+"""Building and loading kernels: a cache on disk that no crash, race or damaged file can harm.
+
+A kernel is a folder ``<key>`` with ``kernel.cpp``, ``kernel.so`` and the checksum of the latter. The key is the sha256
+of the source, the flags, the compiler and the processor's features, so that nothing ever has to be invalidated. A
+folder is made under a temporary name, loaded, and only then renamed: what carries a key's name was once loaded whole.
+"""
+
+import atexit
+import ctypes
+import hashlib
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
+
+from seqmodels.fusion.cpp.compiler import COMMON, FLAVOURS, BuildFailed, Compiler, find, processor, share_openmp
+
+__all__ = ["BuildFailed", "Library", "cache_folder", "library", "reason"]
+
+logger = logging.getLogger("seqmodels")
+STRAY = "building-"
+DAY = 24 * 60 * 60
+SMOKE = """#include <cmath>
+extern "C" long scratch(long batch, long threads) {
+  long total = 0;
+#pragma omp parallel for if (threads > 1) reduction(+ : total)
+  for (long i = 0; i < batch; i++) total += std::lround(std::exp(0.0));
+  return total;
+}
+extern "C" void run(const long*) {}
+"""
+
 
 class Library:
-    def __init__(self, path):
-        code=ctypes.CDLL(str(path)); self.run=code.run; self.run.restype=None; self.run.argtypes=[ctypes.c_void_p]
-        self.scratch=code.scratch; self.scratch.restype=ctypes.c_int64; self.scratch.argtypes=[ctypes.c_int64]*2
-def library(text):
-    h=hashlib.sha256(text.encode()).hexdigest()[:16]; p=Path(f'/tmp/sk/{h}.so'); p.parent.mkdir(exist_ok=True)
-    if not p.exists():
-        c=p.with_suffix('.cpp'); c.write_text(text)
-        subprocess.run(['g++','-O3','-march=native','-fno-math-errno','-fno-trapping-math','-ffp-contract=fast','-std=c++17','-fPIC','-fopenmp','-shared','-Wall','-o',str(p),str(c)],check=True)
-    return Library(p)
+    """A loaded kernel: ``run(pointer)`` runs it, ``scratch(batch, threads)`` says how many numbers of room it needs."""
+
+    def __init__(self, path: Path) -> None:
+        code = ctypes.CDLL(str(path))
+        self.run: Callable[[ctypes.c_void_p], None] = code.run
+        code.run.restype, code.run.argtypes = None, [ctypes.c_void_p]
+        self.scratch: Callable[[int, int], int] = code.scratch
+        code.scratch.restype, code.scratch.argtypes = ctypes.c_int64, [ctypes.c_int64] * 2
+
+
+class _Toolchain(NamedTuple):
+    compiler: Compiler
+    flags: tuple[str, ...]
+
+
+def library(text: str) -> Library:
+    """Return the kernel whose C++ source is ``text``, built unless this process or the cache has it.
+
+    Raises:
+        BuildFailed: there is no working compiler, or this source does not compile.
+    """
+    found = _toolchain(*_settings())
+    if isinstance(found, str):
+        raise BuildFailed(found)
+    return _load(text, found)
+
+
+def reason() -> str | None:
+    """Say why C++ kernels cannot be used here; None when they can. The first call builds and loads a tiny one."""
+    found = _toolchain(*_settings())
+    return found if isinstance(found, str) else None
+
+
+def cache_folder() -> Path:
+    """Return where kernels are kept: under ``SEQMODELS_CACHE_DIR``, or the user's cache folder."""
+    if own := os.environ.get("SEQMODELS_CACHE_DIR"):
+        return Path(own).expanduser().absolute() / "kernels"
+    base = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    return Path(base).absolute() / "seqmodels" / "kernels"
+
+
+def _settings() -> tuple[str, str, str]:
+    """Return what of the environment decides about the compiler: a change is noticed."""
+    return os.environ.get("SEQMODELS_CPP", ""), os.environ.get("CXX", ""), os.environ.get("PATH", os.defpath)
+
+
+@lru_cache(maxsize=8)
+def _toolchain(switch: str, cxx: str, path: str) -> _Toolchain | str:
+    """Return the compiler and the best flags that it takes, or why there is none."""
+    if switch.lower() in ("0", "off", "false", "no"):
+        return f"the environment variable SEQMODELS_CPP={switch} switches them off"
+    if sys.platform == "win32":
+        return "kernels are not built on Windows"
+    compiler = find({"CXX": cxx, "PATH": path})
+    if isinstance(compiler, str):
+        return compiler
+    shared, failure = share_openmp(), ""
+    for extra in FLAVOURS:
+        if "-fopenmp" in extra and not shared:
+            continue
+        chain = _Toolchain(compiler, (*COMMON, *extra))
+        try:
+            if _load(SMOKE, chain).scratch(3, 1) == 3:
+                return chain
+            failure = failure or "a tiny kernel returned a wrong number"
+        except BuildFailed as error:
+            failure = failure or str(error)
+    return f"the compiler {compiler.command[0]} cannot build kernels: {failure}"
+
+
+_known: dict[str, Library | BuildFailed] = {}
+_locks: dict[str, threading.Lock] = {}
+_guard = threading.Lock()
+
+
+def _after_fork() -> None:
+    """Give the child locks of its own: a thread that held one in the parent does not exist here."""
+    global _guard  # noqa: PLW0603
+    _guard = threading.Lock()
+    _locks.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _load(text: str, chain: _Toolchain) -> Library:
+    """Return a kernel from this process, else from the cache, else from the compiler; threads share one build."""
+    parts = (text, " ".join(chain.flags), repr(chain.compiler), processor())
+    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    with _guard:
+        lock = _locks.setdefault(key, threading.Lock())
+    with lock:
+        if key not in _known:
+            try:
+                _known[key] = _from_cache(key) or _build(key, text, chain)
+            except BuildFailed as error:  # kept: the same compiler would say the same about the same text
+                _known[key] = error
+        found = _known[key]
+    if isinstance(found, BuildFailed):
+        raise BuildFailed(str(found))
+    return found
+
+
+def _from_cache(key: str) -> Library | None:
+    folder = _folder() / key
+    try:
+        return Library(folder / "kernel.so") if _whole(folder) else None
+    except OSError:  # taken away in this moment, or a system that maps no code from there
+        return None
+
+
+def _whole(folder: Path) -> bool:
+    """Say whether a kernel is as it was built: a damaged file would crash the process that loads it."""
+    try:
+        return (folder / "kernel.sha256").read_text(encoding="ascii") == _checksum(folder / "kernel.so")
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _checksum(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _build(key: str, text: str, chain: _Toolchain) -> Library:
+    began = time.perf_counter()
+    try:
+        folder = _folder()
+        made = Path(tempfile.mkdtemp(prefix=STRAY, dir=folder))
+    except OSError as error:
+        raise BuildFailed(f"there is no folder to build in: {error}") from error
+    try:
+        source, code = made / "kernel.cpp", made / "kernel.so"
+        source.write_text(text, encoding="utf-8")
+        chain.compiler.build(source, code, chain.flags)
+        (made / "kernel.sha256").write_text(_checksum(code), encoding="ascii")
+        loaded = Library(code)
+        _publish(made, folder / key)
+    except (OSError, AttributeError) as error:
+        raise BuildFailed(f"a kernel cannot be built or loaded in {folder}: {error}") from error
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    logger.debug("built the kernel %s in %.1f s", key[:12], time.perf_counter() - began)
+    _sweep(folder)
+    return loaded
+
+
+def _publish(made: Path, target: Path) -> None:
+    """Give a finished kernel its name, unless another process has been faster; a damaged one is put aside."""
+    for _ in range(3):
+        try:
+            made.rename(target)
+        except OSError:
+            if _whole(target):
+                return
+            try:
+                target.rename(made / "damaged")  # goes with the folder
+            except OSError:
+                continue
+        else:
+            return
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed builds have left: folders under temporary names that are older than a day."""
+    for stray in folder.glob(f"{STRAY}*"):
+        try:
+            if time.time() - stray.stat().st_mtime > DAY:
+                shutil.rmtree(stray, ignore_errors=True)
+        except OSError:  # another process was faster
+            continue
+
+
+def _folder() -> Path:
+    """Return the cache folder, or one for this process alone where the cache cannot be written or trusted."""
+    folder = cache_folder()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        facts = folder.stat()
+        if os.access(folder, os.W_OK | os.X_OK) and not facts.st_mode & 0o002:  # else anyone could put code there
+            return folder
+    except OSError:
+        pass
+    return _private(os.getpid())
+
+
+@lru_cache(maxsize=1)
+def _private(process: int) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="seqmodels-"))
+
+    def remove() -> None:
+        if os.getpid() == process:  # a forked child leaves its parent's folder alone
+            shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(remove)
+    return folder
