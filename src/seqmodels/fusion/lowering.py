@@ -2,18 +2,18 @@
 
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import fx
 
+from seqmodels.fusion.lines import where
 from seqmodels.fusion.rows import (
     Refused,
     Row,
     as_number,
     broadcast,
     concatenate,
-    cut,
     narrow,
     pointwise,
     reshape,
@@ -25,7 +25,22 @@ from seqmodels.fusion.values import Builder
 
 aten = torch.ops.aten
 
-SAME_NAME = ["neg", "exp", "log", "log1p", "expm1", "sqrt", "rsqrt", "tanh", "sigmoid", "relu", "abs", "sin", "cos", "erf"]
+SAME_NAME = [
+    "neg",
+    "exp",
+    "log",
+    "log1p",
+    "expm1",
+    "sqrt",
+    "rsqrt",
+    "tanh",
+    "sigmoid",
+    "relu",
+    "abs",
+    "sin",
+    "cos",
+    "erf",
+]
 UNARY = {getattr(aten, name).default: name for name in SAME_NAME} | {
     aten.sgn.default: "sign",
     aten.sign.default: "sign",
@@ -45,7 +60,11 @@ BINARY = {
     aten.logical_or.default: "or",
     aten.bitwise_and.Tensor: "and",
     aten.bitwise_or.Tensor: "or",
-    **{getattr(getattr(aten, n), kind): n for n in ("gt", "ge", "lt", "le", "eq", "ne") for kind in ("Tensor", "Scalar")},
+    **{
+        getattr(getattr(aten, n), kind): n
+        for n in ("gt", "ge", "lt", "le", "eq", "ne")
+        for kind in ("Tensor", "Scalar")
+    },
 }
 SUMS = {
     aten.add.Tensor: ("add", 1),
@@ -53,15 +72,17 @@ SUMS = {
     aten.sub.Tensor: ("add", -1),
     aten.sub.Scalar: ("add", -1),
 }
-SAME = {aten.clone.default, aten.detach.default, aten.alias.default, aten.contiguous.default, aten.lift_fresh_copy.default}
+SAME = {
+    aten.clone.default,
+    aten.detach.default,
+    aten.alias.default,
+    aten.contiguous.default,
+    aten.lift_fresh_copy.default,
+}
 VIEWS = {aten.view.default, aten._unsafe_view.default, aten.reshape.default}
 FILLED = {aten.full_like.default, aten.zeros_like.default, aten.ones_like.default}
 CREATED = {aten.full.default, aten.zeros.default, aten.ones.default, aten.new_zeros.default, aten.new_ones.default}
 CREATED |= {aten.new_full.default, aten.scalar_tensor.default}
-
-
-ELSEWHERE = ("/torch/", "/seqmodels/fusion/", "/seqmodels/unroll/")
-"""Frames of a stack that are not the user's."""
 
 
 class Lower:
@@ -109,7 +130,7 @@ class Lower:
             raise Refused(f"{error}\n{where(node)}") from None
 
     def _call(self, node: fx.Node) -> Any:
-        build, target, args = self.builder, node.target, node.args
+        build, target, args = self.builder, node.target, cast(Any, node.args)
         if target in UNARY:
             return pointwise(build, UNARY[target], [self(args[0])])
         if target in SUMS:
@@ -156,7 +177,8 @@ class Lower:
 
     def _clamp(self, node: fx.Node) -> Row:
         result = self(node.args[0])
-        names = {aten.clamp_max.default: ["max"], aten.clamp_min.default: ["min"]}.get(node.target, ["min", "max"])  # type: ignore[arg-type]
+        one_sided: dict[Any, list[str]] = {aten.clamp_max.default: ["max"], aten.clamp_min.default: ["min"]}
+        names = one_sided.get(node.target, ["min", "max"])
         bounds = dict(zip(names, node.args[1:], strict=False)) | {k: v for k, v in node.kwargs.items() if k in names}
         if node.target is aten.hardtanh.default:
             bounds = {"min": -1.0, "max": 1.0} | bounds
@@ -201,44 +223,44 @@ class Lower:
         return scale(self.builder, result, 1 / one.shape[-1]) if node.target is aten.mean.dim else result
 
     def _view(self, node: fx.Node) -> Any:
-        build, target, args = self.builder, node.target, node.args
+        build, target, args = self.builder, node.target, cast(Any, node.args)
         if target is operator.getitem:
-            return self.parts(args[0])[args[1]]  # type: ignore[index]
+            return self.parts(args[0])[args[1]]
         if target in VIEWS:
-            return self._reshape(self(args[0]), list(args[1]))  # type: ignore[call-overload]
+            return self._reshape(self(args[0]), list(args[1]))
         one = self(args[0]) if isinstance(args[0], fx.Node) else None
         if target is aten.cat.default:
-            rows = [self(part) for part in args[0]]  # type: ignore[union-attr]
+            rows = [self(part) for part in args[0]]
             dim = args[1] if len(args) > 1 else 0
             return concatenate(build, rows, self._dim(rows[0], dim))
         if one is None:
-            raise Refused(f"the operator {target}")
+            raise Refused(f"the operator {target} is none that a fused kernel can compute")
         if target is aten.slice.Tensor:
             return self._slice(one, *args[1:])
         if target is aten.select.int:
             dim = self._dim(one, args[1])
-            picked = narrow(build, one, dim, args[2] % one.shape[dim], 1)  # type: ignore[operator]
+            picked = narrow(build, one, dim, args[2] % one.shape[dim], 1)
             return Row((*one.shape[:dim], *one.shape[dim + 1 :]), picked.pieces)
         if target is aten.unsqueeze.default:
-            dim = args[1] % (len(one.shape) + 2)  # type: ignore[operator]
+            dim = args[1] % (len(one.shape) + 2)
             if dim == 0:
                 raise Refused("a dimension in front of the batch")
             return Row((*one.shape[: dim - 1], 1, *one.shape[dim - 1 :]), one.pieces)
         if target in (aten.squeeze.dim, aten.squeeze.dims):
-            dims = [args[1]] if isinstance(args[1], int) else list(args[1])  # type: ignore[arg-type,call-overload]
+            dims = [args[1]] if isinstance(args[1], int) else list(args[1])
             drop = {self._dim(one, d) for d in dims}
             return Row(tuple(s for i, s in enumerate(one.shape) if i not in drop or s != 1), one.pieces)
         if target is aten.expand.default:
-            sizes = [int(s) for s in args[1]][1:]  # type: ignore[union-attr,arg-type]
+            sizes = [int(s) for s in args[1]][1:]
             own = (1,) * (len(sizes) - len(one.shape)) + one.shape
             return broadcast(build, one, tuple(o if s == -1 else s for s, o in zip(sizes, own, strict=True)))
-        raise Refused(f"the operator {target}")
+        raise Refused(f"the operator {target} is none that a fused kernel can compute")
 
     def parts(self, node: Any) -> list[Row]:
         """Return the rows of a node that splits a tensor."""
         args, build = node.args, self.builder
         if node.target not in (aten.split.Tensor, aten.split_with_sizes.default, aten.unbind.int):
-            raise Refused(f"the operator {node.target}")
+            raise Refused(f"the operator {node.target} is none that a fused kernel can compute")
         one = self(args[0])
         dim = self._dim(one, args[2] if len(args) > 2 else 0)
         if node.target is aten.unbind.int:
@@ -246,7 +268,9 @@ class Lower:
             cuts = [narrow(build, one, dim, i, 1) for i in range(one.shape[dim])]
             return [Row((*one.shape[:dim], *one.shape[dim + 1 :]), part.pieces) for part in cuts]
         size = one.shape[dim]
-        each = args[1] if isinstance(args[1], list | tuple) else [min(args[1], size - s) for s in range(0, size, args[1])]
+        each = (
+            args[1] if isinstance(args[1], list | tuple) else [min(args[1], size - s) for s in range(0, size, args[1])]
+        )
         starts = [sum(each[:i]) for i in range(len(each))]
         return [narrow(build, one, dim, start, length) for start, length in zip(starts, each, strict=True)]
 
@@ -279,17 +303,3 @@ def row_of(builder: Builder, number: float, shape: Sequence[int]) -> Row:
     for size in sizes:
         width *= size
     return Row(sizes, ((builder.scalar(number), width),))
-
-
-def where(node: fx.Node) -> str:
-    """Return the source line that a traced node comes from, as well as the trace knows it."""
-    trace = node.meta.get("stack_trace") or ""
-    lines = [line.strip() for line in trace.splitlines() if line.strip()]
-    frames = [i for i, line in enumerate(lines) if line.startswith("File") and not any(part in line for part in ELSEWHERE)]
-    if not frames:
-        return f"in the node {node.name} of the traced step"
-    last = frames[-1]
-    return " ".join(lines[last : last + 2])
-
-
-__all__ = ["Lower", "Refused", "cut", "where"]

@@ -1,6 +1,6 @@
 """A cell's ``step``, traced once: what depends on parameters alone, and the program that is left for every step."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,19 +8,21 @@ import torch
 from torch import Tensor, fx, nn
 from torch._decomp import get_decompositions
 from torch._subclasses import FakeTensorMode
-from torch.func import functional_call
+from torch.func import functional_call, functionalize
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from seqmodels.cells.base import Cell
-from seqmodels.fusion.lowering import Lower, where
+from seqmodels.fusion.lines import noted, where, where_raised
+from seqmodels.fusion.lowering import Lower
 from seqmodels.fusion.rows import Refused, Row
-from seqmodels.fusion.values import Builder
-from seqmodels.sequence import Fixed, leaves
+from seqmodels.fusion.values import Builder, Product
+from seqmodels.sequence import Fixed, at_step, leaves
 
 aten = torch.ops.aten
 BATCH = 104729
 """The batch that steps are traced with, on tensors without memory: a prime that no feature size will equal."""
-
+OTHER_BATCH = 100003
+"""A second one: what differs between the two traces is computed from the size of the batch."""
 
 
 def _layer_norm(x: Tensor, shape: Any, weight: Tensor | None, bias: Tensor | None, eps: float) -> tuple[Tensor, ...]:
@@ -62,6 +64,7 @@ class Step:
     """One traced step: ``hoisted`` maps the constants (parameters and fixed inputs) to weights and vectors."""
 
     builder: Builder
+    products: tuple[Product, ...]  # the builder will know more: those of derivatives
     hoisted: fx.GraphModule
     num_weights: int
     streams: tuple[tuple[int, ...], ...]  # shapes (without batch) of what project decides, step by step
@@ -104,6 +107,14 @@ def fill(tree: Any, streams: Iterator[Tensor], values: Iterator[Tensor]) -> Any:
         return next(streams)
     branches = [fill(branch, streams, values) for branch in tree]
     return type(tree)(*branches) if hasattr(tree, "_fields") else tuple(branches)
+
+
+def example(cell: Cell[Any], x: Tensor) -> tuple[Any, Any]:
+    """Return what a step of ``cell`` over ``x (batch, time, input)`` receives, as tensors without memory."""
+    autocast = torch.autocast(x.device.type, enabled=False)  # it would cache weights without memory for later use
+    with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad(), autocast:
+        one = torch.empty(2, 1, *x.shape[2:], dtype=x.dtype, device=x.device)
+        return at_step(cell.project(one), 0), cell.initial_state(one[:, 0])
 
 
 def trace(cell: Cell[Any], wx: Any, state: Any) -> Step:
@@ -149,6 +160,7 @@ def trace(cell: Cell[Any], wx: Any, state: Any) -> Step:
     hoisted = _hoist(graph, given, constant, [*weights, *vectors])
     return Step(
         builder,
+        tuple(builder.products),
         hoisted,
         len(weights),
         tuple(shapes[:num_streams]),
@@ -170,19 +182,24 @@ def _graph(cell: Cell[Any], wx: Any, state: Any) -> tuple[fx.Graph, int, int]:
         tree = fill(wx, data, rest)
         before = fill(state, data, rest)
         output, after = functional_call(module, dict(zip(names, rest, strict=True)), (tree, before))
+        if (count := len(leaves(after))) != len(carries):
+            raise Refused(f"the step was given a state of {len(carries)} tensors and returns one of {count}")
         return (output, *leaves(after))
 
-    with FakeTensorMode(allow_non_fake_inputs=True) as mode, torch.no_grad():
-        fakes = [torch.empty(BATCH, *leaf.shape[1:], dtype=leaf.dtype, device=leaf.device) for leaf in [*streams, *carries]]
-        fakes += [mode.from_tensor(tensor.detach()) for tensor in constants(cell, wx)]
+    def fakes(batch: int) -> list[Tensor]:
+        shapes = [((batch, *leaf.shape[1:]), leaf) for leaf in [*streams, *carries]]
+        shapes += [(tuple(tensor.shape), tensor) for tensor in constants(cell, wx)]
+        return [torch.empty(shape, dtype=like.dtype, device=like.device) for shape, like in shapes]
+
+    autocast = torch.autocast((streams + carries)[0].device.type, enabled=False)
+    with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad(), autocast:
         try:
-            traced = make_fx(flat, DECOMPOSITIONS, record_stack_traces=True, _allow_non_fake_inputs=True)(*fakes)
-        except Refused:
-            raise
+            traced = _operators(flat, fakes(BATCH))
+            _check_batch(traced.graph, _operators(flat, fakes(OTHER_BATCH)).graph)
+        except Refused as error:
+            raise Refused(str(error) if "\n" in str(error) else f"{error}\n{where_raised(error)}".rstrip()) from None
         except Exception as error:
-            if "data-dependent" in str(error).lower() or "datadependent" in type(error).__name__.lower():
-                raise Refused("the step branches on a value that it computes") from error
-            raise Refused(f"the step cannot be traced: {type(error).__name__}: {str(error).splitlines()[0]}") from error
+            raise Refused(f"{_why(error)}\n{where_raised(error)}") from error
     traced.graph.eliminate_dead_code()
     for node in traced.graph.nodes:
         if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
@@ -190,15 +207,64 @@ def _graph(cell: Cell[Any], wx: Any, state: Any) -> tuple[fx.Graph, int, int]:
     return traced.graph, len(streams), len(carries)
 
 
+def _operators(flat: Callable[..., Any], fakes: list[Tensor]) -> fx.GraphModule:
+    """Trace a function of tensors to operators that change nothing in place."""
+    with noted():
+        traced = make_fx(flat, DECOMPOSITIONS, _allow_non_fake_inputs=True)(*fakes)
+        if not (changes := _mutations(traced.graph)):
+            return traced
+        traced = make_fx(functionalize(flat), DECOMPOSITIONS, _allow_non_fake_inputs=True)(*fakes)
+    if _mutations(traced.graph):  # what is left changes something that the step was given
+        given = [node for node in changes if isinstance(node.args[0], fx.Node) and node.args[0].op == "placeholder"]
+        raise Refused(f"the step changes its state, its input or a parameter in place\n{where((given or changes)[0])}")
+    return traced
+
+
+def _mutations(graph: fx.Graph) -> list[fx.Node]:
+    calls = (node for node in graph.nodes if isinstance(node.target, torch._ops.OpOverload))
+    return [node for node in calls if node.target._schema.is_mutable]
+
+
+def _check_batch(one: fx.Graph, other: fx.Graph) -> None:
+    """Raise where the traces with two batches differ in a number: the step computes with the size of the batch."""
+    for a, b in zip(one.nodes, other.nodes, strict=True):
+        numbers = [
+            tuple(x for x in (*node.args, *node.kwargs.values()) if isinstance(x, int | float)) for node in (a, b)
+        ]
+        if numbers[0] != numbers[1] and a.target is not aten.slice.Tensor:
+            raise Refused(f"the step computes with the size of the batch ({a.target})\n{where(a)}")
+
+
+def _why(error: Exception) -> str:
+    """Say in words why a step could not be traced."""
+    kind, text = type(error).__name__, str(error)
+    if (
+        "datadependent" in kind.lower()
+        or "data-dependent" in text.lower()
+        or "it appears that you're trying" in text.lower()
+    ):
+        return "the step reads a number out of a tensor, to branch on it perhaps: torch.where chooses between tensors"
+    return f"the step cannot be traced: {kind}: {(text.splitlines() or [''])[0]}"
+
+
 def _constant_nodes(graph: fx.Graph, given: Sequence[fx.Node]) -> dict[fx.Node, None]:
     """Return the nodes that depend on parameters and fixed inputs alone, in order."""
     constant: dict[fx.Node, None] = dict.fromkeys(given)
     for node in graph.nodes:
         if node.op == "get_attr" or (
-            node.op == "call_function" and node.all_input_nodes and all(n in constant for n in node.all_input_nodes)
+            node.op == "call_function"
+            and node.all_input_nodes
+            and all(n in constant for n in node.all_input_nodes)
+            and not _for_each_row(node)
         ):
             constant[node] = None
     return constant
+
+
+def _for_each_row(node: fx.Node) -> bool:
+    """Say whether a node repeats a constant for every row, so that its shape holds for the traced batch alone."""
+    value = node.meta.get("val")
+    return isinstance(value, Tensor) and tuple(value.shape[:1]) == (BATCH,)
 
 
 def _hoist(graph: fx.Graph, given: Sequence[fx.Node], constant: dict[fx.Node, None], wanted: list[fx.Node]) -> Any:
@@ -226,4 +292,3 @@ def _without_batch(shape: tuple[int, ...]) -> tuple[int, ...]:
     while len(shape) > 1 and shape[0] == 1:
         shape = shape[1:]
     return shape
-
