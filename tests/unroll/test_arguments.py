@@ -9,6 +9,7 @@ from torch.testing import assert_close
 
 from seqmodels.cells import GRUCell, GRUState, LearnedInitialState, LSTMCell, LSTMState
 from seqmodels.unroll import BACKENDS, backends_for, unroll
+from seqmodels.unroll.unroll import preference
 from tests.unroll.fakes import BATCH, HIDDEN, INPUT, LENGTHS, TIME
 
 X = torch.randn(BATCH, TIME, INPUT)
@@ -126,11 +127,19 @@ def test_every_unknown_backend_is_told_the_known_ones() -> None:
         unroll(LSTMCell(INPUT, HIDDEN), X, backend="torch")
 
 
-def test_auto_takes_the_first_backend_that_does_not_refuse() -> None:
+def test_auto_takes_the_first_preferred_backend_that_does_not_refuse() -> None:
     for cell in (LSTMCell(INPUT, HIDDEN), GRUCell(INPUT, HIDDEN)):
-        first = next(name for name, reason in backends_for(cell, X).items() if reason is None)
+        reasons = backends_for(cell, X)
+        first = next(name for name in preference(cell, X) if reasons[name] is None)
         lengths = torch.tensor(LENGTHS)
         assert torch.equal(unroll(cell, X, lengths=lengths)[0], unroll(cell, X, lengths=lengths, backend=first)[0])
+
+
+def test_auto_leaves_tiny_work_uncompiled_and_fuses_what_pytorch_has_no_fast_kernel_for() -> None:
+    large = torch.zeros(32, 128, INPUT)
+    assert "fused" not in preference(GRUCell(INPUT, HIDDEN), X)
+    assert preference(GRUCell(INPUT, 8), large)[0] == "fused"
+    assert preference(LSTMCell(INPUT, 8), large)[0] == "native"
 
 
 def test_backends_for_lists_all_with_eager_last_and_never_refusing() -> None:

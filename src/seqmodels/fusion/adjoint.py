@@ -56,13 +56,13 @@ def inference(step: Step) -> Program:
     """Return the forward program that keeps nothing."""
     y, carried = _spread(step.builder, step.output), tuple(_spread(step.builder, one) for one in step.state)
     widths = (tuple(_size(s) for s in step.streams), tuple(_size(s) for s in step.carries), step.vectors)
-    return Program(*widths, tuple(step.builder.products), (y,), carried)
+    return Program(*widths, step.products, (y,), carried)
 
 
 def derive(step: Step, streams: Sequence[bool], weights: Sequence[bool], vectors: Sequence[bool]) -> Pair:
     """Derive both programs; the arguments say which streams, weights and vectors want a gradient."""
     plain, build = inference(step), step.builder
-    forward_products = len(build.products)
+    forward_products = len(step.products)
     needed = sorted({value.data[0] for value in plain.values() if value.op == "product"})
     gradients = _gradients(step, plain, needed)
     d_streams = [gradients("stream", i, w) for i, w in enumerate(plain.streams) if streams[i]]

@@ -60,7 +60,7 @@ class _Fused(torch.autograd.Function):
         lengths, *rest = ctx.saved_tensors
         counts = (len(plan.step.streams), len(plan.step.vectors), plan.step.num_weights, ctx.num_saved)
         streams, vectors, weights, saved = (rest[sum(counts[:i]) : sum(counts[: i + 1])] for i in range(4))
-        with torch.no_grad():
+        with torch.no_grad(), torch.autocast(dy.device.type, enabled=False):
             inputs = Inputs([*streams, *saved, dy], list(dcarries), vectors, weights)
             outputs, carried, totals = ctx.executor.run(pair.backward, *inputs, lengths)
             d_streams: list[Tensor | None] = [None] * len(streams)

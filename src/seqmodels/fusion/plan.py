@@ -1,8 +1,8 @@
 """From a cell and a sequence to fused kernels: what is traced is kept, by the structure of the cell."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, Protocol, TypeVar
 
 from torch import Tensor
 
@@ -10,8 +10,10 @@ from seqmodels.cells.base import Cell
 from seqmodels.fusion.adjoint import Pair, derive, inference
 from seqmodels.fusion.program import Program
 from seqmodels.fusion.rows import Refused
-from seqmodels.fusion.trace import Step, fixed, trace
+from seqmodels.fusion.trace import Step, example, fixed, trace
 from seqmodels.sequence import leaves
+
+T = TypeVar("T")
 
 KEPT = 256
 """How many traced steps are remembered; the least recently used one is forgotten first."""
@@ -47,7 +49,23 @@ class Plan:
         return self._pairs[key]
 
 
-_plans: OrderedDict[Any, Plan | Refused] = OrderedDict()
+class _Recent(Generic[T]):
+    """Results by key; the least recently used one is forgotten first."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Any, T] = OrderedDict()
+
+    def get(self, key: Any, make: Callable[[], T]) -> T:
+        found = self._kept.get(key)
+        if found is None:
+            found = self._kept[key] = make()
+            if len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        return found
+
+
+_plans: _Recent[Plan | Refused] = _Recent()
+_verdicts: _Recent[str] = _Recent()
 
 
 def plan_for(cell: Cell[Any], wx: Any, state: Any) -> Plan:
@@ -61,21 +79,30 @@ def plan_for(cell: Cell[Any], wx: Any, state: Any) -> Plan:
     Raises:
         Refused: the step cannot be expressed; the message says what and where.
     """
-    key = (fingerprint(cell), _shape(wx), _shape(state))
-    found = _plans.get(key)
-    if found is None:
+
+    def make() -> Plan | Refused:
         try:
-            found = Plan(trace(cell, wx, state))
+            return Plan(trace(cell, wx, state))
         except Refused as error:
-            found = error
-        _plans[key] = found
-        if len(_plans) > KEPT:
-            _plans.popitem(last=False)
-    else:
-        _plans.move_to_end(key)
+            return error
+
+    found = _plans.get((fingerprint(cell), _shape(wx), _shape(state)), make)
     if isinstance(found, Refused):
         raise Refused(str(found))
     return found
+
+
+def refusal(cell: Cell[Any], x: Tensor) -> str | None:
+    """Return why the step of ``cell`` over ``x (batch, time, input)`` cannot be expressed, or None when it can."""
+
+    def make() -> str:
+        try:
+            plan_for(cell, *example(cell, x))
+        except Refused as error:
+            return str(error)
+        return ""
+
+    return _verdicts.get((fingerprint(cell), x.shape[2:], x.dtype, x.device), make) or None
 
 
 def fingerprint(cell: Cell[Any]) -> tuple[Any, ...]:

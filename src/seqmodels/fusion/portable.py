@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from seqmodels.fusion.program import Program
-from seqmodels.fusion.values import POINTWISE, Builder, Value, evaluate, walk
+from seqmodels.fusion.values import POINTWISE, Builder, Product, Value, evaluate, walk
 from seqmodels.sequence import length_mask
 
 
@@ -55,7 +55,7 @@ class Portable:
         keep = None if real is None else real.unsqueeze(-1).unbind(1)
         time = streams[0].shape[1]
         steps = range(time - 1, -1, -1) if program.backwards else range(time)
-        matrices = [weights[p.weight].t() if p.transposed else weights[p.weight] for p in program.products]
+        matrices = [weights[p.weight].t() if p.transposed else weights[p.weight] for p in code.products]
         written, carried = code.loop(steps, per_step, list(carries), matrices, keep)
         if program.backwards:
             written = [rows[::-1] for rows in written]
@@ -85,6 +85,7 @@ def _full(found: Tensor | None, value: Value, late: dict[Value, Tensor], at: dic
 class _Code:
     """A program prepared for the loop."""
 
+    products: tuple[Product, ...]
     leaves: list[Value]
     early: list[Value]  # what the streams alone decide, and the loop or the outputs need
     late: list[Value]  # what the loop writes at every step
@@ -105,6 +106,7 @@ def _generate(program: Program) -> _Code:
         if value.op in ("carry", "product") or any(argument in late for argument in inner):
             late.add(value)
     code = _Code()
+    code.products = program.products
     needed = {v for value in order if value in late for v in _inner(value, products) if v not in late}
     wanted = {v for group in (*program.outputs, *program.totals) for v in group}
     carried = {v for group in program.carried for v in group}

@@ -1,35 +1,81 @@
 """Fused kernels derived from a cell's ``step``: forward and backward over the whole sequence in one call each."""
 
+import logging
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from seqmodels.cells.base import Cell
+from seqmodels.fusion.cpp.build import BuildFailed, reason
+from seqmodels.fusion.cpp.executor import REALS, Cpp
 from seqmodels.fusion.function import Inputs, run
-from seqmodels.fusion.plan import Executor, plan_for
+from seqmodels.fusion.plan import Executor, Plan, plan_for, refusal
 from seqmodels.fusion.portable import Portable
 from seqmodels.fusion.trace import constants
 from seqmodels.sequence import at_step, leaves, map_leaves
 
+log = logging.getLogger("seqmodels")
+
 
 class Fused:
-    """Runs the program traced from ``cell.step``, by the best executor for the device."""
+    """Runs the program traced from ``cell.step``: as compiled C++ on the CPU, else as torch operators.
 
-    def __init__(self, executor: Executor | None = None) -> None:
-        self.executor = executor or Portable()
+    The recurrence is computed in the widest dtype among the projected input, the state and the parameters; under
+    ``torch.autocast`` the input product is in the narrow dtype and the recurrence is not.
+    """
+
+    def __init__(self) -> None:
+        self._portable = Portable()
+        self._cpp = Cpp()
+        self._told = False
 
     def refuses(self, cell: Cell[Any], x: Tensor) -> str | None:
-        return None
+        if not torch.amp.is_autocast_available(x.device.type):
+            return f"tensors on {x.device.type} cannot be computed with"
+        return refusal(cell, x)
+
+    def executor(self, device: torch.device, dtype: torch.dtype) -> Executor:
+        """Return what runs programs for this device and dtype."""
+        if device.type != "cpu" or dtype not in REALS:
+            return self._portable
+        if (why := reason()) is None:
+            return self._cpp
+        self._tell(why)
+        return self._portable
 
     def __call__(self, cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None) -> tuple[Tensor, Any]:
         wx = cell.project(x)
         plan = plan_for(cell, at_step(wx, 0), state)
-        hoisted = plan.step.hoisted(*constants(cell, wx))
-        weights, vectors = hoisted[: plan.step.num_weights], hoisted[plan.step.num_weights :]
-        streams = [leaf.reshape(*x.shape[:2], -1) for leaf in leaves(wx)]
-        carries = [leaf.reshape(x.shape[0], -1) for leaf in leaves(state)]
-        inputs = Inputs(streams, carries, [v.reshape(-1) for v in vectors], list(weights))
-        y, final = run(plan, self.executor, inputs, lengths)
+        with torch.autocast(x.device.type, enabled=False):
+            inputs = _inputs(cell, plan, wx, state)
+            executor = self.executor(x.device, inputs.streams[0].dtype)
+            try:
+                y, final = run(plan, executor, inputs, lengths)
+            except BuildFailed as error:
+                self._tell(str(error))
+                y, final = run(plan, self._portable, inputs, lengths)
         ends = iter(final)
-        return y, map_leaves(lambda leaf: next(ends).view_as(leaf), state)
+        return y, map_leaves(lambda leaf: next(ends).view(leaf.shape), state)
+
+    def _tell(self, why: str) -> None:
+        if not self._told:
+            log.warning("fused kernels run as torch operators, not as compiled C++: %s", why)
+            self._told = True
+
+
+def _inputs(cell: Cell[Any], plan: Plan, wx: Any, state: Any) -> Inputs:
+    """Return what the programs run on, in one dtype, every leaf flat."""
+    hoisted = plan.step.hoisted(*constants(cell, wx))
+    weights, vectors = hoisted[: plan.step.num_weights], hoisted[plan.step.num_weights :]
+    streams, carries = leaves(wx), leaves(state)
+    tensors = [*streams, *carries, *weights, *vectors]
+    dtype = tensors[0].dtype
+    for tensor in tensors[1:]:
+        dtype = torch.promote_types(dtype, tensor.dtype)
+    return Inputs(
+        [leaf.reshape(*leaf.shape[:2], -1).to(dtype) for leaf in streams],
+        [leaf.reshape(leaf.shape[0], -1).to(dtype) for leaf in carries],
+        [vector.reshape(-1).to(dtype) for vector in vectors],
+        [weight.to(dtype) for weight in weights],
+    )

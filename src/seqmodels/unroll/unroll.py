@@ -5,17 +5,19 @@ from typing import Any
 
 from torch import Tensor
 
-from seqmodels.cells.base import Cell
+from seqmodels.cells import Cell, LSTMCell
 from seqmodels.sequence import length_mask
 from seqmodels.sequence import reverse as reverse_time
 from seqmodels.unroll.arguments import checked_lengths, checked_state, checked_x
 from seqmodels.unroll.backend import Backend
 from seqmodels.unroll.eager import Eager
+from seqmodels.unroll.fused import Fused
 from seqmodels.unroll.native import Native
 from seqmodels.unroll.scan import Scan
 
-# In order of preference: ``auto`` takes the first that does not refuse.
-BACKENDS: dict[str, Backend] = {"native": Native(), "scan": Scan(), "eager": Eager()}
+BACKENDS: dict[str, Backend] = {"native": Native(), "fused": Fused(), "scan": Scan(), "eager": Eager()}
+TINY = 2**14
+"""Below this many hidden numbers a call (batch x time x hidden), compiling a kernel costs more than it saves."""
 
 
 def unroll(
@@ -39,7 +41,7 @@ def unroll(
         lengths: number of real steps of each sequence, integers ``(batch,)`` in [1, time], on any device. Their values
             are checked where that is free: on the CPU. On an accelerator reading them would stall it at every call.
         reverse: read each sequence from its last real step to its first; outputs stay at the steps they belong to.
-        backend: a name in ``BACKENDS``, or ``"auto"`` for the first of them that does not refuse.
+        backend: a name in ``BACKENDS``, or ``"auto"`` for the fastest that does not refuse (:func:`preference`).
 
     Raises:
         ValueError: a shape, size, length or back-end does not fit; the message names it.
@@ -61,14 +63,28 @@ def unroll(
 def backends_for(cell: Cell[Any], x: Tensor) -> dict[str, str | None]:
     """Say for every back-end why it cannot run ``cell`` over ``x (batch, time, input)``; None where it can.
 
-    The order is that of preference: ``auto`` takes the first without a reason.
+    Which of them ``auto`` takes also hangs on the size of the work: :func:`preference`.
     """
     return {name: backend.refuses(cell.bare(), x) for name, backend in BACKENDS.items()}
 
 
+def preference(cell: Cell[Any], x: Tensor) -> list[str]:
+    """Return the back-ends that ``auto`` considers, the fastest first.
+
+    The rule is what ``scripts/benchmark_unroll.py`` measures: PyTorch's kernels for the standard LSTM (oneDNN) and on a
+    GPU (cuDNN); kernels derived from the cell elsewhere, where they beat ATen's loops too; for tiny work none of them.
+    """
+    tiny = x.shape[0] * x.shape[1] * cell.hidden_size < TINY
+    if x.device.type != "cpu" or type(cell) is LSTMCell or tiny:
+        names = ["native", "scan", "fused", "eager"]
+    else:
+        names = ["fused", "native", "scan", "eager"]
+    return [name for name in names if name != "fused" or not tiny]
+
+
 def _choose(cell: Cell[Any], x: Tensor, name: str) -> Backend:
     if name == "auto":
-        return next(backend for backend in BACKENDS.values() if backend.refuses(cell, x) is None)
+        return next(BACKENDS[n] for n in preference(cell, x) if BACKENDS[n].refuses(cell, x) is None)
     if name not in BACKENDS:
         nearest = get_close_matches(str(name), ["auto", *BACKENDS], n=1, cutoff=0.4)
         hint = f"; did you mean {nearest[0]!r}?" if nearest else ""

@@ -2,8 +2,9 @@
 
 import ctypes
 import os
+import sys
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import torch
@@ -33,9 +34,10 @@ class Cpp:
         batch, time = like.shape[:2]
         kernel = _kernel(program, like.dtype)
         threads = _threads(batch)
-        # A skipped step writes nothing: with lengths the outputs start as zeros.
-        empty = torch.empty if lengths is None else torch.zeros
-        outputs = _outputs(program, batch, time, like, empty)
+        outputs = _outputs(program, batch, time, like)
+        if lengths is not None:  # a skipped step writes nothing
+            for output in outputs:
+                output.zero_()
         ends = [like.new_empty(batch, size) for size in program.carries]
         totals = [like.new_zeros(batch, width(group)) for group in program.totals]
         scratch = like.new_empty(kernel.scratch(batch, threads))
@@ -77,14 +79,39 @@ def _kernel(program: Program, dtype: torch.dtype) -> _Kernel:
     return _Kernel(program, library(source(program, REALS[dtype])))
 
 
-def _outputs(program: Program, batch: int, time: int, like: Tensor, empty: type) -> list[Tensor]:
+def _outputs(program: Program, batch: int, time: int, like: Tensor) -> list[Tensor]:
     """Return output streams; all but the first lie side by side, so that a row's step is one piece of memory."""
     sizes = [width(group) for group in program.outputs]
-    options = {"dtype": like.dtype, "device": like.device}
     if program.backwards:  # handed to autograd one by one: each on its own
-        return [empty(batch, time, size, **options) for size in sizes]
-    first = empty(batch, time, sizes[0], **options)
-    return [first, *empty(batch, time, sum(sizes[1:]), **options).split(sizes[1:], -1)] if sizes[1:] else [first]
+        return [_room((batch, time, size), like) for size in sizes]
+    first = _room((batch, time, sizes[0]), like)
+    return [first, *_room((batch, time, sum(sizes[1:])), like).split(sizes[1:], -1)] if sizes[1:] else [first]
+
+
+HUGE = 2 << 20
+MADV_HUGEPAGE = 14
+
+
+def _room(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """Return uninitialised memory; a large piece in huge pages, since touching it page by page costs as much as writing it."""
+    made = like.new_empty(shape)
+    size = made.numel() * made.element_size()
+    if size >= 2 * HUGE and _madvise is not None:
+        begin = (made.data_ptr() + HUGE - 1) // HUGE * HUGE
+        end = (made.data_ptr() + size) // HUGE * HUGE
+        _madvise(begin, end - begin, MADV_HUGEPAGE)
+    return made
+
+
+def _find_madvise() -> Callable[[int, int, int], int] | None:
+    if not sys.platform.startswith("linux"):
+        return None
+    function = ctypes.CDLL(None).madvise
+    function.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    return function
+
+
+_madvise = _find_madvise()
 
 
 def _order(batch: int, threads: int, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:

@@ -96,6 +96,7 @@ static inline Reduced reduce(vec x) {
   mask one = (mask)splat((T)1);
   return {q * r * r + r, (vec)((bits << (sizeof(T) == 4 ? 23 : 52)) + one)};
 }
+// Not a number stays so: both comparisons are false, and the polynomial carries it on.
 static inline vec clamp(vec x, T low, T high) {
   x = choose(x < splat(low), splat(low), x);
   return choose(x > splat(high), splat(high), x);
@@ -108,26 +109,24 @@ static inline vec f_exp(vec x) {
   const T infinity = (T)INFINITY;
   y = choose(x > splat(sizeof(T) == 4 ? (T)88.72283 : (T)709.782712893384), splat(infinity), y);
   y = choose(x < splat(sizeof(T) == 4 ? (T)-103.97 : (T)-745.13), splat((T)0), y);
-  return choose(x == x, y, x);
+  return y;
 }
 static inline vec f_sigmoid(vec x) {
   Reduced e = reduce(clamp(-x, LOW, HIGH));
-  vec y = (T)1 / ((T)1 + (e.p * e.scale + e.scale));
-  return choose(x == x, y, x);
+  return (T)1 / ((T)1 + (e.p * e.scale + e.scale));
 }
 static inline vec f_expm1(vec x) {
   Reduced e = reduce(clamp(x, LOW, HIGH));
   vec y = e.scale * e.p + (e.scale - (T)1);
   y = choose(x > splat(sizeof(T) == 4 ? (T)88.72283 : (T)709.782712893384), splat((T)INFINITY), y);
-  return choose(x == x, y, x);
+  return y;
 }
 // tanh(x) = expm1(2x) / (expm1(2x) + 2): exact near zero too, where 1 - 2 / (exp(2x) + 1) cancels.
 static inline vec f_tanh(vec x) {
   const T top = sizeof(T) == 4 ? (T)20 : (T)40;
   Reduced e = reduce(clamp(x + x, -top, top));
   vec m = e.scale * e.p + (e.scale - (T)1);
-  vec y = m / (m + (T)2);
-  return choose(x == x, y, x);
+  return m / (m + (T)2);
 }
 #define LANES(name, call)                          \
   static inline vec name(vec x) {                  \
