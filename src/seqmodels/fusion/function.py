@@ -49,6 +49,7 @@ class _Fused(torch.autograd.Function):
         inputs = Inputs.split(plan, tensors)
         wanted = Inputs.split(plan, ctx.needs_input_grad[3:])
         pair = plan.pair(*(tuple(map(bool, kind)) for kind in (wanted.streams, wanted.weights, wanted.vectors)))
+        executor.prepare((pair.forward, pair.backward), inputs.streams[0].dtype)
         outputs, carried, _ = executor.run(pair.forward, *inputs, lengths)
         ctx.plan, ctx.pair, ctx.executor, ctx.num_saved = plan, pair, executor, len(outputs) - 1
         ctx.save_for_backward(lengths, *inputs.streams, *inputs.vectors, *inputs.weights, *outputs[1:])
@@ -81,7 +82,8 @@ def _weight_gradients(pair: Pair, saved: list[Tensor], outputs: list[Tensor], co
         parts = [saved[i].flatten(0, 1) for i in each.operand]
         operand = parts[0] if len(parts) == 1 else torch.cat(parts, -1)
         cotangent = outputs[each.output].flatten(0, 1)[:, each.start : each.start + each.width]
-        gradient = cotangent.t() @ operand if each.transposed else operand.t() @ cotangent
+        gradient = operand.t() @ cotangent  # this way round also where it is transposed then: BLAS is faster so
+        gradient = gradient.t() if each.transposed else gradient
         found[each.weight] = gradient if found[each.weight] is None else found[each.weight] + gradient
     return found
 

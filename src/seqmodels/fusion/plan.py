@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
+import torch
 from torch import Tensor
 
 from seqmodels.cells.base import Cell
@@ -21,6 +22,10 @@ KEPT = 256
 
 class Executor(Protocol):
     """Runs programs; see :meth:`seqmodels.fusion.portable.Portable.run` for the contract."""
+
+    def prepare(self, programs: Sequence[Program], dtype: torch.dtype) -> None:
+        """Make programs ready that will be run in ``dtype``."""
+        ...
 
     def run(
         self,

@@ -15,6 +15,9 @@ from seqmodels.fusion.portable import Portable
 from seqmodels.fusion.trace import constants
 from seqmodels.sequence import at_step, leaves, map_leaves
 
+CHUNK = 8 << 20
+"""Bytes of projected input that inference holds at a time: well inside a last-level cache."""
+
 log = logging.getLogger("seqmodels")
 
 
@@ -45,6 +48,9 @@ class Fused:
         return self._portable
 
     def __call__(self, cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None) -> tuple[Tensor, Any]:
+        if not torch.is_grad_enabled() and not cell.training and x.shape[1] > 1:
+            if (found := self._in_chunks(cell, x, state, lengths)) is not None:
+                return found
         wx = cell.project(x)
         plan = plan_for(cell, at_step(wx, 0), state)
         with torch.autocast(x.device.type, enabled=False):
@@ -57,6 +63,29 @@ class Fused:
                 y, final = run(plan, self._portable, inputs, lengths)
         ends = iter(final)
         return y, map_leaves(lambda leaf: next(ends).view(leaf.shape), state)
+
+    def _in_chunks(self, cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None) -> tuple[Tensor, Any] | None:
+        """Project and run a chunk of steps at a time, so that what is projected stays in the cache; None for a short x."""
+        first = cell.project(x[:, :1])
+        a_step = sum(leaf.numel() * leaf.element_size() for leaf in leaves(first))
+        size = max(16, CHUNK // max(1, a_step))
+        executor = self.executor(x.device, leaves(first)[0].dtype)
+        if x.shape[1] < 2 * size or not isinstance(executor, Cpp):
+            return None
+        y = None
+        for start in range(0, x.shape[1], size):
+            piece = x[:, start : start + size]
+            wx = cell.project(piece)
+            plan = plan_for(cell, at_step(wx, 0), state)
+            inputs = _inputs(cell, plan, wx, state)
+            if y is None:
+                y = inputs.streams[0].new_empty(*x.shape[:2], plan.step.output.width)
+            left = None if lengths is None else (lengths - start).clamp(0, piece.shape[1])
+            _, ends, _ = executor.run(plan.inference, *inputs, left, [y[:, start : start + size]])
+            given = iter(ends)
+            state = map_leaves(lambda leaf: next(given).view(leaf.shape), state)  # noqa: B023 - used at once
+        assert y is not None
+        return y, state
 
     def _tell(self, why: str) -> None:
         if not self._told:

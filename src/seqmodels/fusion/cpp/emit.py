@@ -251,6 +251,10 @@ class _Emitter:
             f"std::memcpy(x.now + r * CARRY + {at}, a.c{i} + x.row[r] * a.c{i}_row, {n} * sizeof(T));"
             for i, (n, at) in enumerate(sizes)
         ]
+        copy_through = [
+            f"std::memcpy(a.e{i} + x.row[r] * {n}, a.c{i} + x.row[r] * a.c{i}_row, {n} * sizeof(T));"
+            for i, n in enumerate(program.carries)
+        ]
         copy_out = [
             f"std::memcpy(a.e{i} + x.row[r] * {n}, x.next + r * CARRY + {at}, {n} * sizeof(T));"
             for i, (n, at) in enumerate(sizes)
@@ -258,6 +262,9 @@ class _Emitter:
         self.put(
             "static void work(const Args& a, Thread x) {",
             "  Flush flush;",
+            "  if (a.lengths)",
+            "    for (i64 r = 0; r < x.n; r++)",
+            f"      if (a.lengths[x.row[r]] == 0) {{ {' '.join(copy_through)} }}",
             "  for (i64 step = 0; step < a.time; step++) {",
             f"    const i64 t = {'a.time - 1 - step' if back else 'step'};",
             "    i64 active = x.n;  // rows are sorted by length, longest first",

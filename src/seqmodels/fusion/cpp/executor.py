@@ -5,7 +5,7 @@ import os
 import sys
 from array import array
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor
@@ -14,11 +14,20 @@ from seqmodels.fusion.cpp.build import Library, library
 from seqmodels.fusion.cpp.emit import source, weights_of
 from seqmodels.fusion.program import Program, width
 
+KEPT = 1024
+"""How many compiled programs are remembered; the oldest is forgotten first, and found in the cache on disk again."""
+
 REALS = {torch.float32: "float", torch.float64: "double"}
 
 
 class Cpp:
     """Runs programs as compiled C++ on the CPU."""
+
+    def prepare(self, programs: Sequence[Program], dtype: torch.dtype) -> None:
+        """Compile programs, several at a time where there are processors for it."""
+        if len(programs) > 1 and not all((program, dtype) in _kernels for program in programs):
+            with ThreadPoolExecutor(len(programs)) as pool:
+                list(pool.map(lambda program: _kernel(program, dtype), programs))
 
     def run(
         self,
@@ -28,13 +37,18 @@ class Cpp:
         vectors: Sequence[Tensor],
         weights: Sequence[Tensor],
         lengths: Tensor | None,
+        into: Sequence[Tensor] | None = None,
     ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-        """Run a program over time; see :meth:`seqmodels.fusion.portable.Portable.run`."""
+        """Run a program over time; see :meth:`seqmodels.fusion.portable.Portable.run`.
+
+        ``into`` gives the output streams, views with unit stride in their last dimension, instead of fresh memory. Here
+        a length may be 0: the row's carries stand still and its outputs are 0.
+        """
         like = streams[0]
         batch, time = like.shape[:2]
         kernel = _kernel(program, like.dtype)
         threads = _threads(batch)
-        outputs = _outputs(program, batch, time, like)
+        outputs = _outputs(program, batch, time, like) if into is None else list(into)
         if lengths is not None:  # a skipped step writes nothing
             for output in outputs:
                 output.zero_()
@@ -74,9 +88,16 @@ class _Kernel:
         self._run(ctypes.c_void_p(call.buffer_info()[0]))
 
 
-@lru_cache(maxsize=512)
+_kernels: dict[tuple[Program, torch.dtype], _Kernel] = {}
+
+
 def _kernel(program: Program, dtype: torch.dtype) -> _Kernel:
-    return _Kernel(program, library(source(program, REALS[dtype])))
+    key = (program, dtype)
+    if key not in _kernels:
+        if len(_kernels) >= KEPT:
+            _kernels.pop(next(iter(_kernels)), None)
+        _kernels[key] = _Kernel(program, library(source(program, REALS[dtype])))
+    return _kernels[key]
 
 
 def _outputs(program: Program, batch: int, time: int, like: Tensor) -> list[Tensor]:
