@@ -143,6 +143,8 @@ class Lower:
             return pointwise(build, "div", [self(1.0), self.number(args[0])])
         if target is aten.where.self:
             return pointwise(build, "where", [self(args[0]), self.number(args[1]), self.number(args[2])])
+        if target is aten.masked_fill.Scalar:
+            return pointwise(build, "where", [self(args[1]), self(args[2]), self.number(args[0])])
         if target in (aten.clamp.default, aten.clamp_min.default, aten.clamp_max.default, aten.hardtanh.default):
             return self._clamp(node)
         if target in (aten.mm.default, aten.addmm.default):

@@ -20,6 +20,9 @@ from seqmodels.sequence import length_mask
 class Portable:
     """Runs programs with torch operators."""
 
+    def prepare(self, programs: Sequence[Program], dtype: torch.dtype) -> None:
+        """Do nothing: a program is ready when it is run."""
+
     def run(
         self,
         program: Program,
@@ -56,7 +59,7 @@ class Portable:
         time = streams[0].shape[1]
         steps = range(time - 1, -1, -1) if program.backwards else range(time)
         matrices = [weights[p.weight].t() if p.transposed else weights[p.weight] for p in code.products]
-        written, carried = code.loop(steps, per_step, list(carries), matrices, keep)
+        written, carried = code.loop(steps, per_step, list(carries), matrices, keep, streams[0])
         if program.backwards:
             written = [rows[::-1] for rows in written]
         return self._collect(code, early, written, carried, real)
@@ -130,49 +133,55 @@ def _number(value: Value) -> bool:
 def _compile(program: Program, order: list[Value], late: set[Value], code: _Code) -> Callable[..., Any]:
     """Write the loop as Python and compile it."""
     names: dict[Value, str] = {v: f"e{i}_t" for i, v in enumerate(code.early)}
-    lines = ["def loop(steps, early, carries, weights, keep):"]
+    still = {v for v in code.early if all(leaf.op != "stream" for leaf in walk([v], list(program.products)))}
+    head = ["def loop(steps, early, carries, weights, keep, like):"]
+    lines: list[str] = ["    for t in steps:"]
     emit = lines.append
-    for i in range(len(code.early)):
-        emit(f"    e{i} = early[{i}]")
-    for i in range(len(program.carries)):
-        emit(f"    c{i} = carries[{i}]")
-    for i in range(len(code.late)):
-        emit(f"    o{i} = []; w{i} = o{i}.append")
-    emit("    for t in steps:")
+
+    def wide(value: Value) -> str:
+        """Return a name for rows ``(batch, width)`` of a value, also where it is a number or the same for all rows."""
+        if _number(value):
+            number = value.data[0] if value.op == "scalar" else value.args[0].data[0]
+            head.append(f"    k{len(head)} = like.new_full((like.shape[0], {value.width}), {number!r})")
+            return f"k{len(head) - 1}"
+        return f"{names[value]}.expand(like.shape[0], -1)" if value in still else names[value]
+
     for i, v in enumerate(code.early):
-        walked = any(leaf.op == "stream" for leaf in walk([v], list(program.products)))
-        emit(f"        e{i}_t = e{i}[t]" if walked else f"        e{i}_t = e{i}")
+        head.append(f"    e{i} = early[{i}]")
+        emit(f"        e{i}_t = e{i}" if v in still else f"        e{i}_t = e{i}[t]")
+    head += [f"    c{i} = carries[{i}]" for i in range(len(program.carries))]
+    head += [f"    o{i} = []; w{i} = o{i}.append" for i in range(len(code.late))]
     made: set[int] = set()
-    for value in order:
-        if value not in late:
-            continue
+    for value in (v for v in order if v in late):
         names[value] = f"v{len(names)}"
-        emit(f"        {names[value]} = {_line(value, program, names, made, lines)}")
+        emit(f"        {names[value]} = {_line(value, program, names, wide, made, lines)}")
     for i, value in enumerate(code.late):
         emit(f"        w{i}({names[value]})")
     for i, group in enumerate(program.carried):
-        parts = [_term(v, names, program, i) for v in group]
-        emit(f"        n{i} = " + (parts[0] if len(parts) == 1 else f"cat([{', '.join(parts)}], -1)"))
+        emit(f"        n{i} = {_joined([wide(v) for v in group])}")
+    carries = range(len(program.carries))
     emit("        if keep is None:")
-    for i in range(len(program.carries)):
-        emit(f"            c{i} = n{i}")
+    lines += [f"            c{i} = n{i}" for i in carries]
     emit("        else:" if program.carries else "            pass")
-    for i in range(len(program.carries)):
-        emit(f"            c{i} = where(keep[t], n{i}, c{i})")
-    emit(f"    return [{', '.join(f'o{i}' for i in range(len(code.late)))}], [{', '.join(f'c{i}' for i in range(len(program.carries)))}]")
+    lines += [f"            c{i} = where(keep[t], n{i}, c{i})" for i in carries]
+    emit(f"    return [{', '.join(f'o{i}' for i in range(len(code.late)))}], [{', '.join(f'c{i}' for i in carries)}]")
     scope: dict[str, Any] = {**POINTWISE, "cat": torch.cat, "mm": torch.mm, "addmm": torch.addmm, "clamp": torch.clamp}
-    exec("\n".join(lines), scope)  # noqa: S102 - the text is generated above
-    return scope["loop"]
+    exec("\n".join([*head, *lines]), scope)  # noqa: S102 - the text is generated above
+    return scope["loop"]  # type: ignore[no-any-return]
 
 
-def _term(value: Value, names: dict[Value, str], program: Program, carry: int) -> str:
-    if _number(value):
-        number = value.data[0] if value.op == "scalar" else value.args[0].data[0]
-        return f"c{carry}.new_full((c{carry}.shape[0], {value.width}), {number!r})"
-    return names[value]
+def _joined(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"cat([{', '.join(parts)}], -1)"
 
 
-def _line(value: Value, program: Program, names: dict[Value, str], made: set[int], lines: list[str]) -> str:
+def _line(  # noqa: PLR0917
+    value: Value,
+    program: Program,
+    names: dict[Value, str],
+    wide: Callable[[Value], str],
+    made: set[int],
+    lines: list[str],
+) -> str:
     """Return the expression that computes a late value from those before it."""
     if value.op == "carry":
         index, offset = value.data
@@ -183,8 +192,7 @@ def _line(value: Value, program: Program, names: dict[Value, str], made: set[int
         product = program.products[index]
         if index not in made:
             made.add(index)
-            parts = [names[piece] for piece in product.operand]
-            operand = parts[0] if len(parts) == 1 else f"cat([{', '.join(parts)}], -1)"
+            operand = _joined([wide(piece) for piece in product.operand])
             lines.append(f"        p{index} = mm({operand}, weights[{index}])")
         whole = offset == 0 and value.width == product.width
         return f"p{index}" if whole else f"p{index}[:, {offset}:{offset + value.width}]"

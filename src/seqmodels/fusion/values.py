@@ -102,12 +102,16 @@ class Builder:
 
     def product(self, operand: Iterable[Value], weight: int, transposed: bool, width: int) -> Value:
         wanted = Product(tuple(operand), weight, transposed, width)
+        if all(piece.op == "spread" and piece.args[0] is self.scalar(0.0) for piece in wanted.operand):
+            return self.spread(self.scalar(0.0), width)
         if wanted not in self.products:
             self.products.append(wanted)
         level = 1 + max(piece.level for piece in wanted.operand)
         return self._intern("product", (), width, (self.products.index(wanted), 0), level)
 
     def sum(self, value: Value) -> Value:
+        if value.op == "spread":
+            return self.apply("mul", value.args[0], self.scalar(value.width))
         return self._intern("sum", (value,), 1, (), value.level + 1)
 
     def spread(self, value: Value, width: int) -> Value:
@@ -115,6 +119,9 @@ class Builder:
         return value if value.width == width else self._intern("spread", (value,), width, (), value.level)
 
     def apply(self, op: str, *args: Value) -> Value:
+        if any(argument.op == "spread" for argument in args):  # a number a row meets wider values as it is
+            narrow = self.apply(op, *(a.args[0] if a.op == "spread" else a for a in args))
+            return self.spread(narrow, max(argument.width for argument in args))
         if (simple := self._simplify(op, args)) is not None:
             return simple
         width = max(argument.width for argument in args)
@@ -142,7 +149,9 @@ class Builder:
             return self.spread(args[0], value.width)
         if value.op == "sum":
             return self.sum(args[0])
-        return self.apply(value.op, *args) if args else self._intern(value.op, (), value.width, value.data)
+        if not args:
+            return self._intern(value.op, (), value.width, value.data)
+        return self.spread(self.apply(value.op, *args), value.width)  # what turns out to be a number keeps its width
 
     def _intern(self, op: str, args: tuple[Value, ...], width: int, data: tuple[Any, ...], level: int = 0) -> Value:
         key = (op, args, width, data)
