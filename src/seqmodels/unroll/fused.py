@@ -10,6 +10,7 @@ from seqmodels.cells.base import Cell
 from seqmodels.fusion.cpp.build import BuildFailed, reason
 from seqmodels.fusion.cpp.executor import REALS, Cpp
 from seqmodels.fusion.function import Inputs, run
+from seqmodels.fusion.memory import RoomyLinear
 from seqmodels.fusion.plan import Executor, Plan, plan_for, refusal
 from seqmodels.fusion.portable import Portable
 from seqmodels.fusion.trace import constants
@@ -51,7 +52,8 @@ class Fused:
         if not torch.is_grad_enabled() and not cell.training and x.shape[1] > 1:
             if (found := self._in_chunks(cell, x, state, lengths)) is not None:
                 return found
-        wx = cell.project(x)
+        with RoomyLinear():
+            wx = cell.project(x)
         plan = plan_for(cell, at_step(wx, 0), state)
         with torch.autocast(x.device.type, enabled=False):
             inputs = _inputs(cell, plan, wx, state)

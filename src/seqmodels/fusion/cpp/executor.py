@@ -2,9 +2,8 @@
 
 import ctypes
 import os
-import sys
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from seqmodels.fusion.cpp.build import Library, library
 from seqmodels.fusion.cpp.emit import source, weights_of
+from seqmodels.fusion.memory import room
 from seqmodels.fusion.program import Program, width
 
 KEPT = 1024
@@ -104,35 +104,9 @@ def _outputs(program: Program, batch: int, time: int, like: Tensor) -> list[Tens
     """Return output streams; all but the first lie side by side, so that a row's step is one piece of memory."""
     sizes = [width(group) for group in program.outputs]
     if program.backwards:  # handed to autograd one by one: each on its own
-        return [_room((batch, time, size), like) for size in sizes]
-    first = _room((batch, time, sizes[0]), like)
-    return [first, *_room((batch, time, sum(sizes[1:])), like).split(sizes[1:], -1)] if sizes[1:] else [first]
-
-
-HUGE = 2 << 20
-MADV_HUGEPAGE = 14
-
-
-def _room(shape: tuple[int, ...], like: Tensor) -> Tensor:
-    """Return uninitialised memory; a large piece in huge pages, since touching it page by page costs as much as writing it."""
-    made = like.new_empty(shape)
-    size = made.numel() * made.element_size()
-    if size >= 2 * HUGE and _madvise is not None:
-        begin = (made.data_ptr() + HUGE - 1) // HUGE * HUGE
-        end = (made.data_ptr() + size) // HUGE * HUGE
-        _madvise(begin, end - begin, MADV_HUGEPAGE)
-    return made
-
-
-def _find_madvise() -> Callable[[int, int, int], int] | None:
-    if not sys.platform.startswith("linux"):
-        return None
-    function = ctypes.CDLL(None).madvise
-    function.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-    return function
-
-
-_madvise = _find_madvise()
+        return [room((batch, time, size), like) for size in sizes]
+    first = room((batch, time, sizes[0]), like)
+    return [first, *room((batch, time, sum(sizes[1:])), like).split(sizes[1:], -1)] if sizes[1:] else [first]
 
 
 def _order(batch: int, threads: int, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:

@@ -10,7 +10,9 @@
 #if defined(_OPENMP)
 #include <omp.h>
 #endif
-#if defined(__SSE__)
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#elif defined(__SSE__)
 #include <xmmintrin.h>
 #endif
 
@@ -60,56 +62,78 @@ static inline T largest(vec v) {
 }
 static inline vec choose(mask m, vec a, vec b) { return m ? a : b; }
 
+// max and min whose second argument is what they return when it is not a number.
+#if defined(__AVX512F__)
+static inline vec larger(vec a, vec b) {
+  if constexpr (sizeof(T) == 4) return (vec)_mm512_max_ps((__m512)a, (__m512)b);
+  else return (vec)_mm512_max_pd((__m512d)a, (__m512d)b);
+}
+static inline vec smaller(vec a, vec b) {
+  if constexpr (sizeof(T) == 4) return (vec)_mm512_min_ps((__m512)a, (__m512)b);
+  else return (vec)_mm512_min_pd((__m512d)a, (__m512d)b);
+}
+#else
+static inline vec larger(vec a, vec b) { return choose(a > b, a, b); }
+static inline vec smaller(vec a, vec b) { return choose(a < b, a, b); }
+#endif
+static inline vec clamp(vec x, T low, T high) { return smaller(splat(high), larger(splat(low), x)); }
+
+// k rounded to an integer, and 2^k.
+struct Power {
+  vec k, scale;
+};
+static inline Power power(vec k) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4) {
+    __m512 n = _mm512_roundscale_ps((__m512)k, 0);
+    return {(vec)n, (vec)_mm512_scalef_ps(_mm512_set1_ps(1), n)};
+  } else {
+    __m512d n = _mm512_roundscale_pd((__m512d)k, 0);
+    return {(vec)n, (vec)_mm512_scalef_pd(_mm512_set1_pd(1), n)};
+  }
+#else
+  // 1.5 * 2^mantissa: adding it rounds to an integer and leaves that in the low bits
+  const T magic = sizeof(T) == 4 ? (T)12582912.0 : (T)6755399441055744.0;
+  vec t = k + magic;
+  mask one = (mask)splat((T)1);
+  return {t - magic, (vec)(((mask)t << (sizeof(T) == 4 ? 23 : 52)) + one)};  // the shift drops all of the magic but k
+#endif
+}
+
 // x = k ln 2 + r with an integer k and |r| <= ln(2) / 2; expm1(r) by its Taylor polynomial, exact to the last bits.
 struct Reduced {
   vec p, scale;  // expm1(r), 2^k
 };
 static inline Reduced reduce(vec x) {
+  Power two = power(x * (T)1.44269504088896340736);
+  vec r, q;
   if (sizeof(T) == 4) {
-    vec k = x * (T)1.44269504088896341;
-    const T magic = (T)12582912.0;  // 1.5 * 2^23: adding it rounds to an integer and leaves that in the low bits
-    vec t = k + magic;
-    mask bits = (mask)t;
-    k = t - magic;
-    vec r = x - k * (T)0.693145751953125;
-    r = r - k * (T)1.42860682030941723212e-6;
-    vec q = splat((T)(1.0 / 5040));
-    q = q * r + (T)(1.0 / 720);
-    q = q * r + (T)(1.0 / 120);
-    q = q * r + (T)(1.0 / 24);
-    q = q * r + (T)(1.0 / 6);
-    q = q * r + (T)0.5;
-    mask one = (mask)splat((T)1);
-    return {q * r * r + r, (vec)((bits << 23) + one)};  // the shift drops all of the magic but k
+    r = x - two.k * (T)0.693145751953125;  // ln 2 in two parts: k times the first is exact
+    r = r - two.k * (T)1.42860682030941723212e-6;
+    q = splat((T)(1.0 / 5040));
+    const double inverse_factorials[] = {1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 0.5};
+    for (double c : inverse_factorials) q = q * r + (T)c;
+  } else {
+    r = x - two.k * (T)0.693147180369123816490;
+    r = r - two.k * (T)1.90821492927058770002e-10;
+    q = splat((T)(1.0 / 6227020800.0));
+    const double inverse_factorials[] = {1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040,
+                                         1.0 / 720,       1.0 / 120,      1.0 / 24,      1.0 / 6,      0.5};
+    for (double c : inverse_factorials) q = q * r + (T)c;
   }
-  vec k = x * (T)1.44269504088896340736;
-  const T magic = (T)6755399441055744.0;  // 1.5 * 2^52
-  vec t = k + magic;
-  mask bits = (mask)t;
-  k = t - magic;
-  vec r = x - k * (T)0.693147180369123816490;
-  r = r - k * (T)1.90821492927058770002e-10;
-  vec q = splat((T)(1.0 / 6227020800.0));
-  const double inverse_factorials[] = {1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040,
-                                       1.0 / 720,       1.0 / 120,      1.0 / 24,      1.0 / 6,      0.5};
-  for (double c : inverse_factorials) q = q * r + (T)c;
-  mask one = (mask)splat((T)1);
-  return {q * r * r + r, (vec)((bits << (sizeof(T) == 4 ? 23 : 52)) + one)};
-}
-// Not a number stays so: both comparisons are false, and the polynomial carries it on.
-static inline vec clamp(vec x, T low, T high) {
-  x = choose(x < splat(low), splat(low), x);
-  return choose(x > splat(high), splat(high), x);
+  return {q * r * r + r, two.scale};
 }
 static const T LOW = sizeof(T) == 4 ? (T)-87.3 : (T)-708.3, HIGH = sizeof(T) == 4 ? (T)88.3 : (T)709.4;
 
+static const T TOP = sizeof(T) == 4 ? (T)88 : (T)709, OVERFLOWS = sizeof(T) == 4 ? (T)88.7228391 : (T)709.782712893384;
+
+// 2^k itself overflows a little before exp does: above TOP the exponential of x - 1 is multiplied by e.
 static inline vec f_exp(vec x) {
-  Reduced e = reduce(clamp(x, LOW, HIGH));
-  vec y = e.p * e.scale + e.scale;
-  const T infinity = (T)INFINITY;
-  y = choose(x > splat(sizeof(T) == 4 ? (T)88.72283 : (T)709.782712893384), splat(infinity), y);
-  y = choose(x < splat(sizeof(T) == 4 ? (T)-103.97 : (T)-745.13), splat((T)0), y);
-  return y;
+  mask top = x > splat(TOP);
+  Reduced e = reduce(clamp(x - choose(top, splat(1), splat(0)), LOW, HIGH));
+  vec y = (e.p * e.scale + e.scale) * choose(top, splat((T)2.71828182845904523536), splat(1));
+  y = choose(x > splat(OVERFLOWS), splat((T)INFINITY), y);
+  return choose(x < splat(LOW), splat((T)0), y);  // what is denormal is 0
 }
 static inline vec f_sigmoid(vec x) {
   Reduced e = reduce(clamp(-x, LOW, HIGH));
@@ -117,9 +141,7 @@ static inline vec f_sigmoid(vec x) {
 }
 static inline vec f_expm1(vec x) {
   Reduced e = reduce(clamp(x, LOW, HIGH));
-  vec y = e.scale * e.p + (e.scale - (T)1);
-  y = choose(x > splat(sizeof(T) == 4 ? (T)88.72283 : (T)709.782712893384), splat((T)INFINITY), y);
-  return y;
+  return choose(x > splat(TOP), f_exp(x), e.scale * e.p + (e.scale - (T)1));
 }
 // tanh(x) = expm1(2x) / (expm1(2x) + 2): exact near zero too, where 1 - 2 / (exp(2x) + 1) cancels.
 static inline vec f_tanh(vec x) {

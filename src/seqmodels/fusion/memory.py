@@ -1,0 +1,91 @@
+"""Large pieces of memory that are cheap to touch, and the input product that fills one.
+
+Memory that was never written costs the processor a page fault for every 4 KiB, and PyTorch asks for fresh memory at every
+call: at small inputs that takes as long as the arithmetic. Huge pages (Linux) fault 512 times less often.
+"""
+
+import ctypes
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+HUGE = 2 << 20
+MADV_HUGEPAGE = 14
+
+
+def room(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """Return uninitialised memory of a shape, in the dtype and on the device of ``like``; in huge pages when large."""
+    made = like.new_empty(shape)
+    size = made.numel() * made.element_size()
+    if size >= 2 * HUGE and made.device.type == "cpu" and _madvise is not None:
+        begin = (made.data_ptr() + HUGE - 1) // HUGE * HUGE
+        end = (made.data_ptr() + size) // HUGE * HUGE
+        _madvise(begin, end - begin, MADV_HUGEPAGE)  # advice: nothing is lost where the system does not take it
+    return made
+
+
+def _find_madvise() -> Callable[[int, int, int], int] | None:
+    if not sys.platform.startswith("linux"):
+        return None
+    function = ctypes.CDLL(None).madvise
+    function.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    return function
+
+
+_madvise = _find_madvise()
+
+
+class RoomyLinear(TorchFunctionMode):
+    """While active, large calls of ``torch.nn.functional.linear`` on the CPU write into :func:`room`."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func is F.linear and not kwargs and _large(*args):
+            x, weight, bias = args if len(args) == 3 else (*args, None)
+            return _Linear.apply(x, weight, bias)
+        return func(*args, **kwargs)
+
+
+def _large(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> bool:
+    tensors = [x, weight] if bias is None else [x, weight, bias]
+    return (
+        all(type(t) in (Tensor, torch.nn.Parameter) and t.device.type == "cpu" for t in tensors)
+        and len({t.dtype for t in tensors}) == 1
+        and x.dtype in (torch.float32, torch.float64)
+        and x.dim() == 3
+        and x.shape[0] * x.shape[1] * weight.shape[0] * x.element_size() >= 2 * HUGE
+        and not torch.is_autocast_enabled("cpu")
+    )
+
+
+class _Linear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        rows = x.reshape(-1, x.shape[-1])
+        out = room((*x.shape[:-1], weight.shape[0]), x)
+        flat = out.view(-1, weight.shape[0])
+        if bias is None:
+            torch.mm(rows, weight.t(), out=flat)
+        else:
+            torch.addmm(bias, rows, weight.t(), out=flat)
+        return out
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, d: Tensor) -> Any:
+        x, weight = ctx.saved_tensors
+        needs_x, needs_weight, needs_bias = ctx.needs_input_grad
+        flat = d.reshape(-1, d.shape[-1])
+        dx = dweight = None
+        if needs_x:
+            dx = room(tuple(x.shape), x)
+            torch.mm(flat, weight, out=dx.view(-1, x.shape[-1]))
+        if needs_weight:  # this way round, then transposed: BLAS is faster so
+            dweight = (x.reshape(-1, x.shape[-1]).t() @ flat).t()
+        return dx, dweight, flat.sum(0) if needs_bias else None
