@@ -7,15 +7,14 @@ the callable with these keywords bound. Nothing else is special. Every name pass
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from seqmodels.gate import ConfigError, check_names, join, nearest, nodes, resolve
-
-SPECIAL = ("_target_", "_partial_")
+from seqmodels.gate import ConfigError, check_names, join, nodes, resolve
+from seqmodels.signatures import SPECIAL, check_signature
 
 
 def build(node: Any, **given: Any) -> Any:
@@ -42,7 +41,7 @@ def check(config: Any, place: str = "", given: Mapping[str, Any] | None = None) 
     check_names(config, place)
     for where, node in nodes(config, place):
         if "_target_" in node:
-            _check_signature(resolve(node["_target_"], where), node, where, (given or {}) if where == place else {})
+            check_signature(resolve(node["_target_"], where), node, where, (given or {}) if where == place else {})
 
 
 def plain(node: Any) -> Any:
@@ -94,33 +93,3 @@ def _construct(config: Any, place: str, given: Mapping[str, Any]) -> Any:
         raise
     except (ValueError, TypeError, OSError, ImportError) as error:
         raise ConfigError(f"{place} ({config['_target_']}): {error}") from error
-
-
-def _check_signature(function: Callable[..., Any], node: dict[str, Any], place: str, given: Mapping[str, Any]) -> None:
-    """Compare the keys of a node with the keywords of what it calls."""
-    parameters = inspect.signature(function).parameters
-    keys = [key for key in node if key not in SPECIAL]
-    target = node["_target_"]
-    for key in keys:
-        if str(key).startswith("_") and str(key).endswith("_"):
-            raise ConfigError(f"{join(place, key)} has no meaning here; special keys are {', '.join(SPECIAL)}")
-        if key in given:
-            raise ConfigError(f"{join(place, key)} is not set here: it comes from the data ({given[key]!r})")
-        if key not in parameters and not _open(parameters):
-            known = ", ".join(parameters)
-            raise ConfigError(
-                f"{join(place, key)}: {target} has no argument {key!r}{nearest(key, parameters)} (it has: {known})"
-            )
-    if node.get("_partial_", False):
-        return
-    for name, parameter in parameters.items():
-        optional = parameter.default is not parameter.empty or parameter.kind in (
-            parameter.VAR_KEYWORD,
-            parameter.VAR_POSITIONAL,
-        )
-        if not optional and name not in keys and name not in given:
-            raise ConfigError(f"{join(place, name)} must be given: {target} needs it")
-
-
-def _open(parameters: Mapping[str, inspect.Parameter]) -> bool:
-    return any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())

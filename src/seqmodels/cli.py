@@ -42,7 +42,10 @@ def run(tokens: list[str]) -> int:
         status = getattr(import_module(module), function)(rest)
     except KeyboardInterrupt:
         return 130
-    except ValueError as error:
+    except BrokenPipeError:  # the reader of our output has gone, as after `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, OSError) as error:
         from seqmodels.commands.app import report  # noqa: PLC0415
 
         return report(error)

@@ -19,6 +19,7 @@ class EpochLines(ProgressBar):
         super().__init__()
         self._enabled = True
         self._started = 0.0
+        self._ended: tuple[int, float] | None = None
 
     def enable(self) -> None:
         self._enabled = True
@@ -27,16 +28,26 @@ class EpochLines(ProgressBar):
         self._enabled = False
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        self._print(trainer)
         self._started = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        if not self._enabled:
+        seconds = time.perf_counter() - self._started
+        self._ended = (trainer.current_epoch + 1, seconds)  # the module logs its training metrics after this
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        self._print(trainer)
+
+    def _print(self, trainer: Trainer) -> None:
+        """Print the line of the epoch that has ended, if there is one."""
+        ended, self._ended = self._ended, None
+        if ended is None or not self._enabled:
             return
+        epoch, seconds = ended
         last = trainer.max_epochs if trainer.max_epochs is not None and trainer.max_epochs > 0 else "?"
         metrics = trainer.callback_metrics
         names = [name for name in metrics if name.endswith("/loss")]
         names += [name for name in metrics if name.startswith("val/") and name not in names][:1]  # the foremost one
         shown = "  ".join(f"{name} {metrics[name]:.4f}" for name in sorted(names))
-        seconds = time.perf_counter() - self._started
-        sys.stdout.write(f"epoch {trainer.current_epoch + 1}/{last}  {shown}  {seconds:.1f} s\n")
+        sys.stdout.write(f"epoch {epoch}/{last}  {shown}  {seconds:.1f} s\n")
         sys.stdout.flush()

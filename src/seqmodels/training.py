@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ProgressBar
@@ -13,6 +14,7 @@ from seqmodels.data import SequenceDataModule
 from seqmodels.gate import ConfigError
 from seqmodels.quiet import quiet
 from seqmodels.runs import begin, settled, write_json
+from seqmodels.threads import cpu_threads, threads_for
 
 
 def train(config: DictConfig) -> dict[str, float]:
@@ -24,18 +26,19 @@ def train(config: DictConfig) -> dict[str, float]:
     with quiet():
         check_fit(config)
         folder, plain = Path(config.paths.output_dir), settled(config)
-        begin(folder, plain)
-        seed_everything(config.seed, workers=True, verbose=False)
+        seed_everything(checked_seed(config.seed), workers=True, verbose=False)
         data = load_data(config, "fit")
         recipe: Recipe = {"config": plain, "sizes": data.sizes}
         task = build_task(config, data.sizes)
         trainer = build_trainer(config, RecipeInCheckpoint(recipe))
-        started = time.perf_counter()
-        trainer.fit(task, datamodule=data, ckpt_path=config.ckpt_path, weights_only=True)
-        seconds = time.perf_counter() - started
-        metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if "/" in name}
-        if config.test:
-            metrics |= test(trainer, task, data)
+        with cpu_threads(threads_for(config.threads, task, data.batch_size)):
+            begin(folder, plain)
+            started = time.perf_counter()
+            trainer.fit(task, datamodule=data, ckpt_path=config.ckpt_path, weights_only=True)
+            seconds = time.perf_counter() - started
+            metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if "/" in name}
+            if config.test:
+                metrics |= test(trainer, task, data)
         metrics["parameters"] = sum(parameter.numel() for parameter in task.model.parameters())
         metrics["seconds"] = round(seconds, 2)
         if trainer.is_global_zero:
@@ -55,7 +58,8 @@ def evaluate(config: DictConfig) -> dict[str, float]:
         task = load_task(checkpoint_of(config.run, config.ckpt))
         data = load_data(config, "test")
         trainer = build_trainer(config, logging=False)
-        metrics = test(trainer, task, data)
+        with cpu_threads(threads_for(config.get("threads"), task, data.batch_size)):
+            metrics = test(trainer, task, data)
         if trainer.is_global_zero:
             write_json(Path(config.paths.output_dir, "metrics.json"), metrics)
         return metrics
@@ -76,11 +80,32 @@ def check_fit(config: DictConfig) -> None:
         )
 
 
+def checked_seed(seed: Any) -> int:
+    """Return the seed of a run.
+
+    Raises:
+        ConfigError: it is not a whole number in 0 to 2**32 - 1.
+    """
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
+        raise ConfigError(f"seed must be a whole number in 0 to 2**32 - 1, got {seed!r}")
+    return seed
+
+
 def load_data(config: DictConfig, stage: str) -> SequenceDataModule:
-    """Build the data module of a configuration and read its data."""
+    """Build the data module of a configuration and read its data.
+
+    Raises:
+        ConfigError: a file is missing, damaged or cannot be had.
+    """
     data: SequenceDataModule = build(config.data)
-    data.prepare_data()
-    data.setup(stage)
+    try:
+        data.prepare_data()
+        data.setup(stage)
+    except FileNotFoundError as error:
+        hint = "paths.data_dir=FOLDER or the environment variable SEQMODELS_DATA_DIR names another folder"
+        raise ConfigError(f"data={data.name}: {error}; {hint}") from error
+    except OSError as error:
+        raise ConfigError(f"data={data.name}: {error}") from error
     return data
 
 

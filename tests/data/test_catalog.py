@@ -26,7 +26,7 @@ def test_every_data_set_says_what_it_is_and_where_it_is_from() -> None:
 
 def test_a_name_that_is_none_gets_the_nearest_one() -> None:
     with pytest.raises(
-        ValueError, match=r"no data set is called 'mnits'; did you mean mnist\? \(there are: digits, mnist"
+        ValueError, match=r"there is no data set 'mnits'; did you mean 'mnist'\? \(there are: digits, mnist"
     ):
         find("mnits")
 

@@ -20,7 +20,7 @@ from seqmodels.gate import ConfigError
 Work = Callable[[DictConfig], Mapping[str, float]]
 
 PACKAGE = str(Path(__file__).resolve().parents[1])
-USER_ERRORS = (ValueError, TypeError, FileNotFoundError, PermissionError)
+USER_ERRORS = (ValueError, TypeError, OSError)  # where our own lines raise them: downloads, files, arguments
 
 
 def run_app(command: str, work: Work, tokens: list[str]) -> int:

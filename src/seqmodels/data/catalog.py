@@ -35,8 +35,8 @@ def find(name: str) -> type[SequenceDataModule]:
     if name in names:
         return names[name]
     near = difflib.get_close_matches(name, names, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    raise ValueError(f"no data set is called {name!r}{hint} (there are: {', '.join(names)})")
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"there is no data set {name!r}{hint} (there are: {', '.join(names)})")
 
 
 def verify(dataset: type[SequenceDataModule], data_dir: str | Path) -> list[FileStatus]:

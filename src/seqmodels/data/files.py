@@ -31,7 +31,7 @@ def require(folder: Path, files: Sequence[DataFile]) -> None:
     if missing:
         raise FileNotFoundError(
             f"{folder.absolute()} lacks {', '.join(missing)} (plain or with .gz): "
-            "put the published files there, or allow their download with download=true"
+            "put the published files there, or allow their download (data.download=true, `seqmodels data download`)"
         )
 
 
