@@ -1,5 +1,7 @@
 """From a cell and a sequence to fused kernels: what is traced is kept, by the structure of the cell."""
 
+import os
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
@@ -50,8 +52,24 @@ class Plan:
         """Return the forward and backward programs for the inputs that want a gradient."""
         key = (streams, weights, vectors)
         if key not in self._pairs:
-            self._pairs[key] = derive(self.step, streams, weights, vectors)
+            with _tracing:
+                if key not in self._pairs:
+                    self._pairs[key] = derive(self.step, streams, weights, vectors)
         return self._pairs[key]
+
+
+_tracing = threading.RLock()
+"""Held while something is traced: torch's tracer keeps its state in global variables, and a second one breaks both."""
+
+
+def _after_fork() -> None:
+    """Give the child a lock of its own: a thread that held the old one in the parent does not exist here."""
+    global _tracing  # noqa: PLW0603
+    _tracing = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class _Recent(Generic[T]):
@@ -61,12 +79,15 @@ class _Recent(Generic[T]):
         self._kept: OrderedDict[Any, T] = OrderedDict()
 
     def get(self, key: Any, make: Callable[[], T]) -> T:
-        found = self._kept.get(key)
-        if found is None:
-            found = self._kept[key] = make()
-            if len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
-        return found
+        with _tracing:
+            found = self._kept.get(key)
+            if found is None:
+                found = self._kept[key] = make()
+                if len(self._kept) > KEPT:
+                    self._kept.popitem(last=False)
+            else:
+                self._kept.move_to_end(key)
+            return found
 
 
 _plans: _Recent[Plan | Refused] = _Recent()

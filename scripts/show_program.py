@@ -1,0 +1,197 @@
+"""Print what the fused back-end derives from a cell: its forward and backward program, or the generated C++.
+
+    python scripts/show_program.py GRUCell
+    python scripts/show_program.py LSTMCell --hidden-size 8 --cpp
+
+One line a value; `ap0` and `bp0` are products with a weight, `x[2:4]` are columns, `x | y` stand side by side. Any cell
+in `seqmodels.cells` will do, and with `package.module.Class` any other that takes `(input_size, hidden_size)`.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterable
+from importlib import import_module
+from typing import Any
+
+import torch
+from torch import fx
+
+from seqmodels.cells.base import Cell
+from seqmodels.fusion.adjoint import Pair
+from seqmodels.fusion.cpp.emit import source
+from seqmodels.fusion.plan import Plan, plan_for
+from seqmodels.fusion.program import Program
+from seqmodels.fusion.trace import example
+from seqmodels.fusion.values import Value
+from seqmodels.sequence import Fixed
+
+SIGNS = {
+    "add": "+",
+    "sub": "-",
+    "mul": "*",
+    "div": "/",
+    "gt": ">",
+    "ge": ">=",
+    "lt": "<",
+    "le": "<=",
+    "eq": "==",
+    "ne": "!=",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("cell", help="a class of seqmodels.cells, or package.module.Class")
+    parser.add_argument("--input-size", type=int, default=3)
+    parser.add_argument("--hidden-size", type=int, default=4)
+    parser.add_argument("--cpp", action="store_true", help="print the generated C++ of both programs instead")
+    arguments = parser.parse_args()
+    module, _, name = arguments.cell.rpartition(".")
+    cell = getattr(import_module(module or "seqmodels.cells"), name)(arguments.input_size, arguments.hidden_size)
+    print(described(cell, cpp=arguments.cpp))
+
+
+def described(cell: Cell[Any], *, cpp: bool = False) -> str:
+    """Return the programs of a cell in words or, with ``cpp``, as the C++ that is compiled (fp32)."""
+    wx, state = example(cell, torch.zeros(1, 1, cell.input_size))
+    plan = plan_for(cell, wx, state)
+    step = plan.step
+    pair = plan.pair((True,) * len(step.streams), (True,) * step.num_weights, (True,) * len(step.vectors))
+    if cpp:
+        return "\n".join(_own(source(program, "float")) for program in (pair.forward, pair.backward))
+    streams, carries = _names(wx, "wx"), _names(state, "state")
+    carries = [name.removeprefix("state.") for name in carries]
+    constants = [*_fixed(wx, "wx"), *(n for n, _ in cell.named_parameters()), *(n for n, _ in cell.named_buffers())]
+    return "\n".join([*_hoisted(plan, constants), "", *_both(pair, streams, carries)])
+
+
+def _own(text: str) -> str:
+    """Leave out the runtime header that every kernel begins with."""
+    return text[text.index("struct Args {") :]
+
+
+def _names(tree: Any, prefix: str) -> list[str]:
+    """Return a dotted name for every leaf of ``tree``."""
+    if isinstance(tree, Fixed):
+        return []
+    if not isinstance(tree, tuple):
+        return [prefix]
+    fields = getattr(tree, "_fields", range(len(tree)))
+    return [name for field, part in zip(fields, tree, strict=True) for name in _names(part, f"{prefix}.{field}")]
+
+
+def _fixed(tree: Any, prefix: str) -> list[str]:
+    if isinstance(tree, Fixed):
+        return [prefix]
+    if not isinstance(tree, tuple):
+        return []
+    fields = getattr(tree, "_fields", range(len(tree)))
+    return [name for field, part in zip(fields, tree, strict=True) for name in _fixed(part, f"{prefix}.{field}")]
+
+
+def _hoisted(plan: Plan, constants: list[str]) -> list[str]:
+    """Return the lines that are computed once for a whole sequence, from parameters alone."""
+    lines = ["once a sequence (ordinary torch operators, differentiated by autograd)"]
+    names: dict[fx.Node, str] = {}
+    given = iter(constants)
+    for node in plan.step.hoisted.graph.nodes:
+        if node.op == "placeholder":
+            names[node] = next(given)
+        elif node.op == "call_function":
+            names[node] = node.name
+            arguments = [
+                names[a] if isinstance(a, fx.Node) else "end" if a == sys.maxsize else str(a) for a in node.args
+            ]
+            lines.append(
+                f"  {node.name} = {str(node.target).removeprefix('aten.').split('.')[0]}({', '.join(arguments)})"
+            )
+        elif node.op == "output":
+            for i, one in enumerate(node.args[0]):
+                kind, index = ("w", i) if i < plan.step.num_weights else ("v", i - plan.step.num_weights)
+                lines.append(f"  {kind}{index} = {names[one]}")
+    return lines
+
+
+def _both(pair: Pair, streams: list[str], carries: list[str]) -> Iterable[str]:
+    forward = _Printer("a", pair.forward, streams, carries)
+    yield from forward.lines("forward, for t = 0, 1, …")
+    saved = [forward.join(group) for group in pair.forward.outputs[1:]]
+    yield f"  y[t] = {forward.join(pair.forward.outputs[0])}"
+    yield from (f"  {name} = {forward.join(group)}" for name, group in zip(carries, pair.forward.carried, strict=True))
+    yield f"  kept for the backward pass: {', '.join(saved)}"
+    yield ""
+    names = [*streams, *(f"kept({name})" for name in saved), "dy"]
+    backward = _Printer("b", pair.backward, names, [f"d{name}" for name in carries])
+    yield from backward.lines("backward, for t = …, 1, 0")
+    count = len(pair.wanted_streams)
+    written = [f"d{streams[i]}" for i in pair.wanted_streams]
+    written += [f"r{i}" for i in range(len(pair.backward.outputs) - count)]
+    for name, group in zip(written, pair.backward.outputs, strict=True):
+        yield f"  {name}[t] = {backward.join(group)}"
+    yield from (
+        f"  d{name} = {backward.join(group)}" for name, group in zip(carries, pair.backward.carried, strict=True)
+    )
+    for index, group in zip(pair.wanted_vectors, pair.backward.totals, strict=True):
+        yield f"  dv{index} += {backward.join(group)}"
+    yield ""
+    yield "after the loop, over all steps and rows at once"
+    for each in pair.weight_gradients:
+        operand = " | ".join(f"kept({saved[i]})" for i in each.operand)
+        cotangent = f"{written[each.output]}[{each.start}:{each.start + each.width}]"
+        operand = f"({operand})" if len(each.operand) > 1 else operand
+        left, right = (cotangent, operand) if each.transposed else (operand, cotangent)
+        yield f"  dw{each.weight} += {left}.T @ {right}"
+
+
+class _Printer:
+    """Gives every value of a program a name or a short expression."""
+
+    def __init__(self, letter: str, program: Program, streams: list[str], carries: list[str]) -> None:
+        self.letter, self.program = letter, program
+        self.kinds = {"stream": (streams, program.streams), "carry": (carries, program.carries)}
+        self.kinds["vector"] = ([f"v{i}" for i in range(len(program.vectors))], program.vectors)
+        self.names: dict[Value, str] = {}
+
+    def lines(self, title: str) -> Iterable[str]:
+        yield title
+        made: set[int] = set()
+        count = 0
+        for value in self.program.values():
+            if value.op == "product":
+                index = value.data[0]
+                if index not in made:
+                    made.add(index)
+                    product = self.program.products[index]
+                    weight = f"w{product.weight}" + (".T" if product.transposed else "")
+                    operand = self.join(product.operand)
+                    operand = f"({operand})" if len(product.operand) > 1 else operand
+                    yield f"  {self.letter}p{index} = {operand} @ {weight}"
+                self.names[value] = self.columns(f"{self.letter}p{index}", value, self.program.products[index].width)
+            elif value.op in self.kinds:
+                names, widths = self.kinds[value.op]
+                self.names[value] = self.columns(names[value.data[0]], value, widths[value.data[0]])
+            elif value.op == "scalar":
+                self.names[value] = f"{value.data[0]:g}"
+            elif value.op == "spread":
+                self.names[value] = self.names[value.args[0]]
+            else:
+                self.names[value] = f"{self.letter}{count}"
+                count += 1
+                yield f"  {self.names[value]} = {self.expression(value)}"
+
+    def expression(self, value: Value) -> str:
+        terms = [self.names[argument] for argument in value.args]
+        if value.op in SIGNS:
+            return f"{terms[0]} {SIGNS[value.op]} {terms[1]}"
+        return f"-{terms[0]}" if value.op == "neg" else f"{value.op}({', '.join(terms)})"
+
+    def columns(self, name: str, value: Value, width: int) -> str:
+        start = value.data[1]
+        return name if value.width == width else f"{name}[{start}:{start + value.width}]"
+
+    def join(self, group: Iterable[Value]) -> str:
+        return " | ".join(self.names[value] for value in group)
+
+
+if __name__ == "__main__":
+    main()
