@@ -47,6 +47,11 @@ def seqmodels(*arguments: str, cwd: Path, **environment: str) -> subprocess.Comp
         (["train", "optimizer.lr"], "overrides look like key=value"),
         (["train", "--cfg", "job", "cell=lsmt"], "did you mean 'lstm'?"),
         (["train", "--config-dir", "nowhere"], "there is no such folder"),
+        (["train", "cell.hidden_size=abc"], "cell.hidden_size must be a number, like 128, got 'abc'"),
+        (["train", "trainer.max_epochs=ten"], "trainer.max_epochs must be a number"),
+        (["train", "-m", "data.batch_size=x,32"], "data.batch_size must be a number"),
+        (["train", "test=maybe"], "test must be true or false"),
+        (["train", "seed=one"], "seed must be a number"),
         (["evaluate"], "needs the folder of a finished run"),
         (["evaluate", "run=nowhere"], "there is no run in this folder"),
         (["data", "verfy", "mnist"], "did you mean 'verify'?"),
@@ -106,7 +111,7 @@ def test_a_run_is_trained_shown_and_evaluated_again(tmp_path: Path) -> None:
 
 
 def test_a_sweep_goes_on_after_a_failure_and_ends_in_one_table(tmp_path: Path) -> None:
-    done = seqmodels("train", "-m", "cell.hidden_size=nope,5", *TINY[:2], "logger=none", cwd=tmp_path)
+    done = seqmodels("train", "-m", "cell.hidden_size=0,5", *TINY[:2], "logger=none", cwd=tmp_path)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     (sweep,) = (tmp_path / "logs" / "classification").iterdir()
@@ -155,7 +160,7 @@ def test_two_processes_of_one_run_share_its_folder(tmp_path: Path) -> None:
 def test_cells_data_and_doctor_answer(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert run_command(["cells"]) == 0
     cells = capsys.readouterr().out
-    for text in ("lstm_no_output_gate", "MinGRUCell", "h_t = o_t ⊙ tanh(c_t)", "Elman, 1990", "native, eager", "[x_t"):
+    for text in ("lstm_no_output_gate", "MinGRUCell", "h_t = o_t ⊙ tanh(c_t)", "Elman, 1990", "native, fused, eager", "[x_t"):
         assert text in cells, text
     assert run_command(["data", "list"]) == 0
     assert "Hochreiter" in capsys.readouterr().out

@@ -74,6 +74,7 @@ def equations(document: str) -> str:
 def _plain(line: str) -> str:
     for symbol, text in SYMBOLS.items():
         line = line.replace(symbol, text)
+    line = re.sub(r"\\frac\{([^{}]*)\}\{([^{}]*)\}", r"\1 / (\2)", line)
     line = re.sub(r"\\mathrm\{(\w+)\}|\\text\{(\w+)\}", r"\1\2", line)
     line = re.sub(r"_\{(\w+)\}", r"_\1", line)
     return " ".join(line.split())

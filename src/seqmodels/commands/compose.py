@@ -104,7 +104,23 @@ def _compose_checked(hydra: Hydra, config_name: str, overrides: list[Override]) 
         _check_targets(config)
     except COMPOSING as error:
         raise _explain(hydra, config_name, overrides, error) from error
+    _check_texts(hydra, config_name, overrides)
     return config
+
+
+def _check_texts(hydra: Hydra, config_name: str, overrides: list[Override]) -> None:
+    """Refuse a text where the configuration has a number; torch need not be imported for that."""
+    texts = [o for o in overrides if isinstance(o.value(), str) and not _is_group(hydra, o) and not o.is_add()]
+    texts = [o for o in texts if "${" not in str(o.value()) and not o.key_or_group.startswith("hydra.")]
+    if not texts:
+        return
+    lines = [str(override.input_line) for override in overrides if override not in texts]
+    config = hydra.compose_config(config_name, lines, RunMode.RUN, with_log_configuration=False)
+    for override in texts:
+        before = OmegaConf.select(config, override.key_or_group, throw_on_resolution_failure=False)
+        if isinstance(before, int | float):
+            kind = "true or false" if isinstance(before, bool) else "a number"
+            raise ConfigError(f"{override.key_or_group} must be {kind}, like {before}, got {override.value()!r}")
 
 
 def _check_targets(config: DictConfig) -> None:

@@ -26,6 +26,7 @@ def main(tokens: list[str]) -> int:
         "python": f"{facts['python']} on {facts['platform']}",
         "cores": f"{facts['cpu_count']}, of which torch uses {facts['threads']}",
         "accelerators": ", ".join(_accelerators()) or "none: everything runs on the CPU",
+        "compiled kernels": _kernels(),
         "configs": str(config_folder()),
         "data sets": os.environ.get("SEQMODELS_DATA_DIR", "SEQMODELS_DATA_DIR is not set: ./data"),
         "own modules": os.environ.get("SEQMODELS_ALLOW", "SEQMODELS_ALLOW is not set: none"),
@@ -47,6 +48,14 @@ def _accelerators() -> list[str]:
     return found + (["Apple GPU (mps)"] if torch.backends.mps.is_available() else [])
 
 
+def _kernels() -> str:
+    """Say whether the fused back-end compiles its kernels here, and where it keeps them."""
+    from seqmodels.fusion.cpp.build import cache_folder, reason  # noqa: PLC0415
+
+    why = reason()
+    return f"yes, kept in {cache_folder()}" if why is None else f"no, fused runs torch operators: {why}"
+
+
 def _backends() -> Table:
     """Say for each back-end which cells it runs on this machine, and why not the others."""
     import torch  # noqa: PLC0415
@@ -62,7 +71,7 @@ def _backends() -> Table:
         cell = build(OmegaConf.load(path))(3).to(device)
         reasons = backends_for(cell, x)
         answers[path.stem] = {name: _general(reason, type(cell).__name__) for name, reason in reasons.items()}
-    table = Table("back-end", "runs", "why not the others", title=f"back-ends on {device}, first choice first")
+    table = Table("back-end", "runs", "why not the others", title=f"back-ends on {device}")
     for name in BACKENDS:
         runs = [cell for cell, answer in answers.items() if answer[name] is None]
         why = dict.fromkeys(str(answer[name]) for answer in answers.values() if answer[name] is not None)

@@ -11,6 +11,9 @@ from seqmodels.commands.app import run_app
 from seqmodels.gate import ConfigError
 
 
+TRAINED = ("cell", "regularizers", "initializer", "pooling", "model", "task", "optimizer", "scheduler", "seed", "name")
+
+
 def train(tokens: list[str]) -> int:
     """Train, test, print the metrics and the folder of the run."""
     return run_app("train", _train, tokens)
@@ -20,6 +23,7 @@ def evaluate(tokens: list[str]) -> int:
     """Test a finished run again: ``run=DIR`` makes the run's own configuration the one that overrides change."""
     if not {"-h", "--help", "--hydra-help"} & set(tokens):
         tokens = [*tokens, f"hydra.searchpath=[file://{_run_folder(tokens)}]"]
+        _check_changes(tokens)
     return run_app("evaluate", _evaluate, tokens)
 
 
@@ -43,6 +47,17 @@ def _evaluate(config: DictConfig) -> Mapping[str, float]:
     metrics = run(config)
     print_metrics(metrics, config.paths.output_dir)
     return metrics
+
+
+def _check_changes(tokens: list[str]) -> None:
+    """Refuse to change what a checkpoint holds: the network and its task come from there, whatever is asked for."""
+    for token in tokens:
+        key, equals, _ = token.partition("=")
+        if equals and (part := key.split(".")[0].lstrip("+~")) in TRAINED:
+            raise ConfigError(
+                f"{token}: {part} comes from the checkpoint and cannot be changed; "
+                "data, trainer, callbacks, paths and threads can"
+            )
 
 
 def _run_folder(tokens: list[str]) -> Path:
