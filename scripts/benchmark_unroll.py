@@ -22,10 +22,12 @@ from typing import Any, NamedTuple
 
 import torch
 from benchmarking import foreign, probes
-from benchmarking.cases import ARTICLE, CASES, FEW_SHAPES, SHAPES, WRAPPED_CELLS, Shape
+from benchmarking.cases import ARTICLE, CASES, FEW_SHAPES, SHAPES, WRAPPED_CELLS, PortableFused, Shape
 from benchmarking.report import failures, markdown, rewrite, stamp
 from benchmarking.sides import FOREIGN, MODES, OWN, Side, sides, wrapped
 from benchmarking.timing import CLOCKS, alternate
+
+from seqmodels.unroll import BACKENDS
 
 log = logging.getLogger("benchmark")
 
@@ -51,6 +53,7 @@ def main() -> int:
     arguments = _arguments()
     logging.basicConfig(level=logging.INFO if not arguments.quiet else logging.WARNING, format="%(message)s")
     logging.getLogger("seqmodels").setLevel(logging.WARNING)
+    BACKENDS["portable"] = PortableFused()  # in this process alone
     run: dict[str, Any] = {"command": shlex.join(["python", *sys.argv]), "stamp": stamp(arguments.clock)}
     units = list(_units(arguments))
     _prepare(units)

@@ -20,7 +20,7 @@ from seqmodels.cells.base import Cell
 from seqmodels.fusion.adjoint import Pair
 from seqmodels.fusion.cpp.emit import source
 from seqmodels.fusion.plan import Plan, plan_for
-from seqmodels.fusion.program import Program
+from seqmodels.fusion.program import Program, width
 from seqmodels.fusion.trace import example
 from seqmodels.fusion.values import Value
 from seqmodels.sequence import Fixed
@@ -137,7 +137,8 @@ def _both(pair: Pair, streams: list[str], carries: list[str]) -> Iterable[str]:
     yield "after the loop, over all steps and rows at once"
     for each in pair.weight_gradients:
         operand = " | ".join(f"kept({saved[i]})" for i in each.operand)
-        cotangent = f"{written[each.output]}[{each.start}:{each.start + each.width}]"
+        whole = each.width == width(pair.backward.outputs[each.output])
+        cotangent = written[each.output] + ("" if whole else f"[{each.start}:{each.start + each.width}]")
         operand = f"({operand})" if len(each.operand) > 1 else operand
         left, right = (cotangent, operand) if each.transposed else (operand, cotangent)
         yield f"  dw{each.weight} += {left}.T @ {right}"

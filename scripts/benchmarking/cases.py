@@ -10,7 +10,6 @@ from seqmodels import cells
 from seqmodels.cells import Cell
 from seqmodels.fusion.plan import Executor
 from seqmodels.fusion.portable import Portable
-from seqmodels.unroll import BACKENDS
 from seqmodels.unroll.fused import Fused
 
 
@@ -111,9 +110,6 @@ class PortableFused(Fused):
     def executor(self, device: torch.device, dtype: torch.dtype) -> Executor:
         del device, dtype
         return Portable()
-
-
-BACKENDS["portable"] = PortableFused()  # in this process alone: `unroll(..., backend="portable")`
 
 
 def ragged(shape: Shape) -> Tensor:

@@ -1,0 +1,33 @@
+"""Programs are printed as a reader can follow them."""
+
+import pytest
+import torch
+
+from seqmodels.cells import ALL_CELLS, ElmanCell
+from seqmodels.fusion.plan import refusal
+
+
+def test_every_line_of_an_elman_network_is_there() -> None:
+    from show_program import described
+
+    lines = [line.strip() for line in described(ElmanCell(3, 4)).splitlines()]
+    for line in ("w0 = weight_hh", "ap0 = h @ w0.T", "a0 = wx + ap0", "a1 = tanh(a0)", "y[t] = a1", "h = a1"):
+        assert line in lines
+    assert "dw0 += dwx.T @ kept(h)" in lines
+
+
+@pytest.mark.parametrize("cell", ALL_CELLS)
+def test_every_cell_is_printed(cell: type) -> None:
+    from show_program import described
+
+    one = cell(3, 4)
+    assert refusal(one, torch.zeros(2, 2, 3)) is None
+    assert "after the loop" in described(one)
+
+
+def test_generated_code_is_printed_without_the_header_of_every_kernel() -> None:
+    from show_program import described
+
+    text = described(ElmanCell(3, 4), cpp=True)
+    assert text.startswith("struct Args {")
+    assert text.count('extern "C" void run') == 2
