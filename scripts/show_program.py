@@ -186,9 +186,9 @@ class _Printer:
             return f"{terms[0]} {SIGNS[value.op]} {terms[1]}"
         return f"-{terms[0]}" if value.op == "neg" else f"{value.op}({', '.join(terms)})"
 
-    def columns(self, name: str, value: Value, width: int) -> str:
+    def columns(self, name: str, value: Value, whole: int) -> str:
         start = value.data[1]
-        return name if value.width == width else f"{name}[{start}:{start + value.width}]"
+        return name if value.width == whole else f"{name}[{start}:{start + value.width}]"
 
     def join(self, group: Iterable[Value]) -> str:
         return " | ".join(self.names[value] for value in group)
