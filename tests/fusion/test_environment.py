@@ -88,6 +88,7 @@ def test_threads_may_trace_and_run_at_once(x: Tensor) -> None:
         assert_same(actual[index], wanted)
 
 
+@pytest.mark.xfail(reason="dynamo traces into the back-end where it should leave it alone")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:The .grad attribute:UserWarning")
 def test_a_compiled_model_around_it_gives_the_same(x: Tensor) -> None:
     model = nn.Sequential(nn.Linear(INPUT, INPUT), Recurrent(lstm(), backend="fused")).double()
