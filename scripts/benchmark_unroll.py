@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 
 import torch
 from benchmarking import foreign, probes
-from benchmarking.cases import ARTICLE, CASES, FEW_SHAPES, SHAPES, WRAPPED_CELLS, PortableFused, Shape
-from benchmarking.report import failures, markdown, rewrite, stamp
+from benchmarking.cases import ARTICLE, CASES, FEW_SHAPES, SHAPES, WRAPPED_CELLS, WRAPPED_SHAPES, PortableFused, Shape
+from benchmarking.report import failures, markdown, parts, rewrite, stamp
 from benchmarking.sides import FOREIGN, MODES, OWN, Side, sides, wrapped
 from benchmarking.timing import CLOCKS, alternate
 
@@ -56,10 +56,11 @@ def main() -> int:
     BACKENDS["portable"] = PortableFused()  # in this process alone
     run: dict[str, Any] = {"command": shlex.join(["python", *sys.argv]), "stamp": stamp(arguments.clock)}
     units = list(_units(arguments))
-    _prepare(units)
     began = time.perf_counter()
-    run["records"] = list(_measure(units, arguments))
-    log.info("measured for %.0f s", time.perf_counter() - began)
+    _prepare(units)
+    log.info("kernels were built or loaded in %.0f s", time.perf_counter() - began)
+    run["records"] = list(_measure(units, arguments, began + arguments.budget))
+    log.info("built and measured for %.0f s", time.perf_counter() - began)
     run |= _in_fresh_processes(arguments.probe)
     run["notes"] = _notes(run["records"], arguments)
     text = markdown(run)
@@ -97,6 +98,11 @@ def _arguments() -> argparse.Namespace:
         parser.error("--clock cpu adds up the time of all threads: it needs --threads 1")
     if min(arguments.threads) < 1 or arguments.repeats < 1 or arguments.budget <= 0:
         parser.error("--threads, --repeats and --budget must be positive")
+    try:
+        if arguments.markdown:
+            parts(Path(arguments.markdown))
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
     if arguments.probe is None:
         arguments.probe = [] if arguments.cells else ["LSTMCell", "GRUCell"]
     return arguments
@@ -119,22 +125,21 @@ def _units(arguments: argparse.Namespace) -> Iterator[Unit]:
                 yield from (Unit("cells", cell, shape, mode, threads) for mode in arguments.modes)
         if threads == most and not arguments.backends:
             for cell in [name for name in WRAPPED_CELLS if name in (arguments.cells or CASES)]:
-                for shape in arguments.shapes or SHAPES:
+                for shape in arguments.shapes or WRAPPED_SHAPES:
                     yield from (Unit("wrapped", cell, shape, mode, threads) for mode in arguments.modes)
 
 
-def _sides(unit: Unit, wanted: tuple[str, ...]) -> dict[str, Side]:
+def _sides(unit: Unit, wanted: tuple[str, ...], *, again: bool = False) -> dict[str, Side]:
     if unit.group == "wrapped":
         return wrapped(unit.cell, unit.shape, unit.mode)
     found = sides(unit.cell, unit.shape, unit.mode, wanted)
-    if unit.cell == "GRUCell" and "fused" in found:
+    if again and "fused" in found:
         found["again"] = found["fused"]  # the same against itself: the noise of the machine
     return found
 
 
 def _prepare(units: list[Unit]) -> None:
     """Build all kernels before the clock starts, several at once; those in the cache are only loaded."""
-    began = time.perf_counter()
     fused = {unit._replace(shape=unit.shape._replace(time=2, batch=2), threads=1) for unit in units}
 
     def build(unit: Unit) -> None:
@@ -144,12 +149,10 @@ def _prepare(units: list[Unit]) -> None:
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(build, sorted(fused)))
-    log.info("kernels were built or loaded in %.0f s", time.perf_counter() - began)
 
 
-def _measure(units: list[Unit], arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
+def _measure(units: list[Unit], arguments: argparse.Namespace, end: float) -> Iterator[dict[str, Any]]:
     most = max(arguments.threads)
-    end = time.perf_counter() + arguments.budget
     for place, unit in enumerate(units):
         left = max(end - time.perf_counter(), 0.0)
         seconds = left * unit.weight / sum(other.weight for other in units[place:])
@@ -159,7 +162,8 @@ def _measure(units: list[Unit], arguments: argparse.Namespace) -> Iterator[dict[
             wanted = tuple(side for side in wanted if side != "jax")  # it takes the cores that it finds
         if unit.threads < most and not arguments.backends:
             wanted = tuple(side for side in wanted if side not in ("portable", "keras"))
-        found = alternate(_sides(unit, wanted), seconds, arguments.repeats, arguments.clock)
+        chosen = _sides(unit, wanted, again=unit.cell == units[0].cell)
+        found = alternate(chosen, seconds, arguments.repeats, arguments.clock)
         times = "  ".join(f"{side} {1e3 * timing.median:.3g}" for side, timing in found.items())
         log.info("[%d/%d] %s (%s) %s, %d threads, ms: %s", place + 1, len(units), *unit[1:], times)
         for side, timing in found.items():

@@ -74,6 +74,7 @@ WRAPPERS: dict[str, Callable[[Cell[Any]], Cell[Any]]] = {
 }
 RAGGED = "ragged lengths"
 WRAPPED_CELLS = ("LSTMCell", "GRUCell")
+WRAPPED_SHAPES = (*SHAPES[:3], SHAPES[5])
 
 
 def _fields(cell: Cell[Any]) -> tuple[str, ...]:

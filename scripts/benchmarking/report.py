@@ -63,17 +63,20 @@ def markdown(run: dict[str, Any]) -> str:
     """Return the whole report of a run."""
     table = Table(run["records"])
     stamp_lines = [f"* {key}: {value}" for key, value in {"command": f"`{run['command']}`", **run["stamp"]}.items()]
-    parts = ["\n".join(stamp_lines)]
+    found = ["\n".join(stamp_lines)]
     if table.records:
         threads = max(table.seen("threads"))
-        parts += [_targets(table, threads), *(_ratios(table, n) for n in table.seen("threads"))]
-        parts += [_wrapped(table, threads), *(_times(table, mode, threads) for mode in table.seen("mode"))]
-    parts += [_memory(run["memory"]), _build(run["build"]), "\n".join(f"* {note}" for note in run["notes"])]
-    return "\n\n".join(part for part in parts if part) + "\n"
+        found += [_targets(table, threads), *(_ratios(table, n) for n in table.seen("threads"))]
+        found += [_wrapped(table, threads)]
+    found += [_memory(run["memory"]), _build(run["build"]), "\n".join(f"* {note}" for note in run["notes"])]
+    if table.records:
+        times = [_times(table, mode, threads) for mode in table.seen("mode")]
+        found += ["<details><summary>Every median</summary>", *times, "</details>"]
+    return "\n\n".join(part for part in found if part) + "\n"
 
 
-def rewrite(path: Path, text: str) -> None:
-    """Replace what stands between the markers of a page.
+def parts(path: Path) -> tuple[str, str]:
+    """Return what stands before and after the tables of a page, markers included.
 
     Raises:
         ValueError: the page does not have each marker once, in order.
@@ -81,8 +84,13 @@ def rewrite(path: Path, text: str) -> None:
     page = path.read_text(encoding="utf-8")
     if page.count(BEGIN) != 1 or page.count(END) != 1 or page.index(BEGIN) > page.index(END):
         raise ValueError(f"{path} must have one line {BEGIN} and one line {END} after it")
-    head, rest = page.split(BEGIN)
-    path.write_text(f"{head}{BEGIN}\n\n{text}\n{END}{rest.split(END)[1]}", encoding="utf-8")
+    return page[: page.index(BEGIN)] + BEGIN, page[page.index(END) :]
+
+
+def rewrite(path: Path, text: str) -> None:
+    """Replace what stands between the markers of a page."""
+    before, after = parts(path)
+    path.write_text(f"{before}\n\n{text}\n{after}", encoding="utf-8")
 
 
 def failures(records: Sequence[Record]) -> int:
