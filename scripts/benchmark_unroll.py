@@ -155,7 +155,7 @@ def _measure(units: list[Unit], arguments: argparse.Namespace, end: float) -> It
     most = max(arguments.threads)
     for place, unit in enumerate(units):
         left = max(end - time.perf_counter(), 0.0)
-        seconds = left * unit.weight / sum(other.weight for other in units[place:])
+        seconds = max(left * unit.weight / sum(other.weight for other in units[place:]), 0.1)
         torch.set_num_threads(unit.threads)
         wanted = tuple(arguments.backends or OWN + FOREIGN)
         if unit.threads < (os.cpu_count() or 1):

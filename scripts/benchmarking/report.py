@@ -188,7 +188,5 @@ def _memory(found: Sequence[Record]) -> str:
 def _build(found: Sequence[Record]) -> str:
     kinds = [key for key in (found[0] if found else {}) if key not in ("cell", "shape", "kernels")]
     rows = [[r["cell"], r["shape"], *(f"{r[kind]:.2f}" for kind in kinds)] for r in found]
-    title = (
-        "Building the kernels of training and inference, seconds (`later`: in a process that finds them in the cache)"
-    )
+    title = "Building the kernels of training and inference, seconds (later: in a process that finds them in the cache)"
     return _rows(title, ["cell", "shape (T, B, I, H)", *kinds], rows)

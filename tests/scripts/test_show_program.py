@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from seqmodels.cells import ALL_CELLS, ElmanCell
+from seqmodels.cells import ALL_CELLS, ElmanCell, GRUCell
 from seqmodels.fusion.plan import refusal
+from tests.scripts.conftest import SCRIPTS
 
 
 def test_every_line_of_an_elman_network_is_there() -> None:
@@ -31,3 +32,12 @@ def test_generated_code_is_printed_without_the_header_of_every_kernel() -> None:
     text = described(ElmanCell(3, 4), cpp=True)
     assert text.startswith("struct Args {")
     assert text.count('extern "C" void run') == 2
+
+
+def test_the_page_about_fusion_shows_the_program_of_today() -> None:
+    from show_program import described
+
+    page = (SCRIPTS.parent / "docs" / "fusion.md").read_text(encoding="utf-8")
+    forward, backward = described(GRUCell(3, 4)).split("\n\nbackward")
+    assert forward in page
+    assert f"backward{backward}" in page
