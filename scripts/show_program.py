@@ -8,6 +8,7 @@ in `seqmodels.cells` will do, and with `package.module.Class` any other that tak
 """
 
 import argparse
+import operator
 import sys
 from collections.abc import Iterable
 from importlib import import_module
@@ -102,9 +103,11 @@ def _hoisted(plan: Plan, constants: list[str]) -> list[str]:
             arguments = [
                 names[a] if isinstance(a, fx.Node) else "end" if a == sys.maxsize else str(a) for a in node.args
             ]
-            lines.append(
-                f"  {node.name} = {str(node.target).removeprefix('aten.').split('.')[0]}({', '.join(arguments)})"
-            )
+            if node.target is operator.getitem:
+                names[node] = f"{arguments[0]}[{arguments[1]}]"
+                continue
+            name = str(node.target).removeprefix("aten.").split(".")[0]
+            lines.append(f"  {node.name} = {name}({', '.join(arguments)})")
         elif node.op == "output":
             for i, one in enumerate(node.args[0]):
                 kind, index = ("w", i) if i < plan.step.num_weights else ("v", i - plan.step.num_weights)
