@@ -18,7 +18,7 @@ from torch._subclasses import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from seqmodels.fusion.lowering import Lower
-from seqmodels.fusion.program import Program, width
+from seqmodels.fusion.program import Mover, Program, width
 from seqmodels.fusion.rows import Row, cut, row
 from seqmodels.fusion.trace import BATCH, DECOMPOSITIONS, Step
 from seqmodels.fusion.values import CHEAP, Builder, Value, evaluate, walk
@@ -213,31 +213,27 @@ def _rewrite(  # noqa: PLR0917
     vectors: list[tuple[Value, ...]],
 ) -> Program:
     """Write the backward program: what was saved becomes streams, cotangents become a stream and the carries."""
-    fresh = Builder()
     given = len(plain.streams)
-    known: dict[Value, Value] = {v: fresh.leaf("stream", given + i, 0, v.width) for i, v in enumerate(saved)}
 
-    def move(value: Value) -> Value:
-        if value not in known:
-            known[value] = _move(value)
-        return known[value]
-
-    def _move(value: Value) -> Value:
+    def change(mover: Mover, value: Value) -> Value | None:
+        if value in places:
+            return mover.builder.leaf("stream", given + places[value], 0, value.width)
         if value.op == "cotangent":
             index, offset = value.data
             if index == 0:
-                return fresh.leaf("stream", given + len(saved), offset, value.width)
-            return fresh.leaf("carry", index - 1, offset, value.width)
+                return mover.builder.leaf("stream", given + len(saved), offset, value.width)
+            return mover.builder.leaf("carry", index - 1, offset, value.width)
         if value.op == "product":
             assert value.data[0] >= forward_products, "the result of a forward product is saved where it is needed"
-            old = build.products[value.data[0]]
-            whole = fresh.product([move(piece) for piece in old.operand], old.weight, old.transposed, old.width)
-            return fresh.cut(whole, value.data[1], value.width)
-        return fresh.copy(value, tuple(map(move, value.args)))
+        return None
 
-    moved = [tuple(tuple(move(v) for v in group) for group in kind) for kind in (groups, carries, vectors)]
+    places = {value: index for index, value in enumerate(saved)}
+    move = Mover(build.products, change)
+    moved = [move.groups(kind) for kind in (groups, carries, vectors)]
     streams = (*plain.streams, *(value.width for value in saved), width(plain.outputs[0]))
-    return Program(streams, plain.carries, plain.vectors, tuple(fresh.products), *moved, backwards=True)
+    return Program(
+        streams, plain.carries, plain.vectors, tuple(move.builder.products), moved[0], moved[1], moved[2], backwards=True
+    )
 
 
 def _spread(builder: Builder, one: Row) -> tuple[Value, ...]:

@@ -5,10 +5,10 @@ that it reads, *carries* ``(batch, width)`` that it passes on from step to step,
 writes output streams, and it adds up rows that only their sum over time matters for.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from seqmodels.fusion.values import Product, Value, walk
+from seqmodels.fusion.values import Builder, Product, Value, walk
 
 
 @dataclass(frozen=True)
@@ -37,3 +37,30 @@ def width(group: Iterable[Value]) -> int:
     """Return the number of columns of values side by side."""
     return sum(value.width for value in group)
 
+
+
+class Mover:
+    """Copies values into a fresh builder; ``change`` returns what a value becomes there, or None for a plain copy."""
+
+    def __init__(self, products: Sequence[Product], change: Callable[["Mover", Value], Value | None]) -> None:
+        self.builder = Builder()
+        self._products = products
+        self._change = change
+        self._known: dict[Value, Value] = {}
+
+    def __call__(self, value: Value) -> Value:
+        if value not in self._known:
+            changed = self._change(self, value)
+            self._known[value] = self._copy(value) if changed is None else changed
+        return self._known[value]
+
+    def groups(self, groups: Iterable[Iterable[Value]]) -> tuple[tuple[Value, ...], ...]:
+        """Copy groups of values side by side."""
+        return tuple(tuple(self(value) for value in group) for group in groups)
+
+    def _copy(self, value: Value) -> Value:
+        if value.op == "product":
+            old = self._products[value.data[0]]
+            whole = self.builder.product(map(self, old.operand), old.weight, old.transposed, old.width)
+            return self.builder.cut(whole, value.data[1], value.width)
+        return self.builder.copy(value, tuple(map(self, value.args)))
