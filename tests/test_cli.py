@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -52,6 +51,11 @@ def seqmodels(*arguments: str, cwd: Path, **environment: str) -> subprocess.Comp
         (["train", "-m", "data.batch_size=x,32"], "data.batch_size must be a number"),
         (["train", "test=maybe"], "test must be true or false"),
         (["train", "seed=one"], "seed must be a number"),
+        (
+            ["train", "regularizers=zoneout", "regularizers.zoneout.rates={c:0.5}"],
+            "+regularizers.zoneout.rates.c=... adds",
+        ),
+        (["train", "regularizers.p=0.5"], "choose one with regularizers=, of learned_initial_state, none"),
         (["evaluate"], "needs the folder of a finished run"),
         (["evaluate", "run=nowhere"], "there is no run in this folder"),
         (["data", "verfy", "mnist"], "did you mean 'verify'?"),
@@ -78,12 +82,14 @@ def test_help_and_typos_are_answered_at_once_without_torch(tmp_path: Path) -> No
         "assert run(['train', '--cfg', 'job']) == 0\n"
         "assert not {'torch', 'lightning', 'numpy'} & set(sys.modules), 'slow imports'\n"
     )
-    started = time.perf_counter()
+    before = os.times()
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 0, done.stderr
-    assert time.perf_counter() - started < 5, "four commands, on a busy machine"
+    after = os.times()  # of the processor, which says the same on a busy machine
+    used = after.children_user + after.children_system - before.children_user - before.children_system
+    assert used < 4, "seconds for four commands"
     assert "train and test a model" in done.stdout
     assert "min_gru" in done.stdout
     assert not list(tmp_path.iterdir())
@@ -160,7 +166,14 @@ def test_two_processes_of_one_run_share_its_folder(tmp_path: Path) -> None:
 def test_cells_data_and_doctor_answer(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert run_command(["cells"]) == 0
     cells = capsys.readouterr().out
-    for text in ("lstm_no_output_gate", "MinGRUCell", "h_t = o_t ⊙ tanh(c_t)", "Elman, 1990", "native, fused, eager", "[x_t"):
+    for text in (
+        "lstm_no_output_gate",
+        "MinGRUCell",
+        "h_t = o_t ⊙ tanh(c_t)",
+        "Elman, 1990",
+        "native, fused, eager",
+        "[x_t",
+    ):
         assert text in cells, text
     assert run_command(["data", "list"]) == 0
     assert "Hochreiter" in capsys.readouterr().out
@@ -171,6 +184,7 @@ def test_cells_data_and_doctor_answer(capsys: pytest.CaptureFixture[str], tmp_pa
     assert run_command(["doctor"]) == 0
     report = capsys.readouterr().out
     assert "lightning" in report
+    assert "compiled kernels" in report
     assert "all cells" in report
 
 

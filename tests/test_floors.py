@@ -16,7 +16,19 @@ FLOORS: tuple[set[str], ...] = (
     {"layers"},
     {"models", "decoding", "interop"},
     {"tasks", "inspection", "exporting"},
-    {"build", "gate", "signatures", "threads", "training", "checkpointing", "sweeping", "runs", "schedules", "progress", "quiet"},
+    {
+        "build",
+        "gate",
+        "signatures",
+        "threads",
+        "training",
+        "checkpointing",
+        "sweeping",
+        "runs",
+        "schedules",
+        "progress",
+        "quiet",
+    },
     {"cli", "commands", "__main__"},
 )
 FLOOR = {part: number for number, parts in enumerate(FLOORS) for part in parts}

@@ -171,3 +171,35 @@ def test_the_recipe_of_a_checkpoint_passes_the_gate(run: tuple[Path, dict[str, f
     torch.save(checkpoint, tmp_path / "x.ckpt")
     with pytest.raises(TargetRefused, match=r"os\.system"):
         load_task(tmp_path / "x.ckpt")
+
+
+def test_a_network_that_is_not_that_of_the_checkpoint_is_refused(
+    run: tuple[Path, dict[str, float]], tmp_path: Path
+) -> None:
+    last = run[0] / "checkpoints" / "last.ckpt"
+    with pytest.raises(ConfigError, match="holds another network than that of this run: size mismatch for model"):
+        train(composed(tmp_path, *SMALL, "cell.hidden_size=6", f"ckpt_path='{last}'"))
+    with pytest.raises(ConfigError, match=r"cannot read the checkpoint nowhere\.ckpt"):
+        train(composed(tmp_path, *SMALL, "ckpt_path=nowhere.ckpt"))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["cell.hidden_size=2.5"], r"cell\.hidden_size must be a whole number, got 2\.5"),
+        (["data.batch_size=1.5"], r"data\.batch_size must be a whole number, got 1\.5"),
+        (["data=mnist", "data.layout=colums"], r"data\.layout must be one of 'rows', 'pixels', 'permuted'"),
+        (
+            ["data=mnist", "paths.data_dir=nowhere"],
+            r"nowhere/mnist lacks train-images.*SEQMODELS_DATA_DIR",
+        ),
+        (["seed=-1"], r"seed must be a whole number in 0 to 2\*\*32 - 1, got -1"),
+        (["threads=0"], r"threads must be a positive whole number, or null for a choice by size, got 0"),
+        (["callbacks.early_stopping.monitor=val/acc", *TINY], r"'val/acc', which is not logged; did you mean 'val/acc"),
+        (["data=parity", "task=regression"], "use task=classification"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_value_that_does_not_fit_is_refused_by_its_key(overrides: list[str], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message):
+        train(composed(tmp_path, "logger=none", *overrides))

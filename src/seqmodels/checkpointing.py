@@ -1,5 +1,6 @@
 """Checkpoints and model folders hold plain data and a recipe: the configuration and sizes a model was built from."""
 
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,37 @@ def _try_optimizer(node: DictConfig) -> None:
         ) from error
 
 
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Return what a checkpoint holds: plain data, its recipe among them.
+
+    Raises:
+        ConfigError: the file is missing, is not a checkpoint of this package, or holds anything but plain data.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ConfigError(f"cannot read the checkpoint {path}: it is damaged, or holds more than plain data") from error
+    except Exception as error:
+        reason = (str(error) or repr(error)).splitlines()[0]
+        raise ConfigError(f"cannot read the checkpoint {path}: {reason}") from error
+    if not isinstance(checkpoint, dict) or "recipe" not in checkpoint:
+        raise ConfigError(f"{path} is not a checkpoint of seqmodels: it holds no recipe to build its model from")
+    return checkpoint
+
+
+def check_continues(path: str | Path, task: Task) -> None:
+    """Check that training can go on from a checkpoint.
+
+    Raises:
+        ConfigError: it cannot be read, or its weights are those of another network.
+    """
+    try:
+        task.load_state_dict(read_checkpoint(path)["state_dict"])
+    except RuntimeError as error:
+        first = "; ".join(line.strip() for line in str(error).splitlines()[1:2])
+        raise ConfigError(f"ckpt_path={path} holds another network than that of this run: {first}") from error
+
+
 def load_task(path: str | Path) -> Task:
     """Return the trained task of a checkpoint, built from its own recipe, on the CPU and in evaluation mode.
 
@@ -67,14 +99,7 @@ def load_task(path: str | Path) -> Task:
         ConfigError: the file is missing, is not a checkpoint of this package, or holds anything but plain data.
         TargetRefused: its recipe names something that is not on the allow-list.
     """
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise ConfigError(
-            f"cannot read the checkpoint {path}: {(str(error) or repr(error)).splitlines()[0]}"
-        ) from error
-    if not isinstance(checkpoint, dict) or "recipe" not in checkpoint:
-        raise ConfigError(f"{path} is not a checkpoint of seqmodels: it holds no recipe to build its model from")
+    checkpoint = read_checkpoint(path)
     recipe: Recipe = checkpoint["recipe"]
     task = build_task(DictConfig(recipe["config"]), recipe["sizes"])
     task.load_state_dict(checkpoint["state_dict"])

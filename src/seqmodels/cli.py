@@ -37,9 +37,14 @@ def run(tokens: list[str]) -> int:
         return 2
     if os.environ.get("SEQMODELS_ALLOW"):
         sys.path.append(os.getcwd())  # noqa: PTH109  (the user's own cells lie where the command is called)
-    module, function = COMMANDS[name][0].split(":")
+    return _call(COMMANDS[name][0], rest)
+
+
+def _call(place: str, tokens: list[str]) -> int:
+    """Import and call a subcommand; an error becomes a message and a status."""
+    module, function = place.split(":")
     try:
-        status = getattr(import_module(module), function)(rest)
+        return int(getattr(import_module(module), function)(tokens))
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader of our output has gone, as after `| head`
@@ -49,7 +54,6 @@ def run(tokens: list[str]) -> int:
         from seqmodels.commands.app import report  # noqa: PLC0415
 
         return report(error)
-    return int(status)
 
 
 def usage() -> str:

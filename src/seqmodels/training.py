@@ -5,16 +5,21 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer, seed_everything
-from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ProgressBar
+from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMonitor, ProgressBar
 from omegaconf import DictConfig
 
-from seqmodels.build import build, target_of
-from seqmodels.checkpointing import Recipe, RecipeInCheckpoint, build_task, load_task, save_model
+from seqmodels.build import build, check, plain, target_of
+from seqmodels.checkpointing import Recipe, RecipeInCheckpoint, build_task, check_continues, load_task, save_model
 from seqmodels.data import SequenceDataModule
-from seqmodels.gate import ConfigError
+from seqmodels.gate import ConfigError, nearest
 from seqmodels.quiet import quiet
 from seqmodels.runs import begin, settled, write_json
 from seqmodels.threads import cpu_threads, threads_for
+
+PARTS = (
+    *("cell", "regularizers", "initializer", "pooling", "optimizer", "scheduler"),
+    *("data", "trainer", "callbacks", "logger"),
+)
 
 
 def train(config: DictConfig) -> dict[str, float]:
@@ -30,11 +35,13 @@ def train(config: DictConfig) -> dict[str, float]:
         data = load_data(config, "fit")
         recipe: Recipe = {"config": plain, "sizes": data.sizes}
         task = build_task(config, data.sizes)
+        if config.ckpt_path is not None:
+            check_continues(config.ckpt_path, task)
         trainer = build_trainer(config, RecipeInCheckpoint(recipe))
         with cpu_threads(threads_for(config.threads, task, data.batch_size)):
             begin(folder, plain)
             started = time.perf_counter()
-            trainer.fit(task, datamodule=data, ckpt_path=config.ckpt_path, weights_only=True)
+            fit(trainer, task, data, config.ckpt_path)
             seconds = time.perf_counter() - started
             metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if "/" in name}
             if config.test:
@@ -66,11 +73,13 @@ def evaluate(config: DictConfig) -> dict[str, float]:
 
 
 def check_fit(config: DictConfig) -> None:
-    """Check that the data yield what the task needs, before either is built.
+    """Check every part by its signature, and that the data yield what the task needs, before anything is built.
 
     Raises:
-        ConfigError: they do not; the message names the ``task=`` that fits.
+        ConfigError: a key or value does not fit, or data and task do not; the message names the ``task=`` that fits.
     """
+    for part in PARTS:  # where the user wrote them, before the model that refers to them
+        check(plain(config.get(part)), part)
     data, task = target_of(config.data), target_of(config.task)
     yields, needs = getattr(data, "target_kind", None), getattr(task, "needs", None)
     if yields is not None and needs is not None and yields != needs:
@@ -126,6 +135,27 @@ def build_trainer(config: DictConfig, *callbacks: Callback, logging: bool = True
         use_distributed_sampler=False,  # the data modules share out their own rows, none of them twice
     )
     return trainer
+
+
+def fit(trainer: Trainer, task: LightningModule, data: SequenceDataModule, ckpt_path: str | None = None) -> None:
+    """Train, from a checkpoint where one is given.
+
+    Raises:
+        ConfigError: early stopping watches a metric that is not logged.
+    """
+    try:
+        trainer.fit(task, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
+    except RuntimeError as error:
+        if not str(error).startswith("Early stopping conditioned on metric"):
+            raise
+        names = sorted(trainer.callback_metrics)
+        for callback in trainer.early_stopping_callbacks:
+            if isinstance(callback, EarlyStopping) and callback.monitor not in names:
+                hint = nearest(callback.monitor, names)
+                raise ConfigError(
+                    f"early stopping watches {callback.monitor!r}, which is not logged{hint} (there are: {names})"
+                ) from error
+        raise
 
 
 def test(trainer: Trainer, task: LightningModule, data: SequenceDataModule) -> dict[str, float]:

@@ -189,8 +189,11 @@ def _explain(hydra: Hydra, config_name: str, overrides: list[Override], error: E
     except COMPOSING:
         return ConfigError(_first_lines(error))
     for override in keys:
-        if not override.is_add() and (problem := _unknown_key(hydra, config, override.key_or_group)):
-            return ConfigError(problem)
+        key, value = override.key_or_group, override.value()
+        inner = [f"{key}.{name}" for name in value] if isinstance(value, dict) else []
+        for place in [key, *inner]:
+            if not override.is_add() and (problem := _unknown_key(hydra, config, place)):
+                return ConfigError(f"{problem}; +{place}=... adds it" if inner else problem)
     return ConfigError(_first_lines(error))
 
 
@@ -199,9 +202,8 @@ def _unknown_key(hydra: Hydra, config: DictConfig, key: str) -> str | None:
     node: Any = config
     *parents, _ = parts = key.split(".")
     for depth, part in enumerate(parts):
-        child = (
-            node._get_node(part, validate_access=False) if OmegaConf.is_dict(node) else None
-        )  # there, even if its value is missing
+        # a child is there, even if its value is missing
+        child = node._get_node(part, validate_access=False) if OmegaConf.is_dict(node) else None
         if child is not None:
             if OmegaConf.is_interpolation(child):
                 return None
@@ -214,7 +216,10 @@ def _unknown_key(hydra: Hydra, config: DictConfig, key: str) -> str | None:
         hint = nearest(part, names) or _same_name_elsewhere(config, parts[-1])
         choice = config.hydra.runtime.choices.get(parts[0]) if parents else None
         where = f"{place} ({parts[0]}/{choice}.yaml)" if choice else place or "the configuration"
-        return f"{key}: {where} has no key {part!r}{hint} (it has: {', '.join(map(str, names))})"
+        there = f"it has: {', '.join(map(str, names))}" if names else "it has none"
+        options = _options(hydra, parts[0]) if depth == 1 and not names else []
+        choose = f"; choose one with {parts[0]}=, of {', '.join(options)}" if options else ""
+        return f"{key}: {where} has no key {part!r}{hint} ({there}){choose}"
     return None
 
 

@@ -10,7 +10,6 @@ from omegaconf import DictConfig
 from seqmodels.commands.app import run_app
 from seqmodels.gate import ConfigError
 
-
 TRAINED = ("cell", "regularizers", "initializer", "pooling", "model", "task", "optimizer", "scheduler", "seed", "name")
 
 
