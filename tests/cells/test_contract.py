@@ -83,8 +83,10 @@ def test_rejects_wrong_sizes_by_name(cell_type, x) -> None:
         cell(torch.zeros(3, 6))
     with pytest.raises(ValueError, match=r"x must have shape \(batch, 4\), got \(3, 7, 4\)"):
         cell(x)
-    with pytest.raises(ValueError, match=r"state must have the batch of x \(3, 4\)"):
+    with pytest.raises(ValueError, match=r"each part of state must have shape \(3, \d\) for this x, got \(2, \d\)"):
         cell(x[:, 0], cell.initial_state(x[:2, 0]))
+    with pytest.raises(TypeError, match=r"state must be a \w+State\(\w+(, \w+)*\), got Tensor"):
+        cell(x[:, 0], x[:, 0])
     for sizes, name in (((0, 5), "input_size"), ((4, -1), "hidden_size"), ((4, 5.0), "hidden_size")):
         with pytest.raises(ValueError, match=f"{name} must be a positive whole number"):
             cell_type(*sizes)

@@ -57,14 +57,22 @@ class Cell(nn.Module, ABC, Generic[State]):
         """Advance one step from raw input ``x (batch, input)``, as ``torch.nn.LSTMCell`` does.
 
         Raises:
-            ValueError: ``x`` has another shape, or ``state`` another batch.
+            ValueError: ``x`` has another shape, or a part of ``state``.
+            TypeError: ``state`` is of another kind than :meth:`initial_state` gives.
         """
         if x.dim() != 2 or x.shape[-1] != self.input_size:
             raise ValueError(f"x must have shape (batch, {self.input_size}), got {tuple(x.shape)}")
-        for leaf in leaves(state or ()):
-            if leaf.shape[0] != x.shape[0]:
-                raise ValueError(f"state must have the batch of x {tuple(x.shape)}, got a leaf {tuple(leaf.shape)}")
-        return self.step(self.project(x), self.initial_state(x) if state is None else state)
+        initial = self.initial_state(x)
+        if state is None:
+            return self.step(self.project(x), initial)
+        if type(state) is not type(initial):
+            fields = ", ".join(getattr(initial, "_fields", ()))
+            raise TypeError(f"state must be a {type(initial).__name__}({fields}), got {type(state).__name__}")
+        for leaf, model in zip(leaves(state), leaves(initial), strict=True):
+            if leaf.shape != model.shape:
+                wanted, got = tuple(model.shape), tuple(leaf.shape)
+                raise ValueError(f"each part of state must have shape {wanted} for this x, got {got}")
+        return self.step(self.project(x), state)
 
     def bare(self) -> "Cell[Any]":
         """Return the cell whose ``project`` and ``step`` these are: an idle wrapper returns what it wraps."""
