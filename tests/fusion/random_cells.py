@@ -47,6 +47,9 @@ UNARY: dict[str, Any] = {
     "rational": lambda x: x / (1 + x**2),
     "away from the mean": lambda x: x - x.mean(-1, keepdim=True),
     "normalised": lambda x: F.layer_norm(x, x.shape[-1:]),
+    "summed": lambda x: 0.1 * x * x.sum(-1, keepdim=True),
+    "softmax": lambda x: torch.softmax(x, -1),
+    "below the largest": lambda x: x - x.amax(-1, keepdim=True),
     "scaled": lambda x: x * torch.rsqrt(1 + (x * x).sum(-1, keepdim=True)),
 }
 BINARY: dict[str, Any] = {

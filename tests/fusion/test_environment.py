@@ -88,7 +88,6 @@ def test_threads_may_trace_and_run_at_once(x: Tensor) -> None:
         assert_same(actual[index], wanted)
 
 
-@pytest.mark.xfail(reason="dynamo traces into the back-end where it should leave it alone")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:The .grad attribute:UserWarning")
 def test_a_compiled_model_around_it_gives_the_same(x: Tensor) -> None:
     model = nn.Sequential(nn.Linear(INPUT, INPUT), Recurrent(lstm(), backend="fused")).double()
@@ -150,7 +149,6 @@ def test_a_number_that_the_step_reads_may_change(x: Tensor) -> None:
         assert_fused_is_eager(cell, x)
 
 
-@pytest.mark.xfail(reason="a trace is remembered by the attributes of modules, not of their classes")
 def test_a_number_of_the_class_may_change(x: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     cell = with_random_parameters(Scaled(INPUT, HIDDEN))
     assert_fused_is_eager(cell, x)

@@ -24,6 +24,10 @@ from seqmodels.fusion.trace import BATCH, DECOMPOSITIONS, Step
 from seqmodels.fusion.values import CHEAP, Builder, Value, evaluate, walk
 
 
+GIVEN = ("stream", "vector", "scalar")
+"""Leaves that the backward program has anyway."""
+
+
 @dataclass(frozen=True)
 class WeightGradient:
     """One weight's gradient: saved operands side by side, times columns of an output stream, over all steps."""
@@ -181,6 +185,8 @@ def _saved(used: list[Value], build: Builder, forward_products: int, saved: list
                 visit(argument)
         elif value.op in ("carry", "product") or (value.args and value.op not in CHEAP and value.op != "spread"):
             kept[value] = None
+        elif value.op in ("eq", "ne"):  # computed again, a number may be another one in its last bit
+            kept.update((argument, None) for argument in value.args if argument.op not in GIVEN)
         else:
             for argument in value.args:
                 visit(argument)

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from seqmodels.fusion.program import Mover, Program
-from seqmodels.fusion.values import POINTWISE, Builder, Product, Value, walk
+from seqmodels.fusion.values import POINTWISE, REDUCTIONS, Builder, Product, Value, walk
 
 SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "gt": ">", "ge": ">=", "lt": "<", "le": "<=", "eq": "=="}
 SIGNS |= {"ne": "!=", "and": "&", "or": "|"}
@@ -95,7 +95,7 @@ class Loop:
         self._lines += [f"            c{i} = where(keep[t], n{i}, c{i})" for i in carries] or ["            pass"]
         outputs, ends = (", ".join(f"{k}{i}" for i in n) for k, n in (("o", range(len(self.late))), ("c", carries)))
         self._lines.append(f"    return [{outputs}], [{ends}]")
-        scope: dict[str, Any] = {**POINTWISE, "cat": torch.cat, "mm": torch.mm, "addmm": torch.addmm, "clamp": torch.clamp}
+        scope: dict[str, Any] = {**POINTWISE, **REDUCTIONS, "cat": torch.cat, "mm": torch.mm, "addmm": torch.addmm, "clamp": torch.clamp}
         exec("\n".join([*self._head, *self._lines]), scope)  # noqa: S102 - the text is generated above
         return scope["loop"]  # type: ignore[no-any-return]
 
@@ -142,8 +142,8 @@ class Loop:
             whole = offset == 0 and value.width == self._program.carries[index]
             return f"c{index}" if whole else f"c{index}[:, {offset}:{offset + value.width}]"
         terms = [repr(a.data[0]) if a.op == "scalar" else self._names[a] for a in value.args]
-        if value.op == "sum":
-            return f"{terms[0]}.sum(-1, keepdim=True)"
+        if value.op in REDUCTIONS:
+            return f"{value.op}({terms[0]}, dim=-1, keepdim=True)"
         if value.op == "spread":
             return f"{terms[0]}.expand(-1, {value.width})"
         if value.op == "not":

@@ -16,12 +16,12 @@ from seqmodels.fusion.rows import (
     concatenate,
     narrow,
     pointwise,
+    reduction,
     reshape,
     row,
     scale,
-    total,
 )
-from seqmodels.fusion.values import Builder
+from seqmodels.fusion.values import Builder, Value
 
 aten = torch.ops.aten
 
@@ -90,7 +90,8 @@ class Lower:
 
     ``known`` holds the nodes whose rows are known from the start. ``weight_of`` says, for a node that is the right side
     of a product, which weight that is and whether it is transposed, or None when it is no weight; ``vector_of`` gives
-    the row of a node that depends on parameters alone, or None for any other.
+    the row of a node that depends on parameters alone, or None for any other. ``grain`` is the width that products are
+    parted into where it divides theirs, or 0.
     """
 
     def __init__(
@@ -100,12 +101,14 @@ class Lower:
         known: dict[fx.Node, Row],
         weight_of: Callable[[fx.Node], tuple[int, bool] | None],
         vector_of: Callable[[fx.Node], Row | None],
+        grain: int = 0,
     ) -> None:
         self.builder = builder
         self.batch = batch
         self.known: dict[fx.Node, Any] = dict(known)
         self.weight_of = weight_of
         self.vector_of = vector_of
+        self.grain = grain
 
     def __call__(self, argument: Any) -> Row:
         """Return the row of a node or number."""
@@ -155,7 +158,7 @@ class Lower:
             return self.number(args[0])
         if target in FILLED or target in CREATED:
             return self._filled(node)
-        if target in (aten.sum.dim_IntList, aten.mean.dim, torch.ops.prims.sum.default):
+        if target in (aten.sum.dim_IntList, aten.mean.dim, aten.amax.default, torch.ops.prims.sum.default):
             return self._reduce(node)
         return self._view(node)
 
@@ -198,12 +201,19 @@ class Lower:
         weight, transposed = found
         width = int(right.meta["val"].shape[1])  # type: ignore[union-attr]
         pieces = [self.builder.spread(value, span) for value, span in operand.pieces]
-        result = row(self.builder.product(pieces, weight, transposed, width))
+        result = self._parted(self.builder.product(pieces, weight, transposed, width))
         if node.target is aten.addmm.default:
             beta, alpha = (float(node.kwargs.get(k, 1)) for k in ("beta", "alpha"))  # type: ignore[arg-type]
             bias = scale(self.builder, self(node.args[0]), beta)
             result = pointwise(self.builder, "add", [bias, scale(self.builder, result, alpha)])
         return result
+
+    def _parted(self, value: Value) -> Row:
+        """Return a product in parts of the grain: a sum over all its gates then needs the same parts as each gate."""
+        if not self.grain or value.width % self.grain:
+            return row(value)
+        parts = [self.builder.cut(value, start, self.grain) for start in range(0, value.width, self.grain)]
+        return Row((value.width,), tuple((part, self.grain) for part in parts))
 
     def _filled(self, node: fx.Node) -> Row:
         shape = tuple(node.meta["val"].shape)
@@ -220,8 +230,9 @@ class Lower:
         dims = [d % (len(one.shape) + 1) for d in node.args[1]]  # type: ignore[union-attr,operator]
         keepdim = len(node.args) > 2 and node.args[2] is True
         if dims != [len(one.shape)]:
-            raise Refused("a sum over something else than the last dimension")
-        result = total(self.builder, one, keepdim=keepdim)
+            raise Refused("a reduction over something else than the last dimension")
+        op = "amax" if node.target is aten.amax.default else "sum"
+        result = reduction(self.builder, op, one, keepdim=keepdim)
         return scale(self.builder, result, 1 / one.shape[-1]) if node.target is aten.mean.dim else result
 
     def _view(self, node: fx.Node) -> Any:

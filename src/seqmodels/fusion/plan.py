@@ -3,7 +3,7 @@
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 import torch
@@ -134,9 +134,18 @@ def refusal(cell: Cell[Any], x: Tensor) -> str | None:
 def fingerprint(cell: Cell[Any]) -> tuple[Any, ...]:
     """Return what a step's trace may depend on: types, flags and plain attributes, names and shapes of parameters."""
     return tuple(
-        (name, type(module), type(module).__dict__.get("step"), _frozen(module.__dict__))
-        for name, module in cell.named_modules()
+        (name, type(module), *_of_class(type(module)), *_frozen(module.__dict__)) for name, module in cell.named_modules()
     )
+
+
+def _of_class(kind: type) -> Iterator[tuple[str, Any]]:
+    """Yield the numbers and texts of a module's class and its bases, and what its step is."""
+    for base in kind.__mro__:
+        if base.__module__.partition(".")[0] in ("torch", "abc", "typing", "builtins"):
+            continue
+        for name, value in vars(base).items():
+            if name == "step" or (isinstance(value, bool | int | float | str | tuple) and not name.startswith("__")):
+                yield name, _hashable(value)
 
 
 _TENSORS = ("_parameters", "_buffers")

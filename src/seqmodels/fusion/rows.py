@@ -127,20 +127,21 @@ def concatenate(builder: Builder, rows: Sequence[Row], dim: int) -> Row:
     return Row((*rows[0].shape[:dim], size, *rows[0].shape[dim + 1 :]), tuple(pieces))
 
 
-def total(builder: Builder, one: Row, *, keepdim: bool) -> Row:
-    """Sum over the last dimension."""
-    size = one.shape[-1]
+def reduction(builder: Builder, op: str, one: Row, *, keepdim: bool) -> Row:
+    """Take the "sum" or the "amax" over the last dimension."""
+    size, join = one.shape[-1], "add" if op == "sum" else "maximum"
     pieces: list[Piece] = []
     for index in range(prod(one.shape[:-1])):
         parts = []
         for value, span in cut(builder, one.pieces, index * size, size):
-            if value.width == 1 and span > 1:
-                parts.append(builder.apply("mul", value, builder.scalar(span)))
+            if value.width == 1:
+                many = op == "sum" and span > 1
+                parts.append(builder.apply("mul", value, builder.scalar(span)) if many else value)
             else:
-                parts.append(value if span == 1 else builder.sum(value))
+                parts.append(builder.reduce(op, value))
         whole = parts[0]
         for part in parts[1:]:
-            whole = builder.apply("add", whole, part)
+            whole = builder.apply(join, whole, part)
         pieces.append((whole, 1))
     return Row((*one.shape[:-1], 1) if keepdim else one.shape[:-1], tuple(pieces))
 

@@ -149,7 +149,8 @@ def trace(cell: Cell[Any], wx: Any, state: Any) -> Step:
     shapes = [tuple(node.meta["val"].shape[1:]) for node in data]
     kinds = [("stream", i) for i in range(num_streams)] + [("carry", i) for i in range(num_carries)]
     known = {n: _leaf(builder, *kind, shape) for n, kind, shape in zip(data, kinds, shapes, strict=True)}
-    lower = Lower(builder, BATCH, known, weight_of, vector_of)
+    grain = torch.Size(shapes[num_streams]).numel() if num_carries else 0
+    lower = Lower(builder, BATCH, known, weight_of, vector_of, grain)
     results = next(node for node in graph.nodes if node.op == "output").args[0]
     output, *new = [lower(node) for node in results]
     for position, (one, shape) in enumerate(zip(new, shapes[num_streams:], strict=True)):

@@ -48,6 +48,7 @@ POINTWISE: dict[str, Callable[..., Tensor]] = {
     "not": torch.logical_not,
     "where": torch.where,
 }
+REDUCTIONS: dict[str, Callable[..., Tensor]] = {"sum": torch.sum, "amax": torch.amax}
 CHEAP = {"add", "sub", "mul", "neg", "gt", "ge", "lt", "le", "eq", "ne", "and", "or", "not", "where", "maximum"} | {
     "minimum",
     "abs",
@@ -109,10 +110,11 @@ class Builder:
         level = 1 + max(piece.level for piece in wanted.operand)
         return self._intern("product", (), width, (self.products.index(wanted), 0), level)
 
-    def sum(self, value: Value) -> Value:
+    def reduce(self, op: str, value: Value) -> Value:
+        """Return the "sum" or the largest ("amax") of a row's columns."""
         if value.op == "spread":
             return self.apply("mul", value.args[0], self.scalar(value.width))
-        return self._intern("sum", (value,), 1, (), value.level + 1)
+        return self._intern(op, (value,), 1, (), value.level + 1)
 
     def spread(self, value: Value, width: int) -> Value:
         """Repeat a value of width 1 over ``width`` columns, where a product or a buffer needs them all."""
@@ -147,8 +149,8 @@ class Builder:
         """Return another builder's value here, over arguments that are here already."""
         if value.op == "spread":
             return self.spread(args[0], value.width)
-        if value.op == "sum":
-            return self.sum(args[0])
+        if value.op in REDUCTIONS:
+            return self.reduce(value.op, args[0])
         if not args:
             return self._intern(value.op, (), value.width, value.data)
         return self.spread(self.apply(value.op, *args), value.width)  # what turns out to be a number keeps its width
@@ -211,8 +213,8 @@ def evaluate(value: Value, known: dict[Value, Any]) -> Any:
     if value.op == "scalar":
         return value.data[0]
     arguments = [evaluate(argument, known) for argument in value.args]
-    if value.op == "sum":
-        result = arguments[0].sum(-1, keepdim=True)
+    if value.op in REDUCTIONS:
+        result = REDUCTIONS[value.op](arguments[0], dim=-1, keepdim=True)
     elif value.op == "spread":
         one = arguments[0]
         if not isinstance(one, Tensor):  # a number: any tensor at hand tells the batch

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._compile import _disable_dynamo  # torch.compiler.disable imports all of dynamo: a second at every start
 
 from seqmodels.cells.base import Cell
 from seqmodels.fusion.cpp.build import BuildFailed, reason
@@ -34,6 +35,7 @@ class Fused:
         self._cpp = Cpp()
         self._told = False
 
+    @_disable_dynamo
     def refuses(self, cell: Cell[Any], x: Tensor) -> str | None:
         if not torch.amp.is_autocast_available(x.device.type):
             return f"tensors on {x.device.type} cannot be computed with"
@@ -48,6 +50,7 @@ class Fused:
         self._tell(why)
         return self._portable
 
+    @_disable_dynamo
     def __call__(self, cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None) -> tuple[Tensor, Any]:
         if not torch.is_grad_enabled() and not cell.training and x.shape[1] > 1:
             if (found := self._in_chunks(cell, x, state, lengths)) is not None:

@@ -4,7 +4,7 @@ from importlib.resources import files
 
 from seqmodels.fusion.cpp.schedule import TRUTHS, Key, Pass, Schedule, direct, schedule
 from seqmodels.fusion.program import Program
-from seqmodels.fusion.values import Value
+from seqmodels.fusion.values import REDUCTIONS, Value
 
 OPERATORS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "gt": ">", "ge": ">=", "lt": "<", "le": "<=", "eq": "=="}
 OPERATORS |= {"ne": "!=", "and": "&", "or": "|"}
@@ -217,7 +217,7 @@ class _Emitter:
         if value.width == 1 and self.key[1] > 1:
             return f"splat(*({self.address(value)}))"
         at = f"{self.address(value)} + j"
-        if value.op in ("carry", "sum") or value in self.buffer_at:
+        if value.op == "carry" or value.op in REDUCTIONS or value in self.buffer_at:
             return f"load({at})"
         return f"(PART ? load_part({at}, LANES) : load({at}))"
 

@@ -8,7 +8,7 @@ back from the output stream that it is written to anyway; what hangs on no produ
 from dataclasses import dataclass, field
 
 from seqmodels.fusion.program import Program
-from seqmodels.fusion.values import Value
+from seqmodels.fusion.values import LEAVES, REDUCTIONS, Value
 
 Key = tuple[int, int]
 """A pass: the level of its products, and the width of its values."""
@@ -52,12 +52,11 @@ def schedule(program: Program) -> Schedule:
         made.at[piece] = _key(piece)
         goals.setdefault(_key(piece), []).append(piece)
     _place_roots(program, made, goals)
-    stored = {value for writes in made.writes.values() for _, _, _, value in writes}
     for piece in operands:
         if piece not in made.outputs:
             made.buffers.setdefault(piece, 0)
     for value in values:
-        if value.op == "sum":
+        if value.op in REDUCTIONS:
             made.buffers[value] = 0
             goals.setdefault(_key(value.args[0]), []).append(value)
     while pending := sorted((key for key in goals if key not in made.passes), reverse=True):
@@ -65,9 +64,8 @@ def schedule(program: Program) -> Schedule:
         made.passes[key] = _Fill(program, made, goals, key).run()
     made.passes = dict(sorted(made.passes.items()))
     for value in made.buffers:
-        if value.op != "sum" and value not in made.outputs:
+        if value.op not in REDUCTIONS and value not in made.outputs:
             made.passes[made.at[value]].kept.append(value)
-    del stored
     return made
 
 
@@ -88,13 +86,14 @@ def _place_roots(program: Program, made: Schedule, goals: dict[Key, list[Value]]
         for place, value in enumerate(group)
     ]
     keys = {_key(value) for _, _, value, _ in roots} | set(goals)
+    reduced = {value.args[0] for value in program.values() if value.op in REDUCTIONS}
     for kind, index, value, start in roots:
         key = made.at.get(value) or _key(value)
-        if value.level == 0 and value not in made.at:
+        if value.level == 0 and value not in made.at and value not in reduced:
             key = max(other for other in keys if other[1] == value.width)
         made.writes.setdefault(key, []).append((kind, index, start, value))
         goals.setdefault(key, []).append(value)
-        if kind == "output" and value.args and value not in made.outputs:
+        if kind == "output" and value.args and value.op not in REDUCTIONS and value not in made.outputs:
             made.outputs[value] = (index, start)
             made.at.setdefault(value, key)
 
@@ -109,7 +108,7 @@ class _Fill:
 
     def run(self) -> Pass:
         for value in list(self.goals[self.key]):
-            if value.op == "sum":
+            if value.op in REDUCTIONS and self.key == _key(value.args[0]):
                 self.visit(value.args[0])
                 self.found.sums.append(value)
             else:
@@ -117,7 +116,7 @@ class _Fill:
         return self.found
 
     def visit(self, value: Value) -> None:
-        if value in self.seen or value.op in ("stream", "carry", "vector", "scalar", "sum"):
+        if value in self.seen or value.op in (*LEAVES, *REDUCTIONS):
             return
         self.seen.add(value)
         if self.made.at.get(value, self.key) < self.key:
