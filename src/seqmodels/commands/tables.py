@@ -50,14 +50,15 @@ def print_comparison(sweep: Path) -> None:
         ]
         for folder, job, result in zip(folders, jobs, results, strict=True)
     ]
-    header = ["job", *varied, *shown, ""]
-    table = Table(*header)
+    header = ["job", *varied, *shown, "status"]
+    columns = len(header) - all(results)  # the status is worth a column where a job failed
+    table = Table(*header[:columns])
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*row[:columns])
     out = console()
     out.print(table)
     out.print(f"sweep folder: {sweep}", soft_wrap=True, highlight=False, markup=False)
-    _write_csv(sweep / "comparison.csv", [*header[:-1], "status"], rows)
+    _write_csv(sweep / "comparison.csv", header, rows)
 
 
 def _overrides(folder: Path) -> dict[str, str]:

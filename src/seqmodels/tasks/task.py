@@ -45,6 +45,13 @@ class Task(LightningModule, ABC):
         self.metrics = nn.ModuleDict()  # by stage; a collection's prefix is "{stage}/"
         self._means: dict[Stage, Means] = {stage: Means() for stage in get_args(Stage)}
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Lightning notes the hook it is in fifty times a step; nn.Module would look for it among its parameters.
+        if name == "_current_fx_name":
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
+
     def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return what the network says."""
         return self.model(inputs, lengths)
