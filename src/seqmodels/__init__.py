@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from seqmodels.cells import Cell
     from seqmodels.layers import Bidirectional, Recurrent, Stack, recurrent_stack
-    from seqmodels.unroll import unroll
+    from seqmodels.unroll.unroll import unroll as unroll
 
 __version__ = "0.1.0"
 __all__ = ["Bidirectional", "Cell", "Recurrent", "Stack", "__version__", "recurrent_stack", "unroll"]

@@ -9,8 +9,9 @@ What the backward pass needs of the forward pass is stored or computed again by 
 of products and of anything dearer than arithmetic are stored; arithmetic on these is computed again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, fx
@@ -22,7 +23,6 @@ from seqmodels.fusion.program import Mover, Program, width
 from seqmodels.fusion.rows import Row, cut, row
 from seqmodels.fusion.trace import BATCH, DECOMPOSITIONS, Step
 from seqmodels.fusion.values import CHEAP, Builder, Value, evaluate, walk
-
 
 GIVEN = ("stream", "vector", "scalar")
 """Leaves that the backward program has anyway."""
@@ -95,15 +95,19 @@ def derive(step: Step, streams: Sequence[bool], weights: Sequence[bool], vectors
     )
     outputs = (plain.outputs[0], *((value,) for value in saved))
     forward = Program(plain.streams, plain.carries, plain.vectors, plain.products, outputs, plain.carried)
-    wanted = [tuple(i for i, each in enumerate(kind) if each) for kind in (streams, vectors)]
-    return Pair(forward, backward, *wanted, weight_gradients)
+    wanted_streams, wanted_vectors = (tuple(i for i, w in enumerate(kind) if w) for kind in (streams, vectors))
+    return Pair(forward, backward, wanted_streams, wanted_vectors, weight_gradients)
 
 
-def _gradients(step: Step, plain: Program, needed: list[int]):  # type: ignore[no-untyped-def]
+def _gradients(step: Step, plain: Program, needed: list[int]) -> Callable[[str, int, int], tuple[Value, ...]]:
     """Trace the pointwise adjoint; return a function from a leaf or product to the values of its gradient."""
     build = step.builder
     operands = {j: build.products[j].operand for j in needed}
-    roots = [*plain.outputs[0], *(v for group in plain.carried for v in group), *(v for j in needed for v in operands[j])]
+    roots = [
+        *plain.outputs[0],
+        *(v for group in plain.carried for v in group),
+        *(v for j in needed for v in operands[j]),
+    ]
     atoms = [v for v in walk(roots, build.products) if v.op in ("stream", "carry", "vector", "product")]
 
     def region(*tensors: Tensor) -> tuple[Tensor, ...]:
@@ -111,7 +115,7 @@ def _gradients(step: Step, plain: Program, needed: list[int]):  # type: ignore[n
         return tuple(evaluate(root, known) for root in roots)
 
     def adjoint(*tensors: Tensor) -> tuple[Tensor, ...]:
-        _, pull = torch.func.vjp(region, *tensors[: len(atoms)])
+        _, pull, *_ = torch.func.vjp(region, *tensors[: len(atoms)])
         return pull(tuple(tensors[len(atoms) :]))
 
     with FakeTensorMode():
@@ -138,7 +142,9 @@ def _gradients(step: Step, plain: Program, needed: list[int]):  # type: ignore[n
             return None
         j, offset, size = pulled[node]
         product = build.products[j]
-        whole = build.product(gradient("product", j, product.width), product.weight, not product.transposed, product.depth)
+        whole = build.product(
+            gradient("product", j, product.width), product.weight, not product.transposed, product.depth
+        )
         return row(build.cut(whole, offset, size))
 
     lower = Lower(build, BATCH, known, lambda _: None, operand_cotangent)
@@ -148,7 +154,7 @@ def _gradients(step: Step, plain: Program, needed: list[int]):  # type: ignore[n
         edges = {0, total} | {v.data[1] for v in mine} | {v.data[1] + v.width for v in mine}
         bounds = sorted(edges)
         found = []
-        for start, end in zip(bounds, bounds[1:], strict=False):
+        for start, end in pairwise(bounds):
             whole = build.scalar(0.0)
             for value in mine:
                 offset = start - value.data[1]
@@ -209,7 +215,7 @@ def _late(used: list[Value], build: Builder, forward_products: int) -> set[Value
     return late
 
 
-def _rewrite(  # noqa: PLR0917
+def _rewrite(
     plain: Program,
     build: Builder,
     forward_products: int,
@@ -238,7 +244,14 @@ def _rewrite(  # noqa: PLR0917
     moved = [move.groups(kind) for kind in (groups, carries, vectors)]
     streams = (*plain.streams, *(value.width for value in saved), width(plain.outputs[0]))
     return Program(
-        streams, plain.carries, plain.vectors, tuple(move.builder.products), moved[0], moved[1], moved[2], backwards=True
+        streams,
+        plain.carries,
+        plain.vectors,
+        tuple(move.builder.products),
+        moved[0],
+        moved[1],
+        moved[2],
+        backwards=True,
     )
 
 

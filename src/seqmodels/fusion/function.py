@@ -9,7 +9,7 @@ from torch import Tensor
 from seqmodels.fusion.adjoint import Pair
 from seqmodels.fusion.plan import Executor, Plan
 
-TWICE = "the fused back-end computes first derivatives only; for a derivative of a gradient use unroll(..., backend='eager')"
+TWICE = "the fused back-end has no second derivatives; for a gradient of a gradient use unroll(..., backend='eager')"
 
 
 class Inputs(NamedTuple):
@@ -84,7 +84,8 @@ def _weight_gradients(pair: Pair, saved: list[Tensor], outputs: list[Tensor], co
         cotangent = outputs[each.output].flatten(0, 1)[:, each.start : each.start + each.width]
         gradient = operand.t() @ cotangent  # this way round also where it is transposed then: BLAS is faster so
         gradient = gradient.t() if each.transposed else gradient
-        found[each.weight] = gradient if found[each.weight] is None else found[each.weight] + gradient
+        before = found[each.weight]
+        found[each.weight] = gradient if before is None else before + gradient
     return found
 
 
@@ -93,10 +94,12 @@ class _Once(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, anchor: Tensor, *gradients: Tensor) -> Any:
+        del ctx, anchor  # the anchor asks for a gradient, so that the results do
         return tuple(gradient.view_as(gradient) for gradient in gradients)
 
     @staticmethod
     def backward(ctx: Any, *_: Tensor) -> Any:
+        del ctx
         raise RuntimeError(TWICE)
 
 

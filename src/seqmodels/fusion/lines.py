@@ -13,9 +13,7 @@ from torch import fx
 from torch.fx import traceback
 from torch.overrides import TorchFunctionMode
 
-import seqmodels
-
-_PACKAGE = Path(seqmodels.__file__).parent
+_PACKAGE = Path(__file__).parents[1]
 _TORCH = (str(Path(torch.__file__).parent), "<")
 MACHINERY = (*_TORCH, str(_PACKAGE / "fusion"), str(_PACKAGE / "unroll"), str(_PACKAGE / "cells" / "products.py"))
 """Files whose frames are not the user's: torch, this package's tracing, generated code."""

@@ -48,7 +48,7 @@ class Loop:
         self.run = self._compile()
 
     def _addends(self) -> dict[int, tuple[Value, set[Value]]]:
-        """Find products all of whose columns are only ever added to the same columns of a stream: one operator does both.
+        """Find products whose columns are only ever added to the same columns of a stream: one operator does both.
 
         Return, by product, the stream's leaf and the sums that it makes.
         """
@@ -66,7 +66,9 @@ class Loop:
             covered = sum(part.width for part in parts) == product.width
             if covered and len(places) == 1 and (place := places.pop()) is not None:
                 leaf = build.leaf("stream", *place, product.width)
-                leaf = next((v for v in self._order if (v.op, v.data, v.width) == (leaf.op, leaf.data, leaf.width)), leaf)
+                leaf = next(
+                    (v for v in self._order if (v.op, v.data, v.width) == (leaf.op, leaf.data, leaf.width)), leaf
+                )
                 found[index] = leaf, {s for s in sums if s is not None}
         return found
 
@@ -95,9 +97,16 @@ class Loop:
         self._lines += [f"            c{i} = where(keep[t], n{i}, c{i})" for i in carries] or ["            pass"]
         outputs, ends = (", ".join(f"{k}{i}" for i in n) for k, n in (("o", range(len(self.late))), ("c", carries)))
         self._lines.append(f"    return [{outputs}], [{ends}]")
-        scope: dict[str, Any] = {**POINTWISE, **REDUCTIONS, "cat": torch.cat, "mm": torch.mm, "addmm": torch.addmm, "clamp": torch.clamp}
+        scope: dict[str, Any] = {
+            **POINTWISE,
+            **REDUCTIONS,
+            "cat": torch.cat,
+            "mm": torch.mm,
+            "addmm": torch.addmm,
+            "clamp": torch.clamp,
+        }
         exec("\n".join([*self._head, *self._lines]), scope)  # noqa: S102 - the text is generated above
-        return scope["loop"]  # type: ignore[no-any-return]
+        return scope["loop"]
 
     def _wide(self, value: Value) -> str:
         """Return a name for rows ``(batch, width)`` of a value, also where it is a number or the same for all rows."""

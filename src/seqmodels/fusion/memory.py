@@ -1,7 +1,7 @@
 """Large pieces of memory that are cheap to touch, and the input product that fills one.
 
-Memory that was never written costs the processor a page fault for every 4 KiB, and PyTorch asks for fresh memory at every
-call: at small inputs that takes as long as the arithmetic. Huge pages (Linux) fault 512 times less often.
+Memory that was never written costs the processor a page fault for every 4 KiB, and PyTorch asks for fresh memory at
+every call: at small inputs that takes as long as the arithmetic. Huge pages (Linux) fault 512 times less often.
 """
 
 import ctypes
@@ -77,7 +77,7 @@ class _Linear(torch.autograd.Function):
         return out
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, d: Tensor) -> Any:
         x, weight = ctx.saved_tensors
         needs_x, needs_weight, needs_bias = ctx.needs_input_grad

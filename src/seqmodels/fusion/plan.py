@@ -134,7 +134,8 @@ def refusal(cell: Cell[Any], x: Tensor) -> str | None:
 def fingerprint(cell: Cell[Any]) -> tuple[Any, ...]:
     """Return what a step's trace may depend on: types, flags and plain attributes, names and shapes of parameters."""
     return tuple(
-        (name, type(module), *_of_class(type(module)), *_frozen(module.__dict__)) for name, module in cell.named_modules()
+        (name, type(module), *_of_class(type(module)), *_frozen(module.__dict__))
+        for name, module in cell.named_modules()
     )
 
 

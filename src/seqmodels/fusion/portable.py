@@ -73,7 +73,7 @@ class Portable:
             for group, total in zip(loop.totals, totals, strict=True):
                 rows = room((batch, given[0].shape[1], width(group)), like)
                 _write(group, written, rows, keep)
-                total += rows.sum((0, 1))
+                total.add_(rows.sum((0, 1)))
         return outputs, carries, totals
 
     def _chunk(
@@ -85,7 +85,7 @@ class Portable:
         matrices: list[Tensor],
         keep: Tensor | None,
     ) -> tuple[dict[Value, Any], list[Tensor]]:
-        """Run the steps of a chunk; return what they wrote, for each value a tensor or a list of rows, and the carries."""
+        """Run the steps of a chunk; return what they wrote (by value a tensor, or a list of rows) and the carries."""
         known: dict[Value, Any] = {}
         for leaf in loop.leaves:
             source = streams if leaf.op == "stream" else vectors
@@ -107,13 +107,12 @@ def _write(group: Sequence[Value], written: dict[Value, Any], output: Tensor, ke
     start = 0
     for value in group:
         place = output[..., start : start + value.width]
-        found = written.get(value)
         if is_number(value):
             place.fill_(number_of(value))
-        elif isinstance(found, list):
-            torch.stack(found, 1, out=place)
+        elif isinstance(written[value], list):
+            torch.stack(written[value], 1, out=place)
         else:
-            place.copy_(found)
+            place.copy_(written[value])
         start += value.width
     if keep is not None:
         output.masked_fill_(~keep, 0)

@@ -38,7 +38,6 @@ def width(group: Iterable[Value]) -> int:
     return sum(value.width for value in group)
 
 
-
 class Mover:
     """Copies values into a fresh builder; ``change`` returns what a value becomes there, or None for a plain copy."""
 

@@ -1,11 +1,13 @@
 """From a traced graph of ATen operators to values: shapes become runs of columns, operators become pointwise values.
 
-A state-dependent tensor ``(batch, ...)`` is held as a :class:`Row`: its shape without the batch, and pieces side by side
-that cover its columns in order. Splitting, slicing, stacking and reshaping only regroup pieces; what remains is pointwise.
+A state-dependent tensor ``(batch, ...)`` is held as a :class:`Row`: its shape without the batch, and pieces side by
+side that cover its columns in order. Splitting, slicing, stacking and reshaping only regroup pieces; what remains is
+pointwise.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 from typing import Any
 
@@ -64,10 +66,10 @@ def broadcast(builder: Builder, one: Row, shape: tuple[int, ...]) -> Row:
         spans = [(cut(builder, one.pieces, i, 1)[0][0], shape[-1]) for i in range(prod(own[:-1]))]
         return broadcast(builder, Row((*own[:-1], shape[-1]), tuple(spans)), shape)
     for index in range(prod(shape[:-1])):
-        source, stride = 0, 1
+        source, stride, rest = 0, 1, index
         for size, target in zip(reversed(own[:-1]), reversed(shape[:-1]), strict=True):
-            source += (index % target) * stride if size > 1 else 0
-            index, stride = index // target, stride * size
+            source += (rest % target) * stride if size > 1 else 0
+            rest, stride = rest // target, stride * size
         pieces += cut(builder, one.pieces, source * shape[-1], shape[-1])
     return Row(shape, tuple(pieces))
 
@@ -92,7 +94,7 @@ def intervals(rows: Sequence[Row]) -> list[tuple[int, int]]:
             position += span
             bounds.add(position)
     ordered = sorted(bounds)
-    return [(a, b - a) for a, b in zip(ordered, ordered[1:], strict=False)]
+    return [(a, b - a) for a, b in pairwise(ordered)]
 
 
 def reshape(one: Row, shape: Sequence[int]) -> Row:

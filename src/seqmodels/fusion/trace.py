@@ -45,17 +45,42 @@ def _variance(x: Tensor, dim: Any = None, *, correction: float | None = None, ke
     return (away * away).sum(-1, keepdim=keepdim) / (size - (1 if correction is None else correction))
 
 
-DECOMPOSITIONS = get_decompositions(
-    [
-        getattr(aten, name)
-        for name in (
-            "tanh_backward sigmoid_backward threshold_backward silu silu_backward softplus softplus_backward gelu "
-            "gelu_backward _softmax _softmax_backward_data leaky_relu leaky_relu_backward elu elu_backward hardsigmoid "
-            "hardsigmoid_backward hardswish hardswish_backward mish mish_backward hardtanh_backward addcmul addcdiv lerp "
-            "square log_sigmoid_forward log_sigmoid_backward rsub logit"
-        ).split()
-    ]
-) | {aten.native_layer_norm.default: _layer_norm, aten.var.correction: _variance}
+DECOMPOSED = [
+    "tanh_backward",
+    "sigmoid_backward",
+    "threshold_backward",
+    "silu",
+    "silu_backward",
+    "softplus",
+    "softplus_backward",
+    "gelu",
+    "gelu_backward",
+    "_softmax",
+    "_softmax_backward_data",
+    "_log_softmax",
+    "_log_softmax_backward_data",
+    "leaky_relu",
+    "leaky_relu_backward",
+    "elu",
+    "elu_backward",
+    "hardsigmoid",
+    "hardsigmoid_backward",
+    "hardswish",
+    "hardswish_backward",
+    "mish",
+    "mish_backward",
+    "hardtanh_backward",
+    "addcmul",
+    "addcdiv",
+    "lerp",
+    "square",
+    "log_sigmoid_forward",
+    "log_sigmoid_backward",
+    "rsub",
+    "logit",
+]
+OWN: dict[Any, Any] = {aten.native_layer_norm.default: _layer_norm, aten.var.correction: _variance}
+DECOMPOSITIONS: dict[Any, Any] = {**get_decompositions([getattr(aten, name) for name in DECOMPOSED]), **OWN}
 TRANSPOSED = {aten.t.default, aten.transpose.int, aten.permute.default}
 
 

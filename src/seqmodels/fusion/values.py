@@ -59,7 +59,7 @@ CHEAP = {"add", "sub", "mul", "neg", "gt", "ge", "lt", "le", "eq", "ne", "and", 
 
 @dataclass(eq=False, slots=True)
 class Value:
-    """One row of ``width`` numbers: a leaf, a column range of a product, a sum along a row, or an operator of values."""
+    """One row of ``width`` numbers: a leaf, columns of a product, a sum along a row, or an operator of values."""
 
     op: str
     args: tuple["Value", ...]
@@ -207,7 +207,7 @@ def walk(roots: Iterable[Value], products: list[Product]) -> list[Value]:
 
 
 def evaluate(value: Value, known: dict[Value, Any]) -> Any:
-    """Compute a value with torch operators from the tensors ``(..., width)`` of the values in ``known``, and keep it."""
+    """Compute a value with torch operators from the tensors ``(..., width)`` of values in ``known``, and keep it."""
     if value in known:
         return known[value]
     if value.op == "scalar":

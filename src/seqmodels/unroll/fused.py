@@ -52,9 +52,9 @@ class Fused:
 
     @_disable_dynamo
     def __call__(self, cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None) -> tuple[Tensor, Any]:
-        if not torch.is_grad_enabled() and not cell.training and x.shape[1] > 1:
-            if (found := self._in_chunks(cell, x, state, lengths)) is not None:
-                return found
+        chunked = not torch.is_grad_enabled() and not cell.training
+        if chunked and (found := self._in_chunks(cell, x, state, lengths)) is not None:
+            return found
         with RoomyLinear():
             wx = cell.project(x)
         plan = plan_for(cell, at_step(wx, 0), state)
@@ -70,7 +70,7 @@ class Fused:
         return y, map_leaves(lambda leaf: next(ends).view(leaf.shape), state)
 
     def _in_chunks(self, cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None) -> tuple[Tensor, Any] | None:
-        """Project and run a chunk of steps at a time, so that what is projected stays in the cache; None for a short x."""
+        """Project and run a chunk of steps at a time, so that the projected stays in the cache; None for a short x."""
         first = cell.project(x[:, :1])
         a_step = sum(leaf.numel() * leaf.element_size() for leaf in leaves(first))
         size = max(16, CHUNK // max(1, a_step))

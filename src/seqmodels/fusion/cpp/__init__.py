@@ -1,1 +1,1 @@
-"""The C++ executor: a program written as C++, compiled once by the system's compiler, run by threads over batch rows."""
+"""The C++ executor: a program written as C++, compiled once, run by threads over the rows of the batch."""

@@ -24,7 +24,7 @@ CANDIDATES = ("c++", "g++", "clang++")
 RUNTIMES = ("libgomp", "libomp", "libiomp5")
 
 
-class BuildFailed(RuntimeError):  # noqa: N818 - it says what happened
+class BuildFailed(RuntimeError):
     """A kernel that could not be built or loaded; the message holds what the compiler said first."""
 
 

@@ -111,14 +111,15 @@ class _Emitter:
         depth, start = product.depth, 0
         self.put("      {", "        const T* rows[ROWS];")
         for piece in product.operand:
+            panel = f"x.packed + {self.blocks[block]} + first * {depth} * W + {start} * nv * W"
+            more = "true" if start else "false"
             self.put(
                 "        for (i64 i = 0; i < m; i++) {",
                 "          const i64 r = r0 + i, b = x.row[r];",
                 f"          rows[i] = {self.address(piece)};",
                 "          (void)r, (void)b;",
                 "        }",
-                f"        TILE[m - 1][nv - 1](rows, {piece.width}, x.packed + {self.blocks[block]} + first * {depth} * W + "
-                f"{start} * nv * W, x.tiles + {place} * TILED, {'true' if start else 'false'});",
+                f"        TILE[m - 1][nv - 1](rows, {piece.width}, {panel}, x.tiles + {place} * TILED, {more});",
             )
             start += piece.width
         self.put("      }")
@@ -153,7 +154,11 @@ class _Emitter:
         )
 
     def _pointers(self) -> list[str]:
-        return [f"{kind}{i}" for kind, n in (("s", self.program.streams), ("o", self.program.outputs)) for i in range(len(n))]
+        return [
+            f"{kind}{i}"
+            for kind, n in (("s", self.program.streams), ("o", self.program.outputs))
+            for i in range(len(n))
+        ]
 
     def _statements(self, key: Key, work: Pass) -> list[str]:
         lines = []
@@ -171,7 +176,10 @@ class _Emitter:
         for i, value in enumerate(work.sums):
             term = self.term(value.args[0])
             at = f"x.sums + (r * SUMS + {i}) * W"
-            lines += [f"{{ vec term = {term};", f"  if (PART) for (int l = LANES; l < W; l++) term[l] = {self._neutral(value)};"]
+            lines += [
+                f"{{ vec term = {term};",
+                f"  if (PART) for (int l = LANES; l < W; l++) term[l] = {self._neutral(value)};",
+            ]
             combine = f"f_maximum(load({at}), term)" if value.op == "amax" else f"load({at}) + term"
             lines.append(f"  store({at}, {combine}); }}")
         for kind, index, start, value in self.plan.writes.get(key, []):
@@ -185,9 +193,8 @@ class _Emitter:
         term = self.term(value)
         if kind == "total":
             at = f"a.t{index} + b * {sum(v.width for v in self.program.totals[index])} + {start} + j"
-            return (
-                f"if (PART) store_part({at}, load_part({at}, LANES) + {term}, LANES); else store({at}, load({at}) + {term});"
-            )
+            part = f"store_part({at}, load_part({at}, LANES) + {term}, LANES)"
+            return f"if (PART) {part}; else store({at}, load({at}) + {term});"
         if kind == "carry":
             at = f"x.next + r * CARRY + {self.carry_at[index]} + {start} + j"
         else:
@@ -276,7 +283,9 @@ class _Emitter:
             "  }",
             "}",
             "static constexpr i64 PER_ROW = 2 * CARRY + BUFFER + SUMS * W, PER_THREAD = BLOCKS * TILED + 2 * W;",
-            'extern "C" i64 scratch(i64 batch, i64 threads) { return PACKED + batch * PER_ROW + threads * PER_THREAD + W; }',
+            'extern "C" i64 scratch(i64 batch, i64 threads) {',
+            "  return PACKED + batch * PER_ROW + threads * PER_THREAD + W;",
+            "}",
             'extern "C" void run(const i64* arguments) {',
             "  const Args& a = *(const Args*)arguments;",
             "  T* packed = a.scratch;",
@@ -285,13 +294,16 @@ class _Emitter:
             product = program.products[block.data[0]]
             w = product.weight
             row, column = (f"a.w{w}_column", f"a.w{w}_row") if product.transposed else (f"a.w{w}_row", f"a.w{w}_column")
-            self.put(f"  pack(packed + {at}, a.w{w}, {row}, {column}, {product.depth}, {block.data[1]}, {block.width});")
+            self.put(
+                f"  pack(packed + {at}, a.w{w}, {row}, {column}, {product.depth}, {block.data[1]}, {block.width});"
+            )
         self.put(
             "  const auto share = [&](i64 k) {",
             "    const i64 each = a.batch / a.threads, more = a.batch % a.threads;",
             "    const i64 begin = k * each + (k < more ? k : more), n = each + (k < more);",
             "    T* mine = packed + PACKED + begin * PER_ROW + k * PER_THREAD;",
-            "    Thread x = {n, a.order + begin, mine, mine + n * CARRY, mine + 2 * n * CARRY, nullptr, nullptr, packed};",
+            "    T* buffer = mine + 2 * n * CARRY;",
+            "    Thread x = {n, a.order + begin, mine, mine + n * CARRY, buffer, nullptr, nullptr, packed};",
             "    x.sums = x.buffer + n * BUFFER;",
             "    x.tiles = x.sums + n * SUMS * W;",
             "    work(a, x);",
