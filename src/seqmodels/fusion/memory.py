@@ -40,6 +40,29 @@ def _find_madvise() -> Callable[[int, int, int], int] | None:
 _madvise = _find_madvise()
 
 
+ONEDNN_OUTPUT = 16 << 20
+"""Bytes of output up to which oneDNN's product, a tenth faster than BLAS, gains more than its fresh memory costs."""
+
+
+def product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return ``a (m, k) @ b (k, n)`` plus ``bias (n,)``, by the quicker of oneDNN and BLAS."""
+    size = a.shape[0] * b.shape[1] * a.element_size()
+    if size <= ONEDNN_OUTPUT and a.dtype == torch.float32 and _onednn is not None and torch.backends.mkldnn.enabled:
+        return _onednn(a, b.t(), bias, "none", [], "")
+    out = room((a.shape[0], b.shape[1]), a)
+    return torch.mm(a, b, out=out) if bias is None else torch.addmm(bias, a, b, out=out)
+
+
+def _find_onednn() -> Callable[..., Tensor] | None:
+    """Return PyTorch's operator for oneDNN's product, which has no public name; None where there is none."""
+    if not torch.backends.mkldnn.is_available():
+        return None
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+
+
+_onednn = _find_onednn()
+
+
 class RoomyLinear(TorchFunctionMode):
     """While active, large calls of ``torch.nn.functional.linear`` on the CPU write into :func:`room`."""
 
@@ -67,14 +90,7 @@ class _Linear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(x, weight)
-        rows = x.reshape(-1, x.shape[-1])
-        out = room((*x.shape[:-1], weight.shape[0]), x)
-        flat = out.view(-1, weight.shape[0])
-        if bias is None:
-            torch.mm(rows, weight.t(), out=flat)
-        else:
-            torch.addmm(bias, rows, weight.t(), out=flat)
-        return out
+        return product(x.reshape(-1, x.shape[-1]), weight.t(), bias).view(*x.shape[:-1], -1)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -84,8 +100,7 @@ class _Linear(torch.autograd.Function):
         flat = d.reshape(-1, d.shape[-1])
         dx = dweight = None
         if needs_x:
-            dx = room(tuple(x.shape), x)
-            torch.mm(flat, weight, out=dx.view(-1, x.shape[-1]))
+            dx = product(flat, weight).view(x.shape)
         if needs_weight:  # this way round, then transposed: BLAS is faster so
             dweight = (x.reshape(-1, x.shape[-1]).t() @ flat).t()
         return dx, dweight, flat.sum(0) if needs_bias else None

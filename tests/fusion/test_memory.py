@@ -1,0 +1,58 @@
+"""Large memory and the products outside the loop."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from seqmodels.fusion import memory
+from seqmodels.fusion.memory import RoomyLinear, product, room
+from tests.conftest import TOLERANCE
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("columns", [5, 3_000_017], ids=["small", "in huge pages"])
+def test_room_is_memory_like_any_other(columns: int, dtype: torch.dtype) -> None:
+    made = room((3, columns), torch.zeros(1, dtype=dtype))
+    assert made.shape == (3, columns)
+    assert made.dtype == dtype
+    made.fill_(2)
+    assert made.sum() == 6 * columns
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("largest", [0, 2**40], ids=["BLAS", "oneDNN"])
+@pytest.mark.parametrize("biased", [False, True], ids=["plain", "with bias"])
+@pytest.mark.parametrize("transposed", [False, True], ids=["rows", "columns"])
+def test_a_product_is_the_matrix_product(
+    monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, largest: int, biased: bool, transposed: bool
+) -> None:
+    monkeypatch.setattr(memory, "ONEDNN_OUTPUT", largest)
+    a = torch.randn(7, 13, dtype=dtype).t() if transposed else torch.randn(13, 7, dtype=dtype)
+    b, bias = torch.randn(11, 7, dtype=dtype).t(), torch.randn(11, dtype=dtype) if biased else None
+    expected = a @ b if bias is None else a @ b + bias
+    torch.testing.assert_close(product(a, b, bias), expected, **TOLERANCE[dtype])
+
+
+def test_the_operator_without_a_public_name_is_there() -> None:
+    assert (memory._onednn is not None) == torch.backends.mkldnn.is_available()
+
+
+@pytest.mark.parametrize("biased", [False, True], ids=["plain", "with bias"])
+def test_a_roomy_linear_is_linear_with_all_its_gradients(biased: bool) -> None:
+    x = torch.randn(5, 700, 3, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(301, 3, dtype=torch.float64, requires_grad=True)
+    bias = torch.randn(301, dtype=torch.float64, requires_grad=True) if biased else None
+    inputs = [t for t in (x, weight, bias) if t is not None]
+    expected = F.linear(x, weight, bias)
+    with RoomyLinear():
+        actual = F.linear(x, weight, bias)
+    assert type(actual.grad_fn) is not type(expected.grad_fn), "the large product was not taken"
+    torch.testing.assert_close(actual, expected, **TOLERANCE[torch.float64])
+    pairs = zip(*(torch.autograd.grad(y.sin().sum(), inputs) for y in (actual, expected)), strict=True)
+    for mine, torchs in pairs:
+        torch.testing.assert_close(mine, torchs, **TOLERANCE[torch.float64])
+
+
+def test_small_and_narrow_calls_are_left_to_torch() -> None:
+    with RoomyLinear():
+        assert "Linear" not in type(F.linear(torch.ones(2, 3, requires_grad=True), torch.ones(4, 3)).grad_fn).__name__
