@@ -18,10 +18,11 @@ from torch import Tensor, fx
 from torch._subclasses import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from seqmodels.fusion.decompositions import DECOMPOSITIONS
 from seqmodels.fusion.lowering import Lower
 from seqmodels.fusion.program import Mover, Program, width
 from seqmodels.fusion.rows import Row, cut, row
-from seqmodels.fusion.trace import BATCH, DECOMPOSITIONS, Step
+from seqmodels.fusion.trace import BATCH, Step
 from seqmodels.fusion.values import CHEAP, Builder, Value, evaluate, walk
 
 GIVEN = ("stream", "vector", "scalar")

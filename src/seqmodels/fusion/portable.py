@@ -47,7 +47,8 @@ class Portable:
             carries: tensors ``(batch, width)`` before the first step (after the last, when the program runs backwards).
             vectors: tensors ``(width,)``.
             weights: matrices, as the program's products number them.
-            lengths: ``(batch,)`` or None; a step past a row's length is skipped: outputs 0, carries stand still.
+            lengths: ``(batch,)`` or None; a step past a row's length, which may be 0, is skipped: outputs 0,
+                carries stand still.
 
         Returns:
             The output streams ``(batch, time, width)``, the carries after the last step, the totals ``(width,)``.

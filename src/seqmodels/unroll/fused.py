@@ -20,6 +20,9 @@ from seqmodels.sequence import at_step, leaves, map_leaves
 CHUNK = 8 << 20
 """Bytes of projected input that inference holds at a time: well inside a last-level cache."""
 
+SHORTEST = 16
+"""Steps that a chunk has at least: weights are packed anew for each."""
+
 log = logging.getLogger("seqmodels")
 
 
@@ -52,9 +55,11 @@ class Fused:
 
     @_disable_dynamo
     def __call__(self, cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None) -> tuple[Tensor, Any]:
-        chunked = not torch.is_grad_enabled() and not cell.training
-        if chunked and (found := self._in_chunks(cell, x, state, lengths)) is not None:
-            return found
+        if not torch.is_grad_enabled() and not cell.training and (steps := self._chunk(cell, x)) < x.shape[1]:
+            return self._in_chunks(cell, x, state, lengths, steps)
+        return self._whole(cell, x, state, lengths)
+
+    def _whole(self, cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None) -> tuple[Tensor, Any]:
         with RoomyLinear():
             wx = cell.project(x)
         plan = plan_for(cell, at_step(wx, 0), state)
@@ -69,28 +74,25 @@ class Fused:
         ends = iter(final)
         return y, map_leaves(lambda leaf: next(ends).view(leaf.shape), state)
 
-    def _in_chunks(self, cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None) -> tuple[Tensor, Any] | None:
-        """Project and run a chunk of steps at a time, so that the projected stays in the cache; None for a short x."""
-        first = cell.project(x[:, :1])
-        a_step = sum(leaf.numel() * leaf.element_size() for leaf in leaves(first))
-        size = max(16, CHUNK // max(1, a_step))
-        executor = self.executor(x.device, leaves(first)[0].dtype)
-        if x.shape[1] < 2 * size or not isinstance(executor, Cpp):
-            return None
-        y = None
-        for start in range(0, x.shape[1], size):
-            piece = x[:, start : start + size]
-            wx = cell.project(piece)
-            plan = plan_for(cell, at_step(wx, 0), state)
-            inputs = _inputs(cell, plan, wx, state)
-            if y is None:
-                y = inputs.streams[0].new_empty(*x.shape[:2], plan.step.output.width)
+    def _chunk(self, cell: Cell[Any], x: Tensor) -> int:
+        """Return how many steps inference projects and runs at a time, so that the projected stays in the cache."""
+        if x.shape[1] < 2 * SHORTEST:
+            return x.shape[1]
+        step = sum(leaf.numel() * leaf.element_size() for leaf in leaves(cell.project(x[:, :1])))
+        size = max(SHORTEST, CHUNK // max(1, step))
+        return size if 2 * size <= x.shape[1] else x.shape[1]
+
+    def _in_chunks(
+        self, cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None, steps: int
+    ) -> tuple[Tensor, Any]:
+        """Run chunk after chunk, each from the state that the one before left."""
+        outputs = []
+        for start in range(0, x.shape[1], steps):
+            piece = x[:, start : start + steps]
             left = None if lengths is None else (lengths - start).clamp(0, piece.shape[1])
-            _, ends, _ = executor.run(plan.inference, *inputs, left, [y[:, start : start + size]])
-            given = iter(ends)
-            state = map_leaves(lambda leaf: next(given).view(leaf.shape), state)  # noqa: B023 - used at once
-        assert y is not None
-        return y, state
+            y, state = self._whole(cell, piece, state, left)
+            outputs.append(y)
+        return torch.cat(outputs, 1), state
 
     def _tell(self, why: str) -> None:
         if not self._told:

@@ -37,18 +37,13 @@ class Cpp:
         vectors: Sequence[Tensor],
         weights: Sequence[Tensor],
         lengths: Tensor | None,
-        into: Sequence[Tensor] | None = None,
     ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-        """Run a program over time; see :meth:`seqmodels.fusion.portable.Portable.run`.
-
-        ``into`` gives the output streams, views with unit stride in their last dimension, instead of fresh memory. Here
-        a length may be 0: the row's carries stand still and its outputs are 0.
-        """
+        """Run a program over time; see :meth:`seqmodels.fusion.portable.Portable.run`."""
         like = streams[0]
         batch, time = like.shape[:2]
         kernel = _kernel(program, like.dtype)
         threads = _threads(batch)
-        outputs = _outputs(program, batch, time, like) if into is None else list(into)
+        outputs = _outputs(program, batch, time, like)
         if lengths is not None:  # a skipped step writes nothing
             for output in outputs:
                 output.zero_()

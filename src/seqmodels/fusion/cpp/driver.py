@@ -1,0 +1,79 @@
+"""The part of a kernel around its passes: time, rows, threads, carries."""
+
+from collections.abc import Sequence
+
+from seqmodels.fusion.program import Program
+from seqmodels.fusion.values import Value
+
+
+def driver(program: Program, num_passes: int, blocks: dict[Value, str], carry_at: Sequence[str]) -> list[str]:
+    """Return the loop over time, the division of rows among threads, and the functions that the library exports."""
+    back, lines = program.backwards, list[str]()
+    begins = "a.lengths ? t == a.lengths[x.row[r]] - 1 : step == 0" if back else "step == 0"
+    ends = "t == 0" if back else "a.lengths ? t == a.lengths[x.row[r]] - 1 : step == a.time - 1"
+    sizes = list(zip(program.carries, carry_at, strict=True))
+    copy_in = [
+        f"std::memcpy(x.now + r * CARRY + {at}, a.c{i} + x.row[r] * a.c{i}_row, {n} * sizeof(T));"
+        for i, (n, at) in enumerate(sizes)
+    ]
+    copy_through = [
+        f"std::memcpy(a.e{i} + x.row[r] * {n}, a.c{i} + x.row[r] * a.c{i}_row, {n} * sizeof(T));"
+        for i, n in enumerate(program.carries)
+    ]
+    copy_out = [
+        f"std::memcpy(a.e{i} + x.row[r] * {n}, x.next + r * CARRY + {at}, {n} * sizeof(T));"
+        for i, (n, at) in enumerate(sizes)
+    ]
+    lines += [
+        "static void work(const Args& a, Thread x) {",
+        "  Flush flush;",
+        "  if (a.lengths)",
+        "    for (i64 r = 0; r < x.n; r++)",
+        f"      if (a.lengths[x.row[r]] == 0) {{ {' '.join(copy_through)} }}",
+        "  for (i64 step = 0; step < a.time; step++) {",
+        f"    const i64 t = {'a.time - 1 - step' if back else 'step'};",
+        "    i64 active = x.n;  // rows are sorted by length, longest first",
+        "    if (a.lengths) while (active > 0 && a.lengths[x.row[active - 1]] <= t) active--;",
+        f"    for (i64 r = 0; r < active; r++) if ({begins}) {{ {' '.join(copy_in)} }}",
+        *(f"    pass{i}(a, x, t, active);" for i in range(num_passes)),
+        f"    for (i64 r = 0; r < active; r++) if ({ends}) {{ {' '.join(copy_out)} }}",
+        "    T* swap = x.now; x.now = x.next; x.next = swap;",
+        "  }",
+        "}",
+        "static constexpr i64 PER_ROW = 2 * CARRY + BUFFER + SUMS * W, PER_THREAD = BLOCKS * TILED + 2 * W;",
+        'extern "C" i64 scratch(i64 batch, i64 threads) {',
+        "  return PACKED + batch * PER_ROW + threads * PER_THREAD + W;",
+        "}",
+        'extern "C" void run(const i64* arguments) {',
+        "  const Args& a = *(const Args*)arguments;",
+        "  T* packed = a.scratch;",
+    ]
+    for block, at in blocks.items():
+        product = program.products[block.data[0]]
+        w = product.weight
+        row, column = (f"a.w{w}_column", f"a.w{w}_row") if product.transposed else (f"a.w{w}_row", f"a.w{w}_column")
+        lines.append(
+            f"  pack(packed + {at}, a.w{w}, {row}, {column}, {product.depth}, {block.data[1]}, {block.width});"
+        )
+    lines += [
+        "  const auto share = [&](i64 k) {",
+        "    const i64 each = a.batch / a.threads, more = a.batch % a.threads;",
+        "    const i64 begin = k * each + (k < more ? k : more), n = each + (k < more);",
+        "    T* mine = packed + PACKED + begin * PER_ROW + k * PER_THREAD;",
+        "    T* buffer = mine + 2 * n * CARRY;",
+        "    Thread x = {n, a.order + begin, mine, mine + n * CARRY, buffer, nullptr, nullptr, packed};",
+        "    x.sums = x.buffer + n * BUFFER;",
+        "    x.tiles = x.sums + n * SUMS * W;",
+        "    work(a, x);",
+        "  };",
+        "#if defined(_OPENMP)",
+        "  if (a.threads > 1) {",
+        "#pragma omp parallel num_threads(a.threads)",
+        "    for (i64 k = omp_get_thread_num(); k < a.threads; k += omp_get_num_threads()) share(k);",
+        "    return;",
+        "  }",
+        "#endif",
+        "  for (i64 k = 0; k < a.threads; k++) share(k);",
+        "}",
+    ]
+    return lines
