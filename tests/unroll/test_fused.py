@@ -8,6 +8,7 @@ import torch
 
 from seqmodels.cells import GRUCell, LSTMCell
 from seqmodels.fusion.cpp.build import BuildFailed
+from seqmodels.layers import Recurrent
 from seqmodels.unroll import unroll
 from tests.conftest import TOLERANCE
 
@@ -51,3 +52,19 @@ def test_a_failed_build_is_told_once_and_the_portable_executor_runs(
     assert [record.getMessage() for record in caplog.records].count(
         "fused kernels run as torch operators, not as compiled C++: the compiler has gone"
     ) == 1
+
+
+def test_transforms_of_torch_func_are_left_to_other_backends() -> None:
+    cell = GRUCell(INPUT, HIDDEN)
+    x = torch.randn(64, 64, INPUT)  # large enough for auto to fuse
+    weights = {name: parameter.detach() for name, parameter in cell.named_parameters()}
+
+    def total(given: dict[str, torch.Tensor], backend: str) -> torch.Tensor:
+        layer = Recurrent(cell, backend=backend)
+        y, _ = torch.func.functional_call(layer, {f"cell.{name}": value for name, value in given.items()}, (x,))
+        return y.sum()
+
+    actual, expected = (torch.func.grad(total)(weights, backend) for backend in ("auto", "eager"))
+    torch.testing.assert_close(actual, expected, **TOLERANCE[torch.float32])
+    with pytest.raises(ValueError, match=r"torch\.func"):
+        torch.func.grad(total)(weights, "fused")

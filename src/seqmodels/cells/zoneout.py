@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
 from seqmodels.cells.base import Cell, Projected
@@ -50,7 +49,7 @@ class Zoneout(Wrapper):
     def _keep(self, name: str, x: Tensor) -> Tensor | Fixed:
         if not self.training:
             return Fixed(x.new_full(self.sizes[name], self.rates[name]))
-        return torch.bernoulli(x.new_full((*x.shape[:-1], *self.sizes[name]), self.rates[name]))
+        return x.new_empty((*x.shape[:-1], *self.sizes[name])).bernoulli_(self.rates[name])
 
     def step(self, wx: ZoneoutInput, state: Any) -> tuple[Tensor, Any]:
         output, new = super().step(wx.wx, state)

@@ -42,6 +42,8 @@ class Fused:
     def refuses(self, cell: Cell[Any], x: Tensor) -> str | None:
         if not torch.amp.is_autocast_available(x.device.type):
             return f"tensors on {x.device.type} cannot be computed with"
+        if torch._C._functorch.maybe_current_level() is not None:
+            return "transforms of torch.func need the back-end 'eager'"
         return refusal(cell, x)
 
     def executor(self, device: torch.device, dtype: torch.dtype) -> Executor:
