@@ -5,11 +5,10 @@ side that cover its columns in order. Splitting, slicing, stacking and reshaping
 pointwise.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
-from typing import Any
 
 import torch
 
@@ -17,8 +16,6 @@ from seqmodels.fusion.values import Builder, Value
 
 Piece = tuple[Value, int]
 """A value and the number of columns it covers: its width, or any number for a value of width 1."""
-
-aten = torch.ops.aten
 
 
 class Refused(ValueError):
@@ -161,7 +158,3 @@ def as_number(builder: Builder, one: Row) -> Row:
 def scale(builder: Builder, one: Row, factor: float) -> Row:
     """Multiply a row by a number."""
     return one if factor == 1 else pointwise(builder, "mul", [one, row(builder.scalar(factor))])
-
-
-Lowering = Callable[..., Row]
-Operand = Any
