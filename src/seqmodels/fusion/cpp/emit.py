@@ -84,7 +84,7 @@ class _Emitter:
         size = key[1]
         self.put(f"static void pass{number}(const Args& a, const Thread& x, i64 t, i64 active) {{")
         for i in range(len(work.sums)):
-            start = "-INFINITY" if work.sums[i].op == "amax" else "0"
+            start = self._neutral(work.sums[i])
             self.put(f"  for (i64 r = 0; r < active; r++) store(x.sums + (r * SUMS + {i}) * W, splat({start}));")
         self.put(
             f"  const i64 vectors = padded({size}) / W;",
