@@ -4,10 +4,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils.data import BatchSampler
 
 from seqmodels.data.batch import SequenceBatch
-from seqmodels.data.loading import EpochOrder, SequenceLoader
-from seqmodels.data.sequences import SequenceDataset
+from seqmodels.data.collate import pad
+from seqmodels.data.loading import EpochOrder, LengthBatches, SequenceLoader
+from seqmodels.data.sequences import RaggedDataset, SequenceDataset
 
 ROWS = 23
 
@@ -23,7 +25,7 @@ def loader(
     *, seed: int = 3, shuffle: bool = True, drop_last: bool = False, num_workers: int = 0
 ) -> SequenceLoader[SequenceBatch]:
     order = EpochOrder(ROWS, seed=seed, shuffle=shuffle)
-    return SequenceLoader(dataset(), order, batch_size=5, drop_last=drop_last, num_workers=num_workers)
+    return SequenceLoader(dataset(), BatchSampler(order, 5, drop_last), num_workers=num_workers)
 
 
 def seen(batches: SequenceLoader[SequenceBatch]) -> list[int]:
@@ -96,3 +98,56 @@ def test_lengths_that_cannot_be_are_refused_by_row(lengths: list[int], reason: s
 def test_inputs_without_a_time_are_refused() -> None:
     with pytest.raises(ValueError, match=r"inputs must have shape \(rows, time, input\), got \(3, 4\)"):
         SequenceDataset(torch.zeros(3, 4), torch.zeros(3))
+
+
+def test_batches_by_length_have_every_row_once_and_little_padding() -> None:
+    lengths = torch.tensor([(row * 37) % 91 + 1 for row in range(101)])
+    batches = LengthBatches(EpochOrder(101, seed=3, shuffle=True), lengths, 7, drop_last=False)
+    epoch, next_epoch = list(batches), list(batches)
+    for order in (epoch, next_epoch):
+        assert len(order) == len(batches) == 15
+        assert sorted(row for rows in order for row in rows) == list(range(101))
+        assert sum(int(lengths[rows].max() - lengths[rows].min()) for rows in order) < 15 * 10
+    assert epoch != next_epoch
+    assert epoch != sorted(epoch, key=lambda rows: -int(lengths[rows].max()))  # long ones do not all come first
+    again = LengthBatches(EpochOrder(101, seed=3, shuffle=True), lengths, 7, drop_last=False)
+    again.sampler.set_epoch(1)
+    assert list(again) == next_epoch
+
+
+def test_batches_by_length_may_leave_out_the_one_that_is_not_full() -> None:
+    batches = LengthBatches(EpochOrder(23, seed=1, shuffle=True), torch.arange(23) + 1, 5, drop_last=True)
+    assert [len(rows) for rows in batches] == [5] * len(batches) == [5] * 4
+
+
+def test_a_ragged_set_gives_the_same_batches_as_a_padded_one() -> None:
+    sequences = [dataset()[row].inputs for row in range(ROWS)]
+    inputs, lengths = pad(sequences)
+    padded, ragged = (
+        SequenceDataset(inputs, torch.arange(ROWS), lengths),
+        RaggedDataset(sequences, torch.arange(ROWS)),
+    )
+    for rows in ([7, 0, 11], [4]):
+        for one, other in zip(padded.__getitems__(rows), ragged.__getitems__(rows), strict=True):
+            assert torch.equal(one, other)
+
+
+def test_targets_of_every_step_are_padded_as_the_steps_are() -> None:
+    tokens = [torch.arange(size) + 10 * size for size in (3, 1, 2)]
+    batch = RaggedDataset(tokens, [steps + 1 for steps in tokens]).__getitems__([2, 0])
+    assert batch.inputs.tolist() == [[20, 21, 0], [30, 31, 32]]
+    assert batch.targets.tolist() == [[21, 22, 0], [31, 32, 33]]
+
+
+@pytest.mark.parametrize(
+    ("sequences", "targets", "reason"),
+    [
+        ([torch.zeros(2, 3), torch.zeros(0, 3)], torch.zeros(2), "row 1: a sequence must have at least one step"),
+        ([torch.zeros(2, 3), torch.zeros(2, 4)], torch.zeros(2), r"row 1: its steps are \(4,\)"),
+        ([torch.zeros(2, 3)], torch.zeros(2), "one entry for each of 1 rows, got 2"),
+        ([torch.zeros(2, 3)], [torch.zeros(3)], "row 0: 3 targets for 2 steps"),
+    ],
+)
+def test_sequences_that_do_not_fit_are_refused_by_row(sequences: list, targets: object, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        RaggedDataset(sequences, targets)  # type: ignore[arg-type]

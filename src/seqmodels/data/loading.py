@@ -5,6 +5,7 @@ from itertools import cycle, islice
 from typing import Generic, TypeVar
 
 import torch
+from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler
 
 LARGE_PRIME = 1_000_003  # spreads (seed, epoch) pairs over distinct generator seeds
@@ -44,6 +45,40 @@ class EpochOrder(Sampler[int]):
         return islice(cycle(order), self.rank, len(self) * self.world_size, self.world_size)
 
 
+class LengthBatches(Sampler[list[int]]):
+    """Batches of rows of like length, in an order that is a function of the seed and the epoch as well.
+
+    When shuffled, rows are sorted by length within pools of ``POOL`` batches, and the batches drawn anew; otherwise all
+    rows are sorted, the longest first, so that memory is asked for once.
+    """
+
+    POOL = 50
+
+    def __init__(self, order: EpochOrder, lengths: Tensor, batch_size: int, drop_last: bool) -> None:
+        self.sampler = order  # by this name Lightning finds its set_epoch
+        self.lengths: list[int] = lengths.tolist()
+        self.batch_size = batch_size
+        self.drop_last = drop_last
+
+    def __len__(self) -> int:
+        rows, size = len(self.sampler), self.batch_size
+        return rows // size if self.drop_last else -(-rows // size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        order, size = self.sampler, self.batch_size
+        generator = torch.Generator().manual_seed(order.seed * LARGE_PRIME + order.epoch)
+        rows = list(order)
+        if self.drop_last:
+            rows = rows[: len(self) * size]
+        pool = self.POOL * size if order.shuffle else max(len(rows), 1)
+        pools = [rows[first : first + pool] for first in range(0, len(rows), pool)]
+        ordered = [row for part in pools for row in sorted(part, key=self.lengths.__getitem__, reverse=True)]
+        batches = [ordered[first : first + size] for first in range(0, len(ordered), size)]
+        if order.shuffle:
+            batches = [batches[index] for index in torch.randperm(len(batches), generator=generator).tolist()]
+        return iter(batches)
+
+
 class SequenceLoader(Generic[Batch]):
     """Batches of a data set that reads a list of rows at once (``__getitems__``).
 
@@ -52,17 +87,22 @@ class SequenceLoader(Generic[Batch]):
     """
 
     def __init__(
-        self, dataset: Dataset[Batch], order: EpochOrder, *, batch_size: int, drop_last: bool, num_workers: int = 0
+        self,
+        dataset: Dataset[Batch],
+        batch_sampler: BatchSampler | LengthBatches,
+        *,
+        num_workers: int = 0,
+        seed: int = 0,
     ) -> None:
-        self.batch_sampler = BatchSampler(order, batch_size, drop_last)  # Lightning finds its sampler's set_epoch
+        self.batch_sampler = batch_sampler  # Lightning finds its sampler's set_epoch
         self._loader: DataLoader[Batch] = DataLoader(
             dataset,
-            batch_sampler=self.batch_sampler,
+            batch_sampler=batch_sampler,
             collate_fn=_as_it_is,
             num_workers=num_workers,
             persistent_workers=num_workers > 0,
             pin_memory=torch.cuda.is_available(),
-            generator=torch.Generator().manual_seed(order.seed),
+            generator=torch.Generator().manual_seed(seed),
         )
 
     def __len__(self) -> int:

@@ -7,10 +7,9 @@ import torch
 from torch import Tensor
 
 from seqmodels.data.batch import TargetKind
-from seqmodels.data.download import download
-from seqmodels.data.files import DataFile, load, locate, require
+from seqmodels.data.files import DataFile, load, require
 from seqmodels.data.idx import parse_idx
-from seqmodels.data.module import SequenceDataModule
+from seqmodels.data.module import PublishedDataModule
 from seqmodels.data.sequences import SequenceDataset
 
 Layout = Literal["rows", "pixels", "permuted"]
@@ -39,7 +38,7 @@ TEST_IMAGES = _file(
 TEST_LABELS = _file("t10k-labels-idx1-ubyte", 10008, "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2")
 
 
-class MNISTData(SequenceDataModule):
+class MNISTData(PublishedDataModule):
     """70000 digits, 28 by 28 pixels, 10 classes: 55000 train, 5000 val (the last of the published 60000), 10000 test.
 
     Args:
@@ -74,14 +73,14 @@ class MNISTData(SequenceDataModule):
         seed: int = 0,
         drop_last: bool = False,
     ) -> None:
-        super().__init__(batch_size=batch_size, num_workers=num_workers, seed=seed, drop_last=drop_last)
+        super().__init__(
+            data_dir, download=download, batch_size=batch_size, num_workers=num_workers, seed=seed, drop_last=drop_last
+        )
         if layout not in get_args(Layout):
             raise ValueError(f"layout must be one of {', '.join(get_args(Layout))}, got {layout!r}")
-        self.path = Path(data_dir) / self.folder
         self.layout = layout
         self.standardize = standardize
         self.data_seed = data_seed
-        self.download = download
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -91,18 +90,6 @@ class MNISTData(SequenceDataModule):
     @property
     def class_names(self) -> tuple[str, ...]:
         return tuple("0123456789")
-
-    def prepare_data(self) -> None:
-        """Download what is missing, where that is allowed.
-
-        Raises:
-            FileNotFoundError: files are missing, and ``download`` is false.
-        """
-        if self.download:
-            for file in self.files:
-                if locate(self.path, file) is None:
-                    download(file, self.path)
-        require(self.path, self.files)
 
     def splits(self) -> dict[str, SequenceDataset]:
         require(self.path, self.files)

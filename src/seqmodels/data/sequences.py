@@ -1,18 +1,49 @@
-"""A set of sequences in memory, read a whole batch at a time."""
+"""Sets of sequences in memory, read a whole batch at a time."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from seqmodels.data.batch import SequenceBatch, TargetKind
+from seqmodels.data.batch import SequenceBatch
+from seqmodels.data.collate import pad
 
 
-class SequenceDataset(Dataset[SequenceBatch]):
+class Rows(Dataset[SequenceBatch]):
+    """Rows of a split. ``DataLoader`` asks for a whole batch at once (``__getitems__``), not for a row at a time."""
+
+    lengths: Tensor  # (rows,)
+    targets: Tensor  # (rows, ...), or (all real steps, ...) where stepwise
+    values: Tensor  # all inputs, rows first or all real steps first: what a check looks through
+    stepwise: bool = False  # a target for every step
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitem__(self, row: int) -> SequenceBatch:
+        """Return one row without padding and without a batch dimension."""
+        return SequenceBatch(*(tensor[0] for tensor in self.__getitems__([row])))
+
+    @abstractmethod
+    def __getitems__(self, rows: list[int]) -> SequenceBatch:
+        """Return a batch, padded to its longest row."""
+
+    def row_of(self, index: int, *, step: bool) -> int:
+        """Return the row of an index into ``targets`` or ``values``; ``step`` says that it counts real steps."""
+        if not step:
+            return index
+        return int(torch.searchsorted(self.lengths.cumsum(0), torch.tensor(index), right=True))
+
+
+class SequenceDataset(Rows):
     """Right-padded sequences in one tensor; a batch is one indexing operation, not a loop over its rows.
 
     Args:
-        inputs: ``(rows, time, input)``.
-        targets: ``(rows,)`` class indices, or ``(rows, output)`` values.
+        inputs: ``(rows, time, input)``, or tokens ``(rows, time)``.
+        targets: ``(rows,)`` class indices, or ``(rows, output)`` labels or values.
         lengths: ``(rows,)`` real steps of each row; all of them where not given.
 
     Raises:
@@ -20,10 +51,12 @@ class SequenceDataset(Dataset[SequenceBatch]):
     """
 
     def __init__(self, inputs: Tensor, targets: Tensor, lengths: Tensor | None = None) -> None:
-        if inputs.dim() != 3:
-            raise ValueError(f"inputs must have shape (rows, time, input), got {tuple(inputs.shape)}")
-        rows, time, _ = inputs.shape
-        self.inputs = inputs
+        dimensions = 3 if inputs.is_floating_point() else 2
+        if inputs.dim() != dimensions:
+            shape = "(rows, time, input)" if dimensions == 3 else "(rows, time) as tokens"
+            raise ValueError(f"inputs must have shape {shape}, got {tuple(inputs.shape)}")
+        rows, time = inputs.shape[:2]
+        self.inputs = self.values = inputs
         self.targets = targets
         self.lengths = torch.full((rows,), time) if lengths is None else lengths
         self.ragged = lengths is not None and bool((lengths != time).any())
@@ -35,50 +68,46 @@ class SequenceDataset(Dataset[SequenceBatch]):
             row = int(wrong[0])
             raise ValueError(f"row {row}: a length must be 1 to {time}, got {int(self.lengths[row])}")
 
-    def __len__(self) -> int:
-        return len(self.inputs)
-
-    def __getitem__(self, row: int) -> SequenceBatch:
-        """Return one row without padding and without a batch dimension."""
-        length = self.lengths[row]
-        return SequenceBatch(self.inputs[row, :length], length, self.targets[row])
-
     def __getitems__(self, rows: list[int]) -> SequenceBatch:
-        """Return a batch, padded to its longest row; ``DataLoader`` calls this in place of a row at a time."""
         index = torch.tensor(rows)
         lengths = self.lengths[index]
         inputs = self.inputs[:, : int(lengths.max())] if self.ragged else self.inputs
         return SequenceBatch(inputs[index], lengths, self.targets[index])
 
 
-def check_split(name: str, split: SequenceDataset, kind: TargetKind, output_size: int) -> None:
-    """Raise ``ValueError`` naming the split, the row and the value where its targets are not what ``kind`` says.
+class RaggedDataset(Rows):
+    """Sequences of any lengths behind each other in one tensor; only a batch is padded.
 
-    Class targets are int64 ``(rows,)`` in 0 to ``output_size - 1``; regression targets are finite floats
-    ``(rows, output_size)``; inputs are finite.
+    Args:
+        sequences: of each row ``(time_i, input)``, or tokens ``(time_i,)``.
+        targets: ``(rows, ...)``; or, where every step has one, a list of ``(time_i, ...)``.
+
+    Raises:
+        ValueError: a sequence is empty or differs from the first but in its length, or targets do not fit; by its row.
     """
-    if len(split) == 0:
-        raise ValueError(f"the {name} split is empty")
-    targets = split.targets
-    if kind == "classification":
-        if targets.dtype != torch.int64 or targets.dim() != 1:
-            raise ValueError(
-                f"the {name} split: classes must be int64 (rows,), got {targets.dtype} {tuple(targets.shape)}"
-            )
-        wrong = (targets < 0) | (targets >= output_size)
-        rule = f"a class must be 0 to {output_size - 1}"
-    else:
-        if not targets.is_floating_point() or targets.shape[1:] != (output_size,):
-            raise ValueError(
-                f"the {name} split: values must be floats (rows, {output_size}), "
-                f"got {targets.dtype} {tuple(targets.shape)}"
-            )
-        wrong = ~targets.isfinite().all(1)
-        rule = "a target must be finite"
-    if wrong.any():
-        row = int(wrong.nonzero()[0])
-        raise ValueError(f"the {name} split, row {row}: {rule}, got {targets[row].tolist()}")
-    if split.inputs.is_floating_point() and not bool(split.inputs.sum().isfinite()):  # a sum may overflow: look closer
-        wrong = ~split.inputs.isfinite().flatten(1).all(1)
-        if wrong.any():
-            raise ValueError(f"the {name} split, row {int(wrong.nonzero()[0])}: an input is not finite")
+
+    def __init__(self, sequences: Sequence[Tensor], targets: Tensor | Sequence[Tensor]) -> None:
+        self.stepwise = not isinstance(targets, Tensor)
+        if len(targets) != len(sequences):
+            raise ValueError(f"targets must have one entry for each of {len(sequences)} rows, got {len(targets)}")
+        self.lengths = torch.tensor([len(sequence) for sequence in sequences], dtype=torch.long)
+        for row, (sequence, target) in enumerate(zip(sequences, targets, strict=True)):
+            if len(sequence) == 0:
+                raise ValueError(f"row {row}: a sequence must have at least one step")
+            if sequence.shape[1:] != sequences[0].shape[1:] or sequence.dtype != sequences[0].dtype:
+                raise ValueError(
+                    f"row {row}: its steps are {tuple(sequence.shape[1:])} {sequence.dtype}, "
+                    f"those of row 0 are {tuple(sequences[0].shape[1:])} {sequences[0].dtype}"
+                )
+            if self.stepwise and len(target) != len(sequence):
+                raise ValueError(f"row {row}: {len(target)} targets for {len(sequence)} steps")
+        self.values = torch.cat(list(sequences)) if len(sequences) else torch.empty(0)
+        self.targets = torch.cat(list(cast(Sequence[Tensor], targets))) if self.stepwise else cast(Tensor, targets)
+        self._ends = self.lengths.cumsum(0).tolist()
+
+    def __getitems__(self, rows: list[int]) -> SequenceBatch:
+        spans = [(self._ends[row] - int(self.lengths[row]), self._ends[row]) for row in rows]
+        inputs, lengths = pad([self.values[first:end] for first, end in spans])
+        if not self.stepwise:
+            return SequenceBatch(inputs, lengths, self.targets[torch.tensor(rows)])
+        return SequenceBatch(inputs, lengths, pad([self.targets[first:end] for first, end in spans])[0])
