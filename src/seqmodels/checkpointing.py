@@ -12,11 +12,13 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from seqmodels.build import accepted, build
+from seqmodels.data import SequenceDataModule
 from seqmodels.gate import ConfigError
 from seqmodels.runs import read_json, write_json
 from seqmodels.tasks import Task
 
-Recipe = dict[str, Any]  # {"config": a resolved configuration, "sizes": the sizes of the data}
+Recipe = dict[str, Any]  # plain data under the names that recipe_of gives
+DECIDED_BY_DATA = ("sizes", "class_names", "preprocessing")
 
 
 class RecipeInCheckpoint(Callback):
@@ -32,6 +34,16 @@ class RecipeInCheckpoint(Callback):
         checkpoint: dict[str, Any],
     ) -> None:
         checkpoint["recipe"] = self.recipe
+
+
+def recipe_of(config: Mapping[str, Any], data: SequenceDataModule) -> Recipe:
+    """Return all that a model is rebuilt from, and used with: a resolved configuration and what the data decide."""
+    return {
+        "config": config,
+        "sizes": data.sizes,
+        "class_names": list(data.class_names),
+        "preprocessing": data.preprocessing,
+    }
 
 
 def build_model(config: DictConfig, sizes: Mapping[str, Any]) -> nn.Module:
@@ -99,11 +111,16 @@ def load_task(path: str | Path) -> Task:
         ConfigError: the file is missing, is not a checkpoint of this package, or holds anything but plain data.
         TargetRefused: its recipe names something that is not on the allow-list.
     """
+    return load_trained(path)[0]
+
+
+def load_trained(path: str | Path) -> tuple[Task, Recipe]:
+    """Return the task of a checkpoint as :func:`load_task` does, and the recipe it was built from."""
     checkpoint = read_checkpoint(path)
     recipe: Recipe = checkpoint["recipe"]
     task = build_task(DictConfig(recipe["config"]), recipe["sizes"])
     task.load_state_dict(checkpoint["state_dict"])
-    return task.eval()
+    return task.eval(), recipe
 
 
 def save_model(folder: str | Path, model: nn.Module, recipe: Recipe, metrics: Mapping[str, float]) -> None:
@@ -111,7 +128,7 @@ def save_model(folder: str | Path, model: nn.Module, recipe: Recipe, metrics: Ma
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     parts = {name: recipe["config"][name] for name in ("name", "model", "cell", "regularizers", "task", "data")}
-    write_json(folder / "config.json", {**parts, "sizes": recipe["sizes"]})
+    write_json(folder / "config.json", {**parts, **{name: recipe[name] for name in DECIDED_BY_DATA}})
     save_file({name: value.contiguous() for name, value in model.state_dict().items()}, folder / "model.safetensors")
     (folder / "README.md").write_text(_card(recipe, model, metrics), encoding="utf-8")
 

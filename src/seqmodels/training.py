@@ -9,7 +9,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMon
 from omegaconf import DictConfig
 
 from seqmodels.build import build, check, plain, target_of
-from seqmodels.checkpointing import Recipe, RecipeInCheckpoint, build_task, check_continues, load_task, save_model
+from seqmodels.checkpointing import RecipeInCheckpoint, build_task, check_continues, load_task, recipe_of, save_model
 from seqmodels.data import SequenceDataModule
 from seqmodels.gate import ConfigError, nearest
 from seqmodels.quiet import quiet
@@ -33,7 +33,7 @@ def train(config: DictConfig) -> dict[str, float]:
         folder, plain = Path(config.paths.output_dir), settled(config)
         seed_everything(checked_seed(config.seed), workers=True, verbose=False)
         data = load_data(config, "fit")
-        recipe: Recipe = {"config": plain, "sizes": data.sizes}
+        recipe = recipe_of(plain, data)
         task = build_task(config, data.sizes)
         if config.ckpt_path is not None:
             check_continues(config.ckpt_path, task)

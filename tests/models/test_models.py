@@ -69,6 +69,41 @@ def test_a_padded_batch_is_its_sequences_one_by_one(pooling: str, bidirectional:
     torch.testing.assert_close(together, torch.cat(alone), **TOLERANCE[torch.float64])
 
 
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_with_every_step_there_is_an_answer_at_every_real_step_whatever_the_padding(bidirectional: bool) -> None:
+    model = network(pooling=poolings.every_step, depth=2, bidirectional=bidirectional)
+    x = inputs()
+    padding = torch.arange(TIME) >= LENGTHS[:, None]
+    together = model(x.masked_fill(padding[..., None], 99.0), LENGTHS)
+    assert together.shape == (BATCH, TIME, OUTPUT)
+    for row, length in enumerate(LENGTHS.tolist()):
+        alone = model(x[row : row + 1, :length])[0]
+        torch.testing.assert_close(together[row, :length], alone, **TOLERANCE[torch.float64])
+
+
+def test_tokens_are_read_through_an_embedding() -> None:
+    model = SequenceClassifier(
+        partial(GRUCell, hidden_size=HIDDEN), vocab_size=11, embedding_size=2, output_size=OUTPUT
+    )
+    tokens = torch.randint(11, (BATCH, TIME))
+    assert model.embedding is not None
+    numbers = SequenceClassifier(cell, input_size=2, output_size=OUTPUT)
+    numbers.load_state_dict({name: value for name, value in model.state_dict().items() if "embedding" not in name})
+    torch.testing.assert_close(
+        model(tokens, LENGTHS), numbers(model.embedding(tokens), LENGTHS), **TOLERANCE[torch.float32]
+    )
+    with pytest.raises(ValueError, match=r"reads tokens \(batch, time\), got torch.float32"):
+        model(torch.zeros(BATCH, TIME))
+    with pytest.raises(ValueError, match=r"reads numbers \(batch, time, input\), got torch.int64"):
+        numbers(tokens)
+
+
+@pytest.mark.parametrize("sizes", [{}, {"input_size": 3, "vocab_size": 5}])
+def test_a_network_reads_numbers_or_tokens(sizes: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="give input_size or vocab_size, not both"):
+        SequenceClassifier(partial(GRUCell, hidden_size=HIDDEN), output_size=OUTPUT, **sizes)  # type: ignore[arg-type]
+
+
 def test_the_dense_control_does_not_see_padding() -> None:
     model = DenseClassifier(input_size=INPUT, output_size=OUTPUT, time=TIME).double()
     x = inputs()

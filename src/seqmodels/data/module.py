@@ -124,6 +124,14 @@ class SequenceDataModule(LightningDataModule, ABC):
     def test_dataloader(self) -> SequenceLoader[Any]:
         return self.loader("test")
 
+    def predict_dataloader(self) -> SequenceLoader[Any]:
+        """Return the test split, in its own order whatever its lengths are."""
+        split = self.split("test")
+        order = EpochOrder(len(split), seed=self.seed, shuffle=False)
+        return SequenceLoader(
+            split, BatchSampler(order, self.batch_size, drop_last=False), num_workers=self.num_workers
+        )
+
     def loader(self, name: str, *, shuffle: bool = False, drop_last: bool = False) -> SequenceLoader[Any]:
         """Return the batches of a split for this process."""
         split = self.split(name)

@@ -2,7 +2,7 @@
 
 from seqmodels.layers.base import SequenceLayer
 from seqmodels.layers.dropout import LockedDropout
-from seqmodels.layers.pooling import AttentionPool, LastStep, MaxPool, MeanPool
+from seqmodels.layers.pooling import AttentionPool, EveryStep, LastStep, MaxPool, MeanPool
 from seqmodels.layers.read_out import ReadOut
 from seqmodels.layers.recurrent import Bidirectional, Recurrent
 from seqmodels.layers.stack import Stack, recurrent_stack
@@ -10,6 +10,7 @@ from seqmodels.layers.stack import Stack, recurrent_stack
 __all__ = [
     "AttentionPool",
     "Bidirectional",
+    "EveryStep",
     "LastStep",
     "LockedDropout",
     "MaxPool",

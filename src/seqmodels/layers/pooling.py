@@ -31,6 +31,13 @@ class LastStep(nn.Module):
         return f"backward_size={self.backward_size}"
 
 
+class EveryStep(nn.Module):
+    """No pooling: every step as it is."""
+
+    def forward(self, y: Tensor, lengths: Tensor | None = None) -> Tensor:  # noqa: ARG002  (as all poolings)
+        return y
+
+
 class MeanPool(nn.Module):
     """The mean over the real steps."""
 

@@ -12,5 +12,5 @@ class SequenceClassifier(SequenceNetwork):
     """
 
     def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Return logits ``(batch, classes)`` for ``inputs (batch, time, input)``."""
+        """Return logits ``(batch, classes)`` for ``inputs (batch, time, input)`` or tokens ``(batch, time)``."""
         return self.read_out(self.encode(inputs, lengths))

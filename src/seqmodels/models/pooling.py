@@ -1,14 +1,14 @@
 """How a network goes from a layer's outputs over time to one vector; each is called with the layer.
 
 A pooling of one's own is any callable ``(layer) -> module``, the module mapping ``(y (batch, time, size), lengths)`` to
-``(batch, size)``.
+``(batch, size)``. :func:`every_step` alone keeps the time: the network then answers at every step.
 """
 
 from collections.abc import Callable
 
 from torch import nn
 
-from seqmodels.layers import AttentionPool, LastStep, MaxPool, MeanPool, SequenceLayer
+from seqmodels.layers import AttentionPool, EveryStep, LastStep, MaxPool, MeanPool, SequenceLayer
 
 Pooling = Callable[[SequenceLayer], nn.Module]
 
@@ -31,3 +31,8 @@ def maximum(layer: SequenceLayer) -> MaxPool:  # noqa: ARG001
 def attention(layer: SequenceLayer, *, attention_size: int | None = None) -> AttentionPool:
     """Take a learnt weighted mean over the real steps."""
     return AttentionPool(layer.output_size, attention_size=attention_size)
+
+
+def every_step(layer: SequenceLayer) -> EveryStep:  # noqa: ARG001
+    """Take every step as it is: an answer for each of them, as tagging and next-frame prediction need."""
+    return EveryStep()

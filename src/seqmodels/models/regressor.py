@@ -12,5 +12,5 @@ class SequenceRegressor(SequenceNetwork):
     """
 
     def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Return values ``(batch, output)`` for ``inputs (batch, time, input)``."""
+        """Return values ``(batch, output)`` for ``inputs (batch, time, input)`` or tokens ``(batch, time)``."""
         return self.read_out(self.encode(inputs, lengths))

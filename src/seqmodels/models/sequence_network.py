@@ -1,4 +1,4 @@
-"""The body that networks with one answer for a whole sequence share."""
+"""The body that networks share which answer once for a sequence, or at each of its steps."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -13,12 +13,14 @@ Initializer = Callable[[nn.Module], nn.Module]
 
 
 class SequenceNetwork(nn.Module, ABC):
-    """Recurrent layers, pooling over time, and a linear read-out.
+    """An embedding where inputs are tokens, recurrent layers, pooling over time, and a linear read-out.
 
     Args:
         cell: makes a cell from an input size, as ``partial(LSTMCell, hidden_size=128)`` does; or one for each layer.
-        input_size: features of a step.
+        input_size: features of a step; or
+        vocab_size: number of tokens, where a step is one of them.
         output_size: what a sequence is mapped to.
+        embedding_size: features that a token is mapped to.
         hidden_sizes: one hidden size for each layer, from the input upwards; ``cell`` then leaves it open.
         depth: number of layers, where ``hidden_sizes`` does not say it; 1 by default.
         bidirectional: read every layer's input backwards, too.
@@ -33,8 +35,10 @@ class SequenceNetwork(nn.Module, ABC):
         self,
         cell: CellFactory | Sequence[CellFactory],
         *,
-        input_size: int,
         output_size: int,
+        input_size: int | None = None,
+        vocab_size: int | None = None,
+        embedding_size: int = 128,
         hidden_sizes: Sequence[int] | None = None,
         depth: int | None = None,
         bidirectional: bool = False,
@@ -45,9 +49,12 @@ class SequenceNetwork(nn.Module, ABC):
         backend: str = "auto",
     ) -> None:
         super().__init__()
+        if (input_size is None) == (vocab_size is None):
+            raise ValueError(f"give input_size or vocab_size, not both; got {input_size} and {vocab_size}")
+        self.embedding = None if vocab_size is None else nn.Embedding(vocab_size, embedding_size)
         self.recurrent = recurrent_stack(
             cell,
-            input_size,
+            embedding_size if input_size is None else input_size,
             hidden_sizes=hidden_sizes,
             depth=depth,
             bidirectional=bidirectional,
@@ -61,10 +68,21 @@ class SequenceNetwork(nn.Module, ABC):
             initializer(self)
 
     def encode(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Map ``inputs (batch, time, input)`` to one vector for each sequence, ``(batch, features)``."""
-        y, _ = self.recurrent(inputs, lengths=lengths)
+        """Map ``inputs (batch, time, input)``, or tokens ``(batch, time)``, to ``(batch, features)``.
+
+        Raises:
+            ValueError: inputs are numbers where the network reads tokens, or tokens where it reads numbers.
+        """
+        if inputs.is_floating_point() == (self.embedding is not None):
+            wanted = "tokens (batch, time)" if self.embedding is not None else "numbers (batch, time, input)"
+            raise ValueError(f"the network reads {wanted}, got {inputs.dtype} {tuple(inputs.shape)}")
+        x = inputs if self.embedding is None else self.embedding(inputs)
+        y, _ = self.recurrent(x, lengths=lengths)
         return self.pooling(y, lengths)
 
     @abstractmethod
     def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Map ``inputs (batch, time, input)`` to ``(batch, output)``; all steps are real where no lengths are given."""
+        """Map ``inputs (batch, time, input)``, or tokens ``(batch, time)``, to ``(batch, output)``.
+
+        Pooled by ``every_step`` it is ``(batch, time, output)``. All steps are real where no lengths are given.
+        """

@@ -1,6 +1,7 @@
 """One class for each sequence."""
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -14,14 +15,16 @@ from torchmetrics.classification import (
 )
 
 from seqmodels.data.batch import SequenceBatch, TargetKind
+from seqmodels.tasks.steps import real_steps, rows_of
 from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage, Task
 
 
-class Classification(Task):
+class Classification(Task[SequenceBatch]):
     """Cross-entropy; accuracy, and precision, recall and F1 as means over the classes; a confusion matrix of the test.
 
     Args:
-        model, optimizer, scheduler: as in :class:`Task`; the model gives logits ``(batch, classes)``.
+        model, optimizer, scheduler: as in :class:`Task`; the model gives logits ``(batch, classes)``, or
+            ``(batch, time, classes)`` where the data have a class for every step: each real step then counts alike.
         output_size: number of classes.
     """
 
@@ -65,19 +68,32 @@ class Classification(Task):
 
     def measure(self, batch: SequenceBatch, stage: Stage) -> Tensor:
         check_classes(batch.targets, self.output_size)
-        logits = self.model(batch.inputs, batch.lengths)
-        loss = F.cross_entropy(logits, batch.targets)
+        logits, targets = real_steps(self.model(batch.inputs, batch.lengths), batch.targets, batch.lengths)
+        loss = F.cross_entropy(logits, targets)
         means = {"loss": loss}
         if stage == "train":  # no metric object: this runs at every step
-            means["accuracy"] = (logits.detach().argmax(-1) == batch.targets).float().mean()
+            means["accuracy"] = (logits.detach().argmax(-1) == targets).float().mean()
         if stage == "test":
-            self.confusion.update(logits, batch.targets)
-        self.record(stage, means, logits, batch.targets)
+            self.confusion.update(logits, targets)
+        self.record(stage, means, logits, targets)
         return loss
 
-    def predict_step(self, batch: SequenceBatch, batch_idx: int) -> Tensor:  # noqa: ARG002
-        """Return the probability of each class, ``(batch, classes)``."""
+    def predict_step(self, batch: SequenceBatch, batch_idx: int = 0) -> Tensor:  # noqa: ARG002
+        """Return the probability of each class, ``(batch, classes)``; at every step where the model answers there."""
         return self.model(batch.inputs, batch.lengths).softmax(-1)
+
+    def records(self, batch: SequenceBatch, class_names: Sequence[str]) -> list[dict[str, Any]]:
+        """Name the likeliest class of each row, or of each of its steps, with the probability of every class."""
+        names = list(class_names) or [str(index) for index in range(self.output_size)]
+        return [_record(row, names) for row in rows_of(self.predict_step(batch), batch.lengths)]
+
+
+def _record(probabilities: Tensor, names: list[str]) -> dict[str, Any]:
+    best = probabilities.argmax(-1).tolist()
+    return {
+        "class": names[best] if isinstance(best, int) else [names[index] for index in best],
+        "probabilities": {name: probabilities[..., index].tolist() for index, name in enumerate(names)},
+    }
 
 
 def check_classes(targets: Tensor, classes: int) -> None:
@@ -89,5 +105,6 @@ def check_classes(targets: Tensor, classes: int) -> None:
         return
     low, high = targets.aminmax()
     if low < 0 or high >= classes:
-        row = int(((targets < 0) | (targets >= classes)).nonzero()[0])
-        raise ValueError(f"row {row} of the batch: a class must be 0 to {classes - 1}, got {targets[row].item()}")
+        index = ((targets < 0) | (targets >= classes)).nonzero()[0]
+        value = targets[tuple(index)].item()
+        raise ValueError(f"row {int(index[0])} of the batch: a class must be 0 to {classes - 1}, got {value}")

@@ -1,6 +1,7 @@
 """Numbers for each sequence."""
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -8,10 +9,11 @@ from torch.nn import functional as F
 from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection, R2Score
 
 from seqmodels.data.batch import SequenceBatch, TargetKind
+from seqmodels.tasks.steps import real_steps, rows_of
 from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage, Task
 
 
-class Regression(Task):
+class Regression(Task[SequenceBatch]):
     """Mean squared error; MAE, RMSE and R2 (a mean over the outputs). Options as in :class:`Task`."""
 
     needs: ClassVar[TargetKind] = "regression"
@@ -23,19 +25,22 @@ class Regression(Task):
         self.metrics.update({"val": _metrics("val/"), "test": _metrics("test/")})
 
     def measure(self, batch: SequenceBatch, stage: Stage) -> Tensor:
-        values = self.model(batch.inputs, batch.lengths)
-        if values.shape != batch.targets.shape:
+        values, targets = real_steps(self.model(batch.inputs, batch.lengths), batch.targets, batch.lengths)
+        if values.shape != targets.shape:
             raise ValueError(
-                f"targets must have the shape of the model's values {tuple(values.shape)}, "
-                f"got {tuple(batch.targets.shape)}"
+                f"targets must have the shape of the model's values {tuple(values.shape)}, got {tuple(targets.shape)}"
             )
-        loss = F.mse_loss(values, batch.targets)
-        self.record(stage, {"loss": loss}, values, batch.targets)
+        loss = F.mse_loss(values, targets)
+        self.record(stage, {"loss": loss}, values, targets)
         return loss
 
-    def predict_step(self, batch: SequenceBatch, batch_idx: int) -> Tensor:  # noqa: ARG002
-        """Return the values ``(batch, output)``."""
+    def predict_step(self, batch: SequenceBatch, batch_idx: int = 0) -> Tensor:  # noqa: ARG002
+        """Return the values ``(batch, output)``; at every step where the model answers there."""
         return self.model(batch.inputs, batch.lengths)
+
+    def records(self, batch: SequenceBatch, class_names: Sequence[str]) -> list[dict[str, Any]]:  # noqa: ARG002
+        """Give the values of each row, or of each of its steps."""
+        return [{"values": row.tolist()} for row in rows_of(self.predict_step(batch), batch.lengths)]
 
 
 class R2(R2Score):

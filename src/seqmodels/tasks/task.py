@@ -3,9 +3,9 @@
 import inspect
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args
 
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
@@ -13,15 +13,16 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torchmetrics import MetricCollection
 
-from seqmodels.data.batch import SequenceBatch, TargetKind
+from seqmodels.data.batch import TargetKind
 from seqmodels.tasks.means import Means
 
 Stage = Literal["train", "val", "test"]
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 SchedulerFactory = Callable[..., LRScheduler]
+Batch = TypeVar("Batch")
 
 
-class Task(LightningModule, ABC):
+class Task(LightningModule, ABC, Generic[Batch]):
     """A network, what it learns, and how; a subclass measures a batch.
 
     Args:
@@ -57,16 +58,23 @@ class Task(LightningModule, ABC):
         return self.model(inputs, lengths)
 
     @abstractmethod
-    def measure(self, batch: SequenceBatch, stage: Stage) -> Tensor:
+    def measure(self, batch: Batch, stage: Stage) -> Tensor:
         """Return the loss of a batch, and :meth:`record` it: it is logged as ``"{stage}/loss"`` as the epoch ends."""
 
-    def training_step(self, batch: SequenceBatch, batch_idx: int) -> Tensor:  # noqa: ARG002
+    @abstractmethod
+    def records(self, batch: Batch, class_names: Sequence[str]) -> list[dict[str, Any]]:
+        """Return what the network says of each row of a batch, as plain data under names: a line of a prediction file.
+
+        Targets of the batch are not looked at. ``class_names`` are those of the data set; empty where it has none.
+        """
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
         return self.measure(batch, "train")
 
-    def validation_step(self, batch: SequenceBatch, batch_idx: int) -> None:  # noqa: ARG002
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
         self.measure(batch, "val")
 
-    def test_step(self, batch: SequenceBatch, batch_idx: int) -> None:  # noqa: ARG002
+    def test_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
         self.measure(batch, "test")
 
     def record(self, stage: Stage, means: dict[str, Tensor], outputs: Tensor, targets: Tensor) -> None:

@@ -1,0 +1,36 @@
+"""Answers at every step: which of them are real."""
+
+from torch import Tensor
+
+from seqmodels.sequence import length_mask
+
+
+def real_steps(outputs: Tensor, targets: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """Return ``outputs (answers, output)`` and their targets: one for each row, or one for each real step of all rows.
+
+    Args:
+        outputs: ``(batch, output)``, or ``(batch, time, output)``.
+        targets: whole numbers ``(batch,)`` or floats ``(batch, output)``; with time behind batch as outputs have it.
+        lengths: ``(batch,)``.
+
+    Raises:
+        ValueError: one of the two has an answer for every step, the other one for a whole sequence.
+    """
+    stepwise = targets.dim() == (3 if targets.is_floating_point() else 2)
+    if stepwise != (outputs.dim() == 3) or (stepwise and targets.shape[:2] != outputs.shape[:2]):
+        hint = "choose pooling=every_step" if stepwise else "choose another pooling than every_step"
+        raise ValueError(
+            f"targets {tuple(targets.shape)} do not fit outputs {tuple(outputs.shape)}: the data have one target for "
+            f"{'every step' if stepwise else 'a whole sequence'}; {hint}"
+        )
+    if not stepwise:
+        return outputs, targets
+    mask = length_mask(lengths.to(outputs.device), outputs.shape[1])
+    return outputs[mask], targets[mask]
+
+
+def rows_of(values: Tensor, lengths: Tensor) -> list[Tensor]:
+    """Return what a network said of each row: ``(output,)``, or ``(time_i, output)`` of its real steps."""
+    if values.dim() == 2:
+        return list(values)
+    return [row[:length] for row, length in zip(values, lengths.tolist(), strict=True)]

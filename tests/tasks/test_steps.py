@@ -1,0 +1,71 @@
+"""Targets for every step: each real one counts alike, padding never."""
+
+from functools import partial
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from seqmodels.cells import GRUCell
+from seqmodels.data import SequenceBatch
+from seqmodels.models import SequenceClassifier, SequenceRegressor
+from seqmodels.models.pooling import every_step
+from seqmodels.tasks import Classification, Regression
+from seqmodels.tasks.steps import real_steps
+from tests.conftest import TOLERANCE
+
+LENGTHS = torch.tensor([4, 1, 3])
+CELL = partial(GRUCell, hidden_size=5)
+ADAM = partial(torch.optim.Adam, lr=1e-2)
+
+
+def test_real_steps_are_those_before_a_sequence_ends() -> None:
+    outputs, classes = torch.randn(3, 4, 2), torch.arange(12).reshape(3, 4)
+    found, targets = real_steps(outputs, classes, LENGTHS)
+    assert targets.tolist() == [0, 1, 2, 3, 4, 8, 9, 10]
+    assert torch.equal(found, outputs.flatten(0, 1)[targets])
+
+
+@pytest.mark.parametrize("stage", ["train", "test"])
+def test_the_loss_of_a_padded_batch_is_the_mean_over_its_real_steps(stage: str) -> None:
+    model = SequenceClassifier(CELL, input_size=2, output_size=3, pooling=every_step)
+    task = Classification(model, ADAM, output_size=3)
+    x, classes = torch.randn(3, 4, 2), torch.randint(3, (3, 4))
+    alone = [
+        F.cross_entropy(model(x[row : row + 1, :length])[0], classes[row, :length], reduction="none")
+        for row, length in enumerate(LENGTHS.tolist())
+    ]
+    loss = task.measure(SequenceBatch(x, LENGTHS, classes), stage)  # type: ignore[arg-type]
+    torch.testing.assert_close(loss, torch.cat(alone).mean(), **TOLERANCE[torch.float32])
+
+
+@pytest.mark.parametrize(
+    ("outputs", "targets", "hint"),
+    [
+        ((3, 2), torch.zeros(3, 4, dtype=torch.long), "one target for every step; choose pooling=every_step"),
+        ((3, 4, 2), torch.zeros(3, dtype=torch.long), "one target for a whole sequence; choose another pooling"),
+        ((3, 4, 2), torch.zeros(3, 2), "one target for a whole sequence"),
+        ((3, 5, 2), torch.zeros(3, 4, 2), r"\(3, 4, 2\) do not fit outputs \(3, 5, 2\)"),
+    ],
+)
+def test_answers_that_do_not_fit_their_targets_are_refused(
+    outputs: tuple[int, ...], targets: torch.Tensor, hint: str
+) -> None:
+    with pytest.raises(ValueError, match=hint):
+        real_steps(torch.zeros(outputs), targets, LENGTHS)
+
+
+def test_the_record_of_a_row_names_its_class_and_every_probability() -> None:
+    model = SequenceClassifier(CELL, input_size=2, output_size=3)
+    batch = SequenceBatch(torch.randn(3, 4, 2), LENGTHS, torch.zeros(3).long())
+    records = Classification(model, ADAM, output_size=3).records(batch, ("a", "b", "c"))
+    probabilities = model(batch.inputs, LENGTHS).softmax(-1)
+    for record, row in zip(records, probabilities, strict=True):
+        assert record["class"] == "abc"[int(row.argmax())]
+        assert list(record["probabilities"].values()) == pytest.approx(row.tolist())
+
+
+def test_the_record_of_a_row_with_answers_at_every_step_ends_with_the_row() -> None:
+    model = SequenceRegressor(CELL, input_size=2, output_size=1, pooling=every_step)
+    records = Regression(model, ADAM).records(SequenceBatch(torch.randn(3, 4, 2), LENGTHS, torch.zeros(3, 4, 1)), ())
+    assert [len(record["values"]) for record in records] == [4, 1, 3]
