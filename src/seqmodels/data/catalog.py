@@ -5,15 +5,28 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from seqmodels.data.adding import AddingData
+from seqmodels.data.copy_memory import CopyMemoryData
 from seqmodels.data.digits import DigitsData
 from seqmodels.data.download import Progress, progress_line
 from seqmodels.data.download import download as download_file
 from seqmodels.data.files import locate, published_bytes
+from seqmodels.data.japanese_vowels import JapaneseVowelsData
+from seqmodels.data.jsb_chorales import JSBChoralesData
 from seqmodels.data.mnist import MNISTData
 from seqmodels.data.module import SequenceDataModule
 from seqmodels.data.parity import ParityData
+from seqmodels.data.ucr_uea import UCRUEAData
 
-DATASETS: tuple[type[SequenceDataModule], ...] = (DigitsData, MNISTData, ParityData, AddingData)
+DATASETS: tuple[type[SequenceDataModule], ...] = (
+    DigitsData,
+    MNISTData,
+    ParityData,
+    AddingData,
+    JapaneseVowelsData,
+    UCRUEAData,
+    JSBChoralesData,
+    CopyMemoryData,
+)
 
 
 class FileStatus(NamedTuple):

@@ -47,7 +47,7 @@ def download(
     Raises:
         DownloadError: no address gave the published content.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / file.name).parent.mkdir(parents=True, exist_ok=True)
     reasons = []
     for url in file.urls:
         for _ in range(attempts):
