@@ -82,9 +82,8 @@ def test_with_every_step_there_is_an_answer_at_every_real_step_whatever_the_padd
 
 
 def test_tokens_are_read_through_an_embedding() -> None:
-    model = SequenceClassifier(
-        partial(GRUCell, hidden_size=HIDDEN), vocab_size=11, embedding_size=2, output_size=OUTPUT
-    )
+    cell = partial(GRUCell, hidden_size=HIDDEN)
+    model = SequenceClassifier(cell, vocab_size=11, embedding_size=2, output_size=OUTPUT)
     tokens = torch.randint(11, (BATCH, TIME))
     assert model.embedding is not None
     numbers = SequenceClassifier(cell, input_size=2, output_size=OUTPUT)
