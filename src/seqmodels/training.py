@@ -18,7 +18,7 @@ from seqmodels.threads import cpu_threads, threads_for
 
 PARTS = (
     *("cell", "regularizers", "initializer", "pooling", "optimizer", "scheduler"),
-    *("data", "trainer", "callbacks", "logger"),
+    *("data", "augmentation", "trainer", "callbacks", "logger"),
 )
 
 
@@ -107,6 +107,8 @@ def load_data(config: DictConfig, stage: str) -> SequenceDataModule:
         ConfigError: a file is missing, damaged or cannot be had.
     """
     data: SequenceDataModule = build(config.data)
+    if stage == "fit":
+        data.augmentation = list((build(config.get("augmentation")) or {}).values())
     try:
         data.prepare_data()
         data.setup(stage)

@@ -1,6 +1,6 @@
 """Batches in an order that depends on the seed and the epoch alone."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import cycle, islice
 from typing import Generic, TypeVar
 
@@ -11,6 +11,8 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler
 LARGE_PRIME = 1_000_003  # spreads (seed, epoch) pairs over distinct generator seeds
 
 Batch = TypeVar("Batch")
+Augmentation = Callable[[Batch, torch.Generator], Batch]
+"""Changes a batch at random; all its randomness comes from the generator."""
 
 
 class EpochOrder(Sampler[int]):
@@ -84,6 +86,12 @@ class SequenceLoader(Generic[Batch]):
 
     It holds a ``DataLoader`` and is none itself: Lightning then neither swaps its sampler nor warns of the few worker
     processes that data in memory need. It leaves the global random state alone.
+
+    Args:
+        dataset, batch_sampler, num_workers: as in ``DataLoader``.
+        seed: of the worker processes.
+        augment: changes each batch; what it draws is a function of the seed and the epoch of the order, the number of
+            the batch and the process, whatever the number of workers.
     """
 
     def __init__(
@@ -93,8 +101,10 @@ class SequenceLoader(Generic[Batch]):
         *,
         num_workers: int = 0,
         seed: int = 0,
+        augment: Augmentation[Batch] | None = None,
     ) -> None:
         self.batch_sampler = batch_sampler  # Lightning finds its sampler's set_epoch
+        self.augment = augment
         self._loader: DataLoader[Batch] = DataLoader(
             dataset,
             batch_sampler=batch_sampler,
@@ -109,7 +119,15 @@ class SequenceLoader(Generic[Batch]):
         return len(self.batch_sampler)
 
     def __iter__(self) -> Iterator[Batch]:
-        return iter(self._loader)
+        order = self.batch_sampler.sampler
+        if self.augment is None or not isinstance(order, EpochOrder):
+            return iter(self._loader)
+        first = ((order.seed * LARGE_PRIME + order.epoch) * LARGE_PRIME + order.rank) * LARGE_PRIME
+        return self._augmented(self.augment, first)
+
+    def _augmented(self, augment: Augmentation[Batch], first: int) -> Iterator[Batch]:
+        for number, batch in enumerate(self._loader):
+            yield augment(batch, torch.Generator().manual_seed((first + number) % 2**63))
 
 
 def _as_it_is(batch: Batch) -> Batch:

@@ -1,10 +1,11 @@
 """What all data modules share."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import BatchSampler
 
@@ -12,7 +13,7 @@ from seqmodels.data.batch import TargetKind
 from seqmodels.data.checks import check_split
 from seqmodels.data.download import download
 from seqmodels.data.files import DataFile, locate, require
-from seqmodels.data.loading import EpochOrder, LengthBatches, SequenceLoader
+from seqmodels.data.loading import Augmentation, EpochOrder, LengthBatches, SequenceLoader
 
 SPLITS = ("train", "val", "test")
 
@@ -37,6 +38,8 @@ class SequenceDataModule(LightningDataModule, ABC):
     license: ClassVar[str]
     folder: ClassVar[str] = ""  # below the data folder; empty: the set needs no files
     files: ClassVar[tuple[DataFile, ...]] = ()
+    augmentation: Sequence[Augmentation[Any]] = ()
+    """Applied to every training batch, one after the other; set before :meth:`setup`, which tries them."""
 
     def __init__(
         self,
@@ -93,7 +96,8 @@ class SequenceDataModule(LightningDataModule, ABC):
         """Load and check the splits; a second call does nothing.
 
         Raises:
-            ValueError: a split is empty, has targets that do not fit, or yields no batch.
+            ValueError: a split is empty, has targets that do not fit, or yields no batch, or an augmentation cannot
+                act on its batches.
         """
         if self._splits is not None:
             return
@@ -105,6 +109,8 @@ class SequenceDataModule(LightningDataModule, ABC):
             raise ValueError(
                 f"the train split has {rows} rows, fewer than batch_size={self.batch_size}, and drop_last leaves none"
             )
+        if self.augmentation:
+            self.augment(splits["train"].__getitems__([0]), torch.Generator().manual_seed(0))
         self._splits = splits
 
     def split(self, name: str) -> Any:
@@ -112,6 +118,12 @@ class SequenceDataModule(LightningDataModule, ABC):
         if self._splits is None:
             raise RuntimeError(f"{type(self).__name__}.setup() must be called before its data are read")
         return self._splits[name]
+
+    def augment(self, batch: Any, generator: torch.Generator) -> Any:
+        """Return a training batch with every augmentation applied."""
+        for augmentation in self.augmentation:
+            batch = augmentation(batch, generator)
+        return batch
 
     def train_dataloader(self) -> SequenceLoader[Any]:
         # A trainer that overfits a few batches means the same ones in every epoch.
@@ -139,7 +151,8 @@ class SequenceDataModule(LightningDataModule, ABC):
         order = EpochOrder(len(split), seed=self.seed, shuffle=shuffle, rank=rank, world_size=world_size)
         by_length = LengthBatches(order, split.lengths, self.batch_size, drop_last) if self.bucketing else None
         batches = by_length or BatchSampler(order, self.batch_size, drop_last)
-        return SequenceLoader(split, batches, num_workers=self.num_workers, seed=self.seed)
+        augment = self.augment if name == "train" and self.augmentation else None
+        return SequenceLoader(split, batches, num_workers=self.num_workers, seed=self.seed, augment=augment)
 
 
 class PublishedDataModule(SequenceDataModule):
