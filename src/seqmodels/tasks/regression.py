@@ -1,7 +1,7 @@
-"""Numbers for each sequence."""
+"""Numbers for each sequence, or for each of its steps."""
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -12,16 +12,39 @@ from seqmodels.data.batch import SequenceBatch, TargetKind
 from seqmodels.tasks.steps import real_steps, rows_of
 from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage, Task
 
+Loss = Literal["mse", "mae", "huber"]
+
+_LOSSES: dict[Loss, Callable[[Tensor, Tensor], Tensor]] = {
+    "mse": F.mse_loss,
+    "mae": F.l1_loss,
+    "huber": F.huber_loss,
+}
+
 
 class Regression(Task[SequenceBatch]):
-    """Mean squared error; MAE, RMSE and R2 (a mean over the outputs). Options as in :class:`Task`."""
+    """MAE, RMSE and R2 (a mean over the outputs) of numbers; where every step has a target, over all real steps.
+
+    Args:
+        model, optimizer, scheduler: as in :class:`Task`; the model gives values ``(batch, output)``, or
+            ``(batch, time, output)`` where the data have targets for every step.
+        loss: what training makes small: ``mse``, the mean squared error; ``mae``, the mean absolute one, which outliers
+            move less and whose best constant is the median; or ``huber``, squared to an error of 1, linear beyond.
+    """
 
     needs: ClassVar[TargetKind] = "regression"
 
     def __init__(
-        self, model: nn.Module, optimizer: OptimizerFactory, scheduler: SchedulerFactory | None = None
+        self,
+        model: nn.Module,
+        optimizer: OptimizerFactory,
+        scheduler: SchedulerFactory | None = None,
+        *,
+        loss: Loss = "mse",
     ) -> None:
         super().__init__(model, optimizer, scheduler)
+        if loss not in get_args(Loss):
+            raise ValueError(f"loss must be one of {', '.join(get_args(Loss))}, got {loss!r}")
+        self.loss = loss
         self.metrics.update({"val": _metrics("val/"), "test": _metrics("test/")})
 
     def measure(self, batch: SequenceBatch, stage: Stage) -> Tensor:
@@ -30,7 +53,7 @@ class Regression(Task[SequenceBatch]):
             raise ValueError(
                 f"targets must have the shape of the model's values {tuple(values.shape)}, got {tuple(targets.shape)}"
             )
-        loss = F.mse_loss(values, targets)
+        loss = _LOSSES[self.loss](values, targets)
         self.record(stage, {"loss": loss}, values, targets)
         return loss
 
