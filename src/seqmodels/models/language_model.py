@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from seqmodels.layers import LockedDropout, Recurrent, recurrent_stack
 from seqmodels.layers.stack import CellFactory
-from seqmodels.models.token_scores import TokenScores
+from seqmodels.models.token_scores import token_scores
 from seqmodels.sequence import map_leaves
 
 
@@ -38,7 +38,8 @@ class LanguageModel(nn.Module):
         dropout: the same between layers.
         dropout_output: the same above the top layer.
         residual: add what a layer reads to what it puts out.
-        tie_weights, adaptive_cutoffs: as ``tied`` and ``cutoffs`` of :class:`~seqmodels.models.TokenScores`.
+        tie_weights: score tokens by the weight of the embedding.
+        adaptive_cutoffs: score rare tokens in clusters; see :mod:`seqmodels.models.token_scores` for both.
         initializer: called with the finished network to draw its weights; each part's own way where not given.
         backend: as in :func:`~seqmodels.unroll.unroll`.
     """
@@ -78,9 +79,11 @@ class LanguageModel(nn.Module):
             backend=backend,
         )
         self.dropout_output = LockedDropout(dropout_output)
-        tied = self.embedding if tie_weights else None
-        self.scores = TokenScores(self.recurrent.output_size, vocab_size, tied=tied, cutoffs=adaptive_cutoffs)
-        nn.init.uniform_(self.embedding.weight, -0.1, 0.1)  # as a read-out, N(0, 1) would start at many times ln(vocab)
+        self.scores = token_scores(
+            self.recurrent.output_size, vocab_size, embedding_size, tied=tie_weights, cutoffs=adaptive_cutoffs
+        )
+        if tie_weights:  # N(0, 1) is made for an embedding; as scores it would start at many times ln(vocab)
+            nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
         if initializer is not None:
             initializer(self)
 
@@ -94,7 +97,11 @@ class LanguageModel(nn.Module):
     def forward(self, tokens: Tensor, state: Any = None, lengths: Tensor | None = None) -> tuple[Tensor, Any]:
         """Return scores of the next token ``(batch, time, vocab)``, whose softmax are probabilities, and the state."""
         read = self.read(tokens, state, lengths)
-        return self.scores(read.features), read.state
+        return self.scores(read.features, self.embedding.weight), read.state
+
+    def losses(self, features: Tensor, targets: Tensor) -> Tensor:
+        """Return the negative log-probability ``(n,)`` of each of the ``targets (n,)`` for ``features (n, output)``."""
+        return self.scores.losses(features, targets, self.embedding.weight)
 
     def step(self, tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """Read one token of each row, ``(batch,)``; return scores ``(batch, vocab)`` of the next, and the state."""

@@ -1,60 +1,88 @@
-"""From what a network puts out at a step to a score for each token of a vocabulary."""
+"""From what a network puts out at a step to a score for each token of a vocabulary.
+
+All are called with the weight of the embedding, ``(vocab, embedding)``; that weight belongs to the network, and is used
+by those scores alone that share it.
+"""
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-class TokenScores(nn.Module):
-    """Logits of all tokens, or log-probabilities through clusters of rare ones where ``cutoffs`` are given.
+class LinearScores(nn.Module):
+    """Logits of all tokens, by weights of their own."""
 
-    Args:
-        input_size: features of a step.
-        vocab_size: number of tokens.
-        tied: the embedding whose weight ``(vocab, embedding)`` the scores share (Press and Wolf, 2017; Inan et al.,
-            2017); features of another size pass through a linear map to that of the embedding first.
-        cutoffs: adaptive softmax (Grave et al., 2017): tokens up to the first are scored at every step, the rest in
-            clusters of a quarter of the size each. The vocabulary must be sorted by frequency.
+    def __init__(self, input_size: int, vocab_size: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(input_size, vocab_size)
 
-    Raises:
-        ValueError: both are asked for, or cutoffs do not ascend between 0 and the size of the vocabulary.
+    def forward(self, features: Tensor, embedding: Tensor) -> Tensor:  # noqa: ARG002  (one signature for all)
+        """Return scores ``(..., vocab)`` of ``features (..., size)``."""
+        return self.linear(features)
+
+    def losses(self, features: Tensor, targets: Tensor, embedding: Tensor) -> Tensor:
+        """Return the negative log-probability ``(n,)`` of each of the ``targets (n,)`` for ``features (n, size)``."""
+        return F.cross_entropy(self(features, embedding), targets, reduction="none")
+
+
+class TiedScores(nn.Module):
+    """Logits of all tokens, by the weight of the embedding (Press and Wolf, 2017; Inan et al., 2017).
+
+    Features of another size than the embedding's pass through a linear map to it first.
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        vocab_size: int,
-        *,
-        tied: nn.Embedding | None = None,
-        cutoffs: Sequence[int] | None = None,
-    ) -> None:
+    def __init__(self, input_size: int, vocab_size: int, embedding_size: int) -> None:
         super().__init__()
-        if tied is not None and cutoffs is not None:
-            raise ValueError("tie_weights and adaptive_cutoffs exclude each other: clusters have weights of their own")
-        self.projection: nn.Linear | None = None
-        self.adaptive: nn.AdaptiveLogSoftmaxWithLoss | None = None
-        self.linear: nn.Linear | None = None
-        if cutoffs is not None:
-            if list(cutoffs) != sorted({cut for cut in cutoffs if 0 < cut < vocab_size}) or not cutoffs:
-                raise ValueError(f"adaptive_cutoffs must ascend between 0 and vocab_size={vocab_size}, got {cutoffs}")
-            self.adaptive = nn.AdaptiveLogSoftmaxWithLoss(input_size, vocab_size, list(cutoffs))
-            return
-        if tied is not None and tied.embedding_dim != input_size:
-            self.projection = nn.Linear(input_size, tied.embedding_dim, bias=False)
-        self.linear = nn.Linear(input_size if tied is None else tied.embedding_dim, vocab_size)
-        if tied is not None:
-            self.linear.weight = tied.weight
+        same = input_size == embedding_size
+        self.projection = nn.Identity() if same else nn.Linear(input_size, embedding_size, bias=False)
+        self.bias = nn.Parameter(torch.zeros(vocab_size))
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Return scores ``(..., vocab)`` of ``features (..., size)`` whose softmax are the probabilities."""
-        if self.adaptive is not None:
-            return self.adaptive.log_prob(features.flatten(0, -2)).unflatten(0, features.shape[:-1])
-        assert self.linear is not None
-        return self.linear(features if self.projection is None else self.projection(features))
+    def forward(self, features: Tensor, embedding: Tensor) -> Tensor:
+        """Return scores ``(..., vocab)`` of ``features (..., size)``."""
+        return F.linear(self.projection(features), embedding, self.bias)
 
-    def losses(self, features: Tensor, targets: Tensor) -> Tensor:
+    def losses(self, features: Tensor, targets: Tensor, embedding: Tensor) -> Tensor:
         """Return the negative log-probability ``(n,)`` of each of the ``targets (n,)`` for ``features (n, size)``."""
-        if self.adaptive is not None:
-            return -self.adaptive(features, targets).output
-        return F.cross_entropy(self(features), targets, reduction="none")
+        return F.cross_entropy(self(features, embedding), targets, reduction="none")
+
+
+class AdaptiveScores(nn.Module):
+    """Adaptive softmax (Grave et al., 2017), for vocabularies sorted by frequency: its scores are log-probabilities.
+
+    Tokens up to the first of ``cutoffs`` are scored at every step, the rest in clusters that are entered only where one
+    of their tokens is the target, each through a quarter of the features of the one before.
+
+    Raises:
+        ValueError: ``cutoffs`` do not ascend between 0 and the size of the vocabulary.
+    """
+
+    def __init__(self, input_size: int, vocab_size: int, cutoffs: Sequence[int]) -> None:
+        super().__init__()
+        if not cutoffs or list(cutoffs) != sorted({cut for cut in cutoffs if 0 < cut < vocab_size}):
+            raise ValueError(f"adaptive_cutoffs must ascend between 0 and vocab_size={vocab_size}, got {list(cutoffs)}")
+        self.softmax = nn.AdaptiveLogSoftmaxWithLoss(input_size, vocab_size, list(cutoffs))
+
+    def forward(self, features: Tensor, embedding: Tensor) -> Tensor:  # noqa: ARG002
+        """Return scores ``(..., vocab)`` of ``features (..., size)``."""
+        return self.softmax.log_prob(features.flatten(0, -2)).unflatten(0, features.shape[:-1])
+
+    def losses(self, features: Tensor, targets: Tensor, embedding: Tensor) -> Tensor:  # noqa: ARG002
+        """Return the negative log-probability ``(n,)`` of each of the ``targets (n,)`` for ``features (n, size)``."""
+        return -self.softmax(features, targets).output
+
+
+def token_scores(
+    input_size: int, vocab_size: int, embedding_size: int, *, tied: bool, cutoffs: Sequence[int] | None
+) -> LinearScores | TiedScores | AdaptiveScores:
+    """Return the scores that ``tie_weights`` and ``adaptive_cutoffs`` of a language model ask for.
+
+    Raises:
+        ValueError: both are asked for, or cutoffs do not fit the vocabulary.
+    """
+    if cutoffs is None:
+        return TiedScores(input_size, vocab_size, embedding_size) if tied else LinearScores(input_size, vocab_size)
+    if tied:
+        raise ValueError("tie_weights and adaptive_cutoffs exclude each other: clusters have weights of their own")
+    return AdaptiveScores(input_size, vocab_size, cutoffs)

@@ -1,0 +1,124 @@
+"""The next token of a text."""
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from seqmodels.data.batch import TargetKind
+from seqmodels.data.text_windows import IGNORE, TextWindow
+from seqmodels.models import LanguageModel
+from seqmodels.sequence import leaves, map_leaves
+from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage, Task
+
+
+class LanguageModeling(Task[TextWindow]):
+    """Cross-entropy in nats a token, perplexity, bits a character, by truncated back-propagation through time.
+
+    The state of each row goes on from window to window, without gradient, and starts anew with each document; training,
+    validation and test carry states of their own.
+
+    Args:
+        model, optimizer, scheduler: as in :class:`~seqmodels.tasks.Task`.
+        activation_penalty: weight of the mean square of what the top layer puts out, after dropout: AR of Merity,
+            McCann and Socher (2017, arXiv 1708.01009).
+        slowness_penalty: weight of the mean square of its change from one step to the next, before dropout: TAR.
+    """
+
+    needs: ClassVar[TargetKind] = "language_modeling"
+    model: LanguageModel
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        optimizer: OptimizerFactory,
+        scheduler: SchedulerFactory | None = None,
+        *,
+        activation_penalty: float = 0.0,
+        slowness_penalty: float = 0.0,
+    ) -> None:
+        super().__init__(model, optimizer, scheduler)
+        if not hasattr(model, "renew"):
+            raise TypeError(f"task=language_modeling needs model=language_model, got {type(model).__name__}")
+        for name, value in (("activation_penalty", activation_penalty), ("slowness_penalty", slowness_penalty)):
+            if value < 0:
+                raise ValueError(f"{name} must not be negative, got {value}")
+        self.activation_penalty = activation_penalty
+        self.slowness_penalty = slowness_penalty
+        self._carried: dict[Stage, Any] = {}
+        self._restored: list[Tensor] = []
+        self._scale = 1.0
+
+    def measure(self, batch: TextWindow, stage: Stage) -> Tensor:
+        """Return the loss of a window; what is recorded of it leaves the penalties of training out."""
+        read = self.model.read(batch.inputs, self._state(stage, batch.fresh), batch.lengths)
+        self._carried[stage] = map_leaves(Tensor.detach, read.state)
+        loss, count = self._loss(read.features, batch)
+        characters = loss.new_tensor(batch.characters / max(count, 1))
+        self._means[stage].add({"loss": loss, "characters": characters}, count)
+        return loss + self._penalties(read.outputs, read.features) if stage == "train" else loss
+
+    def _state(self, stage: Stage, fresh: Tensor) -> Any:
+        """Return the state that a window starts from: what its rows carry, the initial one in fresh rows."""
+        carried = self._carried.get(stage)
+        if carried is None and stage == "train" and self._restored:
+            saved, self._restored = iter(self._restored), []
+            carried = map_leaves(lambda _: next(saved).to(fresh.device), self.model.initial_state(len(fresh)))
+        return self.model.renew(carried, fresh)
+
+    def _loss(self, features: Tensor, batch: TextWindow) -> tuple[Tensor, int]:
+        """Return the mean loss and the number of tokens it is a mean of; 0 of none where all are ignored."""
+        if batch.lengths is None:
+            features, targets = features.flatten(0, 1), batch.targets.flatten()
+        else:
+            real = batch.targets != IGNORE
+            features, targets = features[real], batch.targets[real]
+        return self.model.losses(features, targets).sum() / max(len(targets), 1), len(targets)
+
+    def _penalties(self, outputs: Tensor, features: Tensor) -> Tensor:
+        penalty = outputs.new_zeros(())
+        if self.activation_penalty:
+            penalty = penalty + self.activation_penalty * features.square().mean()
+        if self.slowness_penalty and outputs.shape[1] > 1:
+            penalty = penalty + self.slowness_penalty * (outputs[:, 1:] - outputs[:, :-1]).square().mean()
+        return penalty
+
+    def records(self, batch: TextWindow, class_names: Sequence[str]) -> list[dict[str, Any]]:  # noqa: ARG002
+        """Raise ``ValueError``: a language model writes text, see ``seqmodels generate``."""
+        raise ValueError("a language model has nothing to say of a row: let it write with `seqmodels generate run=DIR`")
+
+    def on_train_batch_start(self, batch: TextWindow, batch_idx: int) -> None:  # noqa: ARG002
+        self._scale = batch.scale
+
+    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
+        """Take the step with the learning rate times the length of the window over the usual one."""
+        rates = [group["lr"] for group in optimizer.param_groups]
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * self._scale
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the state that the rows of training carry, for a run that goes on in mid-epoch."""
+        carried = self._carried.get("train")
+        checkpoint["carried_state"] = [] if carried is None else leaves(carried)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._restored = checkpoint.get("carried_state", [])
+
+    def _begin(self, stage: Stage) -> None:
+        super()._begin(stage)
+        self._carried[stage] = None
+
+    def _report(self, stage: Stage) -> None:
+        """Log the loss, and what follows from it: the perplexity of a token, the bits of a character."""
+        values = self._means[stage].take(partial(self.trainer.strategy.reduce, reduce_op="sum"))
+        if not values:
+            return
+        loss = values["loss"]
+        shown = {"loss": loss, "perplexity": loss.exp()}
+        shown["bits_per_character"] = loss / math.log(2) / values["characters"]
+        self.log_dict({f"{stage}/{name}": value for name, value in shown.items()}, prog_bar=True, sync_dist=True)
