@@ -57,6 +57,8 @@ def seqmodels(*arguments: str, cwd: Path, **environment: str) -> subprocess.Comp
         ),
         (["train", "regularizers.p=0.5"], "choose one with regularizers=, of learned_initial_state, none"),
         (["evaluate"], "needs the folder of a finished run"),
+        (["predict", "input=a.csv"], "run must be given: run=..."),
+        (["predict", "run=a", "inptu=a.csv"], "did you mean 'input'?"),
         (["evaluate", "run=nowhere"], "there is no run in this folder"),
         (["data", "verfy", "mnist"], "did you mean 'verify'?"),
     ],

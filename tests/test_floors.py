@@ -23,6 +23,7 @@ FLOORS: tuple[set[str], ...] = (
         "threads",
         "training",
         "checkpointing",
+        "prediction",
         "sweeping",
         "runs",
         "schedules",

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from seqmodels.gate import ConfigError, check_names, join, nodes, resolve
 from seqmodels.signatures import SPECIAL, check_signature
@@ -54,6 +54,8 @@ def plain(node: Any) -> Any:
         return node
     try:
         return OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        raise ConfigError(f"{error.full_key} must be given: {error.full_key}=...") from error
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key or place_of(node)}: {str(error).splitlines()[0]}") from error
 

@@ -123,6 +123,19 @@ def load_trained(path: str | Path) -> tuple[Task, Recipe]:
     return task.eval(), recipe
 
 
+def checkpoint_of(run: str, name: str) -> Path:
+    """Return the file of the checkpoint ``best`` or ``last`` of a run, or the file that ``name`` is the path of.
+
+    Raises:
+        ConfigError: there is no such file.
+    """
+    path = Path(run, "checkpoints", f"{name}.ckpt") if name in ("best", "last") else Path(name)
+    if not path.is_file():
+        there = ", ".join(sorted(p.stem for p in Path(run, "checkpoints").glob("*.ckpt"))) or "none"
+        raise ConfigError(f"ckpt={name}: there is no file {path} (checkpoints of this run: {there})")
+    return path
+
+
 def save_model(folder: str | Path, model: nn.Module, recipe: Recipe, metrics: Mapping[str, float]) -> None:
     """Write a network as a folder to share: ``config.json``, ``model.safetensors`` and a card with its results."""
     folder = Path(folder)

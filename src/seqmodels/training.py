@@ -9,7 +9,15 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMon
 from omegaconf import DictConfig
 
 from seqmodels.build import build, check, plain, target_of
-from seqmodels.checkpointing import RecipeInCheckpoint, build_task, check_continues, load_task, recipe_of, save_model
+from seqmodels.checkpointing import (
+    RecipeInCheckpoint,
+    build_task,
+    check_continues,
+    checkpoint_of,
+    load_task,
+    recipe_of,
+    save_model,
+)
 from seqmodels.data import SequenceDataModule
 from seqmodels.gate import ConfigError, nearest
 from seqmodels.quiet import quiet
@@ -165,16 +173,3 @@ def test(trainer: Trainer, task: LightningModule, data: SequenceDataModule) -> d
     best = getattr(trainer.checkpoint_callback, "best_model_path", "") or None
     (metrics,) = trainer.test(task, datamodule=data, ckpt_path=best, weights_only=True, verbose=False)
     return {name: float(value) for name, value in metrics.items()}
-
-
-def checkpoint_of(run: str, name: str) -> Path:
-    """Return the file of the checkpoint ``best`` or ``last`` of a run, or the file that ``name`` is the path of.
-
-    Raises:
-        ConfigError: there is no such file.
-    """
-    path = Path(run, "checkpoints", f"{name}.ckpt") if name in ("best", "last") else Path(name)
-    if not path.is_file():
-        there = ", ".join(sorted(p.stem for p in Path(run, "checkpoints").glob("*.ckpt"))) or "none"
-        raise ConfigError(f"ckpt={name}: there is no file {path} (checkpoints of this run: {there})")
-    return path

@@ -1,12 +1,13 @@
 """The adding problem: remember two numbers that are marked, among many that are not."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 
 from seqmodels.data.batch import TargetKind
 from seqmodels.data.module import SPLITS, SequenceDataModule
 from seqmodels.data.sequences import SequenceDataset
+from seqmodels.data.series_preprocessing import standardization
 
 
 class AddingData(SequenceDataModule):
@@ -53,6 +54,10 @@ class AddingData(SequenceDataModule):
     @property
     def sizes(self) -> dict[str, int]:
         return {"input_size": 2, "output_size": 1, "time": self.time}
+
+    @property
+    def preprocessing(self) -> dict[str, Any]:
+        return standardization([0.0] * 2, [1.0] * 2)
 
     def splits(self) -> dict[str, SequenceDataset]:
         generator = torch.Generator().manual_seed(self.data_seed)

@@ -2,7 +2,7 @@
 
 import gzip
 from importlib import resources
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 
@@ -10,6 +10,7 @@ from seqmodels.data.batch import TargetKind
 from seqmodels.data.module import SequenceDataModule
 from seqmodels.data.numbers import parse_numbers
 from seqmodels.data.sequences import SequenceDataset
+from seqmodels.data.series_preprocessing import standardization
 from seqmodels.data.splits import stratified_split
 
 MEAN, DEVIATION = 4.9, 6.0  # of all pixels
@@ -51,6 +52,10 @@ class DigitsData(SequenceDataModule):
     @property
     def class_names(self) -> tuple[str, ...]:
         return tuple("0123456789")
+
+    @property
+    def preprocessing(self) -> dict[str, Any]:
+        return standardization([MEAN] * 8, [DEVIATION] * 8)
 
     def splits(self) -> dict[str, SequenceDataset]:
         packed = resources.files("seqmodels.data").joinpath("digits.csv.gz").read_bytes()

@@ -1,7 +1,7 @@
 """MNIST as a sequence: by rows, by pixels, by permuted pixels."""
 
 from pathlib import Path
-from typing import ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from seqmodels.data.files import DataFile, load, require
 from seqmodels.data.idx import parse_idx
 from seqmodels.data.module import PublishedDataModule
 from seqmodels.data.sequences import SequenceDataset
+from seqmodels.data.series_preprocessing import standardization
 
 Layout = Literal["rows", "pixels", "permuted"]
 
@@ -90,6 +91,13 @@ class MNISTData(PublishedDataModule):
     @property
     def class_names(self) -> tuple[str, ...]:
         return tuple("0123456789")
+
+    @property
+    def preprocessing(self) -> dict[str, Any]:
+        """Steps of pixels in 0 to 255, in the order of ``layout``."""
+        size = self.sizes["input_size"]
+        mean, deviation = (MEAN, DEVIATION) if self.standardize else (0.0, 1.0)
+        return standardization([255 * mean] * size, [255 * deviation] * size)
 
     def splits(self) -> dict[str, SequenceDataset]:
         require(self.path, self.files)

@@ -1,12 +1,13 @@
 """Parity of a sequence of bits: nothing but the whole sequence tells the class."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 
 from seqmodels.data.batch import TargetKind
 from seqmodels.data.module import SPLITS, SequenceDataModule
 from seqmodels.data.sequences import SequenceDataset
+from seqmodels.data.series_preprocessing import standardization
 
 
 class ParityData(SequenceDataModule):
@@ -63,6 +64,10 @@ class ParityData(SequenceDataModule):
     @property
     def class_names(self) -> tuple[str, ...]:
         return ("even", "odd")
+
+    @property
+    def preprocessing(self) -> dict[str, Any]:
+        return standardization([0.0], [1.0])
 
     def splits(self) -> dict[str, SequenceDataset]:
         generator = torch.Generator().manual_seed(self.data_seed)

@@ -1,10 +1,15 @@
-"""From a record of a user's file to what a network reads, as it was fitted on training data."""
+"""From the records of a user's file to what a network reads, as it was fitted on training data."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
+
+from seqmodels.data.batch import SequenceBatch
+from seqmodels.data.collate import pad
+from seqmodels.data.records import Record
 
 
 class Preprocessing(ABC):
@@ -23,3 +28,20 @@ class Preprocessing(ABC):
         Raises:
             ValueError: a field is missing or cannot be read; the message names it and its value.
         """
+
+    def examples(self, records: Iterable[Record]) -> Iterator[Any]:
+        """Yield what is predicted for, in order: here every record by itself, as it comes.
+
+        Raises:
+            ValueError: as :meth:`encode`, with the place of the record.
+        """
+        for place, fields in records:
+            try:
+                yield self.encode(fields)
+            except ValueError as error:
+                raise ValueError(f"{place}: {error}") from error
+
+    def collate(self, examples: Sequence[Any]) -> Any:
+        """Return the batch of some examples; its targets are unknown."""
+        inputs, lengths = pad(examples)
+        return SequenceBatch(inputs, lengths, torch.full((len(lengths),), -1))

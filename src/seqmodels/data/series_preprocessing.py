@@ -69,6 +69,12 @@ class SeriesPreprocessing(Preprocessing):
         return series
 
 
+def standardization(mean: Sequence[float], deviation: Sequence[float]) -> dict[str, Any]:
+    """Return the node of a :class:`SeriesPreprocessing` that subtracts ``mean`` and divides by ``deviation``."""
+    target = f"{SeriesPreprocessing.__module__}.{SeriesPreprocessing.__qualname__}"
+    return {"_target_": target, "mean": list(mean), "deviation": list(deviation)}
+
+
 def fit_standardization(series: Sequence[Tensor]) -> tuple[list[float], list[float]]:
     """Return mean and deviation of each channel over all steps of all ``series (time_i, channels)``.
 
