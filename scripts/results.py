@@ -1,0 +1,155 @@
+"""Train the experiments that have a published figure to reach, and write the table of what came out.
+
+    SEQMODELS_DATA_DIR=/data python scripts/results.py names sst2          # these; all where none is named
+    python scripts/results.py --render                                     # only write docs/results.md again
+
+Each run is the command in its row, in a process of its own. What is known is kept in docs/results.json, run by run, and
+not run again (--again does). Exits with 1 where a row misses its goal.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+STORE, PAGE = ROOT / "docs" / "results.json", ROOT / "docs" / "results.md"
+BEGIN, END = "<!-- results -->", "<!-- end of results -->"
+
+
+class Row(NamedTuple):
+    """An experiment, what of its metrics counts, and what that must reach."""
+
+    experiment: str
+    metric: str
+    goal: float
+    published: str
+    seeds: tuple[int, ...] = (1, 2, 3)
+    least: bool = True  # the goal is a lower bound
+    also: tuple[str, ...] = ()  # metrics beside it
+
+
+ROWS = (
+    Row("japanese_vowels", "test/accuracy", 0.98, "padded LSTM .797, TCN .989"),
+    Row("mnist_rows", "test/accuracy", 0.988, "LSTM .985 to .990", (1,)),
+    Row("imdb", "test/accuracy", 0.87, "LSTM .865, Keras' bidirectional LSTM .878", (1,)),
+    Row("sst2", "test/accuracy", 0.80, ".78 to .81 from sentences alone"),
+    Row("names", "test/accuracy", 0.80, "LSTM .75 to .85"),
+    Row("tiny_shakespeare", "test/loss", 1.55, "small Transformer on a CPU 1.88 nats", (1,), least=False),
+    Row("ptb", "test/perplexity", 120, "87.2 after 40 epochs, 110.4 after 6", (1,), least=False),
+    Row("ett", "test/mse", 0.365, "SegRNN .351, plain GRU 1.135", (1,), least=False, also=("test/mae",)),
+    Row("jsb_chorales", "test/loss", 8.4, "GRU 8.43, TCN 8.10 nats a frame", (1,), least=False),
+    Row("adding_gru", "test/loss", 1e-3, "always answering 1 has .167", (1,), least=False),
+    Row("adding_elman", "test/loss", 0.15, "stays near .167: the gradient vanishes", (1,)),
+    Row("parity", "test/accuracy", 1.0, "LSTM 1.0", (1,)),
+    Row("seed003_text_generation", "parameters", 2028816, "2 028 816 parameters", (1,)),
+)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("experiments", nargs="*", choices=[[], *(row.experiment for row in ROWS)])
+    parser.add_argument("--again", action="store_true", help="run also what is known")
+    parser.add_argument("--render", action="store_true", help="run nothing, write the page")
+    arguments = parser.parse_args()
+    known: dict[str, Any] = json.loads(STORE.read_text()) if STORE.is_file() else {}
+    rows = [row for row in ROWS if not arguments.experiments or row.experiment in arguments.experiments]
+    for row in [] if arguments.render else rows:
+        for seed in row.seeds:
+            command = f"seqmodels train experiment={row.experiment} seed={seed}"
+            if arguments.again or command not in known:
+                known[command] = run(command)
+                STORE.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
+    page = PAGE.read_text()
+    head, tail = page[: page.index(BEGIN) + len(BEGIN)], page[page.index(END) :]
+    PAGE.write_text(f"{head}\n\n{table(known)}\n\n{tail}")
+    missed = [row.experiment for row in rows if (found := values(row, known)) and not reached(row, found)]
+    print("missed: " + ", ".join(missed) if missed else "all of them reached")
+    return int(bool(missed))
+
+
+def run(command: str) -> dict[str, Any]:
+    """Run a command of ours and return its final metrics, with what they were measured on."""
+    print(command, flush=True)
+    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        words = [str(Path(sys.executable).parent / "seqmodels"), *command.split()[1:], f"paths.output_dir={folder}"]
+        subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+        metrics = json.loads(Path(folder, "metrics.json").read_text())
+        threads = json.loads(Path(folder, "environment.json").read_text())["threads"]
+    elapsed, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    print({name: value for name, value in metrics.items() if "test/" in name}, flush=True)
+    return {
+        "metrics": metrics,
+        "minutes": round(elapsed / 60, 2),
+        "processor_minutes": round((after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / 60, 2),
+        "threads": threads,
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}, torch {torch.__version__}",
+    }
+
+
+def values(row: Row, known: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the runs of a row that are known."""
+    return [
+        found
+        for seed in row.seeds
+        if (found := known.get(f"seqmodels train experiment={row.experiment} seed={seed}")) is not None
+    ]
+
+
+def reached(row: Row, found: list[dict[str, Any]]) -> bool:
+    value = statistics.fmean(one["metrics"][row.metric] for one in found)
+    return value >= row.goal if row.least else value <= row.goal
+
+
+def table(known: dict[str, Any]) -> str:
+    """Return the results as a table in Markdown."""
+    lines = [
+        "| command: `seqmodels train ...` | figure | goal | published | parameters | minutes | seeds |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in ROWS:
+        if not (found := values(row, known)):
+            continue
+        figures = ", ".join(
+            f"{name} {_spread([one['metrics'][name] for one in found])}" for name in (row.metric, *row.also)
+        )
+        sign = "≥" if row.least else "≤"
+        minutes = statistics.fmean(one["processor_minutes"] for one in found)
+        lines.append(
+            f"| `experiment={row.experiment}` | {figures}{'' if reached(row, found) else ' (missed)'} "
+            f"| {sign} {row.goal:g} | {row.published} | {found[0]['metrics']['parameters']:,.0f} | {minutes:.1f} "
+            f"| {', '.join(str(seed) for seed in row.seeds[: len(found)])} |"
+        )
+    dates = sorted({run["date"] for run in known.values()})
+    machines = sorted({run["machine"] for run in known.values()})
+    threads = sorted({str(run["threads"]) for run in known.values()})
+    lines += [
+        "",
+        f"Minutes are processor time of a whole command, of all threads together ({' or '.join(threads)} at a time), "
+        f"import and test included; where there are several seeds, figures are mean ± standard deviation. "
+        f"{', '.join(dates)}; {'; '.join(machines)}.",
+    ]
+    return "\n".join(lines)
+
+
+def _spread(numbers: list[float]) -> str:
+    mean = statistics.fmean(numbers)
+    spread = f" ± {statistics.stdev(numbers):.2g}" if len(numbers) > 1 else ""
+    return f"{mean:.4g}{spread}" if mean < 1e4 else f"{mean:.0f}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
