@@ -53,12 +53,7 @@ def _key(note: Any, where: str) -> int | None:
     """Return the index of a note's key, none for silence."""
     if note == SILENCE:
         return None
-    # numbers written as 60.0 are whole as well
-    if (
-        isinstance(note, bool)
-        or not isinstance(note, int | float)
-        or note != int(note)
-        or not LOWEST <= note <= HIGHEST
-    ):
+    is_number = isinstance(note, int | float) and not isinstance(note, bool)  # 60.0 is a whole number as well
+    if not is_number or not LOWEST <= note <= HIGHEST or note % 1:
         raise ValueError(f"{where}: a note must be a MIDI number in {LOWEST} to {HIGHEST}, got {note!r}")
     return int(note) - LOWEST

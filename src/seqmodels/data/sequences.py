@@ -102,7 +102,8 @@ class RaggedDataset(Rows):
             if self.stepwise and len(target) != len(sequence):
                 raise ValueError(f"row {row}: {len(target)} targets for {len(sequence)} steps")
         self.values = torch.cat(list(sequences)) if len(sequences) else torch.empty(0)
-        self.targets = torch.cat(list(cast(Sequence[Tensor], targets))) if self.stepwise else cast(Tensor, targets)
+        joined = self.stepwise and len(targets) > 0
+        self.targets = torch.cat(list(cast(Sequence[Tensor], targets))) if joined else torch.as_tensor(targets)
         self._ends = self.lengths.cumsum(0).tolist()
 
     def __getitems__(self, rows: list[int]) -> SequenceBatch:

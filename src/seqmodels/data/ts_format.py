@@ -54,8 +54,8 @@ def parse_ts(text: str, name: str, *, missing: Missing = "error") -> SeriesFile:
     for number, line in _content(lines, header.first_line):
         where = f"{name}, line {number}"
         *parts, label = line.split(":") if header.class_names else [*line.split(":"), ""]
-        dimensions = len(series[0].T) if series else header.dimensions
-        if dimensions is not None and len(parts) != dimensions:
+        dimensions = series[0].shape[1] if series else header.dimensions or max(1, len(parts))
+        if len(parts) != dimensions:
             label_too = " and a class" if header.class_names else ""
             raise ValueError(f"{where}: must have {dimensions} dimensions{label_too}, got {len(parts)}")
         series.append(parse_case(parts, where, missing=missing))
