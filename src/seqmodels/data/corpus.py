@@ -2,6 +2,7 @@
 
 import heapq
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -110,4 +111,4 @@ def equal_rows(corpus: Corpus, rows: int) -> list[list[Piece]]:
     """Cut a single text into contiguous rows of as many tokens, or one less."""
     first, end = int(corpus.offsets[0]), int(corpus.offsets[-1])
     cuts = [first + (end - first) * row // rows for row in range(rows + 1)]
-    return [[piece] for piece in zip(cuts[:-1], cuts[1:], strict=True)]
+    return [[piece] for piece in pairwise(cuts)]

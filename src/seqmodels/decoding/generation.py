@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
-"""Reads one token of each row, ``(batch,)``, from a state; returns scores ``(batch, vocab)`` of the next and the state."""
+"""Reads a token of each row, ``(batch,)``, from a state; returns scores ``(batch, vocab)`` of the next, and a state."""
 
 
 def generate(

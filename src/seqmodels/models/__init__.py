@@ -2,7 +2,8 @@
 
 from seqmodels.models.classifier import SequenceClassifier
 from seqmodels.models.dense import DenseClassifier
+from seqmodels.models.language_model import LanguageModel
 from seqmodels.models.regressor import SequenceRegressor
 from seqmodels.models.sequence_network import SequenceNetwork
 
-__all__ = ["DenseClassifier", "SequenceClassifier", "SequenceNetwork", "SequenceRegressor"]
+__all__ = ["DenseClassifier", "LanguageModel", "SequenceClassifier", "SequenceNetwork", "SequenceRegressor"]

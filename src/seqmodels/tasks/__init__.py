@@ -1,7 +1,9 @@
 """Tasks: a network's loss, metrics and optimiser, as LightningModules."""
 
+from seqmodels.tasks.averaging import NonMonotonicAveraging
 from seqmodels.tasks.classification import Classification
+from seqmodels.tasks.language_modeling import LanguageModeling
 from seqmodels.tasks.regression import Regression
 from seqmodels.tasks.task import Task
 
-__all__ = ["Classification", "Regression", "Task"]
+__all__ = ["Classification", "LanguageModeling", "NonMonotonicAveraging", "Regression", "Task"]

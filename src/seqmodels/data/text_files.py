@@ -1,0 +1,125 @@
+"""Plain text in files: decoded strictly, a document at a time."""
+
+import codecs
+import io
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+SUFFIXES = (".txt", ".text", ".md", ".jsonl")
+CHUNK = 1 << 20  # bytes
+
+
+def decoded(content: bytes, name: str, encoding: str = "utf-8") -> str:
+    """Return ``content`` as text; ``name`` is what errors call it.
+
+    Raises:
+        ValueError: it is not in that encoding; the message has the line and the byte.
+    """
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise _not_in(name, encoding, line, error.start, content[error.start]) from error
+
+
+def text_files(path: Path) -> list[Path]:
+    """Return the file ``path``, or the text files of the folder ``path`` and those below it, by name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise ValueError(f"path={path}: there is no such file or folder")
+    found = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES and file.is_file())
+    if not found:
+        raise ValueError(f"path={path}: the folder holds no file that ends in {', '.join(SUFFIXES)}")
+    return found
+
+
+def documents(
+    files: Sequence[Path], *, encoding: str = "utf-8", separator: str | None = None, field: str = "text"
+) -> Iterator[str]:
+    """Yield the documents of files in turn; no more than one of them is in memory.
+
+    A file is a document, or several where a line is ``separator`` (a blank line: ``""``), which belongs to none. In
+    ``.jsonl`` each line is a document: what its ``field`` holds. A byte order mark at the start is passed over.
+
+    Raises:
+        ValueError: a file is not in ``encoding``, or a line of JSON has no such text; with file and line.
+    """
+    for file in files:
+        lines = _lines(file, encoding)
+        if file.suffix == ".jsonl":
+            yield from _records(lines, file, field)
+        elif separator is None:
+            yield "".join(lines)
+        else:
+            yield from _parted(lines, separator)
+
+
+def _lines(file: Path, encoding: str) -> Iterator[str]:
+    """Yield the lines of a file with their ends as they are."""
+    with file.open("rb") as source:
+        reader = io.TextIOWrapper(source, encoding=encoding, errors="strict", newline="")
+        try:
+            for number, line in enumerate(reader):
+                yield line.removeprefix("\ufeff") if number == 0 else line
+        except UnicodeDecodeError:
+            with file.open("rb") as again:
+                raise _first_wrong(again, str(file), encoding) from None
+
+
+def _first_wrong(source: IO[bytes], name: str, encoding: str) -> ValueError:
+    """Return the error for the first byte that is not in the encoding; the text reader knows only its own buffer."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    before, line = 0, 1
+    while True:
+        chunk = source.read(CHUNK)
+        held = decoder.getstate()[0]
+        try:
+            decoder.decode(chunk, final=not chunk)
+        except UnicodeDecodeError as error:
+            line += chunk.count(b"\n", 0, max(error.start - len(held), 0))
+            return _not_in(name, encoding, line, before - len(held) + error.start, error.object[error.start])
+        before += len(chunk)
+        line += chunk.count(b"\n")
+        if not chunk:
+            return ValueError(f"{name} is not {encoding}")
+
+
+def _not_in(name: str, encoding: str, line: int, offset: int, byte: int) -> ValueError:
+    return ValueError(
+        f"{name}, line {line}: byte 0x{byte:02x} at offset {offset} is not {encoding}; "
+        "give the encoding of the file (encoding=latin-1, say) or convert it"
+    )
+
+
+def _parted(lines: Iterator[str], separator: str) -> Iterator[str]:
+    held: list[str] = []
+    for line in lines:
+        if line.rstrip("\r\n") == separator:
+            if held:
+                yield "".join(held)
+            held = []
+        else:
+            held.append(line)
+    if held:
+        yield "".join(held)
+
+
+def _records(lines: Iterator[str], file: Path, field: str) -> Iterator[str]:
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            raise ValueError(f"{file}, line {number}: not a line of JSON: {error}") from error
+        text = record.get(field) if isinstance(record, dict) else None
+        if not isinstance(text, str):
+            raise ValueError(f"{file}, line {number}: must be an object with a text under {field!r}")
+        yield text
