@@ -7,11 +7,17 @@ from seqmodels.data.copy_memory import CopyMemoryData
 from seqmodels.data.digits import DigitsData
 from seqmodels.data.japanese_vowels import JapaneseVowelsData
 from seqmodels.data.jsb_chorales import JSBChoralesData
+from seqmodels.data.language_modeling import LanguageModelingData
 from seqmodels.data.mnist import MNISTData
 from seqmodels.data.module import PublishedDataModule, SequenceDataModule
 from seqmodels.data.parity import ParityData
 from seqmodels.data.preprocessing import Preprocessing
+from seqmodels.data.ptb import PTBData
+from seqmodels.data.python_docs import PythonDocsData
 from seqmodels.data.sequences import RaggedDataset, SequenceDataset
+from seqmodels.data.text_preprocessing import TextPreprocessing
+from seqmodels.data.text_windows import TextWindow
+from seqmodels.data.tiny_shakespeare import TinyShakespeareData
 from seqmodels.data.ucr_uea import UCRUEAData
 
 __all__ = [
@@ -20,15 +26,21 @@ __all__ = [
     "DigitsData",
     "JSBChoralesData",
     "JapaneseVowelsData",
+    "LanguageModelingData",
     "MNISTData",
+    "PTBData",
     "ParityData",
     "Preprocessing",
     "PublishedDataModule",
+    "PythonDocsData",
     "RaggedDataset",
     "SequenceBatch",
     "SequenceDataModule",
     "SequenceDataset",
     "TargetKind",
+    "TextPreprocessing",
+    "TextWindow",
+    "TinyShakespeareData",
     "UCRUEAData",
     "pad",
 ]

@@ -15,6 +15,9 @@ from seqmodels.data.jsb_chorales import JSBChoralesData
 from seqmodels.data.mnist import MNISTData
 from seqmodels.data.module import SequenceDataModule
 from seqmodels.data.parity import ParityData
+from seqmodels.data.ptb import PTBData
+from seqmodels.data.python_docs import PythonDocsData
+from seqmodels.data.tiny_shakespeare import TinyShakespeareData
 from seqmodels.data.ucr_uea import UCRUEAData
 
 DATASETS: tuple[type[SequenceDataModule], ...] = (
@@ -26,6 +29,9 @@ DATASETS: tuple[type[SequenceDataModule], ...] = (
     UCRUEAData,
     JSBChoralesData,
     CopyMemoryData,
+    PythonDocsData,
+    TinyShakespeareData,
+    PTBData,
 )
 
 

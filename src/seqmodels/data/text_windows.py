@@ -77,7 +77,8 @@ class WindowLoader:
         self.seed = seed
         self.rank = rank
         self.world_size = world_size
-        self.sampler = EpochNumber()  # by this name Lightning finds its set_epoch
+        self.sampler = EpochNumber()  # by these names Lightning finds its set_epoch
+        self.batch_sampler = None
         self._steps = self._count()
 
     def __len__(self) -> int:
