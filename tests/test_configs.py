@@ -90,6 +90,13 @@ def test_every_data_set_builds_with_a_task_and_model_that_fit(name: str, tmp_pat
     check(plain(config.model), "model", SIZES)
 
 
+@pytest.mark.parametrize("name", options("augmentation"))
+def test_every_augmentation_builds_and_can_be_called(name: str, tmp_path: Path) -> None:
+    built = build(composed(tmp_path, f"augmentation={name}").augmentation)
+    assert set(built) == {name} - {"none"}
+    assert all(callable(augmentation) for augmentation in built.values())
+
+
 @pytest.mark.parametrize("name", options("trainer"))
 def test_every_trainer_fits_the_signature_and_those_of_this_machine_build(name: str, tmp_path: Path) -> None:
     config = composed(tmp_path, f"trainer={name}")
@@ -128,10 +135,11 @@ def test_every_debug_mode_runs(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", options("experiment"))
 def test_every_experiment_runs_one_batch(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    data = [f"paths.data_dir={request.getfixturevalue('data_dir')}"] if name.startswith("mnist") else []
-    small = ["data.time=9", "data.train_rows=70"] if name in ("adding",) or name.endswith("regression") else []
-    if name == "parity":
-        small = ["data.train_rows=70"]
+    config = composed(tmp_path, f"experiment={name}")
+    needs_files = bool(target_of(config.data).folder)
+    data = [f"paths.data_dir={request.getfixturevalue('data_dir')}"] if needs_files else []
+    less = {"time": 9, "train_rows": 70, "test_max_length": 9, "test_min_length": 9}
+    small = [f"data.{key}={value}" for key, value in less.items() if config.data.get(key) is not None]
     steps = ["data.batch_size=2"] if name in ("mnist_pixels", "mnist_permuted") else []
     metrics = train(composed(tmp_path, f"experiment={name}", "logger=none", *TINY, *data, *small, *steps))
     assert metrics["test/loss"] == metrics["test/loss"], "the loss is not a number"
