@@ -1,10 +1,11 @@
 """The list of data sets, and what can be done with their files."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from seqmodels.data import DigitsData, MNISTData
+from seqmodels.data import DigitsData, MNISTData, TargetKind
 from seqmodels.data.catalog import DATASETS, download, find, verify
 from tests.data.conftest import Server
 from tests.data.test_download import CONTENT, FILE, PACKED
@@ -17,7 +18,7 @@ def test_every_data_set_says_what_it_is_and_where_it_is_from() -> None:
         assert dataset.__doc__
         assert dataset.citation
         assert dataset.license
-        assert dataset.target_kind in ("classification", "regression")
+        assert dataset.target_kind in get_args(TargetKind)
         assert bool(dataset.folder) == bool(dataset.files)
         for file in dataset.files:
             assert len(file.sha256) == 64

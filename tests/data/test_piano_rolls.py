@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from seqmodels.build import build
 from seqmodels.data import JSBChoralesData
-from seqmodels.data.piano_roll import KEYS, parse_rolls
+from seqmodels.data.piano_roll import KEYS, RollPreprocessing, parse_rolls
+from seqmodels.data.preprocessing import Preprocessing
 
 PIECE = [[60, 64, 67], [], [60.0, -1, 108], [21]]
 
@@ -59,6 +61,27 @@ def test_every_frame_but_the_first_is_the_target_of_the_one_before(tmp_path: Pat
     assert (batch.targets[1, 1:] == 0).all()
     assert batch.targets[1, 0].sum() == 0  # the second frame is silent
     assert len(data.split("val")) == 1
+
+
+def test_a_record_is_read_as_the_pieces_of_the_data_set_are(tmp_path: Path) -> None:
+    rebuilt: Preprocessing = build(JSBChoralesData(tmp_path).preprocessing)
+    (roll,) = parse_rolls(json.dumps([PIECE]), "own.json")[""]
+    for record in ({"frames": PIECE}, {"frames": json.dumps(PIECE)}, {"text": json.dumps(PIECE)}):
+        assert torch.equal(rebuilt.encode(record), roll)
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        ({"notes": [[60]]}, "a record must have a field frames or text, got notes"),
+        ({"frames": []}, r"frames: must be a list of at least one frame, got \[\]"),
+        ({"text": "[[60]"}, r"text: is no JSON: .*, got '\[\[60\]'"),
+        ({"frames": [[60], [7]]}, "frames, frame 2: a note must be a MIDI number in 21 to 108, got 7"),
+    ],
+)
+def test_a_record_that_is_no_piece_is_refused_by_field_and_frame(record: dict[str, object], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        RollPreprocessing().encode(record)
 
 
 def test_the_names_of_the_keys_are_those_of_a_piano(tmp_path: Path) -> None:

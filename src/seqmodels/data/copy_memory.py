@@ -1,12 +1,13 @@
 """Copying memory: repeat ten symbols after a long time of nothing."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 
 from seqmodels.data.batch import TargetKind
 from seqmodels.data.module import SPLITS, SequenceDataModule
 from seqmodels.data.sequences import RaggedDataset
+from seqmodels.data.series_preprocessing import standardization
 
 BLANK, GO, SYMBOLS = 0, 9, 8  # the symbols are 1 to 8
 
@@ -64,6 +65,10 @@ class CopyMemoryData(SequenceDataModule):
     @property
     def class_names(self) -> tuple[str, ...]:
         return ("blank", *map(str, range(1, 1 + SYMBOLS)))
+
+    @property
+    def preprocessing(self) -> dict[str, Any]:
+        return standardization([0.0], [1.0])
 
     def splits(self) -> dict[str, RaggedDataset]:
         generator = torch.Generator().manual_seed(self.data_seed)

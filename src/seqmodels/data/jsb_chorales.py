@@ -1,7 +1,7 @@
 """The chorales of J. S. Bach, harmonised in four voices: which notes come next?"""
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -87,6 +87,10 @@ class JSBChoralesData(PublishedDataModule):
     def class_names(self) -> tuple[str, ...]:
         """Names of the keys, ``A0`` to ``C8``."""
         return tuple(f"{PITCHES[note % 12]}{note // 12 - 1}" for note in range(LOWEST, HIGHEST + 1))
+
+    @property
+    def preprocessing(self) -> dict[str, Any]:
+        return {"_target_": "seqmodels.data.piano_roll.RollPreprocessing"}
 
     def prepare_data(self) -> None:
         """Download what is missing, where that is allowed.

@@ -1,10 +1,13 @@
 """Piano rolls in JSON: which keys sound at each frame of a piece."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from seqmodels.data.preprocessing import Preprocessing
 
 LOWEST, HIGHEST = 21, 108  # MIDI numbers of a piano's keys
 KEYS = HIGHEST - LOWEST + 1
@@ -57,3 +60,23 @@ def _key(note: Any, where: str) -> int | None:
     if not is_number or not LOWEST <= note <= HIGHEST or note % 1:
         raise ValueError(f"{where}: a note must be a MIDI number in {LOWEST} to {HIGHEST}, got {note!r}")
     return int(note) - LOWEST
+
+
+class RollPreprocessing(Preprocessing):
+    """A record's field ``frames`` as a piano roll: a list of frames, each the list of the MIDI numbers that sound.
+
+    As text it is the same in JSON, in the field ``frames`` or ``text``: a file may have a piece on each line.
+    """
+
+    def encode(self, record: Mapping[str, Any]) -> Tensor:
+        """Return the roll of a record, ``(frames, 88)``."""
+        field = next((name for name in ("frames", "text") if record.get(name) is not None), None)
+        if field is None:
+            raise ValueError(f"a record must have a field frames or text, got {', '.join(record) or 'none'}")
+        frames = record[field]
+        if isinstance(frames, str):
+            try:
+                frames = json.loads(frames)
+            except json.JSONDecodeError as error:
+                raise ValueError(f"{field}: is no JSON: {error.msg}, got {frames!r:.60}") from error
+        return _piece(frames, field)

@@ -10,7 +10,7 @@ from seqmodels.data.batch import TargetKind
 from seqmodels.data.files import DataFile
 from seqmodels.data.module import PublishedDataModule
 from seqmodels.data.sequences import RaggedDataset
-from seqmodels.data.series_preprocessing import SeriesPreprocessing, fit_standardization
+from seqmodels.data.series_preprocessing import SeriesPreprocessing, fit_standardization, standardization
 from seqmodels.data.splits import stratified_split
 from seqmodels.data.ts_format import Missing, SeriesFile
 
@@ -95,13 +95,7 @@ class ArchiveData(PublishedDataModule, ABC):
 
     @property
     def preprocessing(self) -> dict[str, Any]:
-        mean, deviation = self._statistics
-        return {
-            "_target_": "seqmodels.data.series_preprocessing.SeriesPreprocessing",
-            "mean": mean,
-            "deviation": deviation,
-            "missing": self.missing,
-        }
+        return {**standardization(*self._statistics), "missing": self.missing}
 
     def splits(self) -> dict[str, RaggedDataset]:
         train, test = self.read("TRAIN"), self.read("TEST")
