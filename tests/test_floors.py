@@ -23,6 +23,7 @@ FLOORS: tuple[set[str], ...] = (
         "threads",
         "training",
         "checkpointing",
+        "generation",
         "prediction",
         "sweeping",
         "runs",

@@ -21,8 +21,9 @@ TEXT = DataFile(
 class TinyShakespeareData(PublishedTextData):
     """1115394 characters, 65 different ones: the first 90 % for training, the rest for validation.
 
-    There is a token for what is unknown as well. As is the custom, there is no third part: the test is the validation once more, and models are compared by it.
-    Options as in :class:`~seqmodels.data.published_text.PublishedTextData`.
+    There is a token for what is unknown as well. As is the custom, there is no third part: the test is the validation
+    once more, and models are compared by it. Options as in
+    :class:`~seqmodels.data.published_text.PublishedTextData`.
     """
 
     name = "tiny_shakespeare"

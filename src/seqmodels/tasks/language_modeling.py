@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from seqmodels.data.batch import TargetKind
@@ -86,8 +87,15 @@ class LanguageModeling(Task[TextWindow]):
         return penalty
 
     def records(self, batch: TextWindow, class_names: Sequence[str]) -> list[dict[str, Any]]:  # noqa: ARG002
-        """Raise ``ValueError``: a language model writes text, see ``seqmodels generate``."""
-        raise ValueError("a language model has nothing to say of a row: let it write with `seqmodels generate run=DIR`")
+        """Return for each row its number of tokens, their mean loss in nats, and the perplexity: how odd a text is."""
+        read = self.model.read(batch.inputs, self.model.renew(None, batch.fresh), batch.lengths)
+        real = batch.targets != IGNORE
+        losses = torch.zeros_like(real, dtype=read.features.dtype)
+        losses[real] = self.model.losses(read.features[real], batch.targets[real])
+        tokens = real.sum(1)
+        means = losses.sum(1) / tokens
+        rows = zip(tokens.tolist(), means.tolist(), means.exp().tolist(), strict=True)
+        return [{"tokens": number, "loss": loss, "perplexity": perplexity} for number, loss, perplexity in rows]
 
     def on_train_batch_start(self, batch: TextWindow, batch_idx: int) -> None:  # noqa: ARG002
         self._scale = batch.scale

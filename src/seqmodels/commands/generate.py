@@ -1,0 +1,35 @@
+"""``seqmodels generate``."""
+
+import sys
+from collections.abc import Mapping
+from functools import partial
+
+from omegaconf import DictConfig, open_dict
+
+from seqmodels.commands.app import run_app
+from seqmodels.gate import ConfigError
+
+
+def main(tokens: list[str]) -> int:
+    """Write text; a prompt is taken as it stands, since the grammar of overrides would read its commas and quotes."""
+    prompts = [token.removeprefix("prompt=") for token in tokens if token.startswith("prompt=")]
+    others = [token for token in tokens if not token.startswith("prompt=")]
+    return run_app("generate", partial(_generate, prompts[-1] if prompts else None), others)
+
+
+def _generate(prompt: str | None, config: DictConfig) -> Mapping[str, float]:
+    from seqmodels.build import plain  # noqa: PLC0415  (torch and Lightning take seconds, so after all checks)
+    from seqmodels.generation import write  # noqa: PLC0415
+
+    plain(config)  # what must be given is named before anything runs
+    with open_dict(config):
+        config.prompt = _standard_input() if prompt == "-" else config.prompt if prompt is None else prompt
+    write(config, sys.stdout)
+    return {}
+
+
+def _standard_input() -> str:
+    try:
+        return sys.stdin.buffer.read().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"prompt=-: byte {error.start} of standard input is not utf-8") from error
