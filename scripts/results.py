@@ -1,6 +1,7 @@
 """Train the experiments that have a published figure to reach, and write the table of what came out.
 
     SEQMODELS_DATA_DIR=/data python scripts/results.py names sst2          # these; all where none is named
+    python scripts/results.py --read logs/names/<time> ...                 # take runs that are there already
     python scripts/results.py --render                                     # only write docs/results.md again
 
 Each run is the command in its row, in a process of its own. What is known is kept in docs/results.json, run by run, and
@@ -9,22 +10,16 @@ not run again (--again does). Exits with 1 where a row misses its goal.
 
 import argparse
 import json
-import os
-import platform
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-
 ROOT = Path(__file__).resolve().parents[1]
 STORE, PAGE = ROOT / "docs" / "results.json", ROOT / "docs" / "results.md"
+WITHOUT_EFFECT = ("threads", "trainer", "logger", "paths.output_dir", "paths.data_dir", "hydra.run.dir")
 BEGIN, END = "<!-- results -->", "<!-- end of results -->"
 
 
@@ -61,11 +56,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("experiments", nargs="*", choices=[[], *(row.experiment for row in ROWS)])
     parser.add_argument("--again", action="store_true", help="run also what is known")
+    parser.add_argument("--read", nargs="+", type=Path, default=[], help="folders of runs to take in; run nothing")
     parser.add_argument("--render", action="store_true", help="run nothing, write the page")
     arguments = parser.parse_args()
     known: dict[str, Any] = json.loads(STORE.read_text()) if STORE.is_file() else {}
     rows = [row for row in ROWS if not arguments.experiments or row.experiment in arguments.experiments]
-    for row in [] if arguments.render else rows:
+    known |= dict(read(folder) for folder in arguments.read)
+    STORE.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
+    for row in [] if arguments.render or arguments.read else rows:
         for seed in row.seeds:
             command = f"seqmodels train experiment={row.experiment} seed={seed}"
             if arguments.again or command not in known:
@@ -80,24 +78,34 @@ def main() -> int:
 
 
 def run(command: str) -> dict[str, Any]:
-    """Run a command of ours and return its final metrics, with what they were measured on."""
+    """Run a command of ours and return what came out."""
     print(command, flush=True)
-    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         words = [str(Path(sys.executable).parent / "seqmodels"), *command.split()[1:], f"paths.output_dir={folder}"]
         subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
-        metrics = json.loads(Path(folder, "metrics.json").read_text())
-        threads = json.loads(Path(folder, "environment.json").read_text())["threads"]
-    elapsed, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
-    print({name: value for name, value in metrics.items() if "test/" in name}, flush=True)
-    return {
-        "metrics": metrics,
-        "minutes": round(elapsed / 60, 2),
-        "processor_minutes": round((after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / 60, 2),
-        "threads": threads,
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, torch {torch.__version__}",
+        _, found = read(Path(folder))
+    print({name: value for name, value in found["metrics"].items() if "test/" in name}, flush=True)
+    return found
+
+
+def read(folder: Path) -> tuple[str, dict[str, Any]]:
+    """Return the command of a finished run, and its final metrics with what they were measured on.
+
+    Raises:
+        ValueError: it was run with options that its experiment does not have.
+    """
+    environment = json.loads(Path(folder, "environment.json").read_text())
+    options = dict(word.split("=", 1) for word in environment["command"][2:])
+    experiment, seed = options.pop("experiment"), options.pop("seed", "1")
+    if changed := [key for key in options if key not in WITHOUT_EFFECT]:
+        raise ValueError(f"{folder} is another run than experiment={experiment}: it sets {', '.join(changed)}")
+    found = {
+        "metrics": json.loads(Path(folder, "metrics.json").read_text()),
+        "threads": environment["threads"],
+        "date": environment["time"][:10],
+        "machine": f"{environment['cpu_count']} cores, torch {environment['packages']['torch']}",
     }
+    return f"seqmodels train experiment={experiment} seed={seed}", found
 
 
 def values(row: Row, known: dict[str, Any]) -> list[dict[str, Any]]:
@@ -127,7 +135,7 @@ def table(known: dict[str, Any]) -> str:
             f"{name} {_spread([one['metrics'][name] for one in found])}" for name in (row.metric, *row.also)
         )
         sign = "≥" if row.least else "≤"
-        minutes = statistics.fmean(one["processor_minutes"] for one in found)
+        minutes = statistics.fmean(one["metrics"]["seconds"] / 60 for one in found)
         lines.append(
             f"| `experiment={row.experiment}` | {figures}{'' if reached(row, found) else ' (missed)'} "
             f"| {sign} {row.goal:g} | {row.published} | {found[0]['metrics']['parameters']:,.0f} | {minutes:.1f} "
@@ -138,8 +146,8 @@ def table(known: dict[str, Any]) -> str:
     threads = sorted({str(run["threads"]) for run in known.values()})
     lines += [
         "",
-        f"Minutes are processor time of a whole command, of all threads together ({' or '.join(threads)} at a time), "
-        f"import and test included; where there are several seeds, figures are mean ± standard deviation. "
+        f"Minutes are those of training, on {' or '.join(threads)} thread of a machine that other work was using, too: "
+        "it is quicker alone. Where there are several seeds, figures are mean ± standard deviation. "
         f"{', '.join(dates)}; {'; '.join(machines)}.",
     ]
     return "\n".join(lines)
