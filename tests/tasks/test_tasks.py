@@ -22,7 +22,7 @@ FLOAT32 = TOLERANCE[torch.float32]
 
 
 TASKS: list[tuple[Callable[..., Task], Callable[..., SequenceDataModule], set[str]]] = [
-    (classification, parity, {"loss", "accuracy", "precision", "recall", "f1"}),
+    (classification, parity, {"loss", "accuracy", "precision", "recall", "f1", "auroc"}),
     (regression, adding, {"loss", "mae", "rmse", "r2"}),
 ]
 

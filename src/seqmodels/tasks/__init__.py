@@ -3,7 +3,15 @@
 from seqmodels.tasks.averaging import NonMonotonicAveraging
 from seqmodels.tasks.classification import Classification
 from seqmodels.tasks.language_modeling import LanguageModeling
+from seqmodels.tasks.multilabel import MultilabelClassification
 from seqmodels.tasks.regression import Regression
 from seqmodels.tasks.task import Task
 
-__all__ = ["Classification", "LanguageModeling", "NonMonotonicAveraging", "Regression", "Task"]
+__all__ = [
+    "Classification",
+    "LanguageModeling",
+    "MultilabelClassification",
+    "NonMonotonicAveraging",
+    "Regression",
+    "Task",
+]

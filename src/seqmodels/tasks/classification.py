@@ -1,31 +1,32 @@
 """One class for each sequence."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics import MetricCollection
-from torchmetrics.classification import (
-    MulticlassAccuracy,
-    MulticlassConfusionMatrix,
-    MulticlassF1Score,
-    MulticlassPrecision,
-    MulticlassRecall,
-)
 
 from seqmodels.data.batch import SequenceBatch, TargetKind
+from seqmodels.tasks.label_metrics import AreaUnderROC, ClassScores
 from seqmodels.tasks.steps import real_steps, rows_of
 from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage, Task
 
 
 class Classification(Task[SequenceBatch]):
-    """Cross-entropy; accuracy, and precision, recall and F1 as means over the classes; a confusion matrix of the test.
+    """Cross-entropy; accuracy, and precision, recall, F1 and the area under the ROC curve as means over the classes.
+
+    The test has a confusion matrix besides. Smoothing and weights shape what training makes small; ``val/loss`` and
+    ``test/loss`` are the plain cross-entropy, so that runs can be compared.
 
     Args:
         model, optimizer, scheduler: as in :class:`Task`; the model gives logits ``(batch, classes)``, or
             ``(batch, time, classes)`` where the data have a class for every step: each real step then counts alike.
         output_size: number of classes.
+        label_smoothing: share of the target that is spread over all classes (Szegedy et al., 2016, arXiv 1512.00567).
+        class_weights: what a row of each class counts in training; ``balanced``: rows / (classes * rows of the class),
+            by the targets of the train split.
     """
 
     needs: ClassVar[TargetKind] = "classification"
@@ -37,46 +38,63 @@ class Classification(Task[SequenceBatch]):
         scheduler: SchedulerFactory | None = None,
         *,
         output_size: int,
+        label_smoothing: float = 0.0,
+        class_weights: Sequence[float] | Literal["balanced"] | None = None,
     ) -> None:
         super().__init__(model, optimizer, scheduler)
         if output_size < 2:
             raise ValueError(f"output_size must be at least 2 classes, got {output_size}")
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(f"label_smoothing must lie in [0, 1), got {label_smoothing}")
         self.output_size = output_size
-        self.metrics.update({"val": self._metrics("val/"), "test": self._metrics("test/")})
-        self.confusion = MulticlassConfusionMatrix(output_size, validate_args=False)
-
-    def _metrics(self, prefix: str) -> MetricCollection:
-        classes = self.output_size  # targets are checked before, not once more in each metric
-        return MetricCollection(
-            {
-                "accuracy": MulticlassAccuracy(classes, average="micro", validate_args=False),
-                "precision": MulticlassPrecision(classes, average="macro", validate_args=False),
-                "recall": MulticlassRecall(classes, average="macro", validate_args=False),
-                "f1": MulticlassF1Score(classes, average="macro", validate_args=False),
-            },
-            prefix=prefix,
-        )
+        self.label_smoothing = label_smoothing
+        self.balanced = class_weights == "balanced"
+        self.class_weights: Tensor | None
+        self.register_buffer("class_weights", _checked_weights(class_weights, output_size))
+        self.tested = ClassScores(output_size)
+        self.metrics.update({"val": _metrics("val/", ClassScores(output_size)), "test": _metrics("test/", self.tested)})
 
     @property
     def confusion_matrix(self) -> Tensor:
         """Counts ``(classes, classes)`` of the last test: rows are the true classes, columns the predicted ones."""
-        return self.confusion.compute()
+        with self.tested.sync_context():
+            return self.tested.counts.clone()
 
-    def on_test_epoch_start(self) -> None:
-        super().on_test_epoch_start()
-        self.confusion.reset()
+    def on_fit_start(self) -> None:
+        """Take the weights of the classes from the train split, where they are to be balanced.
+
+        Raises:
+            ValueError: training data come without a data module that has the targets of that split.
+        """
+        if not self.balanced:
+            return
+        data: Any = getattr(self.trainer, "datamodule", None)
+        if not hasattr(data, "split"):
+            raise ValueError(
+                "class_weights=balanced needs a data module of seqmodels; else give a number for each class"
+            )
+        counts = data.split("train").targets.bincount(minlength=self.output_size)
+        assert self.class_weights is not None
+        self.class_weights.copy_(counts.sum() / (self.output_size * counts.clamp(min=1)))
 
     def measure(self, batch: SequenceBatch, stage: Stage) -> Tensor:
         check_classes(batch.targets, self.output_size)
         logits, targets = real_steps(self.model(batch.inputs, batch.lengths), batch.targets, batch.lengths)
-        loss = F.cross_entropy(logits, targets)
+        loss = self._training_loss(logits, targets) if stage == "train" else F.cross_entropy(logits, targets)
         means = {"loss": loss}
         if stage == "train":  # no metric object: this runs at every step
             means["accuracy"] = (logits.detach().argmax(-1) == targets).float().mean()
-        if stage == "test":
-            self.confusion.update(logits, targets)
         self.record(stage, means, logits, targets)
         return loss
+
+    def _training_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        if self.class_weights is None:
+            return F.cross_entropy(logits, targets, label_smoothing=self.label_smoothing)
+        # A mean over rows, not over weights: what a row counts does not hang on the others of its batch.
+        losses = F.cross_entropy(
+            logits, targets, self.class_weights, label_smoothing=self.label_smoothing, reduction="none"
+        )
+        return losses.mean()
 
     def predict_step(self, batch: SequenceBatch, batch_idx: int = 0) -> Tensor:  # noqa: ARG002
         """Return the probability of each class, ``(batch, classes)``; at every step where the model answers there."""
@@ -86,6 +104,23 @@ class Classification(Task[SequenceBatch]):
         """Name the likeliest class of each row, or of each of its steps, with the probability of every class."""
         names = list(class_names) or [str(index) for index in range(self.output_size)]
         return [_record(row, names) for row in rows_of(self.predict_step(batch), batch.lengths)]
+
+
+def _metrics(prefix: str, classes: ClassScores) -> MetricCollection:
+    return MetricCollection(
+        {"classes": classes, "auroc": AreaUnderROC(exclusive=True)}, prefix=prefix, compute_groups=False
+    )
+
+
+def _checked_weights(weights: Sequence[float] | str | None, classes: int) -> Tensor | None:
+    """Return the weights as a tensor; ones where they will be taken from the data."""
+    if weights is None:
+        return None
+    if weights == "balanced":
+        return torch.ones(classes)
+    if isinstance(weights, str) or len(weights) != classes or not all(0 <= weight < float("inf") for weight in weights):
+        raise ValueError(f"class_weights must be 'balanced' or {classes} numbers of at least 0, got {weights!r}")
+    return torch.tensor([float(weight) for weight in weights])
 
 
 def _record(probabilities: Tensor, names: list[str]) -> dict[str, Any]:

@@ -1,0 +1,134 @@
+"""Metrics of classes and labels: one cheap update a batch, no warning where a class is rare."""
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+
+Shown = list[Tensor] | Tensor
+
+
+class AreaUnderROC(Metric):
+    """The area under the ROC curve, exact, as a mean over the classes of which there are rows and rows of others.
+
+    Not a number where there is no such class. Keeps the scores of all rows; ties count one half.
+
+    Args:
+        exclusive: each row has one class, given by its index, and scores are logits of a softmax; else a row has any
+            number of labels, given as 0/1.
+    """
+
+    full_state_update = False
+    scores: Shown
+    targets: Shown
+
+    def __init__(self, *, exclusive: bool) -> None:
+        super().__init__()
+        self.exclusive = exclusive
+        self.add_state("scores", default=[], dist_reduce_fx="cat")
+        self.add_state("targets", default=[], dist_reduce_fx="cat")
+
+    def update(self, scores: Tensor, targets: Tensor) -> None:
+        """Take scores ``(rows, classes)`` and targets, ``(rows,)`` classes or ``(rows, classes)`` labels."""
+        assert isinstance(self.scores, list)
+        assert isinstance(self.targets, list)
+        self.scores.append(scores.detach())
+        self.targets.append(targets)
+
+    def compute(self) -> Tensor:
+        scores, targets = dim_zero_cat(self.scores).float().cpu(), dim_zero_cat(self.targets).cpu()
+        if self.exclusive:
+            scores = scores.softmax(-1)
+            targets = torch.nn.functional.one_hot(targets, scores.shape[1])
+        areas = [area_under_roc(*column) for column in zip(scores.T, targets.T.bool(), strict=True)]
+        return torch.stack(areas).nanmean().to(self.device)
+
+
+def area_under_roc(scores: Tensor, positive: Tensor) -> Tensor:
+    """Return how likely one of the ``positive`` rows has a higher score than another row, both ``(rows,)``."""
+    _, rank, ties = scores.unique(return_inverse=True, return_counts=True)
+    below = ties.cumsum(0) - ties
+    midrank = below.double() + (ties.double() + 1) / 2
+    positives = positive.sum().double()
+    others = len(scores) - positives
+    wins = midrank[rank][positive].sum() - positives * (positives + 1) / 2
+    return (wins / (positives * others)).float()  # 0 / 0 where there are none
+
+
+class ClassScores(Metric):
+    """How well classes are told, all from the counts of one confusion matrix.
+
+    ``accuracy``: of all rows; ``precision``, ``recall`` and ``f1``: means over the classes that occur or are predicted.
+    """
+
+    full_state_update = False
+    counts: Tensor  # (classes, classes)  rows are the true classes, columns the predicted ones
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.classes = classes
+        self.add_state("counts", default=torch.zeros(classes, classes, dtype=torch.long), dist_reduce_fx="sum")
+
+    def update(self, logits: Tensor, targets: Tensor) -> None:
+        """Take logits ``(rows, classes)`` and classes ``(rows,)``."""
+        pairs = targets * self.classes + logits.argmax(-1)
+        self.counts += pairs.bincount(minlength=self.classes**2).view(self.classes, self.classes)
+
+    def compute(self) -> dict[str, Tensor]:
+        counts = self.counts.cpu().double()
+        right = counts.diagonal()
+        scores = {"accuracy": right.sum() / counts.sum(), **_means(right, counts.sum(0), counts.sum(1))}
+        return {name: score.float().to(self.device) for name, score in scores.items()}
+
+
+class LabelScores(Metric):
+    """How well labels are told, from four counts for each of them.
+
+    ``accuracy``: of all labels of all rows; ``exact_match``: of rows with every label right; ``precision``, ``recall``
+    and ``f1``: means over the labels that occur or are predicted; ``f1_micro``: of all labels thrown together.
+
+    Args:
+        labels: how many there are.
+        threshold: probability from which on a label is predicted.
+    """
+
+    full_state_update = False
+    counts: Tensor
+    exact: Tensor
+    rows: Tensor
+
+    def __init__(self, labels: int, *, threshold: float = 0.5) -> None:
+        super().__init__()
+        self.cut = float(torch.tensor(threshold, dtype=torch.float64).logit())
+        self.add_state("counts", default=torch.zeros(3, labels, dtype=torch.long), dist_reduce_fx="sum")
+        self.add_state("exact", default=torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
+        self.add_state("rows", default=torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
+
+    def update(self, logits: Tensor, targets: Tensor) -> None:
+        """Take logits and 0/1 labels ``(rows, labels)``."""
+        predicted, true = logits >= self.cut, targets.bool()
+        self.counts += torch.stack([(predicted & true).sum(0), predicted.sum(0), true.sum(0)])
+        self.exact += (predicted == true).all(1).sum()
+        self.rows += len(targets)
+
+    def compute(self) -> dict[str, Tensor]:
+        both, predicted, true = self.counts.cpu().double()
+        rows = int(self.rows)
+        scores = {
+            "accuracy": 1 - (predicted + true - 2 * both).sum() / (rows * len(both)),
+            "exact_match": self.exact.cpu() / rows,
+            **_means(both, predicted, true),
+            "f1_micro": 2 * both.sum() / (predicted + true).sum(),
+        }
+        return {name: score.float().to(self.device) for name, score in scores.items()}
+
+
+def _means(both: Tensor, predicted: Tensor, true: Tensor) -> dict[str, Tensor]:
+    """Return means over those that occur or are predicted, of how often they are predicted rightly, and are at all."""
+    seen = (predicted + true) > 0
+    both, predicted, true = both[seen], predicted[seen], true[seen]
+    return {
+        "precision": (both / predicted.clamp(min=1)).mean(),
+        "recall": (both / true.clamp(min=1)).mean(),
+        "f1": (2 * both / (predicted + true)).mean(),
+    }
