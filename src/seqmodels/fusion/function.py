@@ -79,14 +79,19 @@ def _weight_gradients(pair: Pair, saved: list[Tensor], outputs: list[Tensor], co
     """One product over all steps and rows for each product of the step."""
     found: list[Tensor | None] = [None] * count
     for each in pair.weight_gradients:
-        parts = [saved[i].flatten(0, 1) for i in each.operand]
+        parts = [_flat(saved[i]) for i in each.operand]
         operand = parts[0] if len(parts) == 1 else torch.cat(parts, -1)
-        cotangent = outputs[each.output].flatten(0, 1)[:, each.start : each.start + each.width]
+        cotangent = _flat(outputs[each.output])[:, each.start : each.start + each.width]
         gradient = operand.t() @ cotangent  # this way round also where it is transposed then: BLAS is faster so
         gradient = gradient.t() if each.transposed else gradient
         before = found[each.weight]
         found[each.weight] = gradient if before is None else before + gradient
     return found
+
+
+def _flat(stream: Tensor) -> Tensor:
+    """Return the rows of all steps ``(batch * time, width)``, in the order in which an executor's streams lie."""
+    return (stream if stream.stride(0) >= stream.stride(1) else stream.transpose(0, 1)).flatten(0, 1)
 
 
 class _Once(torch.autograd.Function):

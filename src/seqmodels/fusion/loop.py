@@ -1,15 +1,10 @@
-"""The loop of the portable executor, generated as plain Python: one line an operator, no graph is interpreted."""
+"""A program sorted for the portable executor: what is computed in bulk, what in the loop, and where results lie."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-import torch
-
-from seqmodels.fusion.program import Mover, Program
-from seqmodels.fusion.values import POINTWISE, REDUCTIONS, Builder, Product, Value, walk
-
-SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "gt": ">", "ge": ">=", "lt": "<", "le": "<=", "eq": "=="}
-SIGNS |= {"ne": "!=", "and": "&", "or": "|"}
+from seqmodels.fusion.program import Mover, Program, width
+from seqmodels.fusion.values import Builder, Product, Value, walk
 
 
 def is_number(value: Value) -> bool:
@@ -22,162 +17,186 @@ def number_of(value: Value) -> float:
     return (value if value.op == "scalar" else value.args[0]).data[0]
 
 
-class Loop:
+@dataclass(frozen=True)
+class Place:
+    """Columns of a buffer that the loop writes a row of at every step; ``shift`` 1 is the row of the step after."""
+
+    buffer: int
+    start: int
+    width: int
+    shift: int = 0
+
+
+@dataclass
+class Buffer:
+    """Rows of all steps: one or several output streams side by side, or a total, whose rows are added up."""
+
+    width: int
+    total: bool = False
+    carry: int | None = None
+    """The carry whose values before each step these are; then there is a row more, for what the last step leaves."""
+
+
+class Sorted:
     """A program sorted into what the streams alone decide (early) and what hangs on the carries (late).
 
-    ``run(steps, early, carries, weights, keep, like)`` runs the late part: ``early`` are sequences of rows, one a step
-    (or a tensor that is the same for all), ``keep`` the masks of rows that are still running, or None. It returns, for
-    each late value that is wanted, the list of its rows, and the carries.
+    ``buffers`` hold the outputs and totals: ``outputs`` and ``totals`` say, group by group, in which buffer and from
+    which column on. ``places`` says where a late value that is wanted is written; ``copies`` are further places that
+    it is copied to in bulk.
     """
 
     def __init__(self, program: Program) -> None:
-        program = _reassociate(program)
-        self.products, self.backwards = program.products, program.backwards
-        self.outputs, self.totals = program.outputs, program.totals
-        self._program = program
-        self._order = program.values()
-        self._late = _late(self._order, program.products)
-        self._added = self._addends()
-        wanted = {v for group in (*program.outputs, *program.totals) for v in group}
-        used = {v for late in self._order if late in self._late for v in _inner(late, program.products)}
-        used |= wanted | {v for group in program.carried for v in group}
-        early = [v for v in self._order if v in used and v not in self._late and not is_number(v)]
-        self.early = list(dict.fromkeys([*early, *(leaf for leaf, _ in self._added.values())]))
-        self.late = [v for v in self._order if v in wanted and v in self._late]
-        self.leaves = [v for v in walk(self.early, list(self.products)) if v.op in ("stream", "vector")]
-        self.run = self._compile()
+        self.program = program = _reassociate(program)
+        self.order = program.values()
+        self.late = _late(self.order, program.products)
+        self.users = self._users()
+        self.added = self._addends()
+        self.column = {v: (j, _start(v, j)) for j in range(len(program.products)) for v in self._parts(j)}
+        used = {v for late in self.late if late not in self._sums() for v in inner(late, program.products)}
+        used |= {v for group in (*program.outputs, *program.totals, *program.carried) for v in group}
+        early = [v for v in self.order if v in used and v not in self.late and not is_number(v)]
+        self.early = list(dict.fromkeys([*early, *(leaf for leaf, _ in self.added.values())]))
+        self.leaves = [v for v in walk(self.early, list(program.products)) if v.op in ("stream", "vector")]
+        self.still = {v for v in self.early if all(x.op != "stream" for x in walk([v], list(program.products)))}
+        self.runs = self._runs()
+        self._lay_out()
+
+    def _users(self) -> dict[Value, list[Value | None]]:
+        """Return who uses each value: values, and None for each time that it is a result of the program."""
+        users: dict[Value, list[Value | None]] = {value: [] for value in self.order}
+        for value in self.order:
+            for argument in inner(value, self.program.products):
+                users[argument].append(value)
+        for root in self.program.roots:
+            users[root].append(None)
+        return users
 
     def _addends(self) -> dict[int, tuple[Value, set[Value]]]:
         """Find products whose columns are only ever added to the same columns of a stream: one operator does both.
 
         Return, by product, the stream's leaf and the sums that it makes.
         """
-        users: dict[Value, list[Value | None]] = {}
-        for value in self._order:
-            for argument in _inner(value, self.products):
-                users.setdefault(argument, []).append(value)
-        for root in self._program.roots:
-            users.setdefault(root, []).append(None)
         found, build = {}, Builder()
-        for index, product in enumerate(self.products):
-            parts = [v for v in self._order if v.op == "product" and v.data[0] == index]
-            sums = {user for part in parts for user in users.get(part, [])}
-            places = {_place(part, user) for part in parts for user in users.get(part, [])}
+        for index, product in enumerate(self.program.products):
+            parts = [v for v in self.order if v.op == "product" and v.data[0] == index]
+            sums = {user for part in parts for user in self.users[part]}
+            places = {_addend(part, user) for part in parts for user in self.users[part]}
             covered = sum(part.width for part in parts) == product.width
             if covered and len(places) == 1 and (place := places.pop()) is not None:
                 leaf = build.leaf("stream", *place, product.width)
                 leaf = next(
-                    (v for v in self._order if (v.op, v.data, v.width) == (leaf.op, leaf.data, leaf.width)), leaf
+                    (v for v in self.order if (v.op, v.data, v.width) == (leaf.op, leaf.data, leaf.width)), leaf
                 )
                 found[index] = leaf, {s for s in sums if s is not None}
         return found
 
-    def _compile(self) -> Callable[..., tuple[list[list[Any]], list[Any]]]:
-        """Write the loop as Python and compile it."""
-        program, carries = self._program, range(len(self._program.carries))
-        still = {v for v in self.early if all(leaf.op != "stream" for leaf in walk([v], list(self.products)))}
-        self._head = ["def loop(steps, early, carries, weights, keep, like):"]
-        self._still = still
-        self._names = {v: f"e{i}_t" for i, v in enumerate(self.early)}
-        self._lines = ["    for t in steps:"]
-        self._made: set[int] = set()
-        for i, v in enumerate(self.early):
-            self._head.append(f"    e{i} = early[{i}]")
-            self._lines.append(f"        e{i}_t = e{i}" if v in still else f"        e{i}_t = e{i}[t]")
-        self._head += [f"    c{i} = carries[{i}]" for i in carries]
-        self._head += [f"    o{i} = []; w{i} = o{i}.append" for i in range(len(self.late))]
-        for value in (v for v in self._order if v in self._late and v not in self._names):
-            self._emit(value)
-        self._lines += [f"        w{i}({self._names[value]})" for i, value in enumerate(self.late)]
-        for i, group in enumerate(program.carried):
-            self._lines.append(f"        n{i} = {_joined([self._wide(v) for v in group])}")
-        self._lines.append("        if keep is None:")
-        self._lines += [f"            c{i} = n{i}" for i in carries] or ["            pass"]
-        self._lines.append("        else:")
-        self._lines += [f"            c{i} = where(keep[t], n{i}, c{i})" for i in carries] or ["            pass"]
-        outputs, ends = (", ".join(f"{k}{i}" for i in n) for k, n in (("o", range(len(self.late))), ("c", carries)))
-        self._lines.append(f"    return [{outputs}], [{ends}]")
-        scope: dict[str, Any] = {
-            **POINTWISE,
-            **REDUCTIONS,
-            "cat": torch.cat,
-            "mm": torch.mm,
-            "addmm": torch.addmm,
-            "clamp": torch.clamp,
-        }
-        exec("\n".join([*self._head, *self._lines]), scope)  # noqa: S102 - the text is generated above
-        return scope["loop"]
+    def _sums(self) -> set[Value]:
+        return {value for _, sums in self.added.values() for value in sums}
 
-    def _wide(self, value: Value) -> str:
-        """Return a name for rows ``(batch, width)`` of a value, also where it is a number or the same for all rows."""
-        if is_number(value):
-            name = f"k{len(self._head)}"
-            self._head.append(f"    {name} = like.new_full((like.shape[0], {value.width}), {number_of(value)!r})")
-            return name
-        name = self._names[value]
-        return f"{name}.expand(like.shape[0], -1)" if value in self._still else name
+    def _parts(self, index: int) -> list[Value]:
+        """Return the values that are columns of what a product, with its addend, comes to."""
+        parts = [v for v in self.order if v.op == "product" and v.data[0] == index]
+        return [*parts, *self.added[index][1]] if index in self.added else parts
 
-    def _emit(self, value: Value) -> None:
-        """Write the line that computes a late value from those before it, and name it."""
-        if value.op == "product":
-            self._multiply(value.data[0])
+    def _runs(self) -> dict[int, list[list[Value]]]:
+        """Find, by product, sigmoids and tanhs of columns side by side that nothing else reads."""
+        found: dict[int, list[list[Value]]] = {}
+        for value in self.order:
+            if value.op not in ("sigmoid", "tanh") or value.args[0] not in self.column:
+                continue
+            if self.users[value.args[0]] == [value]:
+                found.setdefault(self.column[value.args[0]][0], []).append([value])
+        for index, runs in found.items():
+            runs.sort(key=lambda run: self.column[run[0].args[0]][1])
+            joined: list[list[Value]] = []
+            for (value,) in runs:
+                if joined and self._end(joined[-1][-1]) == self.column[value.args[0]][1]:
+                    joined[-1].append(value)
+                else:
+                    joined.append([value])
+            found[index] = joined
+        return found
+
+    def _end(self, activation: Value) -> int:
+        return self.column[activation.args[0]][1] + activation.width
+
+    def _lay_out(self) -> None:
+        """Give every output and total a buffer, and every late value that is wanted a place."""
+        program = self.program
+        self.buffers: list[Buffer] = []
+        self.outputs: list[tuple[int, int]] = []
+        self.places: dict[Value, Place] = {}
+        bundles, begun = self._bundles(), dict[tuple[int, ...], int]()
+        for index in range(len(program.outputs)):
+            bundle = bundles.get(index, (index,))
+            sizes = [width(program.outputs[i]) for i in bundle]
+            if bundle not in begun:
+                begun[bundle] = len(self.buffers)
+                self.buffers.append(Buffer(sum(sizes)))
+            self.outputs.append((begun[bundle], sum(sizes[: bundle.index(index)])))
+        self.totals = [(len(self.buffers) + i, 0) for i in range(len(program.totals))]
+        self.buffers += [Buffer(width(group), total=True) for group in program.totals]
+        self._follow_carries()
+        self.copies: list[tuple[Place, Place]] = []
+        # the last output first: the first one is the cell's, whose rows lie far apart
+        groups = [*reversed(list(zip(self.outputs, program.outputs, strict=True)))]
+        groups += zip(self.totals, program.totals, strict=True)
+        for (buffer, start), group in groups:
+            for value in group:
+                if value in self.late and self.buffers[buffer].carry is None:
+                    place = Place(buffer, start, value.width)
+                    first = self.places.setdefault(value, place)
+                    if first is not place:
+                        self.copies.append((first, place))
+                start += value.width
+
+    def _bundles(self) -> dict[int, tuple[int, ...]]:
+        """Find outputs that one activation of columns side by side writes: they share a buffer. By output, all of it.
+
+        Outputs share memory only in a forward program, where all but the first are kept for the backward pass and
+        seen by nobody; the gradients that a backward program returns are autograd's to change.
+        """
+        single = {} if self.program.backwards else {g[0]: i for i, g in enumerate(self.program.outputs) if len(g) == 1}
+        found = {}
+        for run in (run for runs in self.runs.values() for run in runs):
+            indices = tuple(single.get(value, 0) for value in run)
+            if len(run) > 1 and 0 not in indices and not any(self._is_carried(value) for value in run):
+                found |= dict.fromkeys(indices, indices)
+        return found
+
+    def _is_carried(self, value: Value) -> bool:
+        return any(group == (value,) for group in self.program.carried)
+
+    def _follow_carries(self) -> None:
+        """Let a carry's new value be written where it is kept for the step after anyway."""
+        if self.program.backwards:
             return
-        name = self._names[value] = f"v{len(self._names)}"
-        self._lines.append(f"        {name} = {self._expression(value)}")
-
-    def _multiply(self, index: int) -> None:
-        """Write a product, with what is added to all its columns, and name its parts."""
-        if index in self._made:
-            return
-        self._made.add(index)
-        product = self.products[index]
-        operand = _joined([self._wide(piece) for piece in product.operand])
-        parts = [v for v in self._order if v.op == "product" and v.data[0] == index]
-        if index in self._added:
-            leaf, sums = self._added[index]
-            self._lines.append(f"        p{index} = addmm({self._names[leaf]}, {operand}, weights[{index}])")
-            parts += sums
-        else:
-            self._lines.append(f"        p{index} = mm({operand}, weights[{index}])")
-        for part in parts:
-            start = _start(part, index)
-            name = self._names[part] = f"p{index}" if part.width == product.width else f"p{index}_{start}_{part.width}"
-            if part.width != product.width and part.op == "product":
-                self._lines.append(f"        {name} = p{index}[:, {start}:{start + part.width}]")
-
-    def _expression(self, value: Value) -> str:
-        if value.op == "carry":
-            index, offset = value.data
-            whole = offset == 0 and value.width == self._program.carries[index]
-            return f"c{index}" if whole else f"c{index}[:, {offset}:{offset + value.width}]"
-        terms = [repr(a.data[0]) if a.op == "scalar" else self._names[a] for a in value.args]
-        if value.op in REDUCTIONS:
-            return f"{value.op}({terms[0]}, dim=-1, keepdim=True)"
-        if value.op == "spread":
-            return f"{terms[0]}.expand(-1, {value.width})"
-        if value.op == "not":
-            return f"~{terms[0]}"
-        if value.op in SIGNS:
-            return f"{terms[0]} {SIGNS[value.op]} {terms[1]}"
-        if value.op in ("maximum", "minimum") and any(a.op == "scalar" for a in value.args):
-            tensor, number = terms if value.args[1].op == "scalar" else reversed(terms)
-            return f"clamp({tensor}, {'min' if value.op == 'maximum' else 'max'}={number})"
-        return f"{value.op}({', '.join(terms)})"
+        for index, ((buffer, _), group) in enumerate(zip(self.outputs, self.program.outputs, strict=True)):
+            value = group[0]
+            if index == 0 or len(group) > 1 or value.op != "carry":
+                continue
+            carry, offset = value.data
+            after = self.program.carried[carry]
+            whole = offset == 0 and value.width == self.program.carries[carry]
+            if whole and len(after) == 1 and after[0] in self.late and after[0] not in self.places:
+                self.buffers[buffer].carry = carry
+                self.places[after[0]] = Place(buffer, 0, value.width, shift=1)
 
 
-def _inner(value: Value, products: Sequence[Product]) -> Sequence[Value]:
+def inner(value: Value, products: Sequence[Product]) -> Sequence[Value]:
+    """Return what a value is computed from."""
     return products[value.data[0]].operand if value.op == "product" else value.args
 
 
 def _late(order: list[Value], products: Sequence[Product]) -> set[Value]:
     late: set[Value] = set()
     for value in order:
-        if value.op in ("carry", "product") or any(argument in late for argument in _inner(value, products)):
+        if value.op in ("carry", "product") or any(argument in late for argument in inner(value, products)):
             late.add(value)
     return late
 
 
-def _place(part: Value, user: Value | None) -> tuple[int, int] | None:
+def _addend(part: Value, user: Value | None) -> tuple[int, int] | None:
     """Return the stream, and its column that meets the product's column 0, when ``user`` adds a stream to the part."""
     if user is None or user.op != "add" or user.width != part.width:
         return None
@@ -192,10 +211,6 @@ def _start(part: Value, index: int) -> int:
     if part.op != "product":
         part = next(a for a in part.args if a.op == "product" and a.data[0] == index)
     return int(part.data[1])
-
-
-def _joined(parts: list[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"cat([{', '.join(parts)}], -1)"
 
 
 def _reassociate(program: Program) -> Program:

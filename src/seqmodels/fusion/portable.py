@@ -2,17 +2,19 @@
 
 Whatever does not hang on the carries is computed for many steps at once before the loop over them; in the backward pass
 these are the local derivatives, so that the loop is left with multiply-adds and products. Time is taken in chunks, so
-that what is computed at once stays in the cache.
+that what is computed at once stays in the cache. Apart from the cell's own output everything has time first in memory:
+a step's rows lie together.
 """
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from seqmodels.fusion.loop import Loop, is_number, number_of
+from seqmodels.fusion.loop import Place, Sorted, is_number, number_of
+from seqmodels.fusion.loop_text import Loop, loop_of
 from seqmodels.fusion.memory import room
 from seqmodels.fusion.program import Program, width
 from seqmodels.fusion.values import Value, evaluate
@@ -21,7 +23,8 @@ from seqmodels.sequence import length_mask
 CHUNK = 2**18
 """Numbers ``batch x hidden x steps`` that one chunk of time holds of each value: what fits a second-level cache."""
 
-_loop = lru_cache(maxsize=256)(Loop)
+SMOOTH = 1024
+"""Numbers from which on tanh is quicker as three operators by way of the sigmoid, where it is slow: on CPUs, in fp32."""
 
 
 class Portable:
@@ -53,67 +56,102 @@ class Portable:
         Returns:
             The output streams ``(batch, time, width)``, the carries after the last step, the totals ``(width,)``.
         """
-        loop, like = _loop(program), streams[0]
+        like = streams[0]
         batch, time = like.shape[:2]
-        outputs = [room((batch, time, width(group)), like) for group in program.outputs]
-        totals = [like.new_zeros(width(group)) for group in program.totals]
-        real = None if lengths is None else length_mask(lengths.to(like.device), time).unsqueeze(-1)
-        matrices = [weights[p.weight].t() if p.transposed else weights[p.weight] for p in loop.products]
-        size = max(8, CHUNK // max(1, batch * max(program.carries, default=1)))
+        smooth = like.dtype == torch.float32 and like.device.type == "cpu"
+        loop = loop_of(program, smooth and batch * max(program.carries, default=1) >= SMOOTH)
+        size = min(time, max(8, CHUNK // max(1, batch * max(program.carries, default=1))))
+        run = _Run(loop, size, [s.transpose(0, 1) for s in streams], carries, vectors, weights)
+        real = None if lengths is None else length_mask(lengths.to(like.device), time).t().unsqueeze(-1)
         starts = range(0, time, size)
         carries = list(carries)
         for start in reversed(starts) if program.backwards else starts:
-            piece = slice(start, start + size)
-            keep = None if real is None else real[:, piece]
-            given = [s[:, piece] for s in streams]
-            if keep is not None:  # what stands in the padding must not matter, not even as 0 * inf
-                given = [s.masked_fill(~keep, 0) for s in given]
-            written, carries = self._chunk(loop, given, carries, vectors, matrices, keep)
-            for group, output in zip(loop.outputs, outputs, strict=True):
-                _write(group, written, output[:, piece], keep)
-            for group, total in zip(loop.totals, totals, strict=True):
-                rows = room((batch, given[0].shape[1], width(group)), like)
-                _write(group, written, rows, keep)
-                total.add_(rows.sum((0, 1)))
-        return outputs, carries, totals
+            piece = slice(start, min(start + size, time))
+            carries = run.chunk(piece, carries, None if real is None else real[piece])
+        ends = [carry.clone() for carry in carries]  # they lie in what is overwritten, or in what is handed out
+        return run.outputs(time), ends, run.totals
 
-    def _chunk(
+
+class _Run:
+    """The memory of one run, and the work of a chunk; all tensors here are ``(time, batch, width)``."""
+
+    def __init__(
         self,
         loop: Loop,
+        size: int,
         streams: Sequence[Tensor],
-        carries: list[Tensor],
+        carries: Sequence[Tensor],
         vectors: Sequence[Tensor],
-        matrices: list[Tensor],
-        keep: Tensor | None,
-    ) -> tuple[dict[Value, Any], list[Tensor]]:
-        """Run the steps of a chunk; return what they wrote (by value a tensor, or a list of rows) and the carries."""
+        weights: Sequence[Tensor],
+    ) -> None:
+        self._sorted: Sorted = loop.sorted
+        self._loop, self._streams, self._vectors = loop, streams, vectors
+        program, like = self._sorted.program, streams[0]
+        time, batch = like.shape[:2]
+        self._buffers: list[Tensor] = []
+        self._output: Tensor | None = None
+        for index, buffer in enumerate(self._sorted.buffers):
+            if index == 0 and not program.backwards:  # the cell's own output is contiguous as it is handed out
+                self._output = room((batch, time, buffer.width), like)
+                self._buffers.append(self._output.transpose(0, 1))
+                continue
+            steps = size if buffer.total else time + (buffer.carry is not None)
+            self._buffers.append(room((steps, batch, buffer.width), like))
+            if buffer.carry is not None:
+                self._buffers[-1][0].copy_(carries[buffer.carry])
+        self.totals = [like.new_zeros(width(group)) for group in program.totals]
+        matrices = [weights[p.weight].t() if p.transposed else weights[p.weight] for p in program.products]
+        self._steps = loop.make(matrices, like[0])
+
+    def outputs(self, time: int) -> list[Tensor]:
+        """Return the output streams ``(batch, time, width)``."""
+        groups = zip(self._sorted.outputs, self._sorted.program.outputs, strict=True)
+        found = [self._buffers[buffer][:time, :, at : at + width(group)] for (buffer, at), group in groups]
+        found = [output.transpose(0, 1) for output in found]
+        return found if self._output is None else [self._output, *found[1:]]
+
+    def chunk(self, piece: slice, carries: list[Tensor], keep: Tensor | None) -> list[Tensor]:
+        """Run the steps of a piece of time; return the carries after it."""
+        found, program = self._sorted, self._sorted.program
+        streams = [s[piece] for s in self._streams]
+        if keep is not None:  # what stands in the padding must not matter, not even as 0 * inf
+            streams = [s.masked_fill(~keep, 0) for s in streams]
         known: dict[Value, Any] = {}
-        for leaf in loop.leaves:
-            source = streams if leaf.op == "stream" else vectors
+        for leaf in found.leaves:
+            source = streams if leaf.op == "stream" else self._vectors
             index, offset = leaf.data
             known[leaf] = source[index][..., offset : offset + leaf.width]
-        early = [evaluate(value, known) for value in loop.early]
-        per_step = [e.unbind(1) if e.dim() == 3 else e for e in early]
-        time = streams[0].shape[1]
-        steps = range(time - 1, -1, -1) if loop.backwards else range(time)
-        kept = None if keep is None else keep.unbind(1)
-        rows, carries = loop.run(steps, per_step, carries, matrices, kept, streams[0])
-        written: dict[Value, Any] = dict(zip(loop.early, early, strict=True))
-        written |= {v: r[::-1] if loop.backwards else r for v, r in zip(loop.late, rows, strict=True)}
-        return written, carries
+        for value in found.early:
+            evaluate(value, known)
+        order = -1 if program.backwards else 1
+        early = [known[v] if v in found.still else known[v].unbind(0)[::order] for v in self._loop.early]
+        rows = [self._rows(place, piece).unbind(0)[::order] for place in self._loop.wanted]
+        kept: Iterable[Any] = repeat(None) if keep is None else keep.unbind(0)[::order]
+        carries = self._steps(early, rows, kept, *carries)
+        for source, target in found.copies:
+            self._rows(target, piece).copy_(self._rows(source, piece))
+        groups = zip((*found.outputs, *found.totals), (*program.outputs, *program.totals), strict=True)
+        for (buffer, at), group in groups:
+            self._fill(buffer, at, group, known, piece)
+        for place, group in zip(found.outputs, program.outputs, strict=True):
+            if keep is not None:
+                self._rows(Place(*place, width(group)), piece).masked_fill_(~keep, 0)
+        for (buffer, at), total in zip(found.totals, self.totals, strict=True):
+            rows_of_total = self._rows(Place(buffer, at, total.shape[0]), piece)
+            total.add_((rows_of_total if keep is None else rows_of_total.masked_fill(~keep, 0)).sum((0, 1)))
+        return carries
 
+    def _rows(self, place: Place, piece: slice) -> Tensor:
+        """Return the part of a buffer that a place is in a piece of time."""
+        first = 0 if self._sorted.buffers[place.buffer].total else piece.start
+        steps = slice(first + place.shift, first + place.shift + piece.stop - piece.start)
+        return self._buffers[place.buffer][steps, :, place.start : place.start + place.width]
 
-def _write(group: Sequence[Value], written: dict[Value, Any], output: Tensor, keep: Tensor | None) -> None:
-    """Put values side by side into ``output (batch, time, width)``."""
-    start = 0
-    for value in group:
-        place = output[..., start : start + value.width]
-        if is_number(value):
-            place.fill_(number_of(value))
-        elif isinstance(written[value], list):
-            torch.stack(written[value], 1, out=place)
-        else:
-            place.copy_(written[value])
-        start += value.width
-    if keep is not None:
-        output.masked_fill_(~keep, 0)
+    def _fill(self, buffer: int, start: int, group: Sequence[Value], known: dict[Value, Any], piece: slice) -> None:
+        """Write those values of an output that are no work of the loop."""
+        for value in group:
+            if is_number(value):
+                self._rows(Place(buffer, start, value.width), piece).fill_(number_of(value))
+            elif value not in self._sorted.late:
+                self._rows(Place(buffer, start, value.width), piece).copy_(known[value])
+            start += value.width

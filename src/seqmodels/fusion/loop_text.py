@@ -1,0 +1,364 @@
+"""The loop of the portable executor as plain Python: one line an operator, no graph is interpreted while it runs.
+
+Results are written into the rows of the buffers where they are wanted, else into scratch that is used again as soon as
+nothing reads it any more: nothing is allocated in the loop, and nothing is copied into place after it.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import torch
+
+from seqmodels.fusion.loop import Place, Sorted, inner, is_number, number_of
+from seqmodels.fusion.program import Program
+from seqmodels.fusion.values import POINTWISE, REDUCTIONS, Value
+
+INTO = {"add", "sub", "mul", "div", "neg", "exp", "log", "log1p", "expm1", "sqrt", "rsqrt", "tanh", "sigmoid", "abs"}
+INTO |= {"sin", "cos", "erf", "sign", "maximum", "minimum", "relu"}
+"""Operators that can write their result into given memory."""
+END = 1 << 30
+
+
+class Loop:
+    """A sorted program with its loop as a function.
+
+    ``make(weights, like)`` makes scratch and returns ``loop(early, rows, keep, *carries)``, which runs the steps of a
+    chunk and returns the carries. ``early`` are rows, one a step (a tensor where it is the same for all); ``rows`` are
+    those to write, for each of ``wanted`` one a step; ``keep`` are the masks of rows that are still running, or Nones.
+    All are in the order in which the loop meets them.
+    """
+
+    def __init__(self, program: Program, smooth: bool) -> None:
+        self.sorted = Sorted(program)
+        text = _Text(self.sorted, smooth)
+        self.wanted: list[Place] = text.wanted
+        self.early: list[Value] = text.read
+        scope: dict[str, Any] = {
+            **{f"t_{name}": function for name, function in (*POINTWISE.items(), *REDUCTIONS.items())},
+            **{name: getattr(torch, name) for name in ("cat", "mm", "addmm", "addcmul", "where")},
+        }
+        exec(text.source, scope)  # noqa: S102 - the text is generated above
+        self.make: Callable[..., Callable[..., list[Any]]] = scope["make"]
+
+
+loop_of = lru_cache(maxsize=256)(Loop)
+
+
+class _Text:
+    """Writes the text. A node is what one statement or two compute: a value, or ("product", index) and the like."""
+
+    def __init__(self, found: Sorted, smooth: bool) -> None:
+        self.found, self.program, self.smooth = found, found.program, smooth
+        self.head: list[str] = []
+        self.lines: list[str] = []
+        self.names: dict[Value, str] = {}
+        self.wanted: list[Place] = []
+        self.read: list[Value] = []
+        self.constants: dict[float, str] = {}
+        self.free: dict[int, list[str]] = {}
+        self.owner: dict[Value, str] = {}  # values in scratch, by name
+        self.memory: dict[Value, int] = {}  # values in memory that the next step writes again: the first node that does
+        self.absorbed = self._absorbed()
+        self.nodes = self._nodes()
+        self.reads = [self._reads(node) for node in self.nodes]
+        self.last = {value: place for place, values in enumerate(self.reads) for value in values}
+        self.last |= {v: END for group in self.program.carried for v in group}
+        for self.at, node in enumerate(self.nodes):
+            self._emit(node)
+        self.source = self._finish()
+
+    def _absorbed(self) -> dict[Value, Value]:
+        """Find sums with a product of two values that nothing else needs, which is computed with the sum."""
+        found: dict[Value, Value] = {}
+        for value in self.found.order:
+            if value.op not in ("add", "sub") or value not in self.found.late or value in self.found.column:
+                continue
+            if value.width == 1:
+                continue
+            for factor in reversed(value.args if value.op == "add" else value.args[1:]):
+                alone = factor.op == "mul" and self.found.users[factor] == [value] and factor in self.found.late
+                other = value.args[0] if factor is value.args[1] else value.args[1]
+                operands = (*factor.args, other)
+                if alone and other is not factor and all(v.width == value.width and not is_number(v) for v in operands):
+                    found[value] = factor
+                    break
+        return found
+
+    def _nodes(self) -> list[Any]:
+        """Return what is computed, in order."""
+        nodes: list[Any] = []
+        done: set[Any] = set(self.absorbed.values())
+        for value in self.found.order:
+            if value not in self.found.late or value in done:
+                continue
+            if value.op == "product" or value in self.found.column:
+                index = value.data[0] if value.op == "product" else self.found.column[value][0]
+                if index in done:
+                    continue
+                done.add(index)
+                nodes.append(("product", index))
+                for run in self._whole_runs(index):
+                    nodes.append(("run", tuple(run)))
+                    done |= set(run)
+            else:
+                nodes.append(value)
+        return nodes
+
+    def _whole_runs(self, index: int) -> list[list[Value]]:
+        """Return the activations of a product's columns that one operator computes: all to be kept, or none."""
+        found = []
+        for run in self.found.runs.get(index, []):
+            parts: list[list[Value]] = []
+            for value in run:
+                place = self.found.places.get(value)
+                fits = value.op == "sigmoid" or self.smooth
+                before = self.found.places.get(parts[-1][-1]) if parts and parts[-1] else None
+                if not fits:
+                    parts.append([])
+                elif parts and parts[-1] and self._adjacent(before, place):
+                    parts[-1].append(value)
+                else:
+                    parts.append([value])
+            found += [part for part in parts if len(part) > 1]
+        return found
+
+    def _adjacent(self, one: Place | None, two: Place | None) -> bool:
+        if one is None or two is None:
+            return one is two
+        return (one.buffer, one.start + one.width, one.shift) == (two.buffer, two.start, two.shift)
+
+    def _reads(self, node: Any) -> list[Value]:
+        """Return the late values whose memory a node reads; those of a view are what it is a view of."""
+        if isinstance(node, Value):
+            arguments = list(node.args)
+            if (factor := self.absorbed.get(node)) is not None:
+                arguments.remove(factor)
+                arguments += factor.args
+        elif node[0] == "product":
+            arguments = list(self.program.products[node[1]].operand)
+        else:
+            arguments = [value.args[0] for value in node[1]]
+        return [value for value in arguments if value in self.found.late]
+
+    def _emit(self, node: Any) -> None:
+        if not isinstance(node, Value):
+            (self._multiply if node[0] == "product" else self._activate)(node[1])
+        elif node.op == "carry":
+            self._carry(node)
+        else:
+            self._compute(node)
+
+    def _carry(self, value: Value) -> None:
+        index, offset = value.data
+        whole = offset == 0 and value.width == self.program.carries[index]
+        self.names[value] = f"c{index}" if whole else f"c{index}_{offset}_{value.width}"
+        if not whole:
+            self.lines.append(f"{self.names[value]} = c{index}[:, {offset}:{offset + value.width}]")
+        if value in self.found.places:
+            self.lines.append(f"{self._row(self.found.places[value])}.copy_({self.names[value]})")
+
+    def _compute(self, value: Value) -> None:
+        """Write the statements of a pointwise value or a row's sum."""
+        terms = self._terms(value)
+        self._release()
+        place = self.found.places.get(value)
+        if value.op not in INTO or value.width == 1:
+            self.names[value] = f"v{len(self.names)}"
+            self.lines.append(f"{self.names[value]} = {self._expression(value, terms)}")
+            if place is not None:
+                self.lines.append(f"{self._row(place)}.copy_({self.names[value]})")
+                if place.shift:
+                    self.names[value] = self._row(place)
+            return
+        if place is not None:
+            name = self.names[value] = self._row(place)
+        else:
+            name = self.names[value] = self._scratch(value)
+            self.memory[value] = self.at
+        if value.op == "tanh" and self.smooth:
+            self.lines += self._smooth_tanh(terms[0], name)
+        elif value.op == "relu":
+            self.lines.append(f"t_maximum({terms[0]}, {self._constant(0.0)}, out={name})")
+        elif value in self.absorbed:
+            sign = "" if value.op == "add" else "value=-1, "
+            self.lines.append(f"addcmul({', '.join(terms)}, {sign}out={name})")
+        else:
+            self.lines.append(f"t_{value.op}({', '.join(terms)}, out={name})")
+
+    def _smooth_tanh(self, term: str, name: str) -> list[str]:
+        """Return tanh(x) as 2 sigmoid(2 x) - 1, which is exact to a unit in the last place of 1."""
+        two, minus = self._constant(2.0), self._constant(-1.0)
+        return [
+            f"t_mul({term}, {two}, out={name})",
+            f"t_sigmoid({name}, out={name})",
+            f"t_add({minus}, {name}, alpha=2, out={name})",
+        ]
+
+    def _terms(self, value: Value) -> list[str]:
+        if (factor := self.absorbed.get(value)) is not None:
+            other = value.args[0] if factor is value.args[1] else value.args[1]
+            return [self._term(v) for v in (other, *factor.args)]
+        return [self._term(argument) for argument in value.args]
+
+    def _term(self, value: Value) -> str:
+        if is_number(value):
+            return self._constant(number_of(value))
+        if value in self.names:
+            return self.names[value]
+        assert value in self.found.early, value
+        self.names[value] = f"e{len(self.read)}"
+        self.read.append(value)
+        return self.names[value]
+
+    def _expression(self, value: Value, terms: list[str]) -> str:
+        if value.op in REDUCTIONS:
+            return f"t_{value.op}({terms[0]}, dim=-1, keepdim=True)"
+        if value.op == "spread":
+            return f"{terms[0]}.expand(-1, {value.width})"
+        if value.op == "pow" and is_number(value.args[1]):
+            return f"t_pow({terms[0]}, {number_of(value.args[1])!r})"
+        return f"t_{value.op}({', '.join(terms)})"
+
+    def _constant(self, number: float) -> str:
+        """Return a name of a number as a tensor: torch would wrap it at every step."""
+        if number not in self.constants:
+            self.constants[number] = f"k{len(self.constants)}"
+            self.head.append(f"{self.constants[number]} = like.new_full((), {_literal(number)})")
+        return self.constants[number]
+
+    def _row(self, place: Place) -> str:
+        """Return the name of the row of a place at a step."""
+        if place not in self.wanted:
+            self.wanted.append(place)
+        return f"r{self.wanted.index(place)}"
+
+    def _scratch(self, value: Value) -> str:
+        free = self.free.setdefault(value.width, [])
+        if not free or self.last.get(value) == END:  # what is carried has memory of its own
+            free.append(f"s{len(self.head)}")
+            self.head.append(f"{free[-1]} = like.new_empty((like.shape[0], {value.width}))")
+        self.owner[value] = free.pop()
+        return self.owner[value]
+
+    def _release(self) -> None:
+        """Give back the scratch of what the present node is the last to read."""
+        for value in dict.fromkeys(self.reads[self.at]):
+            if self.last[value] == self.at and value in self.owner:
+                self.free[value.width].append(self.owner.pop(value))
+
+    def _multiply(self, index: int) -> None:
+        """Write a product, with what is added to all its columns, and name its parts."""
+        product = self.program.products[index]
+        operand = self._side_by_side(list(product.operand))
+        self.head.append(f"p{index} = like.new_empty((like.shape[0], {product.width}))")
+        out = f"p{index}"
+        if index in self.found.added:
+            leaf = self._term(self.found.added[index][0])
+            self.lines.append(f"addmm({leaf}, {operand}, weights[{index}], out={out})")
+        else:
+            self.lines.append(f"mm({operand}, weights[{index}], out={out})")
+        self._release()
+        for part in [v for v, (j, _) in self.found.column.items() if j == index]:
+            self.names[part] = self._columns(out, self.found.column[part][1], part.width, product.width)
+            self.memory[part] = self.at
+            if part in self.found.places:
+                self.lines.append(f"{self._row(self.found.places[part])}.copy_({self.names[part]})")
+
+    def _columns(self, name: str, start: int, size: int, total: int) -> str:
+        """Return the name of columns of scratch, cut once."""
+        if size == total:
+            return name
+        view = f"{name}_{start}_{size}"
+        line = f"{view} = {name}[:, {start}:{start + size}]"
+        if line not in self.head:
+            self.head.append(line)
+        return view
+
+    def _activate(self, run: tuple[Value, ...]) -> None:
+        """Write one operator for sigmoids (and tanhs, as sigmoids) of columns side by side."""
+        index, start = self.found.column[run[0].args[0]]
+        total, size = self.program.products[index].width, sum(value.width for value in run)
+        source = self._columns(f"p{index}", start, size, total)
+        for value in run:
+            if value.op == "tanh":
+                self.lines.append(f"{self.names[value.args[0]]}.mul_({self._constant(2.0)})")
+        place, at = self.found.places.get(run[0]), start
+        kept = None if place is None else self._row(Place(place.buffer, place.start, size, place.shift))
+        self.lines.append(f"t_sigmoid({source}, out={kept or source})")
+        for value in run:
+            if place is None:
+                self.names[value] = self._columns(f"p{index}", at, value.width, total)
+                self.memory[value] = self.nodes.index(("product", index))
+            else:
+                self.names[value] = self._row(self.found.places[value])
+            at += value.width
+            if value.op == "tanh":
+                name = self.names[value]
+                self.lines.append(f"t_add({self._constant(-1.0)}, {name}, alpha=2, out={name})")
+
+    def _side_by_side(self, values: list[Value]) -> str:
+        """Return a name for rows of values side by side: the rows they were written to, where they lie so."""
+        if len(values) == 1:
+            return self._wide(values[0])
+        places = [self.found.places.get(value) for value in values]
+        first = places[0]
+        if first is not None and all(self._adjacent(a, b) and b for a, b in zip(places, places[1:], strict=False)):
+            return self._row(Place(first.buffer, first.start, sum(v.width for v in values), first.shift))
+        return f"cat([{', '.join(map(self._wide, values))}], -1)"
+
+    def _wide(self, value: Value) -> str:
+        """Return a name for rows ``(batch, width)`` of a value, also where it is a number or the same for all rows."""
+        if is_number(value):
+            name = f"w{len(self.head)}"
+            number = _literal(number_of(value))
+            self.head.append(f"{name} = like.new_full((like.shape[0], {value.width}), {number})")
+            return name
+        name = self._term(value)
+        return f"{name}.expand(like.shape[0], -1)" if value in self.found.still else name
+
+    def _carried(self, index: int) -> str:
+        """Return an expression for a carry after the step, in memory that outlives the next step's use of it."""
+        group = self.program.carried[index]
+        if len(group) > 1:
+            return f"cat([{', '.join(map(self._wide, group))}], -1)"
+        value, name = group[0], self._wide(group[0])
+        if value not in self.found.late:
+            return name
+        place = self.found.places.get(value)
+        if value.op in ("carry", "spread") or (place is not None and self.found.buffers[place.buffer].total):
+            return f"{name}.clone()"
+        written = self.memory.get(value, END)
+        return f"{name}.clone()" if self._last_use(index) >= written else name
+
+    def _last_use(self, carry: int) -> int:
+        """Return the last node that reads a carry."""
+        found = -1
+        for at, (node, values) in enumerate(zip(self.nodes, self.reads, strict=True)):
+            if any(v.op == "carry" and v.data[0] == carry for v in values):
+                found = END if isinstance(node, Value) and node.op == "spread" else at  # a view is read later
+        return found
+
+    def _finish(self) -> str:
+        carries = range(len(self.program.carries))
+        after = [self._carried(i) for i in carries]
+        ends = [f"n{i} = {expression}" for i, expression in enumerate(after)]
+        plain = [f"c{i} = n{i}" for i in carries] or ["pass"]
+        masked = [f"c{i} = where(k, n{i}, c{i})" for i in carries] or ["pass"]
+        rows = [f"r{i}" for i in range(len(self.wanted))]
+        moving = [f"e{i}" for i, v in enumerate(self.read) if v not in self.found.still]
+        still = [f"e{i} = early[{i}]" for i, v in enumerate(self.read) if v in self.found.still]
+        given = [f"early[{i}]" for i, v in enumerate(self.read) if v not in self.found.still]
+        given += [f"rows[{i}]" for i in range(len(rows))]
+        names = "".join(f"c{i}, " for i in carries)
+        body = [*self.lines, *ends, "if k is None:", *(f"    {s}" for s in plain), "else:"]
+        body += [f"    {s}" for s in masked]
+        inside = [*still, f"for {', '.join(['k', *moving, *rows])}, in zip(keep, {', '.join(given)}):"]
+        inside += [f"    {line}" for line in body]
+        inside.append(f"return [{names}]")
+        function = [f"def loop(early, rows, keep, {names}):", *(f"    {line}" for line in inside), "return loop"]
+        return "\n".join(["def make(weights, like):", *(f"    {line}" for line in [*self.head, *function])])
+
+
+def _literal(number: float) -> str:
+    return repr(number) if number - number == 0 else f"float({str(number)!r})"
