@@ -47,14 +47,15 @@ def test_the_cells_are_those_of_the_articles() -> None:
 
 def test_the_rate_is_the_one_with_the_lower_validation_loss() -> None:
     import compare_cells as script
+    from comparing import report
 
     slow, fast = script.RATES
     known = {script.name(PARITY, "gru", 1, slow): result(0.5, 0.3), script.name(PARITY, "gru", 1, fast): result(1, 0.2)}
-    assert script.best_rate(PARITY, "gru", 1, known) == fast
+    assert report.best_rate(PARITY, "gru", 1, known) == fast
     known[script.name(PARITY, "gru", 1, fast)] = result(1, None)  # it diverged
-    assert script.best_rate(PARITY, "gru", 1, known) == slow
+    assert report.best_rate(PARITY, "gru", 1, known) == slow
     known[script.name(PARITY, "gru", 2, slow)] = result(0.7, 0.4)
-    assert [run["test/accuracy"] for run in script.chosen(PARITY, "gru", known)] == [0.5, 0.7]
+    assert [run["test/accuracy"] for run in report.chosen(PARITY, "gru", known)] == [0.5, 0.7]
 
 
 def test_what_is_known_is_not_run_again_and_nothing_begins_after_the_budget(
@@ -89,7 +90,7 @@ def test_the_slopes_are_those_of_the_answer_by_the_first_marked_number() -> None
 
         def __init__(self, first: float) -> None:
             super().__init__()
-            self.first = first
+            self.first = nn.Parameter(torch.tensor(first))
 
         def forward(self, x: Tensor) -> Tensor:
             parts = (x[..., 0] * x[..., 1]).split(script.TIME // 2, dim=1)
@@ -99,15 +100,19 @@ def test_the_slopes_are_those_of_the_answer_by_the_first_marked_number() -> None
     assert script.heard(Sum(0.25)) == pytest.approx(0.25)
 
     class Leak(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weights = nn.Parameter(torch.linspace(0.5, 2.0, script.TIME))
+
         def forward(self, x: Tensor) -> Tensor:
-            weights = torch.linspace(0.5, 2.0, script.TIME)
-            return (x.sum(-1) * weights).sum(1, keepdim=True)
+            return (x.sum(-1) * self.weights).sum(1, keepdim=True)
 
     assert script.reach(Leak()) == pytest.approx(0.25)
 
 
 def test_the_table_has_a_row_for_every_cell_and_the_best_in_bold() -> None:
     import compare_cells as script
+    from comparing import report
 
     known = {
         script.name(task, cell, seed, script.RATES[0]): result(0.1 * number + 0.01 * seed, 0.2, heard=0.5, reach=0.25)
@@ -116,11 +121,14 @@ def test_the_table_has_a_row_for_every_cell_and_the_best_in_bold() -> None:
         for seed in (1, 2)
     }
     rows = {
-        line.split(" | ")[0].strip("| "): line for line in script.table(known).splitlines() if line.startswith("| ")
+        line.split(" | ")[0].strip("| "): line for line in report.table(known).splitlines() if line.startswith("| ")
     }
     assert set(rows) == {"cell", *script.CELLS}
     assert "**0.915** ± 0.007" in rows["forget_input_output"]
     assert rows["elman, tanh"].count("**") == 2  # the least squared error
     assert "| 0.5 | 0.25 | 5 |" in rows["gru"]
+    assert "forget_input_output 4.0, " in report.answers(known)  # places 1, 1 and 10
+    assert report.answers({}) == "Not all cells have run yet."
     diverged = {**known, script.name(ADDING, "gru", 1, script.RATES[0]): {**result(0.5, None), "test/loss": None}}
-    assert "diverged" in script.table(diverged)
+    assert "diverged" in report.table(diverged)
+    assert "gru 6.0" in report.answers(diverged)  # places 4, 4 and 10

@@ -1,0 +1,1 @@
+"""Parts of ``compare_cells.py``: what is compared, and what is written of it."""
