@@ -14,8 +14,13 @@ DOCUMENTS = ([5, 6, 7], [], [299, 4], [8] * 11)
 ORIGIN = {"files": [["a.txt", 17, 1.5]], "vocabulary": "abc"}
 
 
+def pieces(documents: Sequence[Sequence[int]]) -> list[list[Sequence[int]]]:
+    """Part each document into two pieces."""
+    return [[document[:2], document[2:]] for document in documents]
+
+
 def write(path: Path, origin: object = ORIGIN, documents: Sequence[Sequence[int]] = DOCUMENTS) -> object:
-    return token_file(path, documents, vocab_size=300, edge=0, origin=origin)  # type: ignore[arg-type]
+    return token_file(path, pieces(documents), vocab_size=300, edge=0, origin=origin)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("documents", "edge"), [(DOCUMENTS, 0), ([[3, 1, 4, 1, 5]], None)])
@@ -23,7 +28,7 @@ def write(path: Path, origin: object = ORIGIN, documents: Sequence[Sequence[int]
 def test_a_file_holds_the_corpus_that_memory_would(
     documents: Sequence[Sequence[int]], edge: int | None, vocab_size: int, tmp_path: Path
 ) -> None:
-    mapped = token_file(tmp_path / "x.tokens", documents, vocab_size=vocab_size, edge=edge, origin=ORIGIN)
+    mapped = token_file(tmp_path / "x.tokens", pieces(documents), vocab_size=vocab_size, edge=edge, origin=ORIGIN)
     memory = corpus_of(documents, vocab_size, edge)
     assert isinstance(mapped.tokens, np.memmap)
     assert mapped.tokens.tolist() == memory.tokens.tolist()
@@ -32,7 +37,7 @@ def test_a_file_holds_the_corpus_that_memory_would(
 
 
 def test_a_file_is_written_once_for_what_it_was_made_from(tmp_path: Path) -> None:
-    def never() -> Iterator[list[int]]:
+    def never() -> Iterator[list[list[int]]]:
         raise AssertionError("a whole file needs no second reading")
         yield []
 
@@ -47,8 +52,8 @@ def test_a_file_is_written_once_for_what_it_was_made_from(tmp_path: Path) -> Non
 
 
 def test_an_interrupted_writing_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
-    def interrupted() -> Iterator[list[int]]:
-        yield [1, 2, 3]
+    def interrupted() -> Iterator[list[list[int]]]:
+        yield [[1, 2, 3]]
         raise KeyboardInterrupt
 
     path = tmp_path / "x.tokens"
@@ -82,5 +87,5 @@ def test_there_must_be_a_document_and_one_alone_without_an_edge(tmp_path: Path) 
     with pytest.raises(ValueError, match="there is no document"):
         token_file(tmp_path / "x.tokens", [], vocab_size=9, edge=0, origin={})
     with pytest.raises(ValueError, match="there must be one, got several"):
-        token_file(tmp_path / "x.tokens", [[1], [2]], vocab_size=9, edge=None, origin={})
+        token_file(tmp_path / "x.tokens", [[[1]], [[2]]], vocab_size=9, edge=None, origin={})
     assert os.listdir(tmp_path) == []

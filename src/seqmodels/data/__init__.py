@@ -1,43 +1,60 @@
 """Data sets as batches of right-padded sequences, and readers of file formats."""
 
 from seqmodels.data.adding import AddingData
+from seqmodels.data.ag_news import AGNewsData
 from seqmodels.data.batch import SequenceBatch, TargetKind
 from seqmodels.data.collate import pad
 from seqmodels.data.copy_memory import CopyMemoryData
 from seqmodels.data.digits import DigitsData
+from seqmodels.data.imdb import IMDBData
+from seqmodels.data.imdb_text import IMDBTextData
 from seqmodels.data.japanese_vowels import JapaneseVowelsData
 from seqmodels.data.jsb_chorales import JSBChoralesData
 from seqmodels.data.language_modeling import LanguageModelingData
 from seqmodels.data.mnist import MNISTData
 from seqmodels.data.module import PublishedDataModule, SequenceDataModule
+from seqmodels.data.names import NamesData
+from seqmodels.data.own_tables import TextCSVData, TextCSVMultilabelData
+from seqmodels.data.own_text import TextFolderData
 from seqmodels.data.parity import ParityData
 from seqmodels.data.preprocessing import Preprocessing
 from seqmodels.data.ptb import PTBData
 from seqmodels.data.python_docs import PythonDocsData
 from seqmodels.data.sequences import RaggedDataset, SequenceDataset
+from seqmodels.data.sst2 import SST2Data
+from seqmodels.data.text import TextData
 from seqmodels.data.text_preprocessing import TextPreprocessing
 from seqmodels.data.text_windows import TextWindow
 from seqmodels.data.tiny_shakespeare import TinyShakespeareData
 from seqmodels.data.ucr_uea import UCRUEAData
 
 __all__ = [
+    "AGNewsData",
     "AddingData",
     "CopyMemoryData",
     "DigitsData",
+    "IMDBData",
+    "IMDBTextData",
     "JSBChoralesData",
     "JapaneseVowelsData",
     "LanguageModelingData",
     "MNISTData",
+    "NamesData",
     "PTBData",
     "ParityData",
     "Preprocessing",
     "PublishedDataModule",
     "PythonDocsData",
     "RaggedDataset",
+    "SST2Data",
     "SequenceBatch",
     "SequenceDataModule",
     "SequenceDataset",
     "TargetKind",
+    "TextCSVData",
+    "TextCSVMultilabelData",
+    "TextData",
+    "TextFolderData",
     "TextPreprocessing",
     "TextWindow",
     "TinyShakespeareData",

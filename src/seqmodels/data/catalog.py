@@ -5,18 +5,23 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from seqmodels.data.adding import AddingData
+from seqmodels.data.ag_news import AGNewsData
 from seqmodels.data.copy_memory import CopyMemoryData
 from seqmodels.data.digits import DigitsData
 from seqmodels.data.download import Progress, progress_line
 from seqmodels.data.download import download as download_file
 from seqmodels.data.files import locate, published_bytes
+from seqmodels.data.imdb import IMDBData
+from seqmodels.data.imdb_text import IMDBTextData
 from seqmodels.data.japanese_vowels import JapaneseVowelsData
 from seqmodels.data.jsb_chorales import JSBChoralesData
 from seqmodels.data.mnist import MNISTData
 from seqmodels.data.module import SequenceDataModule
+from seqmodels.data.names import NamesData
 from seqmodels.data.parity import ParityData
 from seqmodels.data.ptb import PTBData
 from seqmodels.data.python_docs import PythonDocsData
+from seqmodels.data.sst2 import SST2Data
 from seqmodels.data.tiny_shakespeare import TinyShakespeareData
 from seqmodels.data.ucr_uea import UCRUEAData
 
@@ -29,9 +34,14 @@ DATASETS: tuple[type[SequenceDataModule], ...] = (
     UCRUEAData,
     JSBChoralesData,
     CopyMemoryData,
+    SST2Data,
+    IMDBData,
+    AGNewsData,
+    NamesData,
     PythonDocsData,
     TinyShakespeareData,
     PTBData,
+    IMDBTextData,
 )
 
 

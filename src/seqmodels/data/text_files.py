@@ -3,12 +3,15 @@
 import codecs
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import IO
 
 SUFFIXES = (".txt", ".text", ".md", ".jsonl")
 CHUNK = 1 << 20  # bytes
+BLOCK = 1 << 16  # characters
 
 
 def decoded(content: bytes, name: str, encoding: str = "utf-8") -> str:
@@ -42,8 +45,8 @@ def text_files(path: Path) -> list[Path]:
 
 def documents(
     files: Sequence[Path], *, encoding: str = "utf-8", separator: str | None = None, field: str = "text"
-) -> Iterator[str]:
-    """Yield the documents of files in turn; no more than one of them is in memory.
+) -> Iterator[Iterator[str]]:
+    """Yield the documents of files in turn, each as the lines it has; a text in one line is in memory as a whole.
 
     A file is a document, or several where a line is ``separator`` (a blank line: ``""``), which belongs to none. In
     ``.jsonl`` each line is a document: what its ``field`` holds. A byte order mark at the start is passed over.
@@ -56,9 +59,22 @@ def documents(
         if file.suffix == ".jsonl":
             yield from _records(lines, file, field)
         elif separator is None:
-            yield "".join(lines)
+            yield lines
         else:
             yield from _parted(lines, separator)
+
+
+def blocks(lines: Iterable[str]) -> Iterator[str]:
+    """Yield lines joined to blocks of about ``BLOCK`` characters, which are quicker to work on."""
+    held, size = list[str](), 0
+    for line in lines:
+        held.append(line)
+        size += len(line)
+        if size >= BLOCK:
+            yield "".join(held)
+            held, size = [], 0
+    if held:
+        yield "".join(held)
 
 
 def _lines(file: Path, encoding: str) -> Iterator[str]:
@@ -98,20 +114,22 @@ def _not_in(name: str, encoding: str, line: int, offset: int, byte: int) -> Valu
     )
 
 
-def _parted(lines: Iterator[str], separator: str) -> Iterator[str]:
-    held: list[str] = []
-    for line in lines:
-        if line.rstrip("\r\n") == separator:
-            if held:
-                yield "".join(held)
-            held = []
-        else:
-            held.append(line)
-    if held:
-        yield "".join(held)
+def _parted(lines: Iterator[str], separator: str) -> Iterator[Iterator[str]]:
+    """Part lines where one of them is the separator; documents without a line are none."""
+
+    def numbered() -> Iterator[tuple[int, str]]:
+        number = 0
+        for line in lines:
+            if line.rstrip("\r\n") == separator:
+                number += 1
+            else:
+                yield number, line
+
+    for _, group in groupby(numbered(), key=itemgetter(0)):
+        yield (line for _, line in group)
 
 
-def _records(lines: Iterator[str], file: Path, field: str) -> Iterator[str]:
+def _records(lines: Iterator[str], file: Path, field: str) -> Iterator[Iterator[str]]:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -122,4 +140,4 @@ def _records(lines: Iterator[str], file: Path, field: str) -> Iterator[str]:
         text = record.get(field) if isinstance(record, dict) else None
         if not isinstance(text, str):
             raise ValueError(f"{file}, line {number}: must be an object with a text under {field!r}")
-        yield text
+        yield iter([text])

@@ -23,13 +23,17 @@ END = struct.Struct(f"<Q{len(MARK)}s")
 ALIGNMENT = 8  # bytes, of the offsets
 
 
+Documents = Iterable[Iterable[Sequence[int]]]
+"""Tokens of documents, each of them piece by piece."""
+
+
 def token_file(
-    path: Path, documents: Iterable[Sequence[int]], *, vocab_size: int, edge: int | None, origin: Mapping[str, Any]
+    path: Path, documents: Documents, *, vocab_size: int, edge: int | None, origin: Mapping[str, Any]
 ) -> Corpus:
     """Return the corpus in the file ``path``; write the file first unless one that was made from ``origin`` is there.
 
-    ``documents`` are asked for one after the other, and only then. The file gets its name once it is whole and on disk,
-    in one step; what an interrupted writing left behind goes with the next.
+    Documents are asked for one after the other, and only then. The file gets its name once it is whole and on disk, in
+    one step; what an interrupted writing left behind goes with the next.
 
     Raises:
         ValueError: there is no document, or several without an ``edge``.
@@ -66,6 +70,12 @@ def read_tokens(path: Path, origin: Mapping[str, Any]) -> Corpus | None:
     return Corpus(tokens, np.array(offsets))
 
 
+def made_from(path: Path) -> dict[str, Any] | None:
+    """Return what a whole file says it was made from, or None."""
+    header = _header(path)
+    return None if header is None else header["origin"]
+
+
 def _header(path: Path) -> dict[str, Any] | None:
     """Return the header of a file, or None where it is missing or the file is not whole."""
     try:
@@ -81,18 +91,17 @@ def _header(path: Path) -> dict[str, Any] | None:
     return header if mark == MARK and size == expected + length + END.size else None
 
 
-def _write(
-    out: BinaryIO, documents: Iterable[Sequence[int]], vocab_size: int, edge: int | None, origin: Mapping[str, Any]
-) -> None:
+def _write(out: BinaryIO, documents: Documents, vocab_size: int, edge: int | None, origin: Mapping[str, Any]) -> None:
     kind = token_type(vocab_size).newbyteorder("<")
     border = np.array([] if edge is None else [edge], kind)
     offsets = array("q", [0])
     for document in documents:
         if edge is None and len(offsets) == 2:
             raise ValueError("without a token for the edge of a document there must be one, got several")
-        tokens = np.asarray(document, kind)
-        out.write(border.tobytes() + tokens.tobytes())
-        offsets.append(offsets[-1] + len(border) + len(tokens))
+        count = out.write(border.tobytes())
+        for tokens in document:
+            count += out.write(np.asarray(tokens, kind).tobytes())
+        offsets.append(offsets[-1] + count // kind.itemsize)
     if len(offsets) == 1:
         raise ValueError("there is no document")
     out.write(border.tobytes())
