@@ -119,9 +119,10 @@ class SequenceLoader(Generic[Batch]):
         return len(self.batch_sampler)
 
     def __iter__(self) -> Iterator[Batch]:
-        order = self.batch_sampler.sampler
-        if self.augment is None or not isinstance(order, EpochOrder):
+        if self.augment is None:
             return iter(self._loader)
+        order = self.batch_sampler.sampler
+        assert isinstance(order, EpochOrder)
         first = ((order.seed * LARGE_PRIME + order.epoch) * LARGE_PRIME + order.rank) * LARGE_PRIME
         return self._augmented(self.augment, first)
 
