@@ -29,6 +29,13 @@ def test_a_file_arrives_verified_under_its_name_and_with_its_packing(server: Ser
     assert ("numbers", len(CONTENT), len(CONTENT)) in seen
 
 
+def test_a_file_with_a_folder_in_its_name_arrives_there(server: Server, tmp_path: Path) -> None:
+    server.pages = {"/numbers": [(200, {}, CONTENT)]}
+    file = FILE._replace(name="one/numbers", urls=(server.url("/numbers"),))
+    assert download(file, tmp_path / "new") == tmp_path / "new" / "one" / "numbers"
+    assert load(tmp_path / "new", file) == CONTENT
+
+
 def test_a_server_that_fails_once_is_asked_again(server: Server, tmp_path: Path) -> None:
     server.pages = {"/numbers": [(503, {}, b""), (200, {}, CONTENT)]}
     download(FILE._replace(urls=(server.url("/numbers"),)), tmp_path)
