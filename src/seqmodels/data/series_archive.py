@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from torch import Tensor
 
 from seqmodels.data.batch import TargetKind
 from seqmodels.data.files import DataFile
@@ -100,32 +101,44 @@ class ArchiveData(PublishedDataModule, ABC):
     def splits(self) -> dict[str, RaggedDataset]:
         train, test = self.read("TRAIN"), self.read("TEST")
         check_pair(train, test)
-        names = train.class_names
-        labels, test_labels = (
-            torch.tensor([names.index(label) for label in part.labels], dtype=torch.long) for part in (train, test)
-        )
-        rows = torch.arange(len(labels))
-        shares = (1 - self.val_share, self.val_share)
-        train_rows, val_rows = stratified_split(labels, shares, self.data_seed) if self.val_share else (rows, rows)
-        if len(train_rows) == 0:  # the check of the splits would say so, but the statistics come first
-            raise ValueError(f"the train split is empty: val_share={self.val_share} of {len(rows)} rows leaves none")
-        channels = train.series[0].shape[1]
-        known = [train.series[row] for row in train_rows.tolist()]
-        unchanged = ([0.0] * channels, [1.0] * channels)
-        self._statistics = fit_standardization(known) if self.standardize else unchanged
-        self._class_names = names
-        self._sizes = {"input_size": channels, "output_size": len(names)}
+        self._class_names = train.class_names
+        labels, test_labels = (_indices(part.labels, train.class_names) for part in (train, test))
+        train_rows, val_rows = self._parted(labels)
+        fitted = self._fit([train.series[row] for row in train_rows])
+        self._sizes = {"input_size": train.series[0].shape[1], "output_size": len(train.class_names)}
         lengths = {len(series) for part in (train, test) for series in part.series}
         if len(lengths) == 1:
             self._sizes["time"] = lengths.pop()
-        mean, deviation = self._statistics
-        fitted = SeriesPreprocessing(mean=mean, deviation=deviation)
         inputs = [fitted.standardized(series) for series in train.series]
         return {
-            "train": RaggedDataset([inputs[row] for row in train_rows.tolist()], labels[train_rows]),
-            "val": RaggedDataset([inputs[row] for row in val_rows.tolist()], labels[val_rows]),
+            "train": RaggedDataset([inputs[row] for row in train_rows], labels[train_rows]),
+            "val": RaggedDataset([inputs[row] for row in val_rows], labels[val_rows]),
             "test": RaggedDataset([fitted.standardized(series) for series in test.series], test_labels),
         }
+
+    def _parted(self, labels: Tensor) -> tuple[list[int], list[int]]:
+        """Return the rows of the train file that are trained on, and those that are validated on."""
+        if self.val_share == 0:
+            rows = list(range(len(labels)))
+            return rows, rows
+        train, val = stratified_split(labels, (1 - self.val_share, self.val_share), self.data_seed)
+        if len(train) == 0:  # the check of the splits would say so, but the statistics come first
+            raise ValueError(f"the train split is empty: val_share={self.val_share} of {len(labels)} rows leaves none")
+        return train.tolist(), val.tolist()
+
+    def _fit(self, series: list[Tensor]) -> SeriesPreprocessing:
+        """Learn mean and deviation of each channel, 0 and 1 where nothing is to be standardised."""
+        if self.standardize:
+            self._statistics = fit_standardization(series)
+        else:
+            channels = series[0].shape[1]
+            self._statistics = ([0.0] * channels, [1.0] * channels)
+        mean, deviation = self._statistics
+        return SeriesPreprocessing(mean=mean, deviation=deviation)
+
+
+def _indices(labels: list[str], class_names: tuple[str, ...]) -> Tensor:
+    return torch.tensor([class_names.index(label) for label in labels], dtype=torch.long)
 
 
 def check_pair(train: SeriesFile, test: SeriesFile) -> None:
