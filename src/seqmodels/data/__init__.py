@@ -5,7 +5,9 @@ from seqmodels.data.ag_news import AGNewsData
 from seqmodels.data.batch import SequenceBatch, TargetKind
 from seqmodels.data.collate import pad
 from seqmodels.data.copy_memory import CopyMemoryData
+from seqmodels.data.csv_series import CSVSeriesData
 from seqmodels.data.digits import DigitsData
+from seqmodels.data.forecasting import SeriesDataModule
 from seqmodels.data.imdb import IMDBData
 from seqmodels.data.imdb_text import IMDBTextData
 from seqmodels.data.japanese_vowels import JapaneseVowelsData
@@ -19,6 +21,15 @@ from seqmodels.data.own_text import TextFolderData
 from seqmodels.data.parity import ParityData
 from seqmodels.data.preprocessing import Preprocessing
 from seqmodels.data.ptb import PTBData
+from seqmodels.data.published_series import (
+    AirlinePassengersData,
+    DailyMinTemperaturesData,
+    ETTData,
+    ExchangeRateData,
+    MonthlySunspotsData,
+    StocksData,
+    SunspotsData,
+)
 from seqmodels.data.python_docs import PythonDocsData
 from seqmodels.data.sequences import RaggedDataset, SequenceDataset
 from seqmodels.data.sst2 import SST2Data
@@ -27,18 +38,26 @@ from seqmodels.data.text_preprocessing import TextPreprocessing
 from seqmodels.data.text_windows import TextWindow
 from seqmodels.data.tiny_shakespeare import TinyShakespeareData
 from seqmodels.data.ucr_uea import UCRUEAData
+from seqmodels.data.windows import ForecastBatch
 
 __all__ = [
     "AGNewsData",
     "AddingData",
+    "AirlinePassengersData",
+    "CSVSeriesData",
     "CopyMemoryData",
+    "DailyMinTemperaturesData",
     "DigitsData",
+    "ETTData",
+    "ExchangeRateData",
+    "ForecastBatch",
     "IMDBData",
     "IMDBTextData",
     "JSBChoralesData",
     "JapaneseVowelsData",
     "LanguageModelingData",
     "MNISTData",
+    "MonthlySunspotsData",
     "NamesData",
     "PTBData",
     "ParityData",
@@ -50,6 +69,9 @@ __all__ = [
     "SequenceBatch",
     "SequenceDataModule",
     "SequenceDataset",
+    "SeriesDataModule",
+    "StocksData",
+    "SunspotsData",
     "TargetKind",
     "TextCSVData",
     "TextCSVMultilabelData",

@@ -20,6 +20,15 @@ from seqmodels.data.module import SequenceDataModule
 from seqmodels.data.names import NamesData
 from seqmodels.data.parity import ParityData
 from seqmodels.data.ptb import PTBData
+from seqmodels.data.published_series import (
+    AirlinePassengersData,
+    DailyMinTemperaturesData,
+    ETTData,
+    ExchangeRateData,
+    MonthlySunspotsData,
+    StocksData,
+    SunspotsData,
+)
 from seqmodels.data.python_docs import PythonDocsData
 from seqmodels.data.sst2 import SST2Data
 from seqmodels.data.tiny_shakespeare import TinyShakespeareData
@@ -42,6 +51,13 @@ DATASETS: tuple[type[SequenceDataModule], ...] = (
     TinyShakespeareData,
     PTBData,
     IMDBTextData,
+    ETTData,
+    ExchangeRateData,
+    SunspotsData,
+    StocksData,
+    AirlinePassengersData,
+    DailyMinTemperaturesData,
+    MonthlySunspotsData,
 )
 
 

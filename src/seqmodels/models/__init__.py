@@ -2,8 +2,20 @@
 
 from seqmodels.models.classifier import SequenceClassifier
 from seqmodels.models.dense import DenseClassifier
+from seqmodels.models.forecaster import DirectForecaster, Forecaster, RecursiveForecaster
 from seqmodels.models.language_model import LanguageModel
 from seqmodels.models.regressor import SequenceRegressor
+from seqmodels.models.segment_forecaster import SegmentForecaster
 from seqmodels.models.sequence_network import SequenceNetwork
 
-__all__ = ["DenseClassifier", "LanguageModel", "SequenceClassifier", "SequenceNetwork", "SequenceRegressor"]
+__all__ = [
+    "DenseClassifier",
+    "DirectForecaster",
+    "Forecaster",
+    "LanguageModel",
+    "RecursiveForecaster",
+    "SegmentForecaster",
+    "SequenceClassifier",
+    "SequenceNetwork",
+    "SequenceRegressor",
+]

@@ -2,6 +2,7 @@
 
 from seqmodels.tasks.averaging import NonMonotonicAveraging
 from seqmodels.tasks.classification import Classification
+from seqmodels.tasks.forecasting import Forecasting
 from seqmodels.tasks.language_modeling import LanguageModeling
 from seqmodels.tasks.multilabel import MultilabelClassification
 from seqmodels.tasks.regression import Regression
@@ -9,6 +10,7 @@ from seqmodels.tasks.task import Task
 
 __all__ = [
     "Classification",
+    "Forecasting",
     "LanguageModeling",
     "MultilabelClassification",
     "NonMonotonicAveraging",

@@ -1,0 +1,201 @@
+"""Series of numbers in delimited text: one row for each step, one column for each series, perhaps one for the time."""
+
+import csv
+import io
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from seqmodels.data.times import Frequency, Gaps, Times, frequency_of, parse_times
+
+Impute = Literal["forward", "linear", "zero"]
+Numbers = NDArray[np.float64]
+MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "?", "-"))  # in lower case
+
+
+class Reading(NamedTuple):
+    """How a table becomes a series."""
+
+    time: str | None = None  # the column with the time; None: there is none
+    columns: tuple[str, ...] | None = None  # those to read; None: all but the time, as far as they are numbers
+    header: bool = True  # the first line names the columns; else they are called "1", "2", ...
+    delimiter: str = ","
+    date_format: str | None = None
+    gaps: Gaps = "error"
+    impute: Impute | None = None  # how missing values are filled; None: they are an error
+
+    def check(self) -> None:
+        """Raise ``ValueError``, naming the option, where one is none of its choices."""
+        for name, value, choices in (
+            ("gaps", self.gaps, get_args(Gaps)),
+            ("impute", self.impute, (*get_args(Impute), None)),
+        ):
+            if value not in choices:
+                raise ValueError(f"{name} must be one of {', '.join(map(str, choices))}, got {value!r}")
+        if len(self.delimiter) != 1:
+            raise ValueError(f"delimiter must be one character, got {self.delimiter!r}")
+
+
+class Series(NamedTuple):
+    """Series side by side."""
+
+    names: tuple[str, ...]
+    values: Tensor  # (steps, series) float64, finite
+    times: Times | None = None  # (steps,)
+    frequency: Frequency | None = None
+
+
+class Row(NamedTuple):
+    """The cells of a line, and where it stands: ``"my.csv, line 3"``."""
+
+    place: str
+    cells: Sequence[str]
+
+
+def read_series(content: bytes, name: str, reading: Reading) -> Series:
+    """Return the series of a file's content in UTF-8; ``name`` is what errors call it.
+
+    Fields may be quoted, lines end in LF or CRLF or not at all, blank lines are passed over.
+
+    Raises:
+        ValueError: something is wrong with it; the message names line and column.
+    """
+    reading.check()
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(
+            f"{name}, line {line}: byte {content[error.start]:#04x} is no UTF-8; convert the file, for example by "
+            "iconv -f LATIN1 -t UTF-8"
+        ) from error
+    rows = _rows(text, name, reading.delimiter)
+    if not rows:
+        raise ValueError(f"{name} is empty")
+    header = list(rows.pop(0).cells) if reading.header else [str(n + 1) for n in range(len(rows[0].cells))]
+    return series_of(header, rows, name, reading)
+
+
+def series_of(header: Sequence[str], rows: Sequence[Row], name: str, reading: Reading) -> Series:
+    """Return the series of a table whose columns ``header`` names.
+
+    Raises:
+        ValueError: something is wrong with it; the message names line and column.
+    """
+    if not rows:
+        raise ValueError(f"{name} has no rows")
+    for twice in header:
+        if list(header).count(twice) > 1:
+            raise ValueError(f"{name}: the column {twice!r} is named twice")
+    for place, cells in rows:
+        if len(cells) != len(header):
+            raise ValueError(f"{place}: {len(cells)} fields, but there are {len(header)} columns")
+    index = {column: number for number, column in enumerate(header)}
+    times, frequency = None, None
+    if reading.time is not None:
+        column = _column(reading.time, index, name)
+        texts = [row.cells[column].strip() for row in rows]
+        times = parse_times(texts, lambda row: f"{rows[row].place}, column {reading.time}", reading.date_format)
+        frequency = frequency_of(times, lambda row: f"{rows[row].place}, column {reading.time}", reading.gaps)
+    names = reading.columns or _numeric(header, rows[0], reading.time)
+    if not names:
+        raise ValueError(f"{name} has no column with numbers beside the time")
+    values = [_numbers(rows, _column(column, index, name), column, reading.impute) for column in names]
+    return Series(tuple(names), torch.from_numpy(np.stack(values, 1)), times, frequency)
+
+
+def _rows(text: str, name: str, delimiter: str) -> list[Row]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    rows, line = [], 1
+    try:
+        for cells in reader:
+            if cells and (len(cells) > 1 or cells[0].strip()):
+                rows.append(Row(f"{name}, line {line}", cells))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise ValueError(f"{name}, line {reader.line_num}: {error}") from error
+    return rows
+
+
+def _column(column: str, index: Mapping[str, int], name: str) -> int:
+    if column in index:
+        return index[column]
+    near = get_close_matches(column, index, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"{name} has no column {column!r}{hint} (it has: {', '.join(index)})")
+
+
+def _numeric(header: Sequence[str], first: Row, time: str | None) -> tuple[str, ...]:
+    """Return the columns that begin with a number or with nothing."""
+    return tuple(
+        column
+        for column, cell in zip(header, first.cells, strict=True)
+        if column != time and (cell.strip().lower() in MISSING or not math.isnan(_number(cell)))
+    )
+
+
+def _number(cell: str) -> float:
+    """Return the number that a cell holds, infinity too; not a number where it holds none."""
+    try:
+        return math.nan if "_" in cell else float(cell)  # Python alone reads 1_000 as a number
+    except ValueError:
+        return math.nan
+
+
+def _numbers(rows: Sequence[Row], index: int, column: str, impute: Impute | None) -> Numbers:
+    values = np.array([_number(row.cells[index]) for row in rows])
+    missing = np.zeros(len(values), bool)
+    for row in (~np.isfinite(values)).nonzero()[0].tolist():
+        cell = rows[row].cells[index]
+        missing[row] = cell.strip().lower() in MISSING
+        place = f"{rows[row].place}, column {column}"
+        if not missing[row]:
+            raise ValueError(f"{place}: must be a finite number, got {cell!r}")
+        if impute is None:
+            raise ValueError(
+                f"{place}: a value is missing ({cell!r}); data.impute=forward, linear or zero would fill it"
+            )
+    if missing.all():
+        raise ValueError(f"{rows[0].place}, column {column}: every value is missing")
+    return (
+        imputed(values, missing, impute, lambda row: f"{rows[row].place}, column {column}") if missing.any() else values
+    )
+
+
+def imputed(values: Numbers, missing: NDArray[np.bool_], impute: Impute | None, place: Callable[[int], str]) -> Numbers:
+    """Return ``values (steps,)`` with those that are ``missing`` filled.
+
+    ``forward`` takes the last value before, ``zero`` a 0, ``linear`` the straight line between the values on both
+    sides (so that it looks ahead), the nearest value at the ends.
+
+    Raises:
+        ValueError: the first value is missing, and ``forward`` has nothing to fill it with.
+    """
+    steps = np.arange(len(values))
+    if impute == "zero":
+        return np.where(missing, 0.0, values)
+    if impute == "linear":
+        return np.interp(steps, steps[~missing], values[~missing])
+    if missing[0]:
+        raise ValueError(f"{place(0)}: the first value is missing, and impute=forward has none before it")
+    return values[np.maximum.accumulate(np.where(missing, 0, steps))]
+
+
+def table_of(columns: Mapping[str, Sequence[object]], name: str) -> tuple[list[str], list[Row]]:
+    """Return header and rows of a table that is given by its columns, as a line of JSON gives it.
+
+    Raises:
+        ValueError: the columns differ in length.
+    """
+    lengths = {column: len(cells) for column, cells in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"{name}: columns must have as many values as each other, got {lengths}")
+    cells: Iterable[tuple[object, ...]] = zip(*columns.values(), strict=True)
+    texts = [["" if cell is None else str(cell) for cell in row] for row in cells]
+    return list(columns), [Row(f"{name}, step {number}", row) for number, row in enumerate(texts, start=1)]

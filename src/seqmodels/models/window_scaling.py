@@ -1,0 +1,39 @@
+"""Each window on its own scale: what a forecaster then learns are changes, whatever the level."""
+
+from typing import Literal, NamedTuple, get_args
+
+import torch
+from torch import Tensor
+
+Normalization = Literal["none", "last", "window"]
+
+
+class Scaled(NamedTuple):
+    """Inputs on a scale of their own, and how to come back: ``value * scale + location``."""
+
+    inputs: Tensor  # (batch, time, input)
+    location: Tensor  # (batch, 1, output)
+    scale: Tensor  # (batch, 1, output)
+
+
+def check_normalization(normalization: str) -> None:
+    """Raise ``ValueError`` unless it is one of the choices."""
+    if normalization not in get_args(Normalization):
+        raise ValueError(f"normalization must be one of {', '.join(get_args(Normalization))}, got {normalization!r}")
+
+
+def scaled(inputs: Tensor, output_size: int, normalization: Normalization) -> Scaled:
+    """Put the first ``output_size`` of ``inputs (batch, time, input)`` on a scale of each window's own.
+
+    ``last`` subtracts the last value; ``window`` subtracts the window's mean and divides by its deviation (Kim et al.,
+    2022, without weights); a window that does not change is divided by 1.
+    """
+    series, others = inputs[..., :output_size], inputs[..., output_size:]
+    location, scale = torch.zeros_like(series[:, :1]), torch.ones_like(series[:, :1])
+    if normalization == "last":
+        location = series[:, -1:]
+    elif normalization == "window":
+        location = series.mean(1, keepdim=True)
+        deviation = series.std(1, keepdim=True, correction=0)
+        scale = torch.where(deviation > 1e-5, deviation, scale)
+    return Scaled(torch.cat([(series - location) / scale, others], -1), location, scale)

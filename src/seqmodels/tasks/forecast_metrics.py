@@ -1,0 +1,104 @@
+"""How far forecasts are from what came, beside forecasts that need no training."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+LEAST = 1e-8  # of a denominator
+
+
+class ForecastErrors(Metric):
+    """MSE, MAE and RMSE as papers report them and in the units of the data; sMAPE, MASE, R2.
+
+    ``mse``, ``mae`` and ``rmse`` are of values on the scale of the training part, over all series, steps and windows
+    alike. Of values as they were: ``raw_mse``, ``raw_mae``, ``raw_rmse``; ``smape``, the mean of
+    ``200 |f - y| / (|f| + |y|)`` in percent, 0 where both are 0; ``mase``, the mean absolute error of each series over
+    that of a seasonal-naive forecast within the training part (Hyndman and Koehler, 2006); and ``r2``, which is 1 for a
+    forecast without error and 0 for the mean of what came. ``mase`` and ``r2`` are means over the series.
+
+    Args:
+        mean, deviation: scaling of each series.
+        seasonal_error: of each series within the training part, as it was.
+        forecasts: names of the forecasts that are compared; metrics of the first have no prefix, those of others are
+            called ``{name}_mse`` and so on.
+    """
+
+    full_state_update = False
+
+    def __init__(
+        self,
+        mean: Sequence[float],
+        deviation: Sequence[float],
+        seasonal_error: Sequence[float],
+        forecasts: Sequence[str],
+    ) -> None:
+        super().__init__()
+        self.mean, self.deviation, self.unit = (
+            torch.tensor(values, dtype=torch.float64) for values in (mean, deviation, seasonal_error)
+        )
+        self.forecasts = tuple(forecasts)
+        shape = (len(self.forecasts), len(mean))
+        for name in ("absolute", "square", "relative"):
+            self.add_state(name, torch.zeros(shape, dtype=torch.float64), dist_reduce_fx="sum")
+        for name in ("total", "total_square"):
+            self.add_state(name, torch.zeros(len(mean), dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("count", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+
+    absolute: Tensor  # (forecasts, series) of errors on the common scale
+    square: Tensor
+    relative: Tensor
+    total: Tensor  # (series,) of targets on the common scale
+    total_square: Tensor
+    count: Tensor  # of steps, each of which has all series
+
+    def update(self, forecasts: Mapping[str, Tensor], targets: Tensor) -> None:
+        """Add forecasts by name, and what came; each ``(batch, horizon, series)`` on the common scale."""
+        wide = torch.float32 if targets.device.type == "mps" else torch.float64
+        said = torch.stack([forecasts[name] for name in self.forecasts]).to(wide).flatten(1, 2)
+        came = targets.to(wide).flatten(0, 1)
+        error = (said - came).abs()
+        deviation, mean = self.deviation.to(came), self.mean.to(came)
+        size = (said * deviation + mean).abs() + (came * deviation + mean).abs()
+        self.absolute += error.sum(1)
+        self.square += error.square().sum(1)
+        self.relative += (200 * error * deviation / size.clamp_min(LEAST)).sum(1)
+        self.total += came.sum(0)
+        self.total_square += came.square().sum(0)
+        self.count += len(came)
+
+    def compute(self) -> dict[str, Tensor]:
+        """Return every metric of every forecast, those of one kind side by side."""
+        deviation, unit = self.deviation.to(self.total), self.unit.to(self.total)
+        absolute, square = self.absolute / self.count, self.square / self.count
+        spread = self.total_square / self.count - (self.total / self.count).square()
+        raw_square = square * deviation.square()
+        kinds = {
+            "mse": square.mean(1),
+            "mae": absolute.mean(1),
+            "rmse": square.mean(1).sqrt(),
+            "raw_mse": raw_square.mean(1),
+            "raw_mae": (absolute * deviation).mean(1),
+            "raw_rmse": raw_square.mean(1).sqrt(),
+            "smape": (self.relative / self.count).mean(1),
+            "mase": (absolute * deviation / unit).mean(1),
+            "r2": (1 - square / spread.clamp_min(LEAST)).mean(1),
+        }
+        prefixes = ["", *(f"{name}_" for name in self.forecasts[1:])]
+        return {
+            prefix + kind: values[index].float()
+            for kind, values in kinds.items()
+            for index, prefix in enumerate(prefixes)
+        }
+
+
+def persistence(inputs: Tensor, horizon: int) -> Tensor:
+    """Return the last of ``inputs (batch, time, series)`` for every step to come, ``(batch, horizon, series)``."""
+    return inputs[:, -1:].expand(-1, horizon, -1)
+
+
+def seasonal_naive(inputs: Tensor, horizon: int, season: int) -> Tensor:
+    """Return for every step to come what was a season before, and of seasons not yet seen the last that was."""
+    steps = torch.arange(horizon, device=inputs.device) % season
+    return inputs[:, inputs.shape[1] - season + steps]

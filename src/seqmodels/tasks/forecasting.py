@@ -1,0 +1,107 @@
+"""What comes next in series."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchmetrics import MetricCollection
+
+from seqmodels.data.batch import TargetKind
+from seqmodels.data.windows import ForecastBatch
+from seqmodels.models import Forecaster
+from seqmodels.tasks.forecast_metrics import ForecastErrors, persistence, seasonal_naive
+from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage, Task
+
+BASELINES = ("persistence", "seasonal_naive")
+
+
+class Forecasting(Task[ForecastBatch]):
+    """Forecasts of one or many series, measured beside a persistence and a seasonal-naive forecast.
+
+    The loss is that of the model's likelihood. For the metrics see
+    :class:`~seqmodels.tasks.forecast_metrics.ForecastErrors`; those of the test are there for all three forecasts:
+    ``test/mse``, ``test/persistence_mse``, ``test/seasonal_naive_mse``.
+
+    Args:
+        model, optimizer, scheduler: as in :class:`Task`; the model is a :class:`~seqmodels.models.Forecaster`.
+        names: of the series.
+        mean, deviation: by which each was scaled.
+        seasonal_error: mean absolute change over a season of each within the training part.
+        season: steps after which things come again.
+    """
+
+    needs: ClassVar[TargetKind] = "forecasting"
+    model: Forecaster
+
+    def __init__(
+        self,
+        model: Forecaster,
+        optimizer: OptimizerFactory,
+        scheduler: SchedulerFactory | None = None,
+        *,
+        names: Sequence[str],
+        mean: Sequence[float],
+        deviation: Sequence[float],
+        seasonal_error: Sequence[float],
+        season: int,
+    ) -> None:
+        super().__init__(model, optimizer, scheduler)
+        if not isinstance(model, Forecaster):
+            raise TypeError(
+                "task=forecasting needs model=forecaster, recursive_forecaster or segment_forecaster, "
+                f"got {type(model).__name__}"
+            )
+        self.names = tuple(names)
+        self.season = season
+        self.register_buffer("mean", torch.tensor(mean), persistent=False)
+        self.register_buffer("deviation", torch.tensor(deviation), persistent=False)
+        for stage, compared in (("val", ("model",)), ("test", ("model", *BASELINES))):
+            errors = ForecastErrors(mean, deviation, seasonal_error, compared)
+            self.metrics[stage] = MetricCollection({"errors": errors}, prefix=f"{stage}/")
+
+    mean: Tensor
+    deviation: Tensor
+
+    def measure(self, batch: ForecastBatch, stage: Stage) -> Tensor:
+        true = batch.targets if stage == "train" else None
+        numbers = self.model(batch.inputs, batch.known, true)
+        loss = self.model.likelihood.loss(numbers, batch.targets)
+        self._means[stage].add({"loss": loss}, len(batch.targets))
+        if stage == "train":
+            return loss
+        forecasts = {"model": self.model.likelihood.point(numbers)}
+        if stage == "test":
+            series, horizon = batch.inputs[..., : len(self.names)], batch.targets.shape[1]
+            forecasts["persistence"] = persistence(series, horizon)
+            forecasts["seasonal_naive"] = seasonal_naive(series, horizon, self.season)
+        self._metrics_of(stage).update(forecasts, batch.targets)
+        return loss
+
+    def predict_step(self, batch: ForecastBatch, batch_idx: int = 0) -> Tensor:  # noqa: ARG002
+        """Return numbers about each value to come, ``(batch, horizon, series, likelihood.size)``, as the data were."""
+        numbers = self.model(batch.inputs, batch.known)
+        return self.model.likelihood.shifted(numbers, self.mean, self.deviation)
+
+    def records(self, batch: ForecastBatch, class_names: Sequence[str]) -> list[dict[str, Any]]:  # noqa: ARG002
+        """Give each step to come of each window: its number, its time, and of each series point and interval."""
+        numbers = self.predict_step(batch)
+        likelihood = self.model.likelihood
+        said = {"forecast": likelihood.point(numbers), **likelihood.named(numbers)}
+        values = torch.stack(list(said.values()), -1).tolist()  # (batch, horizon, series, kinds)
+        return [
+            {
+                "step": step,
+                "time": _written(seconds),
+                **{name: dict(zip(said, kinds, strict=True)) for name, kinds in zip(self.names, series, strict=True)},
+            }
+            for window, times in zip(values, batch.times.tolist(), strict=True)
+            for step, (series, seconds) in enumerate(zip(window, times, strict=True), start=1)
+        ]
+
+
+def _written(seconds: int) -> str:
+    """Return a time as ISO 8601 has it, without a clock at midnight."""
+    text = str(np.datetime64(seconds, "s"))
+    return text.removesuffix("T00:00:00")
