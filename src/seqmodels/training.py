@@ -25,8 +25,8 @@ from seqmodels.runs import begin, settled, write_json
 from seqmodels.threads import cpu_threads, threads_for
 
 PARTS = (
-    *("cell", "regularizers", "initializer", "pooling", "optimizer", "scheduler"),
-    *("data", "augmentation", "trainer", "callbacks", "logger"),
+    *("cell", "regularizers", "initializer", "front", "top", "pooling", "optimizer", "scheduler"),
+    *("vocabulary", "data", "augmentation", "trainer", "callbacks", "logger"),
 )
 
 
