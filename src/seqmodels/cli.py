@@ -9,7 +9,7 @@ COMMANDS = {
     "train": ("seqmodels.commands.train:train", "train and test a model: seqmodels train cell=gru cell.hidden_size=64"),
     "evaluate": ("seqmodels.commands.train:evaluate", "test a finished run again: seqmodels evaluate run=DIR"),
     "predict": ("seqmodels.commands.predict:main", "predict for new data: seqmodels predict run=DIR input=new.csv"),
-    "generate": ("seqmodels.commands.generate:main", "let a language model write: seqmodels generate run=DIR prompt=Once"),
+    "generate": ("seqmodels.commands.generate:main", "let a model write text: seqmodels generate run=DIR prompt=Once"),
     "cells": ("seqmodels.commands.cells:main", "list the cells: paper, equations, back-ends"),
     "data": ("seqmodels.commands.data:main", "list, verify or download data sets: seqmodels data verify mnist"),
     "doctor": ("seqmodels.commands.doctor:main", "say what this machine has, and which back-ends run on it"),
