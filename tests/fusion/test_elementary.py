@@ -1,5 +1,6 @@
 """Elementary functions of compiled kernels, against the same in a wider format: a few units in the last place."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -20,6 +21,11 @@ FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
         x < 0, np.exp(np.minimum(x, 0)) / (1 + np.exp(np.minimum(x, 0))), 1 / (1 + np.exp(-x))
     ),
 }
+LOGARITHMS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], float]] = {
+    "log": (np.log, 0.0),
+    "log1p": (np.log1p, -1.0),  # defined above this number
+}
+FUNCTIONS |= {name: function for name, (function, _) in LOGARITHMS.items()}
 WIDER = {torch.float32: np.float64, torch.float64: np.longdouble}
 WIDTH = 37
 ULPS = 4
@@ -63,6 +69,7 @@ def samples(dtype: torch.dtype) -> Tensor:
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
 def test_functions_are_accurate_to_a_few_units_in_the_last_place(name: str, dtype: torch.dtype) -> None:
     x = samples(dtype)
+    x = x[x > LOGARITHMS[name][1]] if name in LOGARITHMS else x
     error = error_in_ulps(name, x, computed(x)[name])
     worst = int(error.argmax())
     assert error[worst] <= ULPS, f"{name}({x[worst].item()!r}) is {error[worst]:.1f} units off"
@@ -76,6 +83,14 @@ def test_functions_are_accurate_up_to_the_overflow(name: str, dtype: torch.dtype
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_logarithms_at_the_end_of_their_domain(dtype: torch.dtype) -> None:
+    found = computed(torch.tensor([0.0, -1.0, -2.0], dtype=dtype))
+    assert found["log"].tolist()[0] == found["log1p"].tolist()[1] == -math.inf
+    assert found["log"][1:].isnan().all()
+    assert found["log1p"][2].isnan()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_functions_of_special_numbers(dtype: torch.dtype) -> None:
     info, inf, nan = torch.finfo(dtype), float("inf"), float("nan")
     x = torch.tensor([0.0, -0.0, inf, -inf, nan, info.max, info.min, info.tiny / 4], dtype=dtype)
@@ -84,7 +99,9 @@ def test_functions_of_special_numbers(dtype: torch.dtype) -> None:
         "expm1": [0, 0, inf, -1, nan, inf, -1, 0],
         "tanh": [0, 0, 1, -1, nan, 1, -1, 0],
         "sigmoid": [0.5, 0.5, 1, 0, nan, 1, 0, 0.5],
+        "log": [-inf, -inf, inf, nan, nan, math.log(info.max), nan, -inf],
+        "log1p": [0, 0, inf, nan, nan, math.log(info.max), nan, 0],
     }
     for name, y in computed(x).items():
         wanted = torch.tensor(expected[name], dtype=dtype)
-        torch.testing.assert_close(y, wanted, rtol=0, atol=float(info.tiny), equal_nan=True, msg=f"{name}: {y}")
+        torch.testing.assert_close(y, wanted, rtol=info.eps, atol=float(info.tiny), equal_nan=True, msg=f"{name}: {y}")

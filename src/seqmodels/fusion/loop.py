@@ -141,13 +141,13 @@ class Sorted:
         # the last output first: the first one is the cell's, whose rows lie far apart
         groups = [*reversed(list(zip(self.outputs, program.outputs, strict=True)))]
         groups += zip(self.totals, program.totals, strict=True)
-        for (buffer, start), group in groups:
+        for (buffer, first), group in groups:
+            start = first
             for value in group:
                 if value in self.late and self.buffers[buffer].carry is None:
                     place = Place(buffer, start, value.width)
-                    first = self.places.setdefault(value, place)
-                    if first is not place:
-                        self.copies.append((first, place))
+                    if (before := self.places.setdefault(value, place)) is not place:
+                        self.copies.append((before, place))
                 start += value.width
 
     def _bundles(self) -> dict[int, tuple[int, ...]]:
@@ -157,7 +157,7 @@ class Sorted:
         seen by nobody; the gradients that a backward program returns are autograd's to change.
         """
         single = {} if self.program.backwards else {g[0]: i for i, g in enumerate(self.program.outputs) if len(g) == 1}
-        found = {}
+        found: dict[int, tuple[int, ...]] = {}
         for run in (run for runs in self.runs.values() for run in runs):
             indices = tuple(single.get(value, 0) for value in run)
             if len(run) > 1 and 0 not in indices and not any(self._is_carried(value) for value in run):

@@ -6,11 +6,12 @@ nothing reads it any more: nothing is allocated in the loop, and nothing is copi
 
 from collections.abc import Callable
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import torch
 
-from seqmodels.fusion.loop import Place, Sorted, inner, is_number, number_of
+from seqmodels.fusion.loop import Place, Sorted, is_number, number_of
 from seqmodels.fusion.program import Program
 from seqmodels.fusion.values import POINTWISE, REDUCTIONS, Value
 
@@ -64,7 +65,8 @@ class _Text:
         self.reads = [self._reads(node) for node in self.nodes]
         self.last = {value: place for place, values in enumerate(self.reads) for value in values}
         self.last |= {v: END for group in self.program.carried for v in group}
-        for self.at, node in enumerate(self.nodes):
+        for at, node in enumerate(self.nodes):
+            self.at = at
             self._emit(node)
         self.source = self._finish()
 
@@ -303,7 +305,7 @@ class _Text:
             return self._wide(values[0])
         places = [self.found.places.get(value) for value in values]
         first = places[0]
-        if first is not None and all(self._adjacent(a, b) and b for a, b in zip(places, places[1:], strict=False)):
+        if first is not None and all(b and self._adjacent(a, b) for a, b in pairwise(places)):
             return self._row(Place(first.buffer, first.start, sum(v.width for v in values), first.shift))
         return f"cat([{', '.join(map(self._wide, values))}], -1)"
 

@@ -97,10 +97,14 @@ class _Linear(torch.autograd.Function):
     def backward(ctx: Any, d: Tensor) -> Any:
         x, weight = ctx.saved_tensors
         needs_x, needs_weight, needs_bias = ctx.needs_input_grad
+        turned = d.stride(0) < d.stride(1)  # time lies before the batch in memory: no copy if x is turned too
+        if turned:
+            d, x = d.transpose(0, 1), x.transpose(0, 1)
         flat = d.reshape(-1, d.shape[-1])
         dx = dweight = None
         if needs_x:
             dx = product(flat, weight).view(x.shape)
+            dx = dx.transpose(0, 1) if turned else dx
         if needs_weight:  # this way round, then transposed: BLAS is faster so
             dweight = (x.reshape(-1, x.shape[-1]).t() @ flat).t()
         return dx, dweight, flat.sum(0) if needs_bias else None

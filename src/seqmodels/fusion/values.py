@@ -126,6 +126,8 @@ class Builder:
             return self.spread(narrow, max(argument.width for argument in args))
         if (simple := self._simplify(op, args)) is not None:
             return simple
+        if op in ("add", "mul", "maximum", "minimum") and args[0].op == "scalar":
+            args = args[::-1]  # one order, so that equal expressions are one object
         width = max(argument.width for argument in args)
         return self._intern(op, args, width, (), max(argument.level for argument in args))
 

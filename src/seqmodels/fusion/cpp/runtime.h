@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 #if defined(_OPENMP)
 #include <omp.h>
 #endif
@@ -18,6 +19,7 @@
 
 typedef SEQ_REAL T;
 typedef int64_t i64;
+typedef std::conditional<sizeof(T) == 4, int32_t, int64_t>::type Int;
 
 #if defined(__AVX512F__)
 #define BYTES 64
@@ -150,6 +152,40 @@ static inline vec f_tanh(vec x) {
   vec m = e.scale * e.p + (e.scale - (T)1);
   return m / (m + (T)2);
 }
+// log(x) of normal positive x = 2^k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)], by a series in s = f / (2 + f): the
+// coefficients and the order of the sums are those of FreeBSD's msun (e_log.c, e_logf.c).
+static inline vec logarithm(vec x) {
+  const Int one = sizeof(T) == 4 ? 0x3f800000 : (Int)((i64)0x3ff00000 << 32), digits = sizeof(T) == 4 ? 23 : 52;
+  const Int root = sizeof(T) == 4 ? 0x3f3504f3 : (Int)((i64)0x3fe6a09e << 32);  // the bits of sqrt(1/2)
+  const mask i = (mask)x + (one - root);
+  const mask k = (i >> digits) - (one >> digits);
+  const vec f = (vec)((i & (((Int)1 << digits) - 1)) + root) - (T)1;
+  vec r;
+  const vec n = __builtin_convertvector(k, vec), s = f / (f + (T)2), z = s * s, half = f * f * (T)0.5;
+  if constexpr (sizeof(T) == 4) {
+    r = z * ((T)0.66666662693 + z * ((T)0.40000972152 + z * ((T)0.28498786688 + z * (T)0.24279078841)));
+    return s * (half + r) + n * (T)9.0580006145e-06 - half + f + n * (T)6.9313812256e-01;
+  } else {
+    r = splat((T)1.479819860511658591e-01);
+    const double terms[] = {1.531383769920937332e-01, 1.818357216161805012e-01, 2.222219843214978396e-01,
+                            2.857142874366239149e-01, 3.999999999940941908e-01, 6.666666666666735130e-01};
+    for (double c : terms) r = r * z + (T)c;
+    return s * (half + r * z) + n * (T)1.90821492927058770002e-10 - half + f + n * (T)6.93147180369123816490e-01;
+  }
+}
+static inline vec f_log(vec x) {
+  vec y = choose(x == splat((T)INFINITY), x, logarithm(x));
+  y = choose(x == splat(0), splat((T)-INFINITY), y);
+  return choose(x < splat(0), splat((T)NAN), choose(x != x, x, y));
+}
+// What 1 + x rounds away is added to first order.
+static inline vec f_log1p(vec x) {
+  vec u = x + (T)1;
+  vec y = logarithm(u) + (x - (u - (T)1)) / u;
+  y = choose(x == splat((T)INFINITY), x, y);
+  y = choose(x == splat(-1), splat((T)-INFINITY), y);
+  return choose(x < splat(-1), splat((T)NAN), choose(x != x, x, y));
+}
 #define LANES(name, call)                          \
   static inline vec name(vec x) {                  \
     vec y;                                         \
@@ -159,8 +195,6 @@ static inline vec f_tanh(vec x) {
     }                                              \
     return y;                                      \
   }
-LANES(f_log, std::log(v))
-LANES(f_log1p, std::log1p(v))
 LANES(f_sqrt, std::sqrt(v))
 LANES(f_sin, std::sin(v))
 LANES(f_cos, std::cos(v))

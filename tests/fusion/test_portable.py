@@ -1,0 +1,56 @@
+"""The portable executor where it does what only it does: several chunks of time, and tanh by way of the sigmoid."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from seqmodels import cells
+from seqmodels.cells import Cell
+from seqmodels.fusion import portable
+from seqmodels.fusion.portable import Portable
+from seqmodels.unroll.eager import Eager
+from tests.fusion.running import Through, assert_equals_eager
+
+BATCH, TIME, INPUT, HIDDEN = 40, 19, 3, 31
+CELLS = (cells.LSTMCell, cells.GRUCell, cells.ElmanCell, cells.NoOutputGateLSTMCell, cells.JordanCell, cells.IndRNNCell)
+
+
+@pytest.mark.parametrize("ragged", [False, True], ids=["whole", "ragged"])
+@pytest.mark.parametrize("make", CELLS, ids=lambda kind: kind.__name__)
+def test_large_rows_in_several_chunks_equal_eager(
+    monkeypatch: pytest.MonkeyPatch, make: Callable[[int, int], Cell[Any]], ragged: bool
+) -> None:
+    monkeypatch.setattr(portable, "CHUNK", 1)  # chunks of eight steps
+    assert BATCH * HIDDEN >= portable.SMOOTH
+    torch.manual_seed(0)
+    lengths = torch.randint(1, TIME, (BATCH,)) if ragged else None
+    assert_equals_eager(Portable(), make(INPUT, HIDDEN), torch.randn(BATCH, TIME, INPUT), lengths=lengths)
+
+
+def test_output_is_contiguous_and_may_be_changed_in_place() -> None:
+    torch.manual_seed(0)
+    cell, x = cells.LSTMCell(INPUT, 5), torch.randn(4, TIME, INPUT)
+
+    def gradient(backend: Any) -> Tensor:
+        cell.zero_grad()
+        y, _ = backend(cell, x, cell.initial_state(x), None)
+        assert y.is_contiguous()
+        y.mul_(2).square().sum().backward()
+        assert cell.weight_hh.grad is not None
+        return cell.weight_hh.grad.clone()
+
+    torch.testing.assert_close(gradient(Through(Portable())), gradient(Eager()))
+
+
+def test_final_state_has_memory_of_its_own() -> None:
+    torch.manual_seed(0)
+    cell, x = cells.LSTMCell(INPUT, 5).eval(), torch.randn(4, TIME, INPUT)
+    with torch.no_grad():
+        y, state = Through(Portable())(cell, x, cell.initial_state(x), None)
+        last = y[:, -1].clone()
+        state.h.zero_()
+    assert torch.equal(y[:, -1], last)
+    assert not torch.equal(last, state.h)
