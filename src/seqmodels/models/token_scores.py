@@ -55,13 +55,19 @@ class AdaptiveScores(nn.Module):
     of their tokens is the target, each through a quarter of the features of the one before.
 
     Raises:
-        ValueError: ``cutoffs`` do not ascend between 0 and the size of the vocabulary.
+        ValueError: ``cutoffs`` do not ascend between 0 and the size of the vocabulary, or are too many.
     """
 
     def __init__(self, input_size: int, vocab_size: int, cutoffs: Sequence[int]) -> None:
         super().__init__()
         if not cutoffs or list(cutoffs) != sorted({cut for cut in cutoffs if 0 < cut < vocab_size}):
             raise ValueError(f"adaptive_cutoffs must ascend between 0 and vocab_size={vocab_size}, got {list(cutoffs)}")
+        least = 4 ** len(cutoffs)
+        if input_size < least:
+            raise ValueError(
+                f"adaptive_cutoffs of {len(cutoffs)} clusters need at least {least} features, "
+                f"a quarter of them for each next one, got {input_size}"
+            )
         self.softmax = nn.AdaptiveLogSoftmaxWithLoss(input_size, vocab_size, list(cutoffs))
 
     def forward(self, features: Tensor, embedding: Tensor) -> Tensor:  # noqa: ARG002
