@@ -132,8 +132,10 @@ class SeriesDataModule(PublishedDataModule, ABC):
         if outputs + len(self.features) != len(series.names):
             raise ValueError(f"a column cannot be a target and a feature: {', '.join(series.names)}")
         train, val, end = parted(len(series.values), self.shares)
+        if train == 0:
+            raise ValueError(f"{self.file_name}: has {len(series.values)} steps, its train part none")
         scaling = fit_scaling(series.values[:train], standardize=self.standardize)
-        self._tell_constant(series, train)
+        self._check_scaled(series, train, scaling)
         known = calendar_features(series.times, self.calendar, len(series.values))
         values = torch.cat([scaling.apply(series.values).float(), known], 1)
         self._state(series, outputs, train, scaling)
@@ -192,8 +194,12 @@ class SeriesDataModule(PublishedDataModule, ABC):
         season = 1 if series.frequency is None else series.frequency.season
         return season if season <= self.input_length else 1
 
-    def _tell_constant(self, series: Series, train: int) -> None:
-        for name, column in zip(series.names, series.values[:train].unbind(1), strict=True):
+    def _check_scaled(self, series: Series, train: int, scaling: Scaling) -> None:
+        """Tell of series that never change; refuse those that leave float32 once they are scaled."""
+        finite = scaling.apply(series.values).float().isfinite().all(0)
+        for name, column, fits in zip(series.names, series.values[:train].unbind(1), finite.tolist(), strict=True):
+            if not fits:
+                raise ValueError(f"{self.file_name}, column {name}: its values are too large for float32 once scaled")
             if bool((column == column[0]).all()):
                 warnings.warn(
                     f"{self.file_name}, column {name}: never changes in the training part; it is scaled by 1",

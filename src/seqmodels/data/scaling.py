@@ -39,7 +39,7 @@ def seasonal_error(values: Tensor, season: int) -> Tensor:
     """Return the mean absolute change of each series over a season, ``(series,)``: the unit of MASE.
 
     It is the error of a seasonal-naive forecast within ``values (steps, series)`` (Hyndman and Koehler, 2006); 1 where
-    that is 0.
+    that is 0 but for rounding.
     """
     error = (values[season:] - values[:-season]).abs().mean(0)
-    return torch.where(error > 0, error, torch.ones_like(error))
+    return torch.where(error > 1e-12 * values.abs().amax(0), error, torch.ones_like(error))

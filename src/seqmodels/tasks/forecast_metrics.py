@@ -7,6 +7,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 LEAST = 1e-8  # of a denominator
+KINDS = ("mse", "mae", "rmse", "raw_mse", "raw_mae", "raw_rmse", "smape", "mase", "r2")
 
 
 class ForecastErrors(Metric):
@@ -23,6 +24,7 @@ class ForecastErrors(Metric):
         seasonal_error: of each series within the training part, as it was.
         forecasts: names of the forecasts that are compared; metrics of the first have no prefix, those of others are
             called ``{name}_mse`` and so on.
+        kinds: which metrics are given.
     """
 
     full_state_update = False
@@ -33,12 +35,14 @@ class ForecastErrors(Metric):
         deviation: Sequence[float],
         seasonal_error: Sequence[float],
         forecasts: Sequence[str],
+        kinds: Sequence[str] = KINDS,
     ) -> None:
         super().__init__()
         self.mean, self.deviation, self.unit = (
             torch.tensor(values, dtype=torch.float64) for values in (mean, deviation, seasonal_error)
         )
         self.forecasts = tuple(forecasts)
+        self.kinds = tuple(kinds)
         shape = (len(self.forecasts), len(mean))
         for name in ("absolute", "square", "relative"):
             self.add_state(name, torch.zeros(shape, dtype=torch.float64), dist_reduce_fx="sum")
@@ -74,7 +78,7 @@ class ForecastErrors(Metric):
         absolute, square = self.absolute / self.count, self.square / self.count
         spread = self.total_square / self.count - (self.total / self.count).square()
         raw_square = square * deviation.square()
-        kinds = {
+        values = {
             "mse": square.mean(1),
             "mae": absolute.mean(1),
             "rmse": square.mean(1).sqrt(),
@@ -87,8 +91,8 @@ class ForecastErrors(Metric):
         }
         prefixes = ["", *(f"{name}_" for name in self.forecasts[1:])]
         return {
-            prefix + kind: values[index].float()
-            for kind, values in kinds.items()
+            prefix + kind: values[kind][index].float()
+            for kind in self.kinds
             for index, prefix in enumerate(prefixes)
         }
 

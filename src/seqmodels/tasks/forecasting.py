@@ -11,7 +11,7 @@ from torchmetrics import MetricCollection
 from seqmodels.data.batch import TargetKind
 from seqmodels.data.windows import ForecastBatch
 from seqmodels.models import Forecaster
-from seqmodels.tasks.forecast_metrics import ForecastErrors, persistence, seasonal_naive
+from seqmodels.tasks.forecast_metrics import KINDS, ForecastErrors, persistence, seasonal_naive
 from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage, Task
 
 BASELINES = ("persistence", "seasonal_naive")
@@ -57,8 +57,8 @@ class Forecasting(Task[ForecastBatch]):
         self.season = season
         self.register_buffer("mean", torch.tensor(mean), persistent=False)
         self.register_buffer("deviation", torch.tensor(deviation), persistent=False)
-        for stage, compared in (("val", ("model",)), ("test", ("model", *BASELINES))):
-            errors = ForecastErrors(mean, deviation, seasonal_error, compared)
+        for stage, compared, kinds in (("val", (), KINDS[:2]), ("test", BASELINES, KINDS)):
+            errors = ForecastErrors(mean, deviation, seasonal_error, ("model", *compared), kinds)
             self.metrics[stage] = MetricCollection({"errors": errors}, prefix=f"{stage}/")
 
     mean: Tensor
