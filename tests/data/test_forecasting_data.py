@@ -238,7 +238,7 @@ PUBLISHED = {data.name: data for data in DATASETS if issubclass(data, SeriesData
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_series_are_read_from_their_files(name: str, data_dir: Path) -> None:
-    data = PUBLISHED[name](data_dir, input_length=12, horizon=2)  # type: ignore[call-arg]
+    data = PUBLISHED[name](data_dir, input_length=12, horizon=2)
     if name == "stocks":
         data.target = ("AAPL.Close",)
     data.setup("fit")

@@ -89,12 +89,12 @@ def test_missing_values_are_filled_when_asked(impute: str, expected: list[float]
 
 
 def test_nothing_can_be_carried_forward_to_the_first_row() -> None:
-    with pytest.raises(ValueError, match="line 1, column 2: the first value is missing"):
+    with pytest.raises(ValueError, match="line 1, column 1: the first value is missing"):
         read("0,\n0,1\n", Reading(header=False, impute="forward"))
 
 
 def test_a_column_without_any_value_is_refused() -> None:
-    with pytest.raises(ValueError, match="line 1, column 2: every value is missing"):
+    with pytest.raises(ValueError, match="line 1, column 1: every value is missing"):
         read("0,\n0,\n", Reading(header=False, impute="zero"))
 
 

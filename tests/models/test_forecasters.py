@@ -214,7 +214,8 @@ def test_quantiles_that_cross_are_put_in_order() -> None:
 def test_the_gaussian_loss_is_the_negative_log_likelihood() -> None:
     likelihood = GaussianForecast()
     numbers, targets = likelihood.constrained(torch.randn(4, 3, 2)), torch.randn(4, 3)
-    expected = -torch.distributions.Normal(*numbers.unbind(-1)).log_prob(targets).mean()
+    mean, deviation = numbers.unbind(-1)
+    expected = -torch.distributions.Normal(mean, deviation).log_prob(targets).mean()
     torch.testing.assert_close(likelihood.loss(numbers, targets), expected, **EXACT)
     assert float(GaussianForecast(0.2).constrained(torch.full((1, 2), -99.0))[0, 1]) == pytest.approx(0.2)
 

@@ -15,7 +15,7 @@ class CSVSeriesData(SeriesDataModule):
     Args:
         path: of the file, plain or with ``.gz``.
         time: the column with the time; without one rows are steps, and there is no calendar.
-        header: the first line names the columns; else they are called by their numbers, from 1.
+        header: the first line names the columns; else they are called by their numbers, from 0.
         delimiter: between the fields.
         date_format: how the time is written, ``"%d.%m.%y"`` for example; found out where not given.
         gaps: ``error``, or ``allow``: rows are steps one after the other, however far apart.

@@ -52,7 +52,7 @@ class ETTData(PublishedSeriesData):
 
 
 class ExchangeRateData(PublishedSeriesData):
-    """Exchange rates of 8 countries (columns 1 to 8), 7588 days from 1990 to 2016, without dates.
+    """Exchange rates of 8 countries (columns 0 to 7), 7588 days from 1990 to 2016, without dates.
 
     Parts of 70, 10 and 20 %, as Autoformer and its successors have them; LSTNet has ``split=[0.6, 0.2, 0.2]``.
     """

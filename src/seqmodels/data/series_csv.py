@@ -24,7 +24,7 @@ class Reading(NamedTuple):
 
     time: str | None = None  # the column with the time; None: there is none
     columns: tuple[str, ...] | None = None  # those to read; None: all but the time, as far as they are numbers
-    header: bool = True  # the first line names the columns; else they are called "1", "2", ...
+    header: bool = True  # the first line names the columns; else they are called "0", "1", ...
     delimiter: str = ","
     date_format: str | None = None
     gaps: Gaps = "error"
@@ -78,7 +78,7 @@ def read_series(content: bytes, name: str, reading: Reading) -> Series:
     rows = _rows(text, name, reading.delimiter)
     if not rows:
         raise ValueError(f"{name} is empty")
-    header = list(rows.pop(0).cells) if reading.header else [str(n + 1) for n in range(len(rows[0].cells))]
+    header = list(rows.pop(0).cells) if reading.header else [str(n) for n in range(len(rows[0].cells))]
     return series_of(header, rows, name, reading)
 
 
