@@ -1,7 +1,5 @@
 """Text of one's own and published sets: splits that share nothing, vocabularies of training text, tokens kept once."""
 
-import io
-import tarfile
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -179,31 +177,23 @@ def test_pythons_reference_is_parted_by_topics_that_share_no_paragraph() -> None
     assert data.sizes == {"vocab_size": len(data.text.vocabulary)}
 
 
-def test_reviews_are_read_from_the_archive_without_labels_and_pages_breaks(tmp_path: Path) -> None:
-    archive = tmp_path / "imdb" / "aclImdb_v1.tar.gz"
-    archive.parent.mkdir()
-    with tarfile.open(archive, "w:gz") as out:
-        for part in ("train", "test"):
-            for label in ("pos", "neg", "unsup"):
-                for number in range(10):
-                    content = f"{part} {label} {number}<br />end".encode()
-                    member = tarfile.TarInfo(f"aclImdb/{part}/{label}/{number}_7.txt")
-                    member.size = len(content)
-                    out.addfile(member, io.BytesIO(content))
-            member = tarfile.TarInfo(f"aclImdb/{part}/pos/../../../outside.txt")
-            out.addfile(member, io.BytesIO())
-    learner = WordLearner(min_frequency=1)
-    data = IMDBTextData(tmp_path, learner, cache_dir=tmp_path / "cache", batch_size=2, bptt=3)
+def test_reviews_are_documents_without_their_labels(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        for label in ("pos", "neg", "unsup"):
+            folder = tmp_path / "imdb" / "aclImdb" / part / label
+            folder.mkdir(parents=True)
+            for number in range(10):
+                (folder / f"{number}_7.txt").write_text(f"{part} {label}<br />end")
+    options: dict[str, Any] = {"cache_dir": tmp_path / "cache", "batch_size": 2, "bptt": 3}
+    data = IMDBTextData(tmp_path, WordLearner(), **options)
+    data.prepare_data()
     data.setup()
-    assert len(read(data, "train")) == 18
+    assert sorted(read(data, "train")) == ["train neg end"] * 9 + ["train pos end"] * 9
+    assert sorted(read(data, "val")) == ["train neg end", "train pos end"]
     assert len(read(data, "test")) == 20
-    assert read(data, "val") == ["train pos <unk>\nend", "train neg <unk>\nend"]  # the ninth of each
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "imdb"]
-
-
-def test_the_missing_archive_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"imdb lacks aclImdb_v1\.tar\.gz or aclImdb_v1\.labeled\.tar\.gz"):
-        IMDBTextData(tmp_path, WordLearner()).prepare_data()
+    few = IMDBTextData(tmp_path, WordLearner(), max_reviews=3, **options)
+    few.setup()
+    assert [few.split(split).documents for split in SPLITS] == [3, 2, 3]
 
 
 def test_characters_of_the_treebank_have_no_space_but_underscores() -> None:

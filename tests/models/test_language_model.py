@@ -23,7 +23,7 @@ def model(cell: Any = LSTMCell, **options: Any) -> LanguageModel:
 
 
 def zoned(input_size: int, *, hidden_size: int) -> Cell[Any]:
-    wrappers = {"zoneout": partial(Zoneout, rates={"h": 0.2}), "initial": LearnedInitialState}
+    wrappers: dict[str, Any] = {"zoneout": partial(Zoneout, rates={"h": 0.2}), "initial": LearnedInitialState}
     return wrapped(input_size, factory=GRUCell, wrappers=wrappers, hidden_size=hidden_size)
 
 
@@ -110,7 +110,7 @@ def test_cutoffs_that_do_not_ascend_inside_the_vocabulary_are_refused(cutoffs: l
 
 
 def test_clusters_need_features_to_share() -> None:
-    with pytest.raises(ValueError, match="adaptive_cutoffs of 2 clusters need at least 16 features, .* got 6"):
+    with pytest.raises(ValueError, match=r"adaptive_cutoffs of 2 clusters need at least 16 features, .* got 6"):
         model(adaptive_cutoffs=[3, 8])
 
 
