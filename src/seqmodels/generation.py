@@ -18,12 +18,13 @@ from seqmodels.gate import ConfigError
 from seqmodels.models import LanguageModel
 from seqmodels.quiet import quiet
 from seqmodels.sequence import map_leaves
+from seqmodels.signatures import check_signature
 from seqmodels.threads import cpu_threads, threads_for
 from seqmodels.training import checked_seed
 
 
-def write(config: DictConfig, out: IO[str]) -> None:
-    """Write what the language model of a run says after ``config.prompt``: one text as it comes, or several in turn.
+def write(config: DictConfig, prompt: str, out: IO[str]) -> None:
+    """Write what the language model of ``config.run`` says after a prompt: one text as it comes, or several in turn.
 
     Raises:
         ConfigError: an option is wrong, or the run holds no language model.
@@ -34,8 +35,8 @@ def write(config: DictConfig, out: IO[str]) -> None:
     if not isinstance(task.model, LanguageModel):
         raise ConfigError(f"run={config.run} holds no language model, but a {type(task.model).__name__}")
     text: TextPreprocessing = build(recipe["preprocessing"])
-    prompt = text.prompt(config.prompt)
-    _warn_of_unknown(prompt, text)
+    before = text.prompt(prompt)
+    _warn_of_unknown(before, text)
     try:
         model = task.model.to(config.accelerator)
         generator = torch.Generator(config.accelerator).manual_seed(checked_seed(config.seed))
@@ -43,12 +44,12 @@ def write(config: DictConfig, out: IO[str]) -> None:
         raise ConfigError(f"accelerator={config.accelerator}: {str(error).splitlines()[0]}") from error
     with cpu_threads(threads_for(config.threads, model, config.samples)):
         tokens = continuations(
-            model, prompt, config.length, config.samples, partial(sampling.choose, generator=generator)
+            model, before, config.length, config.samples, partial(sampling.choose, generator=generator)
         )
         if config.samples == 1:
-            _stream(text, config.prompt, prompt.tolist(), (row[0] for row in tokens), out)
+            _stream(text, prompt, before.tolist(), (row[0] for row in tokens), out)
         else:
-            _print_all(text, config.prompt, prompt.tolist(), list(tokens), out)
+            _print_all(text, prompt, before.tolist(), list(tokens), out)
 
 
 @torch.inference_mode()
@@ -90,9 +91,11 @@ def _sampling(config: DictConfig) -> Sampling:
         value = config[name]
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise ConfigError(f"{name} must be a positive whole number, got {value!r}")
+    node = {name: config[name] for name in ("temperature", "top_k", "top_p")}
+    check_signature(Sampling, {"_target_": "generate", **node}, "", {})
     try:
-        return Sampling(temperature=config.temperature, top_k=config.top_k, top_p=config.top_p)
-    except (ValueError, TypeError) as error:
+        return Sampling(**node)
+    except ValueError as error:
         raise ConfigError(str(error)) from error
 
 

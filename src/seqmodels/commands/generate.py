@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping
 from functools import partial
 
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig
 
 from seqmodels.commands.app import run_app
 from seqmodels.gate import ConfigError
@@ -14,17 +14,15 @@ def main(tokens: list[str]) -> int:
     """Write text; a prompt is taken as it stands, since the grammar of overrides would read its commas and quotes."""
     prompts = [token.removeprefix("prompt=") for token in tokens if token.startswith("prompt=")]
     others = [token for token in tokens if not token.startswith("prompt=")]
-    return run_app("generate", partial(_generate, prompts[-1] if prompts else None), others)
+    return run_app("generate", partial(_generate, prompts[-1] if prompts else ""), others)
 
 
-def _generate(prompt: str | None, config: DictConfig) -> Mapping[str, float]:
+def _generate(prompt: str, config: DictConfig) -> Mapping[str, float]:
     from seqmodels.build import plain  # noqa: PLC0415  (torch and Lightning take seconds, so after all checks)
     from seqmodels.generation import write  # noqa: PLC0415
 
     plain(config)  # what must be given is named before anything runs
-    with open_dict(config):
-        config.prompt = _standard_input() if prompt == "-" else config.prompt if prompt is None else prompt
-    write(config, sys.stdout)
+    write(config, _standard_input() if prompt == "-" else prompt, sys.stdout)
     return {}
 
 
