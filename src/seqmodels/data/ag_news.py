@@ -49,10 +49,11 @@ class AGNewsData(PublishedLabelsData):
     def _train(self) -> Path:
         path = locate(self.path, DataFile(TRAIN, 0, "", ()))
         if path is None:
+            test = locate(self.path, self.files[0]) or self.path / TEST
             raise FileNotFoundError(
                 f"{self.path.absolute()} lacks {TRAIN} (plain or with .gz), 120000 rows to train with: put "
                 f"{MIRROR}train.csv there. The test part alone is a table of its own: "
-                f"data=text_csv data.path={self.path / TEST} data.header=false data.text=[1,2] data.label=0"
+                f"data=text_csv data.path={test} data.header=false data.text=[1,2] data.label=0"
             )
         return path
 

@@ -68,7 +68,7 @@ def parse_table(
                 continue
             if not columns:
                 columns = list(row) if form.header else list(range(len(row)))
-                texts = [_find(column, columns, place) for column in _listed(text)]
+                texts = [_find(column, columns, place) for column in listed(text)]
                 target = _find(label, columns, place)
                 if form.header:
                     continue
@@ -92,7 +92,8 @@ def _labels(field: str, separator: str | None, place: str) -> tuple[str, ...]:
     return (field.strip(),)
 
 
-def _listed(column: Column | Sequence[Column]) -> list[Column]:
+def listed(column: Column | Sequence[Column]) -> list[Column]:
+    """Return one column, or several, as a list."""
     return [column] if isinstance(column, str | int) else list(column)
 
 

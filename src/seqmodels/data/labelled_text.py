@@ -57,16 +57,15 @@ class LabelledTextData(SequenceDataModule):
     target_kind: ClassVar[TargetKind] = "classification"
     vocabulary: Vocabulary
     counts: dict[str, TextCounts]
+    field: str | Sequence[str] = "text"
+    """What new files call the text."""
 
-    def read_by(
-        self, vocabulary: VocabularyLearner, max_length: int | None, *, field: str = "text", empty: Empty = "error"
-    ) -> None:
+    def read_by(self, vocabulary: VocabularyLearner, max_length: int | None, *, empty: Empty = "error") -> None:
         """Note how texts become tokens.
 
         Args:
             vocabulary: learns it from the train split.
             max_length: most tokens of a text; what follows is left out, and counted. All where None.
-            field: what new files call the text.
             empty: whether a text without a token is an error, by its place, or left out and counted.
         """
         if max_length is not None and max_length < 1:
@@ -75,7 +74,6 @@ class LabelledTextData(SequenceDataModule):
             raise ValueError(f"empty must be one of {', '.join(get_args(Empty))}, got {empty!r}")
         self.learner = vocabulary
         self.max_length = max_length
-        self.field = field
         self.empty = empty
         self._names: tuple[str, ...] = ()
 

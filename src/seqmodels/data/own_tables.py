@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from seqmodels.data.batch import TargetKind
-from seqmodels.data.delimited import Delimited, read_table
+from seqmodels.data.delimited import Delimited, listed, read_table
 from seqmodels.data.labelled_text import Empty, LabelledTexts
 from seqmodels.data.own_text import OwnTextData
 from seqmodels.data.vocabulary_learning import VocabularyLearner
@@ -71,7 +71,8 @@ class OwnTableData(OwnTextData):
             raise ValueError(f"delimiter must be a single character, got {delimiter!r}")
         self.text, self.label = text, label
         self.form = Delimited(delimiter=delimiter, header=header, quotes=quotes, encoding=encoding)
-        self.field = text if isinstance(text, str) else "text"
+        if header:
+            self.field = text if isinstance(text, str) else [str(column) for column in listed(text)]
 
     def table(self, path: Path) -> LabelledTexts:
         return read_table(path, self.text, self.label, self.form, separator=self.separator)

@@ -1,0 +1,146 @@
+"""Convolution below and self-attention above recurrent layers: shapes, padding, gradients."""
+
+from collections.abc import Callable
+from functools import partial
+from math import ceil
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seqmodels.cells import GRUCell
+from seqmodels.layers import Convolution, SelfAttention
+from seqmodels.models import SequenceClassifier
+from seqmodels.models.pooling import every_step, mean
+from tests.conftest import TOLERANCE
+
+BATCH, TIME, INPUT = 4, 11, 6
+LENGTHS = torch.tensor([11, 1, 7, 4])
+DOUBLE = TOLERANCE[torch.float64]
+CONVOLUTIONS = [
+    partial(Convolution, channels=5, kernel_size=kernel_size, stride=stride, pool=pool)
+    for kernel_size, stride, pool in ((3, 1, 1), (4, 1, 1), (3, 2, 1), (5, 1, 3), (2, 3, 2), (1, 4, 1))
+]
+
+
+def inputs() -> Tensor:
+    return torch.randn(BATCH, TIME, INPUT, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("make", CONVOLUTIONS)
+def test_a_convolution_of_a_padded_row_is_that_of_the_row_alone(make: Callable[..., Convolution]) -> None:
+    layer, x = make(INPUT).double(), inputs()
+    x[torch.arange(TIME) >= LENGTHS[:, None]] = torch.nan
+    y, lengths = layer(x, LENGTHS)
+    assert lengths is not None
+    assert y.shape == (BATCH, int(lengths.max()), 5)
+    for row, length in enumerate(LENGTHS.tolist()):
+        alone, none = layer(x[row : row + 1, :length])
+        assert none is None
+        assert int(lengths[row]) == alone.shape[1] == ceil(ceil(length / layer.stride) / layer.pool)
+        torch.testing.assert_close(y[row, : alone.shape[1]], alone[0], **DOUBLE)
+        assert not y[row, alone.shape[1] :].any()
+
+
+def test_a_convolution_is_what_its_formula_says() -> None:
+    layer, x = Convolution(INPUT, channels=5, kernel_size=3, pool=2).double(), inputs()
+    padded = F.pad(x, (0, 0, 1, 1))
+    weight, bias = layer.convolution.weight, layer.convolution.bias
+    assert bias is not None
+    steps = [(padded[:, t : t + 3].transpose(1, 2)[:, None] * weight).sum((2, 3)) + bias for t in range(TIME)]
+    pairs = [torch.stack(steps[t : t + 2]).relu().amax(0) for t in range(0, TIME, 2)]
+    torch.testing.assert_close(layer(x)[0], torch.stack(pairs, 1), **DOUBLE)
+
+
+def test_attention_of_a_padded_row_is_that_of_the_row_alone() -> None:
+    layer, x = SelfAttention(INPUT, heads=3).double(), inputs()
+    x[torch.arange(TIME) >= LENGTHS[:, None]] = torch.nan
+    y, state = layer(x, lengths=LENGTHS)
+    assert state == ()
+    for row, length in enumerate(LENGTHS.tolist()):
+        alone, _ = layer(x[row : row + 1, :length])
+        torch.testing.assert_close(y[row, :length], alone[0], **DOUBLE)
+        assert not y[row, length:].any()
+
+
+def test_attention_is_that_of_torch_with_the_same_weights() -> None:
+    layer, x = SelfAttention(INPUT, heads=2).double(), inputs()
+    torchs = nn.MultiheadAttention(INPUT, 2, batch_first=True).double()
+    torchs.load_state_dict(
+        {
+            "in_proj_weight": layer.queries_keys_values.weight,
+            "in_proj_bias": layer.queries_keys_values.bias,
+            "out_proj.weight": layer.joined.weight,
+            "out_proj.bias": layer.joined.bias,
+        }
+    )
+    padding = torch.arange(TIME) >= LENGTHS[:, None]
+    expected = layer.norm(x + torchs(x, x, x, key_padding_mask=padding, need_weights=False)[0])
+    real = ~padding
+    torch.testing.assert_close(layer(x, lengths=LENGTHS)[0][real], expected[real], **DOUBLE)
+
+
+@pytest.mark.parametrize("make", [CONVOLUTIONS[4], partial(SelfAttention, heads=2)])
+def test_gradients_are_those_of_finite_differences(make: Callable[..., nn.Module]) -> None:
+    layer = make(4).double()
+    x = torch.randn(2, 5, 4, dtype=torch.float64, requires_grad=True)
+    lengths = torch.tensor([5, 3])
+    assert torch.autograd.gradcheck(lambda value: layer(value, lengths=lengths)[0], (x,))
+
+
+@pytest.mark.parametrize("front", [None, *CONVOLUTIONS])
+@pytest.mark.parametrize("top", [None, partial(SelfAttention, heads=2)])
+def test_padding_changes_no_answer_of_a_network_with_both(
+    front: Callable[[int], Convolution] | None, top: Callable[[int], SelfAttention] | None
+) -> None:
+    model = SequenceClassifier(
+        partial(GRUCell, hidden_size=4),
+        vocab_size=9,
+        embedding_size=INPUT,
+        output_size=3,
+        bidirectional=True,
+        front=front,
+        top=top,
+        pooling=mean,
+    ).double()
+    tokens = torch.randint(9, (BATCH, TIME))
+    together = model(tokens, LENGTHS)
+    for row, length in enumerate(LENGTHS.tolist()):
+        torch.testing.assert_close(together[row : row + 1], model(tokens[row : row + 1, :length]), **DOUBLE)
+
+
+def test_dropout_acts_in_training_alone() -> None:
+    model = SequenceClassifier(
+        partial(GRUCell, hidden_size=4),
+        vocab_size=9,
+        embedding_size=5,
+        output_size=3,
+        dropout_embedding=0.4,
+        dropout_input=0.3,
+        dropout_output=0.2,
+    )
+    tokens = torch.randint(9, (BATCH, TIME))
+    assert not torch.equal(model(tokens), model(tokens))
+    model.eval()
+    assert torch.equal(model(tokens), model(tokens))
+
+
+def test_a_front_that_shortens_is_refused_where_every_step_is_answered_for() -> None:
+    cell = partial(GRUCell, hidden_size=4)
+    with pytest.raises(ValueError, match="front must leave all steps"):
+        SequenceClassifier(cell, input_size=3, output_size=2, front=CONVOLUTIONS[2], pooling=every_step)
+    model = SequenceClassifier(cell, input_size=INPUT, output_size=2, front=CONVOLUTIONS[0], pooling=every_step)
+    assert model(inputs().float(), LENGTHS).shape == (BATCH, TIME, 2)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Convolution(3, stride=0), "stride must be at least 1, got 0"),
+        (lambda: SelfAttention(6, heads=4), "heads must divide the 6 features that the layer reads, got 4"),
+    ],
+)
+def test_sizes_that_cannot_be_are_refused(make: Callable[[], nn.Module], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
