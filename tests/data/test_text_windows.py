@@ -56,7 +56,7 @@ def test_every_token_is_predicted_exactly_once(training: bool, rows: int, bptt: 
         assert sum(window.characters for window in windows) == corpus.targets == len(targets)
 
 
-@pytest.mark.parametrize("rows", [1, 3, 8])
+@pytest.mark.parametrize("rows", [1, 3, 8, 11])
 def test_in_evaluation_every_document_is_read_whole_from_its_edge_to_the_next(rows: int) -> None:
     corpus = documents()
     stretches = [stretch for row in streams(list(loader(corpus, rows, 4))) for stretch in row]

@@ -71,7 +71,7 @@ def exact_loss(network: LanguageModel, corpus: Corpus) -> float:
     return float(torch.cat(losses).mean())
 
 
-@pytest.mark.parametrize(("rows", "bptt"), [(1, 50), (1, 3), (4, 5), (13, 1)])
+@pytest.mark.parametrize(("rows", "bptt"), [(1, 50), (1, 3), (4, 5), (13, 1), (40, 7)])
 @pytest.mark.parametrize("cell", [GRUCell, LSTMCell])
 def test_the_loss_is_that_of_whole_documents_whatever_the_rows_and_windows(rows: int, bptt: int, cell: Any) -> None:
     data, model = Lines(eval_batch_size=rows, bptt=bptt), task(cell)

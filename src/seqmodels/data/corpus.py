@@ -90,10 +90,10 @@ def training_rows(corpus: Corpus, rows: int, bptt: int, order: NDArray[np.int64]
 def whole_documents(corpus: Corpus, rows: int, bptt: int) -> list[list[Piece]]:
     """Give each row whole documents, the longest first to the row that has least, so that none is cut.
 
-    A corpus of fewer documents than rows is cut as for training, in its own order.
+    A single text is cut as for training.
     """
-    if corpus.documents < rows:
-        return training_rows(corpus, rows, bptt, np.arange(corpus.documents))
+    if corpus.documents == 1:
+        return training_rows(corpus, rows, bptt, np.arange(1))
     lengths = np.diff(corpus.offsets)
     least = [(0, row) for row in range(rows)]
     parted: list[list[Piece]] = [[] for _ in range(rows)]

@@ -20,8 +20,8 @@ class LanguageModelingData(SequenceDataModule):
 
     Args:
         batch_size: rows that are read side by side in training.
-        eval_batch_size: rows in validation and test; as in training where not given. The loss does not hang on it,
-            unless the text has fewer documents than rows and is cut.
+        eval_batch_size: rows in validation and test, at most one a document; as in training where not given. The loss
+            does not hang on it, unless the split is a single text, which is cut.
         bptt: steps of a window: so far back reaches the gradient.
         random_windows: draw the lengths of training windows as AWD-LSTM does; of a single text only.
         seed: of the order of documents and of these lengths.
@@ -93,10 +93,14 @@ class LanguageModelingData(SequenceDataModule):
     def loader(self, name: str, *, shuffle: bool = False, drop_last: bool = False) -> Any:  # noqa: ARG002
         """Return the windows of a split for this process; ``shuffle`` makes them those of training."""
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        corpus = self.split(name)
+        rows = self.batch_size if name == "train" else self.eval_batch_size
+        if not shuffle and corpus.documents > 1:
+            rows = min(rows, -(-corpus.documents // world_size))
         return WindowLoader(
-            self.split(name),
+            corpus,
             self.characters,
-            rows=self.batch_size if name == "train" else self.eval_batch_size,
+            rows=rows,
             bptt=self.bptt,
             training=shuffle,
             random_windows=shuffle and self.random_windows,

@@ -40,8 +40,8 @@ class WindowLoader:
     """Windows over a corpus, row by row; training and evaluation differ in how rows are made.
 
     For training, documents come in an order drawn anew for each epoch from ``seed`` and laid end to end; a row starts
-    and ends where it falls. For evaluation no document is cut, so that the loss does not hang on the number of rows.
-    A corpus of fewer documents than rows is cut in both cases.
+    and ends where it falls. For evaluation no document is cut, so that the loss does not hang on the number of rows;
+    only a single text is, as for training.
 
     Args:
         corpus: tokens and documents.
