@@ -81,7 +81,7 @@ def test_words_keep_their_lines(tmp_path: Path) -> None:
     data = own(path, WordLearner(splitting="spaces"))
     assert read(data, "val")[0].startswith(("the cat\nsat\n", "sat\n", "cat\nsat\n"))
     assert isinstance(data.text.vocabulary, WordVocabulary)
-    assert data.text.characters()[data.text.vocabulary.tokens.index("cat")] == 4
+    assert data.text.characters[data.text.vocabulary.tokens.index("cat")] == 4
 
 
 def test_tokens_are_kept_until_the_text_or_the_learner_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 from seqmodels.data.corpus import corpus_of
 from seqmodels.data.token_file import read_tokens, token_file
 
-DOCUMENTS = ([5, 6, 7], [], [299, 4], [8] * 11)
+DOCUMENTS: tuple[list[int], ...] = ([5, 6, 7], [], [299, 4], [8] * 11)
 ORIGIN = {"files": [["a.txt", 17, 1.5]], "vocabulary": "abc"}
 
 

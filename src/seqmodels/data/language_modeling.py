@@ -72,7 +72,6 @@ class LanguageModelingData(SequenceDataModule):
         splits = self.splits()
         for name in SPLITS:
             self.check(name, splits[name])
-        self.characters = self.text.characters()
         self._splits = splits
 
     def check(self, name: str, split: Corpus) -> None:
@@ -99,7 +98,7 @@ class LanguageModelingData(SequenceDataModule):
             rows = min(rows, -(-corpus.documents // world_size))
         return WindowLoader(
             corpus,
-            self.characters,
+            self.text.characters,
             rows=rows,
             bptt=self.bptt,
             training=shuffle,

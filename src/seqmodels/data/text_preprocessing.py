@@ -1,6 +1,7 @@
 """From text to the tokens that a language model reads, and back."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -66,8 +67,9 @@ class TextPreprocessing(Preprocessing):
             found += self.vocabulary.encode(line)
         return found
 
+    @cached_property
     def characters(self) -> NDArray[np.int64]:
-        """Return how many characters of a text each token stands for, ``(vocab,)``.
+        """How many characters of a text each token stands for, ``(vocab,)``.
 
         A word counts the space behind it; an edge nothing; a character whose bytes are parted among tokens nothing.
         """
@@ -117,5 +119,5 @@ class TextPreprocessing(Preprocessing):
         targets = torch.full_like(inputs, IGNORE)
         for row, example in enumerate(examples):
             targets[row, : len(example) - 1] = example[1:]
-        characters = int(self.characters()[targets[targets != IGNORE].numpy()].sum())
+        characters = int(self.characters[targets[targets != IGNORE].numpy()].sum())
         return TextWindow(inputs, lengths, targets, torch.ones(len(examples), dtype=torch.bool), characters, 1.0)
