@@ -49,13 +49,18 @@ def _call(place: str, tokens: list[str]) -> int:
         return int(getattr(import_module(module), function)(tokens))
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # the reader of our output has gone, as after `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:
+        write_nowhere()
         return 0
     except (ValueError, OSError) as error:
         from seqmodels.commands.app import report  # noqa: PLC0415
 
         return report(error)
+
+
+def write_nowhere() -> None:
+    """Let standard output go nowhere: its reader has gone, as after ``| head``."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def usage() -> str:

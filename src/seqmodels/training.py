@@ -121,8 +121,8 @@ def load_data(config: DictConfig, stage: str) -> SequenceDataModule:
         data.prepare_data()
         data.setup(stage)
     except FileNotFoundError as error:
-        hint = "paths.data_dir=FOLDER or the environment variable SEQMODELS_DATA_DIR names another folder"
-        raise ConfigError(f"data={data.name}: {error}; {hint}") from error
+        hint = "; paths.data_dir=FOLDER or the environment variable SEQMODELS_DATA_DIR names another folder"
+        raise ConfigError(f"data={data.name}: {error}{hint if data.folder else ''}") from error
     except OSError as error:
         raise ConfigError(f"data={data.name}: {error}") from error
     return data

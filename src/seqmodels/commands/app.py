@@ -14,6 +14,7 @@ from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from seqmodels.cli import write_nowhere
 from seqmodels.commands.compose import check_overrides, config_folder
 from seqmodels.gate import ConfigError
 
@@ -76,6 +77,9 @@ def _guarded(work: Work) -> Callable[[DictConfig], float | None]:
     def job(config: DictConfig) -> float | None:
         try:
             metrics = work(config)
+        except BrokenPipeError as error:
+            write_nowhere()
+            raise SystemExit(0) from error
         except Exception as error:
             _log(error)
             if HydraConfig.get().mode != RunMode.MULTIRUN:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from seqmodels.runs import read_json
 
+BESIDE = ("persistence", "seasonal_naive")  # forecasts whose metrics stand beside those of the model
 WIDTH = 160  # of a file or a pipe, which has none
 
 
@@ -21,11 +22,15 @@ def console() -> Console:
 
 
 def print_metrics(metrics: Mapping[str, float], folder: str | Path) -> None:
-    """Print the final metrics as a table, then the folder of the run."""
-    table = Table("metric", "value")
-    table.columns[1].justify = "right"
+    """Print the final metrics as a table, those of naive forecasts in columns of their own, then the run's folder."""
+    beside = [prefix for prefix in BESIDE if any(_beside(name, prefix) in metrics for name in metrics)]
+    table = Table("metric", "value", *beside)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    folded = {_beside(name, prefix) for name in metrics for prefix in beside}
     for name, value in _ordered(metrics).items():
-        table.add_row(name, _number(value))
+        if name not in folded:
+            table.add_row(name, _number(value), *(_number(metrics.get(_beside(name, prefix))) for prefix in beside))
     out = console()
     out.print(table)
     out.print(f"run folder: {folder}", soft_wrap=True, highlight=False, markup=False)
@@ -66,6 +71,12 @@ def _overrides(folder: Path) -> dict[str, str]:
     lines = OmegaConf.to_container(OmegaConf.load(path)) if path.is_file() else []
     assert isinstance(lines, list)
     return dict(str(line).lstrip("+~").partition("=")[::2] for line in lines)
+
+
+def _beside(name: str, prefix: str) -> str:
+    """Return what a metric is called of another forecast: ``test/persistence_mse`` for ``test/mse``."""
+    stage, _, metric = name.rpartition("/")
+    return f"{stage}/{prefix}_{metric}"
 
 
 def _ordered(metrics: Mapping[str, float]) -> dict[str, float]:
