@@ -1,6 +1,5 @@
 """A file of tokens: the same corpus as in memory, written once, whole or not at all."""
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,6 +11,10 @@ from seqmodels.data.token_file import read_tokens, token_file
 
 DOCUMENTS: tuple[list[int], ...] = ([5, 6, 7], [], [299, 4], [8] * 11)
 ORIGIN = {"files": [["a.txt", 17, 1.5]], "vocabulary": "abc"}
+
+
+def names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
 
 
 def pieces(documents: Sequence[Sequence[int]]) -> list[list[Sequence[int]]]:
@@ -60,14 +63,14 @@ def test_an_interrupted_writing_leaves_the_old_file_and_nothing_else(tmp_path: P
     write(path)
     with pytest.raises(KeyboardInterrupt):
         token_file(path, interrupted(), vocab_size=300, edge=0, origin={"other": 1})
-    assert os.listdir(tmp_path) == ["x.tokens"]
+    assert names(tmp_path) == ["x.tokens"]
     assert read_tokens(path, ORIGIN) is not None
 
 
 def test_what_a_killed_writing_left_goes_with_the_next(tmp_path: Path) -> None:
     (tmp_path / ".0badcafe.x.tokens").write_bytes(b"half")
     write(tmp_path / "x.tokens")
-    assert os.listdir(tmp_path) == ["x.tokens"]
+    assert names(tmp_path) == ["x.tokens"]
 
 
 def test_a_file_that_was_cut_off_or_is_another_is_none_and_written_anew(tmp_path: Path) -> None:
@@ -88,4 +91,4 @@ def test_there_must_be_a_document_and_one_alone_without_an_edge(tmp_path: Path) 
         token_file(tmp_path / "x.tokens", [], vocab_size=9, edge=0, origin={})
     with pytest.raises(ValueError, match="there must be one, got several"):
         token_file(tmp_path / "x.tokens", [[[1]], [[2]]], vocab_size=9, edge=None, origin={})
-    assert os.listdir(tmp_path) == []
+    assert names(tmp_path) == []

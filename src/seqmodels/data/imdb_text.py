@@ -24,6 +24,7 @@ class IMDBTextData(LanguageModelingData):
 
     name = "imdb_text"
     folder = IMDBData.folder
+    files = IMDBData.files
     citation = IMDBData.citation
     license = IMDBData.license
 
