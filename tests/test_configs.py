@@ -34,11 +34,14 @@ def test_every_cell_has_a_configuration() -> None:
     assert targets == set(ALL_CELLS)
 
 
-@pytest.mark.parametrize("group", ["cell", "initializer", "pooling", "data", "model", "task"])
+@pytest.mark.parametrize(
+    "group", ["cell", "initializer", "front", "top", "pooling", "vocabulary", "data", "model", "task"]
+)
 def test_keys_are_the_keywords_of_the_constructor(group: str, tmp_path: Path) -> None:
     """All of them, so that each can be set without ``+``; but those that the data or other groups give."""
     given = {"input_size", "vocab_size", "output_size", "time", "layer", "module"}
     given |= {"model", "optimizer", "scheduler", "params"}
+    given |= {"horizon", "known_size", "season", "names", "mean", "deviation", "seasonal_error"}
     for name in options(group):
         config = OmegaConf.load(CONFIGS / group / f"{name}.yaml")
         keywords = set(inspect.signature(target_of({"_target_": config._target_})).parameters)
@@ -56,13 +59,28 @@ def test_every_cell_builds_and_steps_in_a_network(name: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     "override",
-    [f"{group}={name}" for group in ("regularizers", "initializer", "pooling", "model") for name in options(group)],
+    [
+        f"{group}={name}"
+        for group in ("regularizers", "initializer", "front", "top", "pooling", "model")
+        for name in options(group)
+        if name != "language_model"  # it reads tokens: its experiments run below
+        and "forecaster" not in name  # they read windows: below
+    ],
 )
 def test_every_part_of_a_network_builds(override: str, tmp_path: Path) -> None:
     cell = "elman" if "identity" in override else "lstm"
-    model = build_model(composed(tmp_path, override, f"cell={cell}", "cell.hidden_size=6"), SIZES)
+    model = build_model(composed(tmp_path, override, f"cell={cell}", "cell.hidden_size=8"), SIZES)
     shape = (3, 7, 3) if "every_step" in override else (3, 3)
     assert model(torch.randn(3, 7, 4), torch.tensor([7, 1, 4])).shape == shape
+
+
+@pytest.mark.parametrize("likelihood", options("likelihood"))
+@pytest.mark.parametrize("model", [name for name in options("model") if "forecaster" in name])
+def test_every_forecaster_builds_with_every_likelihood(model: str, likelihood: str, tmp_path: Path) -> None:
+    config = composed(tmp_path, "task=forecasting", f"model={model}", f"likelihood={likelihood}", "cell.hidden_size=6")
+    network: Any = build_model(config, {"input_size": 3, "output_size": 3, "horizon": 5})
+    numbers = network(torch.randn(2, 24, 3), torch.zeros(2, 5, 0))
+    assert numbers.shape == (2, 5, 3, network.likelihood.size)
 
 
 def test_regularizers_combine_and_apply_from_the_inside_out(tmp_path: Path) -> None:
@@ -85,9 +103,10 @@ def test_every_optimizer_and_scheduler_builds(optimizer: str, tmp_path: Path) ->
 
 @pytest.mark.parametrize("name", options("data"))
 def test_every_data_set_builds_with_a_task_and_model_that_fit(name: str, tmp_path: Path) -> None:
-    config = composed(tmp_path, f"data={name}")
+    own = ["data.path=here"] if name.startswith("text") or name == "csv_series" else []
+    config = composed(tmp_path, f"data={name}", *own)
     assert build(config.data).target_kind == target_of(config.task).needs
-    check(plain(config.model), "model", SIZES)
+    check(plain(config.model), "model", {**SIZES, "vocab_size": 11, "horizon": 5})
 
 
 @pytest.mark.parametrize("name", options("augmentation"))
@@ -141,6 +160,8 @@ def test_every_experiment_runs_one_batch(name: str, tmp_path: Path, request: pyt
     less = {"time": 9, "train_rows": 70, "test_max_length": 9, "test_min_length": 9}
     small = [f"data.{key}={value}" for key, value in less.items() if config.data.get(key) is not None]
     steps = ["data.batch_size=2"] if name in ("mnist_pixels", "mnist_permuted") else []
+    steps += ["data.max_reviews=30", f"data.cache_dir='{tmp_path}'"] if name == "seed003_text_generation" else []
+    steps += ["model.hidden_sizes=[9,9,6]", "model.embedding_size=6"] if name == "awd_lstm" else []
     metrics = train(composed(tmp_path, f"experiment={name}", "logger=none", *TINY, *data, *small, *steps))
     assert metrics["test/loss"] == metrics["test/loss"], "the loss is not a number"
 
@@ -162,6 +183,7 @@ def test_an_experiment_says_its_command_and_bears_its_own_name(path: Path) -> No
         ("concat_linear", {"input_size": 8, "output_size": 10}, (8 + 128) * 128 + 128 + 128 * 10 + 10),
         ("mnist_elman", {"input_size": 28, "output_size": 10}, 33098),
         ("mnist_dense", {"input_size": 28, "output_size": 10, "time": 28}, 109386),
+        ("seed003_text_generation", {"vocab_size": 10000}, 2028816),
     ],
 )
 def test_published_parameter_counts(experiment: str, sizes: dict[str, int], parameters: int, tmp_path: Path) -> None:
