@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from seqmodels.cli import run as run_command
+from seqmodels.commands.compose import implied
 
 TINY = ["trainer.max_epochs=1", "trainer.limit_train_batches=2", "cell.hidden_size=5", "trainer=cpu"]
 CELL = """
@@ -193,3 +194,18 @@ def test_cells_data_and_doctor_answer(capsys: pytest.CaptureFixture[str], tmp_pa
 def test_the_real_files_are_those_that_were_published(data_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["data", "verify", "mnist", f"paths.data_dir={data_dir}"]) == 0
     assert capsys.readouterr().out.count("ok ") == 4
+
+
+@pytest.mark.parametrize(
+    ("overrides", "data"),
+    [
+        (["task=language_modeling"], ["data=python_docs"]),
+        (["task=regression", "cell=gru"], ["data=adding"]),
+        (["task=language_modeling", "data=text"], []),
+        (["task=regression", "experiment=ett"], []),
+        (["task=classification"], []),
+        ([], []),
+    ],
+)
+def test_a_task_without_data_is_tried_on_a_set_that_needs_no_file(overrides: list[str], data: list[str]) -> None:
+    assert implied(overrides) == data

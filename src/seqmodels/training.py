@@ -19,6 +19,7 @@ from seqmodels.checkpointing import (
     save_model,
 )
 from seqmodels.data import SequenceDataModule
+from seqmodels.data.catalog import DATASETS
 from seqmodels.gate import ConfigError, nearest
 from seqmodels.quiet import quiet
 from seqmodels.runs import begin, settled, write_json
@@ -84,16 +85,17 @@ def check_fit(config: DictConfig) -> None:
     """Check every part by its signature, and that the data yield what the task needs, before anything is built.
 
     Raises:
-        ConfigError: a key or value does not fit, or data and task do not; the message names the ``task=`` that fits.
+        ConfigError: a key or value does not fit, or data and task do not; the message names what would.
     """
     for part in PARTS:  # where the user wrote them, before the model that refers to them
         check(plain(config.get(part)), part)
     data, task = target_of(config.data), target_of(config.task)
     yields, needs = getattr(data, "target_kind", None), getattr(task, "needs", None)
     if yields is not None and needs is not None and yields != needs:
+        fitting = ", ".join(dataset.name for dataset in DATASETS if dataset.target_kind == needs)
         raise ConfigError(
             f"data ({data.__name__}) yields targets for {yields}, "
-            f"but task ({task.__name__}) needs targets for {needs}; use task={yields}"
+            f"but task ({task.__name__}) needs targets for {needs}; use task={yields}, or data= one of {fitting}"
         )
 
 

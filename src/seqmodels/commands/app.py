@@ -15,7 +15,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from seqmodels.cli import write_nowhere
-from seqmodels.commands.compose import check_overrides, config_folder
+from seqmodels.commands.compose import check_overrides, config_folder, implied
 from seqmodels.gate import ConfigError
 
 Work = Callable[[DictConfig], Mapping[str, float]]
@@ -33,6 +33,7 @@ def run_app(command: str, work: Work, tokens: list[str]) -> int:
     args_parser = get_args_parser()
     args_parser.prog = f"seqmodels {command}"
     args = args_parser.parse_args(tokens)
+    args.overrides += implied(args.overrides)
     sweep = None
     if not (args.help or args.hydra_help or args.info or args.shell_completion):
         config = check_overrides(command, args)

@@ -25,6 +25,7 @@ from yaml import YAMLError
 
 from seqmodels.gate import ConfigError, check_hydra_names, check_names, nearest
 
+TRIED_ON = {"language_modeling": "python_docs", "regression": "adding"}  # embedded or generated: no file is needed
 COMPOSING = (HydraException, OmegaConfBaseException, YAMLError)  # what goes wrong while files become a configuration
 
 
@@ -93,6 +94,14 @@ def parse(overrides: list[str]) -> list[Override]:
         return OverridesParser.create().parse_overrides(overrides)
     except HydraException as error:
         raise ConfigError(f"cannot read an override: {_first_lines(error)}; overrides look like key=value") from error
+
+
+def implied(overrides: list[str]) -> list[str]:
+    """Return the data set that a task is tried on where none is chosen: the default one has classes."""
+    chosen = dict(override.partition("=")[::2] for override in overrides)
+    if {"data", "experiment"} & set(chosen):
+        return []
+    return [f"data={name}" for task, name in TRIED_ON.items() if chosen.get("task") == task]
 
 
 def _compose_checked(hydra: Hydra, config_name: str, overrides: list[Override]) -> DictConfig:
