@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
-STORE, PAGE = ROOT / "docs" / "results.json", ROOT / "docs" / "results.md"
+STORE, PAGE, README = ROOT / "docs" / "results.json", ROOT / "docs" / "results.md", ROOT / "README.md"
 WITHOUT_EFFECT = ("threads", "trainer", "logger", "paths.output_dir", "paths.data_dir", "hydra.run.dir")
 BEGIN, END = "<!-- results -->", "<!-- end of results -->"
 
@@ -43,7 +43,7 @@ ROWS = (
     Row("names", "test/accuracy", 0.80, "LSTM .75 to .85"),
     Row("tiny_shakespeare", "test/loss", 1.55, "small Transformer on a CPU 1.88 nats", (1,), least=False),
     Row("ptb", "test/perplexity", 120, "87.2 after 40 epochs, 110.4 after 6", (1,), least=False),
-    Row("ett", "test/mse", 0.365, "SegRNN .351, plain GRU 1.135", (1,), least=False, also=("test/mae",)),
+    Row("ett", "test/mse", 0.365, "SegRNN .351, plain GRU 1.135", least=False, also=("test/mae",)),
     Row("jsb_chorales", "test/loss", 8.4, "GRU 8.43, TCN 8.10 nats a frame", least=False),
     Row("adding", "test/loss", 1e-3, "always answering 1 has .167", (1, 2, 3), least=False),
     Row("adding_elman", "test/loss", 0.15, "stays near .167: the gradient vanishes"),
@@ -69,9 +69,8 @@ def main() -> int:
             if arguments.again or command not in known:
                 known[command] = run(command)
                 STORE.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
-    page = PAGE.read_text()
-    head, tail = page[: page.index(BEGIN) + len(BEGIN)], page[page.index(END) :]
-    PAGE.write_text(f"{head}\n\n{table(known)}\n\n{tail}")
+    between_marks(PAGE, f"{table(known)}\n\n{measured_on(known)}")
+    between_marks(README, table(known, short=True))
     missed = [row.experiment for row in rows if (found := values(row, known)) and not reached(row, found)]
     print("missed: " + ", ".join(missed) if missed else "all of them reached")
     return int(bool(missed))
@@ -122,35 +121,39 @@ def reached(row: Row, found: list[dict[str, Any]]) -> bool:
     return value >= row.goal if row.least else value <= row.goal
 
 
-def table(known: dict[str, Any]) -> str:
+def between_marks(page: Path, content: str) -> None:
+    text = page.read_text()
+    page.write_text(f"{text[: text.index(BEGIN) + len(BEGIN)]}\n\n{content}\n\n{text[text.index(END) :]}")
+
+
+def table(known: dict[str, Any], *, short: bool = False) -> str:
     """Return the results as a table in Markdown."""
-    lines = [
-        "| command: `seqmodels train ...` | figure | goal | published | parameters | minutes | seeds |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    header = ["`experiment=`", "figure", "published"]
+    header += [] if short else ["goal", "parameters", "minutes", "seeds"]
+    lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
     for row in ROWS:
         if not (found := values(row, known)):
             continue
         figures = ", ".join(
             f"{name} {_spread([one['metrics'][name] for one in found])}" for name in (row.metric, *row.also)
         )
-        sign = "≥" if row.least else "≤"
-        minutes = statistics.fmean(one["metrics"]["seconds"] / 60 for one in found)
-        lines.append(
-            f"| `experiment={row.experiment}` | {figures}{'' if reached(row, found) else ' (missed)'} "
-            f"| {sign} {row.goal:g} | {row.published} | {found[0]['metrics']['parameters']:,.0f} | {minutes:.1f} "
-            f"| {', '.join(str(seed) for seed in row.seeds[: len(found)])} |"
-        )
-    dates = sorted({run["date"] for run in known.values()})
-    machines = sorted({run["machine"] for run in known.values()})
+        cells = [f"`{row.experiment}`", figures + ("" if reached(row, found) else " (missed)"), row.published]
+        if not short:
+            minutes = statistics.fmean(one["metrics"]["seconds"] / 60 for one in found)
+            cells += [f"{'≥' if row.least else '≤'} {row.goal:g}", f"{found[0]['metrics']['parameters']:,.0f}"]
+            cells += [f"{minutes:.1f}", ", ".join(str(seed) for seed in row.seeds[: len(found)])]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def measured_on(known: dict[str, Any]) -> str:
+    dates, machines = ({run[name] for run in known.values()} for name in ("date", "machine"))
     threads = sorted({str(run["threads"]) for run in known.values()})
-    lines += [
-        "",
+    return (
         f"Minutes are those of training, on {' or '.join(threads)} thread of a machine that other work was using, too: "
         "it is quicker alone. Where there are several seeds, figures are mean ± standard deviation. "
-        f"{', '.join(dates)}; {'; '.join(machines)}.",
-    ]
-    return "\n".join(lines)
+        f"{', '.join(sorted(dates))}; {'; '.join(sorted(machines))}."
+    )
 
 
 def _spread(numbers: list[float]) -> str:
