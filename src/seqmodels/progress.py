@@ -47,7 +47,8 @@ class EpochLines(ProgressBar):
         last = trainer.max_epochs if trainer.max_epochs is not None and trainer.max_epochs > 0 else "?"
         metrics = trainer.callback_metrics
         names = [name for name in metrics if name.endswith("/loss")]
-        names += [name for name in metrics if name.startswith("val/") and name not in names][:1]  # the foremost one
+        others = [name for name in metrics if name.startswith("val/") and name not in names]
+        names += ["val/accuracy"] if "val/accuracy" in others else others[:1]  # the foremost one
         shown = "  ".join(f"{name} {metrics[name]:.4f}" for name in sorted(names))
         sys.stdout.write(f"epoch {epoch}/{last}  {shown}  {seconds:.1f} s\n")
         sys.stdout.flush()
