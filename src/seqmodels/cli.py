@@ -10,6 +10,8 @@ COMMANDS = {
     "evaluate": ("seqmodels.commands.train:evaluate", "test a finished run again: seqmodels evaluate run=DIR"),
     "predict": ("seqmodels.commands.predict:main", "predict for new data: seqmodels predict run=DIR input=new.csv"),
     "generate": ("seqmodels.commands.generate:main", "let a model write text: seqmodels generate run=DIR prompt=Once"),
+    "sweep": ("seqmodels.commands.sweep:main", "search for the best configuration: seqmodels sweep sweep.trials=30"),
+    "sweep-report": ("seqmodels.commands.sweep_report:main", "table, page and best of a sweep: dir=DIR"),
     "cells": ("seqmodels.commands.cells:main", "list the cells: paper, equations, back-ends"),
     "data": ("seqmodels.commands.data:main", "list, verify or download data sets: seqmodels data verify mnist"),
     "doctor": ("seqmodels.commands.doctor:main", "say what this machine has, and which back-ends run on it"),
@@ -65,7 +67,7 @@ def write_nowhere() -> None:
 
 def usage() -> str:
     """Return the help of the command."""
-    lines = "\n".join(f"  {name:10}{text}" for name, (_, text) in COMMANDS.items())
+    lines = "\n".join(f"  {name:14}{text}" for name, (_, text) in COMMANDS.items())
     return (
         "seqmodels <command> [group=option ...] [key=value ...]\n\n"
         f"{lines}\n\n"

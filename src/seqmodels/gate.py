@@ -34,6 +34,8 @@ CLASSES = (
     "lightning.pytorch.loggers.*",
     "lightning.pytorch.strategies.*",
     "lightning.pytorch.profilers.*",
+    "optuna.samplers.*",
+    "optuna.pruners.*",
 )
 FUNCTIONS = ("seqmodels.cells.*", "seqmodels.models.pooling.*", "seqmodels.progress.*", "seqmodels.schedules.*")
 HYDRA = ("hydra._internal.core_plugins.*", "hydra_plugins.*")

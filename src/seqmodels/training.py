@@ -31,8 +31,10 @@ PARTS = (
 )
 
 
-def train(config: DictConfig) -> dict[str, float]:
+def train(config: DictConfig, *callbacks: Callback) -> dict[str, float]:
     """Train and test as a configuration says, write the folder of the run, return its final metrics.
+
+    ``callbacks`` are further ones, beside those of the configuration.
 
     Raises:
         ConfigError: the configuration is wrong, or its data cannot feed its task; nothing has run yet.
@@ -46,7 +48,7 @@ def train(config: DictConfig) -> dict[str, float]:
         task = build_task(config, data.sizes)
         if config.ckpt_path is not None:
             check_continues(config.ckpt_path, task)
-        trainer = build_trainer(config, RecipeInCheckpoint(recipe))
+        trainer = build_trainer(config, RecipeInCheckpoint(recipe), *callbacks)
         with cpu_threads(threads_for(config.threads, task, data.batch_size)):
             begin(folder, plain)
             started = time.perf_counter()

@@ -82,7 +82,7 @@ def _guarded(work: Work) -> Callable[[DictConfig], float | None]:
             write_nowhere()
             raise SystemExit(0) from error
         except Exception as error:
-            _log(error)
+            log_traceback(error)
             if HydraConfig.get().mode != RunMode.MULTIRUN:
                 raise SystemExit(report(error)) from error
             sys.stderr.write(f"seqmodels: this job failed: {error}\n")
@@ -92,7 +92,7 @@ def _guarded(work: Work) -> Callable[[DictConfig], float | None]:
     return job
 
 
-def _log(error: Exception) -> None:
+def log_traceback(error: Exception) -> None:
     """Write the traceback into the job's own log file, not on the console."""
     text = "".join(traceback.format_exception(error))
     record = logging.LogRecord("seqmodels", logging.ERROR, __file__, 0, text, None, None)

@@ -1,0 +1,141 @@
+"""``seqmodels sweep``: a search over configurations, each trial an ordinary run."""
+
+import shlex
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra._internal.callbacks import Callbacks
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import configure_log, run_job
+from hydra.types import HydraContext
+from omegaconf import DictConfig
+
+from seqmodels.commands.app import log_traceback, run_app
+from seqmodels.commands.compose import compose, composer
+from seqmodels.commands.sweep_report import needs_optuna, report
+from seqmodels.gate import ConfigError
+
+if TYPE_CHECKING:
+    from seqmodels.sweeping.watch import Watch
+
+
+def main(tokens: list[str]) -> int:
+    """Search as the node ``sweep`` of the configuration says; the status is 1 when trials have failed."""
+    if {"-m", "--multirun"} & set(tokens):
+        raise ConfigError("a sweep starts its own runs: seqmodels sweep has no --multirun (seqmodels train has)")
+    return run_app("sweep", _sweep, tokens)
+
+
+def _sweep(config: DictConfig) -> Mapping[str, float]:
+    with needs_optuna():
+        from seqmodels.sweeping.driver import Sweep, check_settings  # noqa: PLC0415
+        from seqmodels.sweeping.study import hushed, load_sweep  # noqa: PLC0415
+    from seqmodels.build import check, plain  # noqa: PLC0415
+    from seqmodels.training import checked_seed  # noqa: PLC0415
+
+    settings = plain(config.sweep)
+    check(settings, "sweep")
+    check_settings(settings)
+    overrides = _common_overrides()
+    trials = _Trials()
+    trials.check([*settings["overrides"], *overrides], settings["space"])
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    sweep = Sweep(folder, settings, overrides, trials.config_dir, checked_seed(config.seed), trials.train)
+    sweep.run()
+    with hushed():
+        study = load_sweep(folder, settings["storage"])
+        status = report(folder, *study)
+    if status:
+        raise SystemExit(status)
+    return {}
+
+
+def _common_overrides() -> list[str]:
+    """Return what of the command line is for every trial: all but the sweep's own keys, and where to find configs."""
+    given = HydraConfig.get().overrides
+    task = [line for line in given.task if not line.lstrip("+~").startswith(("sweep=", "sweep.", "sweep/"))]
+    return [*task, *(line for line in given.hydra if line.startswith("hydra.searchpath="))]
+
+
+class _Trials:
+    """Composing and training the trials of a sweep, one after the other in this process."""
+
+    def __init__(self) -> None:
+        sources = HydraConfig.get().runtime.config_sources
+        paths = [source.path for source in sources if source.provider == "command-line"]
+        self.config_dir: str | None = paths[0] if paths else None
+
+    def check(self, overrides: list[str], space: Mapping[str, Any]) -> None:
+        """Compose every choice and both ends of every range once, so that no trial can fail for a typo.
+
+        Raises:
+            ConfigError: a key or value of the space does not fit.
+        """
+        from seqmodels.sweeping.space import Space  # noqa: PLC0415
+        from seqmodels.training import check_fit  # noqa: PLC0415
+
+        checked = Space(space)
+        for point in checked.points():
+            lines = checked.overrides(point)
+            try:
+                config = compose("train", [*overrides, *lines, "paths.output_dir=."], self.config_dir)
+                with _hydra_of(config):
+                    check_fit(config)
+            except ConfigError as error:
+                raise ConfigError(f"sweep.space ({' '.join(lines)}): {error}") from error
+            if config.trainer.devices != 1 or config.trainer.num_nodes != 1:
+                raise ConfigError(
+                    "a sweep trains each trial in one process, but trainer.devices or trainer.num_nodes is not 1; "
+                    "several processes share a sweep by the same command with the same sweep.dir"
+                )
+
+    def train(self, overrides: list[str], folder: Path, watch: "Watch") -> Mapping[str, float]:
+        """Train one trial in its own folder, as ``seqmodels train`` would."""
+        from seqmodels.sweeping.space import spell  # noqa: PLC0415
+        from seqmodels.sweeping.watch import WatchValidation  # noqa: PLC0415
+        from seqmodels.training import train  # noqa: PLC0415
+
+        def job(config: DictConfig) -> Mapping[str, float]:
+            try:
+                return train(config, WatchValidation(watch))
+            except Exception as error:
+                log_traceback(error)
+                raise
+
+        lines = [*overrides, f"hydra.run.dir={spell(str(folder))}"]
+        command = ["train", *(["--config-dir", self.config_dir] if self.config_dir else []), *lines]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "command.sh").write_text(shlex.join(["seqmodels", *command]) + "\n", encoding="utf-8")
+        config = compose("train", lines, self.config_dir)
+        with _as(command), composer(self.config_dir) as hydra:
+            context = HydraContext(hydra.config_loader, Callbacks(config))
+            done = run_job(job, config, "hydra.run.dir", None, context)
+        metrics: Mapping[str, float] = done.return_value  # raises what the job raised
+        return metrics
+
+
+@contextmanager
+def _hydra_of(config: DictConfig) -> Iterator[None]:
+    """Let interpolations ask this configuration's own node ``hydra``."""
+    before = HydraConfig.instance().cfg
+    HydraConfig.instance().set_config(config)
+    try:
+        yield
+    finally:
+        HydraConfig.instance().cfg = before
+
+
+@contextmanager
+def _as(command: list[str]) -> Iterator[None]:
+    """Be the command that trains one trial alone, and the sweep, with its own log, afterwards."""
+    before = sys.argv
+    sys.argv = [before[0], *command]
+    try:
+        yield
+    finally:
+        sys.argv = before
+        hydra: Any = HydraConfig.get()
+        configure_log(hydra.job_logging, hydra.verbose)

@@ -1,0 +1,135 @@
+"""``seqmodels sweep-report``, and how a sweep ends: tables, the best as an experiment, the page."""
+
+import shlex
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from seqmodels.commands.experiment_file import write_experiment
+from seqmodels.commands.tables import console
+from seqmodels.gate import ConfigError
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.trial import FrozenTrial
+
+    from seqmodels.sweeping.study import Facts
+
+USAGE = (
+    "seqmodels sweep-report dir=DIR [storage=URL]\n\n"
+    "Prints the best trials of a sweep, and writes trials.csv, page.html and experiment/best.yaml into its folder.\n"
+    "storage= is needed where the sweep's storage is a database.\n"
+)
+SHOWN = 10
+
+
+def main(tokens: list[str]) -> int:
+    """Report on a sweep, finished or not; return 1 when trials of it have failed."""
+    given = dict(token.partition("=")[::2] for token in tokens)
+    if {"-h", "--help"} & set(tokens):
+        sys.stdout.write(USAGE)
+        return 0
+    if unknown := set(given) - {"dir", "storage"}:
+        raise ConfigError(f"sweep-report: {min(unknown)} is not known (there are: dir=, storage=)")
+    if not given.get("dir"):
+        raise ConfigError("seqmodels sweep-report needs the folder of a sweep: dir=logs/<name>/sweeps/<time>")
+    with needs_optuna():
+        from seqmodels.sweeping.study import hushed, load_sweep  # noqa: PLC0415
+
+    folder = Path(given["dir"].strip("'\"")).absolute()
+    with hushed():
+        return report(folder, *load_sweep(folder, given.get("storage")))
+
+
+@contextmanager
+def needs_optuna() -> Iterator[None]:
+    """Turn a missing optuna into what installs it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("seqmodels"):
+            raise
+        raise ConfigError(f"sweeps need the package {error.name!r}: pip install 'seqmodels[sweep]'") from error
+
+
+def report(folder: Path, study: "Study", confirmation: "Study | None", facts: "Facts") -> int:
+    """Print the best trials of a sweep, write its files, return 1 when trials have failed for good, else 0."""
+    from seqmodels.sweeping.page import write_page  # noqa: PLC0415
+    from seqmodels.sweeping.results import best_of, write_trials  # noqa: PLC0415
+    from seqmodels.sweeping.worker import failed  # noqa: PLC0415
+
+    out = console()
+    trials = study.get_trials(deepcopy=False)
+    write_trials(folder / "trials.csv", study)
+    _print_best(study)
+    if confirmation is not None:
+        _print_confirmation(confirmation)
+    best, command = best_of(study, confirmation), "no trial has come to an end"
+    if best is not None:
+        command = _write_best(folder, study, best, facts)
+    write_page(folder / "page.html", f"Sweep {folder.name}", study, confirmation, command)
+    for trial in failed(trials):
+        out.print(f"trial {trial.number} failed: {trial.user_attrs.get('cause')}", markup=False, highlight=False)
+    states = Counter(trial.state.name.lower() for trial in trials)
+    counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+    for line in (
+        f"trials: {counts}",
+        f"train the best: {command}",
+        f"page: {folder / 'page.html'}",
+        f"sweep folder: {folder}",
+    ):
+        out.print(line, soft_wrap=True, highlight=False, markup=False)
+    return 1 if failed(trials) or (confirmation is not None and failed(confirmation.get_trials(deepcopy=False))) else 0
+
+
+def _write_best(folder: Path, study: "Study", best: "FrozenTrial", facts: "Facts") -> str:
+    """Write the best as an experiment, with several objectives every other that none surpasses; return its command."""
+    from seqmodels.sweeping.driver import ranked  # noqa: PLC0415
+    from seqmodels.sweeping.space import Space  # noqa: PLC0415
+
+    space = Space(facts.space)
+    others = ranked(study) if len(study.directions) > 1 else []
+    commands = {}
+    for name, trial in {**{f"trial_{t.number:04d}": t for t in others}, "best": best}.items():
+        values = zip(study.metric_names or [], trial.values, strict=False)
+        comment = [
+            f"seqmodels train --config-dir {folder} experiment={name}",
+            f"trial {trial.number} of {len(study.trials)}: {', '.join(f'{n} {v:.4g}' for n, v in values)}",
+        ]
+        overrides = [*facts.overrides, *space.overrides(trial.params)]
+        path = folder / "experiment" / f"{name}.yaml"
+        rest = write_experiment(path, overrides, comment, facts.config_dir)
+        commands[name] = shlex.join(["seqmodels", "train", "--config-dir", str(folder), f"experiment={name}", *rest])
+    return commands["best"]
+
+
+def _print_best(study: "Study") -> None:
+    from seqmodels.sweeping.driver import ranked  # noqa: PLC0415
+    from seqmodels.sweeping.page import shown  # noqa: PLC0415
+    from seqmodels.sweeping.results import header, row  # noqa: PLC0415
+
+    names = header(study)
+    keep = [index for index, name in enumerate(names) if name not in ("state", "cause", "folder")]
+    table = Table(*(names[index] for index in keep), title="best trials")
+    for trial in ranked(study)[:SHOWN]:
+        cells = row(study, trial)
+        table.add_row(*(shown(cells[index]) for index in keep))
+    console().print(table)
+
+
+def _print_confirmation(confirmation: "Study") -> None:
+    from seqmodels.sweeping.results import confirmed, label  # noqa: PLC0415
+
+    spreads = confirmed(confirmation)
+    if not spreads:
+        return
+    names = list(next(iter(spreads.values())))
+    table = Table("trial", *names, "seeds", title="with further seeds: mean ± standard deviation")
+    for number, spread in spreads.items():
+        table.add_row(label(number), *(str(spread[name]) for name in names), str(spread[names[0]].runs))
+    console().print(table)

@@ -1,0 +1,78 @@
+"""The page of a sweep: its tables, and optuna's own plots, in one HTML file that needs no network."""
+
+from collections.abc import Callable, Iterator, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import optuna.visualization as plots
+from optuna import Study
+from optuna.importance import PedAnovaImportanceEvaluator
+
+from seqmodels.sweeping.driver import ranked
+from seqmodels.sweeping.results import confirmed, header, label, row
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; color: #222; }
+table { border-collapse: collapse; margin: 1em 0; display: block; overflow-x: auto; }
+td, th { padding: .2em .7em; border-bottom: 1px solid #ddd; text-align: left; white-space: nowrap; }
+pre { background: #f4f4f4; padding: .7em; overflow-x: auto; }
+"""
+
+
+def write_page(path: Path, title: str, study: Study, confirmation: Study | None, command: str) -> None:
+    """Write the page of a study; ``command`` trains its best."""
+    trials = study.get_trials(deepcopy=False)
+    parts = [f"<h1>{escape(title)}</h1>", f"<p>The best, ready to train:</p><pre>{escape(command)}</pre>"]
+    parts += ["<h2>Best trials</h2>", _table(header(study), [row(study, trial) for trial in ranked(study)[:10]])]
+    if confirmation is not None and (spreads := confirmed(confirmation)):
+        names = ["trial", *next(iter(spreads.values())), "seeds"]
+        rows = [[label(number), *map(str, s.values()), next(iter(s.values())).runs] for number, s in spreads.items()]
+        parts += ["<h2>With further seeds: mean ± standard deviation</h2>", _table(names, rows)]
+    for number, (name, figure) in enumerate(_figures(study)):
+        parts.append(f"<h2>{escape(name)}</h2>")
+        parts.append(figure.to_html(full_html=False, include_plotlyjs=number == 0))
+    parts += ["<h2>All trials</h2>", _table(header(study), [row(study, trial) for trial in trials])]
+    page = f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+    path.write_text(f"{page}<style>{STYLE}</style></head><body>{''.join(parts)}</body></html>\n", encoding="utf-8")
+
+
+def _figures(study: Study) -> Iterator[tuple[str, Any]]:
+    """Yield the plots that the trials of a study allow, by name."""
+    complete = ranked(study)
+    names = study.metric_names or []
+    if not complete:
+        return
+    if len(names) > 1:
+        if len(names) <= 3:
+            yield "Pareto front", plots.plot_pareto_front(study, target_names=names)
+    elif any(trial.intermediate_values for trial in study.get_trials(deepcopy=False)):
+        yield "Validation of every trial", plots.plot_intermediate_values(study)
+    for index, name in enumerate(names):
+        about: dict[str, Any] = {"target_name": name}
+        if len(names) > 1:
+            about["target"] = _value(index)
+        yield f"History of {name}", plots.plot_optimization_history(study, **about)
+        if len({tuple(trial.params.items()) for trial in complete}) > 1:
+            evaluator = PedAnovaImportanceEvaluator()
+            yield f"Importance for {name}", plots.plot_param_importances(study, evaluator=evaluator, **about)
+        yield f"Parallel coordinates of {name}", plots.plot_parallel_coordinate(study, **about)
+        yield f"Slices of {name}", plots.plot_slice(study, **about)
+    yield "When the trials ran", plots.plot_timeline(study)
+
+
+def _value(index: int) -> Callable[[Any], float]:
+    return lambda trial: trial.values[index]
+
+
+def _table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    head = "".join(f"<th>{escape(str(name))}</th>" for name in names)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(shown(value))}</td>' for value in row)}</tr>" for row in rows)
+    return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def shown(value: Any) -> str:
+    """Return a cell of a table as text."""
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,95 @@
+"""What a sweep has found: its trials as rows, and how the best did with other seeds."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any, NamedTuple
+
+from optuna import Study
+from optuna.trial import FrozenTrial
+
+from seqmodels.sweeping.driver import DEFAULT, ranked
+from seqmodels.sweeping.worker import AGAIN
+
+
+class Spread(NamedTuple):
+    """A metric over seeds."""
+
+    mean: float
+    deviation: float | None  # None for one seed
+    runs: int
+
+    def __str__(self) -> str:
+        return f"{self.mean:.4g}" + ("" if self.deviation is None else f" ± {self.deviation:.2g}")
+
+
+def header(study: Study) -> list[str]:
+    """Return the names of the columns of :func:`row`."""
+    return ["trial", *(study.metric_names or []), *parameters(study), "seconds", "state", "cause", "folder"]
+
+
+def row(study: Study, trial: FrozenTrial) -> list[Any]:
+    """Return a trial as a row of a table; None where it has no value."""
+    names = study.metric_names or []
+    values = trial.values if trial.state.name == "COMPLETE" and trial.values else [None] * len(names)
+    notes = trial.user_attrs
+    state = "runs again" if AGAIN in notes and trial.state.is_finished() else trial.state.name.lower()
+    chosen = [trial.params.get(key) for key in parameters(study)]
+    return [trial.number, *values, *chosen, notes.get("seconds"), state, notes.get("cause"), notes.get("folder")]
+
+
+def parameters(study: Study) -> list[str]:
+    """Return the keys that the trials of a study vary."""
+    return list(dict.fromkeys(key for trial in study.get_trials(deepcopy=False) for key in trial.params))
+
+
+def write_trials(path: Path, study: Study) -> None:
+    """Write every trial of a study as a row of a CSV file, the failed ones with their cause."""
+    rows = [row(study, trial) for trial in study.get_trials(deepcopy=False)]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header(study), *rows])
+
+
+def confirmed(confirmation: Study) -> dict[int, dict[str, Spread]]:
+    """Return the objectives and test metrics of the trials that were trained with further seeds, over these seeds.
+
+    The key is the number of the trial, or -1 for the configuration without what the sweep varies.
+    """
+    runs: dict[int, list[dict[str, float]]] = {}
+    names = confirmation.metric_names or []
+    for trial in ranked_all(confirmation):
+        tested = {k: v for k, v in trial.user_attrs["metrics"].items() if k.startswith("test/")}
+        runs.setdefault(trial.params["trial"], []).append({**tested, **dict(zip(names, trial.values, strict=True))})
+    return {number: _spreads(metrics, names) for number, metrics in sorted(runs.items())}
+
+
+def ranked_all(study: Study) -> list[FrozenTrial]:
+    """Return the complete trials in the order of their numbers."""
+    return [trial for trial in study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"]
+
+
+def best_of(study: Study, confirmation: Study | None) -> FrozenTrial | None:
+    """Return the best trial by the first objective: by its mean over further seeds where there are any."""
+    trials = ranked(study)
+    spreads = confirmed(confirmation) if confirmation is not None else {}
+    candidates = [trial for trial in trials if trial.number in spreads]
+    if not candidates:
+        return trials[0] if trials else None
+    name = (study.metric_names or [""])[0]
+    sign = 1 if study.directions[0].name == "MINIMIZE" else -1
+    return min(candidates, key=lambda trial: sign * spreads[trial.number][name].mean)
+
+
+def label(number: int) -> str:
+    """Return how a row of :func:`confirmed` is called."""
+    return "default" if number == DEFAULT else str(number)
+
+
+def _spreads(runs: Sequence[Mapping[str, float]], first: Sequence[str]) -> dict[str, Spread]:
+    names = [*first, *sorted(name for name in runs[0] if name not in first)]
+    columns = {name: [run[name] for run in runs if name in run] for name in names}
+    return {
+        name: Spread(mean(values), stdev(values) if len(values) > 1 else None, len(values))
+        for name, values in columns.items()
+    }

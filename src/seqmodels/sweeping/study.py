@@ -1,0 +1,151 @@
+"""Opening a study: its storage, what it was begun with, and the samplers and pruners that optuna offers."""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import numpy as np
+import optuna
+from optuna import Study
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler, CmaEsSampler
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
+from sqlalchemy import URL
+from sqlalchemy.exc import SQLAlchemyError
+
+from seqmodels.build import build
+from seqmodels.gate import ConfigError
+from seqmodels.runs import read_json, write_json
+
+FACTS = "sweep.json"
+CONFIRMATION = "confirmation of "  # before the name of a study: the study of its best with further seeds
+
+
+class Facts(NamedTuple):
+    """What a sweep was begun with and keeps: every process that joins must ask for the same."""
+
+    objectives: dict[str, str]
+    space: dict[str, Any]
+    of_trials: list[str]  # overrides that say how trials are run, and are no part of what is found
+    overrides: list[str]
+    config_dir: str | None
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Silence optuna: what it logs of each trial is said by the sweep, what it calls experimental is tested here."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        yield
+    optuna.logging.set_verbosity(verbosity)
+
+
+def open_storage(place: str, folder: Path) -> BaseStorage:
+    """Open ``sqlite`` or ``journal``, files in the folder of the sweep, or the database of a URL.
+
+    Raises:
+        ConfigError: there is no such storage, or the database cannot be reached.
+    """
+    if place == "journal":
+        return JournalStorage(JournalFileBackend(str(folder / "study.journal")))
+    url = URL.create("sqlite", database=str(folder.absolute() / "study.db")) if place == "sqlite" else place
+    if "://" not in str(url):
+        raise ConfigError(f"sweep.storage must be sqlite, journal or the URL of a database, got {place!r}")
+    patient = {"connect_args": {"timeout": 60}} if str(url).startswith("sqlite") else {"pool_pre_ping": True}
+    try:
+        return RDBStorage(str(url), engine_kwargs=patient)
+    except (SQLAlchemyError, ImportError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"sweep.storage: the database cannot be opened: {reason}") from error
+
+
+def begin(folder: Path, storage: str, facts: Facts) -> str:
+    """Write down what a sweep is begun with, or check that this process asks for the same; return the study's name.
+
+    The lock of the sweep is held.
+
+    Raises:
+        ConfigError: the folder holds another sweep.
+    """
+    path = folder / FACTS
+    if not path.is_file():
+        kind = storage if storage in ("sqlite", "journal") else "database"  # its URL may hold a password
+        name = f"{folder.name}-{uuid4().hex[:8]}"
+        write_json(path, {"study": name, "storage": kind, **facts._asdict()})
+        return name
+    known = read_json(path)
+    for key, value in facts._asdict().items():
+        if known[key] != _plain(value):
+            raise ConfigError(
+                f"sweep.dir={folder} holds a sweep with other {key}: {known[key]}, not {value}; "
+                "trials, limits, sampler and pruner may change, these may not: take another sweep.dir"
+            )
+    return str(known["study"])
+
+
+def load_sweep(folder: Path, storage: str | None = None) -> tuple[Study, Study | None, Facts]:
+    """Return the study of the sweep in a folder, that of its confirmation if it has one, and what it was begun with.
+
+    ``storage`` is needed where it is a database: its URL is written down nowhere.
+
+    Raises:
+        ConfigError: there is no sweep, or its storage cannot be opened.
+    """
+    path = folder / FACTS
+    if not path.is_file():
+        raise ConfigError(f"{folder} is not the folder of a sweep: {path} is missing")
+    known = read_json(path)
+    if known["storage"] == "database" and storage is None:
+        raise ConfigError(f"the sweep in {folder} is kept in a database: say which with storage=URL")
+    opened = open_storage(storage or known["storage"], folder)
+    names = [study.study_name for study in optuna.get_all_study_summaries(opened)]
+    if known["study"] not in names:
+        raise ConfigError(f"the storage of {folder} has no study {known['study']!r}")
+    study = optuna.load_study(study_name=known["study"], storage=opened)
+    second = CONFIRMATION + known["study"]
+    confirmation = optuna.load_study(study_name=second, storage=opened) if second in names else None
+    return study, confirmation, Facts(**{key: known[key] for key in Facts._fields})
+
+
+def open_study(storage: BaseStorage, name: str, objectives: Mapping[str, str], pruner: Any = None) -> Study:
+    """Open a study, or make it; the lock of the sweep is held. ``pruner`` is a node of the configuration."""
+    study = optuna.create_study(
+        study_name=name,
+        storage=storage,
+        directions=[StudyDirection[direction.upper()] for direction in objectives.values()],
+        pruner=build(pruner) if pruner is not None else optuna.pruners.NopPruner(),
+        sampler=optuna.samplers.RandomSampler(),  # each trial's own is made for it
+        load_if_exists=True,
+    )
+    study.set_metric_names(list(objectives))
+    return study
+
+
+def sampler_for(node: Any, seed: int, study: Study) -> BaseSampler:
+    """Return the sampler of the next trial of a study, seeded by ``seed`` and the number of that trial.
+
+    So one process draws the same trials whether it was interrupted or not, and several draw different ones.
+
+    Raises:
+        ConfigError: the sampler does not exist, or cannot serve the study.
+    """
+    number = len(study.get_trials(deepcopy=False))
+    own = int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
+    sampler: BaseSampler = build(node, seed=own)
+    if len(study.directions) > 1 and isinstance(sampler, CmaEsSampler):
+        raise ConfigError("sweep=cmaes is for one objective; for several take sweep=tpe")
+    return sampler
+
+
+def _plain(value: Any) -> Any:
+    """Return plain data as JSON gives it back."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
