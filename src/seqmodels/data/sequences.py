@@ -104,10 +104,11 @@ class RaggedDataset(Rows):
         self.values = torch.cat(list(sequences)) if len(sequences) else torch.empty(0)
         joined = self.stepwise and len(targets) > 0
         self.targets = torch.cat(list(cast(Sequence[Tensor], targets))) if joined else torch.as_tensor(targets)
-        self._ends = self.lengths.cumsum(0).tolist()
+        ends = self.lengths.cumsum(0)
+        self._spans = list(zip((ends - self.lengths).tolist(), ends.tolist(), strict=True))
 
     def __getitems__(self, rows: list[int]) -> SequenceBatch:
-        spans = [(self._ends[row] - int(self.lengths[row]), self._ends[row]) for row in rows]
+        spans = [self._spans[row] for row in rows]
         inputs, lengths = pad([self.values[first:end] for first, end in spans])
         if not self.stepwise:
             return SequenceBatch(inputs, lengths, self.targets[torch.tensor(rows)])
