@@ -12,7 +12,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from seqmodels.gate import ConfigError
-from seqmodels.sweeping.driver import DEFAULT
+from seqmodels.sweeping.driver import DEFAULT, folder_of
 from seqmodels.sweeping.results import best_of, confirmed, write_trials
 from seqmodels.sweeping.study import hushed, load_sweep
 from seqmodels.sweeping.watch import Watch
@@ -29,7 +29,7 @@ def test_a_sweep_finds_the_minimum_and_its_trials_are_told_apart(tmp_path: Path)
     study, _ = sweep(tmp_path, trials=25).run()
     assert study.best_value < 0.6
     assert {trial.params["cell"] for trial in study.trials} == {"lstm", "gru"}
-    assert all((tmp_path / str(trial.user_attrs["folder"])).is_dir() for trial in study.trials)
+    assert all((tmp_path / folder_of(trial.number)).is_dir() for trial in study.trials)
     write_trials(tmp_path / "trials.csv", study)
     assert len((tmp_path / "trials.csv").read_text().splitlines()) == 26
 

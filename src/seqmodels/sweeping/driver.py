@@ -86,7 +86,7 @@ class Sweep:
     def _trial(self, space: Space, objectives: Mapping[str, str]) -> Run:
         def run(trial: Trial) -> Sequence[float]:
             overrides = [*self.common, *space.overrides(trial.params)]
-            return self._measured(trial, overrides, f"trials/{trial.number:04d}", Watch(objectives, trial))
+            return self._measured(trial, overrides, folder_of(trial.number), Watch(objectives, trial))
 
         return run
 
@@ -123,11 +123,14 @@ class Sweep:
         return confirmation
 
     def _measured(self, trial: Trial, overrides: list[str], place: str, watch: Watch) -> list[float]:
-        folder = self.folder / place
-        trial.set_user_attr("folder", place)
-        metrics = self.train(overrides, folder, watch)
+        metrics = self.train(overrides, self.folder / place, watch)
         trial.set_user_attr("metrics", dict(metrics))
         return watch.values(metrics)
+
+
+def folder_of(number: int) -> str:
+    """Return where in the folder of a sweep a trial has its own."""
+    return f"trials/{number:04d}"
 
 
 def ranked(study: Study) -> list[FrozenTrial]:
@@ -192,7 +195,8 @@ class _Teller:
         result = "  ".join(f"{name} {value:.4g}" for name, value in zip(names, trial.values or (), strict=False))
         state = trial.state.name.lower()
         what = result if state == "complete" else f"{state}: {trial.user_attrs.get('cause')}"
-        _say(f"{done}/{self.total} trial {trial.number}  {what}  ({chosen})  {trial.user_attrs['seconds']:.1f} s")
+        seconds = f"  {trial.duration.total_seconds():.1f} s" if trial.duration else ""
+        _say(f"{done}/{self.total} trial {trial.number}  {what}  ({chosen}){seconds}")
 
 
 def _short(value: Any) -> str:

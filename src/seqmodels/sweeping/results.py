@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from optuna import Study
 from optuna.trial import FrozenTrial
 
-from seqmodels.sweeping.driver import DEFAULT, ranked
+from seqmodels.sweeping.driver import DEFAULT, folder_of, ranked
 from seqmodels.sweeping.worker import AGAIN
 
 
@@ -35,8 +35,9 @@ def row(study: Study, trial: FrozenTrial) -> list[Any]:
     values = trial.values if trial.state.name == "COMPLETE" and trial.values else [None] * len(names)
     notes = trial.user_attrs
     state = "runs again" if AGAIN in notes and trial.state.is_finished() else trial.state.name.lower()
+    seconds = round(trial.duration.total_seconds(), 2) if trial.duration else None
     chosen = [trial.params.get(key) for key in parameters(study)]
-    return [trial.number, *values, *chosen, notes.get("seconds"), state, notes.get("cause"), notes.get("folder")]
+    return [trial.number, *values, *chosen, seconds, state, notes.get("cause"), folder_of(trial.number)]
 
 
 def parameters(study: Study) -> list[str]:

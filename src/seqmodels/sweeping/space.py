@@ -143,7 +143,8 @@ def spell(value: Any) -> str:
         return f"{{{','.join(f'{key}:{spell(item)}' for key, item in value.items())}}}"
     if not isinstance(value, str) or (PLAIN_WORD.fullmatch(value) and value.lower() not in CONSTANTS):
         return str(value)
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    quoted = re.sub(r"(\\*)('|$)", lambda m: 2 * m[1] + ("\\'" if m[2] else ""), value)
+    return f"'{quoted}'"  # a backslash is special to Hydra only before a quote
 
 
 def _scalar(value: Any) -> Any:

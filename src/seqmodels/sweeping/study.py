@@ -1,5 +1,6 @@
 """Opening a study: its storage, what it was begun with, and the samplers and pruners that optuna offers."""
 
+import sqlite3
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -58,12 +59,25 @@ def open_storage(place: str, folder: Path) -> BaseStorage:
     url = URL.create("sqlite", database=str(folder.absolute() / "study.db")) if place == "sqlite" else place
     if "://" not in str(url):
         raise ConfigError(f"sweep.storage must be sqlite, journal or the URL of a database, got {place!r}")
-    patient = {"connect_args": {"timeout": 60}} if str(url).startswith("sqlite") else {"pool_pre_ping": True}
+    patient = (
+        {"connect_args": {"timeout": 60, "factory": _Connection}}
+        if str(url).startswith("sqlite")
+        else {"pool_pre_ping": True}
+    )
     try:
         return RDBStorage(str(url), engine_kwargs=patient)
     except (SQLAlchemyError, ImportError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"sweep.storage: the database cannot be opened: {reason}") from error
+
+
+class _Connection(sqlite3.Connection):
+    """A connection that need not wait for the disk at every commit: what a process wrote outlives that process."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:  # as sqlite3 calls it
+        super().__init__(*arguments, **options)
+        self.execute("PRAGMA journal_mode=WAL")
+        self.execute("PRAGMA synchronous=NORMAL")
 
 
 def begin(folder: Path, storage: str, facts: Facts) -> str:

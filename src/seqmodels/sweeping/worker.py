@@ -125,7 +125,6 @@ def _taken(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
 
 def _run(study: Study, claims: Claims, trial: Trial, run: Run) -> FrozenTrial | None:
     """Run a trial and settle it; return it, or None when another process has given it up meanwhile."""
-    started = time.perf_counter()
     try:
         outcome = _outcome(trial, run)
     except (NoSuchMetric, KeyboardInterrupt, SystemExit) as error:
@@ -140,7 +139,6 @@ def _run(study: Study, claims: Claims, trial: Trial, run: Run) -> FrozenTrial | 
         now = study.get_trials(deepcopy=False)[trial.number]
         if now.state != TrialState.RUNNING:  # this process stood still too long
             return None
-        trial.set_user_attr("seconds", round(time.perf_counter() - started, 2))
         if outcome.cause is not None:
             trial.set_user_attr("cause", outcome.cause)
         settled = study.tell(trial.number, outcome.values, outcome.state)
@@ -179,7 +177,7 @@ def _requeue(study: Study, trial: FrozenTrial, cause: str, losses: int) -> None:
     """Put a copy of a trial into the queue, then close the trial; whoever is killed in between leaves one copy."""
     copies = [t.number for t in study.get_trials(deepcopy=False) if t.user_attrs.get("copy_of") == trial.number]
     if not copies:
-        origin = {key: value for key, value in trial.user_attrs.items() if key not in ("cause", "seconds")}
+        origin = {key: value for key, value in trial.user_attrs.items() if key != "cause"}
         study.add_trial(
             create_trial(
                 state=TrialState.WAITING,
