@@ -66,6 +66,8 @@ class SequenceNetwork(nn.Module, ABC):
         if (input_size is None) == (vocab_size is None):
             raise ValueError(f"give input_size or vocab_size, not both; got {input_size} and {vocab_size}")
         self.embedding = None if vocab_size is None else nn.Embedding(vocab_size, embedding_size)
+        if self.embedding is not None:  # torch's N(0, 1) would leave rare tokens large and never learnt
+            nn.init.normal_(self.embedding.weight, std=0.1)
         self.dropout_embedding = nn.Dropout1d(dropout_embedding)
         self.dropout_input = LockedDropout(dropout_input)
         size = embedding_size if input_size is None else input_size
