@@ -20,7 +20,7 @@ SETTINGS: dict[str, Any] = {
     "minimize": ["val/loss"],
     "maximize": [],
     "seed": 3,
-    "storage": "sqlite",
+    "storage": "journal",
     "heartbeat": 30,
     "retries": 2,
     "grid": False,

@@ -98,12 +98,12 @@ class _Trials:
         from seqmodels.sweeping.watch import WatchValidation  # noqa: PLC0415
         from seqmodels.training import train  # noqa: PLC0415
 
-        def job(config: DictConfig) -> Mapping[str, float]:
+        def job(config: DictConfig) -> Mapping[str, float] | Exception:
             try:
                 return train(config, WatchValidation(watch))
             except Exception as error:
                 log_traceback(error)
-                raise
+                return error  # Hydra would print the overrides of the trial again
 
         lines = [*overrides, f"hydra.run.dir={spell(str(folder))}"]
         command = ["train", *(["--config-dir", self.config_dir] if self.config_dir else []), *lines]
@@ -113,8 +113,10 @@ class _Trials:
         with _as(command), composer(self.config_dir) as hydra:
             context = HydraContext(hydra.config_loader, Callbacks(config))
             done = run_job(job, config, "hydra.run.dir", None, context)
-        metrics: Mapping[str, float] = done.return_value  # raises what the job raised
-        return metrics
+        result: Mapping[str, float] | Exception = done.return_value
+        if isinstance(result, Exception):
+            raise result
+        return result
 
 
 @contextmanager
