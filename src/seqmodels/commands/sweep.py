@@ -14,7 +14,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig
 
 from seqmodels.commands.app import log_traceback, run_app
-from seqmodels.commands.compose import compose, composer
+from seqmodels.commands.compose import compose, composer, parse
 from seqmodels.commands.sweep_report import needs_optuna, report
 from seqmodels.gate import ConfigError
 
@@ -40,6 +40,8 @@ def _sweep(config: DictConfig) -> Mapping[str, float]:
     check(settings, "sweep")
     check_settings(settings)
     overrides = _common_overrides()
+    fixed = {override.key_or_group for override in parse(overrides)}  # what the user gives is not varied
+    settings["space"] = {key: rule for key, rule in settings["space"].items() if key not in fixed}
     trials = _Trials()
     trials.check([*settings["overrides"], *overrides], settings["space"])
     folder = Path(HydraConfig.get().runtime.output_dir)
