@@ -91,9 +91,7 @@ class ForecastErrors(Metric):
         }
         prefixes = ["", *(f"{name}_" for name in self.forecasts[1:])]
         return {
-            prefix + kind: values[kind][index].float()
-            for kind in self.kinds
-            for index, prefix in enumerate(prefixes)
+            prefix + kind: values[kind][index].float() for kind in self.kinds for index, prefix in enumerate(prefixes)
         }
 
 
