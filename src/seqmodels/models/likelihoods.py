@@ -1,7 +1,7 @@
 """What a forecaster says of each value to come: a point, quantiles, or a normal distribution."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, get_args
 
 import torch
@@ -45,7 +45,11 @@ class PointForecast(Likelihood):
     size = 1
 
     def __init__(self, loss: PointLoss = "mse") -> None:
-        losses = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}
+        losses: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+            "mse": F.mse_loss,
+            "mae": F.l1_loss,
+            "huber": F.huber_loss,
+        }
         if loss not in losses:
             raise ValueError(f"loss must be one of {', '.join(get_args(PointLoss))}, got {loss!r}")
         self._loss = losses[loss]
