@@ -107,7 +107,10 @@ class OwnText(TextSource):
             yield from documents(self.files[split], **self.options)
             return
         if self._parts is None:
-            sizes = [sum(map(len, lines)) for lines in documents(self.files["train"], **self.options)]
+            files = self.files["train"]
+            sizes = [sum(map(len, lines)) for lines in documents(files, **self.options)]
+            if not sum(sizes):
+                raise ValueError(f"{files[0]}{' and the others' if len(files) > 1 else ''}: there is no text")
             self._parts = shared_out(sizes, self.data_seed)
         for lines, parts in zip(documents(self.files["train"], **self.options), self._parts, strict=True):
             if split in parts:
@@ -115,13 +118,7 @@ class OwnText(TextSource):
 
 
 def shared_out(sizes: list[int], seed: int) -> list[dict[str, Part]]:
-    """Say of each document, of so many characters, which of them belong to which split.
-
-    Raises:
-        ValueError: there is no text.
-    """
-    if not sum(sizes):
-        raise ValueError("the files hold no text")
+    """Say of each document, of so many characters, which of them belong to which split."""
     few = len(sizes) < MANY
     if few:
         return [
