@@ -1,5 +1,6 @@
 """Batches in an order that depends on the seed and the epoch alone."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from itertools import cycle, islice
 from typing import Generic, TypeVar
@@ -81,7 +82,54 @@ class LengthBatches(Sampler[list[int]]):
         return iter(batches)
 
 
-class SequenceLoader(Generic[Batch]):
+class ResumableLoader(ABC, Generic[Batch]):
+    """Batches that can go on in the middle of an epoch: their order depends on the seed and the epoch alone.
+
+    An iteration begins when its first batch is asked for. Lightning sets the epoch after it has called ``iter``, and it
+    stores the state of a loader that has these two methods in its checkpoints.
+    """
+
+    def __init__(self) -> None:
+        self._handed_over = 0  # of this epoch; worker processes may have read ahead of it
+        self._first = 0  # where the next iteration begins
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return the number of batches of an epoch."""
+
+    @abstractmethod
+    def batches(self, first: int) -> Iterator[Batch]:
+        """Yield the batches of the epoch from number ``first`` on; those before are not read."""
+
+    def __iter__(self) -> Iterator[Batch]:
+        self._handed_over, self._first = self._first, 0
+        for batch in self.batches(self._handed_over):
+            self._handed_over += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        return {"batches": self._handed_over}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Let the next iteration begin after so many batches of its epoch."""
+        self._first = self._handed_over = state_dict["batches"]
+
+
+class LaterBatches(Sampler[list[int]]):
+    """The batches of another sampler, without the first few of the next iteration."""
+
+    def __init__(self, batch_sampler: BatchSampler | LengthBatches) -> None:
+        self.batch_sampler = batch_sampler
+        self.first = 0
+
+    def __len__(self) -> int:
+        return len(self.batch_sampler)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return islice(iter(self.batch_sampler), self.first, None)
+
+
+class SequenceLoader(ResumableLoader[Batch]):
     """Batches of a data set that reads a list of rows at once (``__getitems__``).
 
     It holds a ``DataLoader`` and is none itself: Lightning then neither swaps its sampler nor warns of the few worker
@@ -103,11 +151,13 @@ class SequenceLoader(Generic[Batch]):
         seed: int = 0,
         augment: Augmentation[Batch] | None = None,
     ) -> None:
+        super().__init__()
         self.batch_sampler = batch_sampler  # Lightning finds its sampler's set_epoch
         self.augment = augment
+        self._later = LaterBatches(batch_sampler)
         self._loader: DataLoader[Batch] = DataLoader(
             dataset,
-            batch_sampler=batch_sampler,
+            batch_sampler=self._later,
             collate_fn=_as_it_is,
             num_workers=num_workers,
             persistent_workers=num_workers > 0,
@@ -118,17 +168,15 @@ class SequenceLoader(Generic[Batch]):
     def __len__(self) -> int:
         return len(self.batch_sampler)
 
-    def __iter__(self) -> Iterator[Batch]:
-        if self.augment is None:
-            return iter(self._loader)
+    def batches(self, first: int) -> Iterator[Batch]:
         order = self.batch_sampler.sampler
         assert isinstance(order, EpochOrder)
-        first = ((order.seed * LARGE_PRIME + order.epoch) * LARGE_PRIME + order.rank) * LARGE_PRIME
-        return self._augmented(self.augment, first)
-
-    def _augmented(self, augment: Augmentation[Batch], first: int) -> Iterator[Batch]:
-        for number, batch in enumerate(self._loader):
-            yield augment(batch, torch.Generator().manual_seed((first + number) % 2**63))
+        seed = ((order.seed * LARGE_PRIME + order.epoch) * LARGE_PRIME + order.rank) * LARGE_PRIME
+        self._later.first = first
+        for number, batch in enumerate(self._loader, start=first):
+            if self.augment is not None:
+                batch = self.augment(batch, torch.Generator().manual_seed((seed + number) % 2**63))  # noqa: PLW2901
+            yield batch
 
 
 def _as_it_is(batch: Batch) -> Batch:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seqmodels.data.corpus import Corpus, Piece, equal_rows, training_rows, whole_documents
+from seqmodels.data.loading import ResumableLoader
 
 IGNORE = -100
 """The target where there is nothing to predict; ``torch.nn.functional.cross_entropy`` leaves it out by default."""
@@ -36,7 +37,7 @@ class EpochNumber:
         self.epoch = epoch
 
 
-class WindowLoader:
+class WindowLoader(ResumableLoader[TextWindow]):
     """Windows over a corpus, row by row; training and evaluation differ in how rows are made.
 
     For training, documents come in an order drawn anew for each epoch from ``seed`` and laid end to end; a row starts
@@ -68,6 +69,7 @@ class WindowLoader:
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
+        super().__init__()
         self.corpus = corpus
         self.characters = characters
         self.rows = rows
@@ -84,15 +86,17 @@ class WindowLoader:
     def __len__(self) -> int:
         return self._steps
 
-    def __iter__(self) -> Iterator[TextWindow]:
+    def batches(self, first: int) -> Iterator[TextWindow]:
         epoch, self.sampler.epoch = self.sampler.epoch, self.sampler.epoch + 1
         generator = np.random.default_rng([self.seed, epoch])
         edges = self._random_edges(generator) if self.random_windows else None
         rows = self._parted(generator)[self.rank * self.rows : (self.rank + 1) * self.rows]
         queues = [_windows(pieces, self.bptt, edges) for pieces in rows]
         scales = [1.0] * self._steps if edges is None else (np.diff(edges) / self.bptt).tolist()
-        for scale in scales:
-            yield self._window([next(queue, None) for queue in queues], scale)
+        for number, scale in enumerate(scales):
+            slots = [next(queue, None) for queue in queues]
+            if number >= first:
+                yield self._window(slots, scale)
 
     def _parted(self, generator: np.random.Generator | None = None) -> list[list[Piece]]:
         """Return what each row of all processes reads."""
