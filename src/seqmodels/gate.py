@@ -24,6 +24,7 @@ CLASSES = (
     "seqmodels.models.*",
     "seqmodels.tasks.*",
     "seqmodels.data.*",
+    "seqmodels.resuming.*",
     "torch.optim.*",
     "torch.nn.*",
     "torchmetrics.*",

@@ -12,6 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from seqmodels.gate import ConfigError
 
@@ -82,3 +83,18 @@ def write_json(path: Path, content: Any) -> None:
 def read_json(path: Path) -> Any:
     """Read what :func:`write_json` wrote."""
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read a ``config.yaml`` that :func:`begin` wrote, as plain data.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        config = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    except (OSError, YAMLError, OmegaConfBaseException) as error:
+        raise ConfigError(f"cannot read {path}: {str(error).splitlines()[0]}") from error
+    if not isinstance(config, dict):
+        raise ConfigError(f"cannot read {path}: it must hold keys and values")
+    return {str(key): value for key, value in config.items()}

@@ -1,14 +1,17 @@
 """From a configuration to a trained and tested model."""
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMonitor, ProgressBar
+from lightning.pytorch.loggers import CSVLogger
 from omegaconf import DictConfig
 
 from seqmodels.build import build, check, plain, target_of
+from seqmodels.checkpoint_file import DurableCheckpointIO, newest_valid
 from seqmodels.checkpointing import (
     RecipeInCheckpoint,
     build_task,
@@ -22,7 +25,10 @@ from seqmodels.data import SequenceDataModule
 from seqmodels.data.catalog import DATASETS
 from seqmodels.gate import ConfigError, nearest
 from seqmodels.quiet import quiet
-from seqmodels.runs import begin, settled, write_json
+from seqmodels.resuming import ResumePoints, StepSeeds
+from seqmodels.resuming.changes import check_unchanged
+from seqmodels.resuming.csv_rows import set_aside
+from seqmodels.runs import begin, read_config, settled, write_json
 from seqmodels.threads import cpu_threads, threads_for
 
 PARTS = (
@@ -42,23 +48,27 @@ def train(config: DictConfig, *callbacks: Callback) -> dict[str, float]:
     with quiet():
         check_fit(config)
         folder, plain = Path(config.paths.output_dir), settled(config)
-        seed_everything(checked_seed(config.seed), workers=True, verbose=False)
+        checkpoint = starting_point(config, folder, plain)
+        seed = checked_seed(config.seed)
+        seed_everything(seed, workers=True, verbose=False)
         data = load_data(config, "fit")
         recipe = recipe_of(plain, data)
         task = build_task(config, data.sizes)
-        if config.ckpt_path is not None:
-            check_continues(config.ckpt_path, task)
-        trainer = build_trainer(config, RecipeInCheckpoint(recipe), *callbacks)
+        if checkpoint is not None:
+            check_continues(checkpoint, task)
+        trainer = build_trainer(config, StepSeeds(seed), RecipeInCheckpoint(recipe), *callbacks)
         with cpu_threads(threads_for(config.threads, task, data.batch_size)):
             begin(folder, plain)
             started = time.perf_counter()
-            fit(trainer, task, data, config.ckpt_path)
+            fit(trainer, task, data, checkpoint)
             seconds = time.perf_counter() - started
-            metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if "/" in name}
+            before = points_of(trainer)
+            logged = {**before.logged, **trainer.callback_metrics} if before else trainer.callback_metrics
+            metrics = {name: float(value) for name, value in logged.items() if "/" in name}
             if config.test:
                 metrics |= test(trainer, task, data)
         metrics["parameters"] = sum(parameter.numel() for parameter in task.model.parameters())
-        metrics["seconds"] = round(seconds, 2)
+        metrics["seconds"] = round(seconds + (before.seconds if before else 0.0), 2)
         if trainer.is_global_zero:
             write_json(folder / "metrics.json", metrics)
             save_model(folder / "model", task.model, recipe, metrics)
@@ -101,6 +111,19 @@ def check_fit(config: DictConfig) -> None:
         )
 
 
+def starting_point(config: DictConfig, folder: Path, plain: Mapping[str, Any]) -> Path | None:
+    """Return the checkpoint that training starts from: the newest of the run to resume, that of ``ckpt_path``, or none.
+
+    Raises:
+        ConfigError: the run to resume was begun with another configuration, or all of its checkpoints are damaged.
+    """
+    if config.get("resume") is None:
+        return None if config.ckpt_path is None else Path(config.ckpt_path)
+    if (folder / "config.yaml").is_file() and not config.accept_changes:
+        check_unchanged(read_config(folder / "config.yaml"), plain)
+    return newest_valid(folder / "checkpoints")
+
+
 def checked_seed(seed: Any) -> int:
     """Return the seed of a run.
 
@@ -140,9 +163,11 @@ def build_trainer(config: DictConfig, *callbacks: Callback, logging: bool = True
         entries = [callback for callback in entries if isinstance(callback, ProgressBar)]
     if not loggers:  # nothing would read it, and Lightning refuses it
         entries = [callback for callback in entries if not isinstance(callback, LearningRateMonitor)]
+    entries.sort(key=lambda callback: not isinstance(callback, ResumePoints))  # it must see a step before all others
     trainer: Trainer = build(
         config.trainer,
         callbacks=[*entries, *callbacks],
+        plugins=[DurableCheckpointIO()],
         logger=loggers or False,
         enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in entries),
         enable_checkpointing=any(hasattr(callback, "best_model_path") for callback in entries),
@@ -151,12 +176,20 @@ def build_trainer(config: DictConfig, *callbacks: Callback, logging: bool = True
     return trainer
 
 
-def fit(trainer: Trainer, task: LightningModule, data: SequenceDataModule, ckpt_path: str | None = None) -> None:
+def points_of(trainer: Trainer) -> ResumePoints | None:
+    """Return the callback that takes the resume points of a run, if it has one."""
+    return next((callback for callback in trainer.callbacks if isinstance(callback, ResumePoints)), None)
+
+
+def fit(trainer: Trainer, task: LightningModule, data: SequenceDataModule, ckpt_path: Path | None = None) -> None:
     """Train, from a checkpoint where one is given.
 
     Raises:
         ConfigError: early stopping watches a metric that is not logged.
+        Interrupted: a signal asked for the end; where the run stands is saved.
     """
+    if ckpt_path is not None:
+        set_aside([logger for logger in trainer.loggers if isinstance(logger, CSVLogger)])
     try:
         trainer.fit(task, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
     except RuntimeError as error:

@@ -109,17 +109,18 @@ class LanguageModeling(Task[TextWindow]):
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the state that the rows of training carry, for a run that goes on in mid-epoch."""
+    def carried_state(self) -> list[Tensor]:
         carried = self._carried.get("train")
-        checkpoint["carried_state"] = [] if carried is None else leaves(carried)
+        return [] if carried is None else leaves(carried)
 
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self._restored = checkpoint.get("carried_state", [])
+    def carry_on(self, carried: list[Tensor]) -> None:
+        self._restored = carried
 
     def _begin(self, stage: Stage) -> None:
         super()._begin(stage)
         self._carried[stage] = None
+        if stage == "train":
+            self._restored = []
 
     def _report(self, stage: Stage) -> None:
         """Log the loss, and what follows from it: the perplexity of a token, the bits of a character."""

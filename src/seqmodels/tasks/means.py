@@ -1,6 +1,7 @@
 """Means over an epoch at the price of an addition a step."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,3 +30,13 @@ class Means:
         sums, rows = self.sums, self.rows
         self.sums, self.rows = {}, 0
         return {name: total(value) / total(torch.full_like(value, rows)) for name, value in sums.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"sums": dict(self.sums), "rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any], device: torch.device) -> None:
+        """Add what :meth:`state_dict` returned to what is there."""
+        for name, value in state_dict["sums"].items():
+            here = value.to(device)
+            self.sums[name] = self.sums[name] + here if name in self.sums else here
+        self.rows += state_dict["rows"]

@@ -8,12 +8,14 @@ from functools import partial
 from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args
 
 from lightning.pytorch import LightningModule
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torchmetrics import MetricCollection
 
 from seqmodels.data.batch import TargetKind
+from seqmodels.tasks import epoch_state
 from seqmodels.tasks.means import Means
 
 Stage = Literal["train", "val", "test"]
@@ -113,6 +115,28 @@ class Task(LightningModule, ABC, Generic[Batch]):
         self.log_dict({f"{stage}/{name}": value for name, value in values.items()}, prog_bar=True, sync_dist=True)
         if stage in self.metrics:
             self.log_dict(self._metrics_of(stage).compute(), sync_dist=True)
+            self._metrics_of(stage).reset()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what the training epoch has recorded so far, for a run that goes on in its middle."""
+        metrics = self._metrics_of("train") if "train" in self.metrics else None
+        checkpoint["epoch_state"] = epoch_state.saved(
+            self._means["train"], metrics, self.carried_state(), self.trainer.world_size
+        )
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if self._trainer is None or self.trainer.state.fn != TrainerFn.FITTING or "epoch_state" not in checkpoint:
+            return
+        metrics = self._metrics_of("train") if "train" in self.metrics else None
+        where = (self.global_rank, self.trainer.world_size, self.device)
+        self.carry_on(epoch_state.restore(checkpoint["epoch_state"], self._means["train"], metrics, *where))
+
+    def carried_state(self) -> list[Tensor]:
+        """Return what the rows of training carry from batch to batch, each tensor ``(batch, ...)``: nothing, usually."""
+        return []
+
+    def carry_on(self, carried: list[Tensor]) -> None:
+        """Take back what :meth:`carried_state` returned before an interruption."""
 
     def _metrics_of(self, stage: Stage) -> MetricCollection:
         metrics = self.metrics[stage]

@@ -1,0 +1,41 @@
+"""Random numbers that are a function of the seed and the step."""
+
+import random
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+LARGE_PRIME = 1_000_003  # spreads (seed, epoch, step, process) over distinct generator seeds
+
+
+class StepSeeds(Callback):
+    """Seeds all generators before each training step, and before validation and test, from where they stand.
+
+    Dropout, zoneout, teacher forcing and sampling then draw the same numbers after a resume as without one, whatever
+    was drawn in between. Processes that train together draw different ones.
+
+    Args:
+        seed: of the run.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
+        self._seed(trainer, 2 * batch_idx)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        self._seed(trainer, 2 * trainer.fit_loop.batch_idx + 1)
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        self._seed(trainer, 0)
+
+    def _seed(self, trainer: Trainer, moment: int) -> None:
+        value = 0
+        for number in (self.seed, trainer.current_epoch, moment, trainer.global_rank):
+            value = (value * LARGE_PRIME + number) % 2**63
+        torch.manual_seed(value)
+        np.random.seed(value % 2**32)  # noqa: NPY002  (what a user's own code may draw from)
+        random.seed(value)
