@@ -10,7 +10,7 @@ import pytest
 import seqmodels
 
 FLOORS: tuple[set[str], ...] = (
-    {"sequence"},
+    {"sequence", "durable"},
     {"cells", "data"},
     {"fusion", "unroll"},
     {"layers"},
@@ -23,12 +23,15 @@ FLOORS: tuple[set[str], ...] = (
         "threads",
         "training",
         "checkpointing",
+        "checkpoint_file",
+        "checkpoint_format",
         "generation",
         "prediction",
         "sweeping",
         "runs",
         "schedules",
         "progress",
+        "resuming",
         "quiet",
     },
     {"cli", "commands", "__main__"},

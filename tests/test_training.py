@@ -28,7 +28,8 @@ def test_a_run_leaves_the_documented_folder(run: tuple[Path, dict[str, float]]) 
     folder, metrics = run
     expected = ["config.yaml", "environment.json", "metrics.csv", "metrics.json", "model", "tensorboard", "checkpoints"]
     assert {path.name for path in folder.iterdir()} == set(expected)
-    assert {path.name for path in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    names = {"best.ckpt", "best.ckpt.sha256", "last.ckpt", "last.ckpt.sha256"}
+    assert {path.name for path in (folder / "checkpoints").iterdir()} == names
     assert {path.name for path in (folder / "model").iterdir()} == {"config.json", "model.safetensors", "README.md"}
     assert list((folder / "tensorboard").glob("events.*"))
     assert json.loads((folder / "metrics.json").read_text()) == metrics

@@ -1,6 +1,5 @@
 """Checkpoints and model folders hold plain data and a recipe: the configuration and sizes a model was built from."""
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from seqmodels.build import accepted, build
+from seqmodels.checkpoint_file import CorruptCheckpointError, read_checkpoint
+from seqmodels.checkpoint_format import FORMAT
 from seqmodels.data import SequenceDataModule
 from seqmodels.gate import ConfigError
 from seqmodels.runs import read_json, write_json
@@ -33,7 +34,7 @@ class RecipeInCheckpoint(Callback):
         pl_module: LightningModule,  # noqa: ARG002
         checkpoint: dict[str, Any],
     ) -> None:
-        checkpoint["recipe"] = self.recipe
+        checkpoint |= {"format": FORMAT, "recipe": self.recipe}
 
 
 def recipe_of(config: Mapping[str, Any], data: SequenceDataModule) -> Recipe:
@@ -73,24 +74,6 @@ def _try_optimizer(node: DictConfig) -> None:
         ) from error
 
 
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Return what a checkpoint holds: plain data, its recipe among them.
-
-    Raises:
-        ConfigError: the file is missing, is not a checkpoint of this package, or holds anything but plain data.
-    """
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ConfigError(f"cannot read the checkpoint {path}: it is damaged, or holds more than plain data") from error
-    except Exception as error:
-        reason = (str(error) or repr(error)).splitlines()[0]
-        raise ConfigError(f"cannot read the checkpoint {path}: {reason}") from error
-    if not isinstance(checkpoint, dict) or "recipe" not in checkpoint:
-        raise ConfigError(f"{path} is not a checkpoint of seqmodels: it holds no recipe to build its model from")
-    return checkpoint
-
-
 def check_continues(path: str | Path, task: Task) -> None:
     """Check that training can go on from a checkpoint.
 
@@ -100,15 +83,15 @@ def check_continues(path: str | Path, task: Task) -> None:
     try:
         task.load_state_dict(read_checkpoint(path)["state_dict"])
     except RuntimeError as error:
-        first = "; ".join(line.strip() for line in str(error).splitlines()[1:2])
-        raise ConfigError(f"ckpt_path={path} holds another network than that of this run: {first}") from error
+        raise ConfigError(f"ckpt_path={path} holds another network than that of this run: {_first(error)}") from error
 
 
 def load_task(path: str | Path) -> Task:
     """Return the trained task of a checkpoint, built from its own recipe, on the CPU and in evaluation mode.
 
     Raises:
-        ConfigError: the file is missing, is not a checkpoint of this package, or holds anything but plain data.
+        CorruptCheckpointError: the file is missing, is not a checkpoint of this package, or holds more than plain data.
+        ConfigError: a newer version of the package wrote it.
         TargetRefused: its recipe names something that is not on the allow-list.
     """
     return load_trained(path)[0]
@@ -119,8 +102,16 @@ def load_trained(path: str | Path) -> tuple[Task, Recipe]:
     checkpoint = read_checkpoint(path)
     recipe: Recipe = checkpoint["recipe"]
     task = build_task(DictConfig(recipe["config"]), recipe["sizes"])
-    task.load_state_dict(checkpoint["state_dict"])
+    try:
+        task.load_state_dict(checkpoint["state_dict"])
+    except RuntimeError as error:
+        raise CorruptCheckpointError(f"{path} holds other weights than those of its recipe: {_first(error)}") from error
     return task.eval(), recipe
+
+
+def _first(error: RuntimeError) -> str:
+    """Return the first difference that torch names between weights and a network."""
+    return "; ".join(line.strip() for line in str(error).splitlines()[1:2])
 
 
 def checkpoint_of(run: str, name: str) -> Path:

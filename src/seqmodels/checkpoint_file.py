@@ -1,0 +1,281 @@
+"""The file of a checkpoint: whole or as it was, its sha256 beside it, plain data alone.
+
+Beside ``last.ckpt`` stands ``last.ckpt.sha256``, as ``sha256sum`` writes and checks it. Two files cannot be replaced in
+one step, so while a checkpoint is replaced its sidecar lists both digests, the new one first: whichever of the two
+files has the name then is one that was written whole. A checkpoint without a sidecar, which was copied or is older, is
+read once the checksums inside it have been compared; one that is not listed in its sidecar never is.
+"""
+
+import hashlib
+import logging
+import os
+import re
+import zipfile
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any, BinaryIO, Literal, get_args
+
+import torch
+from lightning.pytorch.plugins import CheckpointIO
+
+from seqmodels.checkpoint_format import NotOurs, TooNew, check_recipe, migrated
+from seqmodels.durable import DiskFullError, link_durably, one_writer, remove_strays, sha256_of, write_durably
+from seqmodels.gate import ConfigError
+
+logger = logging.getLogger(__name__)
+
+LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
+KEPT = (LAST, PREVIOUS, BEST)  # in the order in which a run goes on from them; never removed
+LINE = re.compile(r"([0-9a-f]{64}) [ *].+")
+
+OnFullDisk = Literal["stop", "warn"]
+PathLike = str | os.PathLike[str]
+
+
+class CorruptCheckpointError(ConfigError):
+    """A checkpoint cannot be used; the message has its path, the reason, and another one beside it that can."""
+
+
+class DurableCheckpointIO(CheckpointIO):
+    """Write and read the checkpoints of a trainer so that the last good one survives whatever happens.
+
+    Args:
+        on_full_disk: what happens where there is no room for a checkpoint: ``"stop"`` raises
+            :class:`~seqmodels.durable.DiskFullError`, ``"warn"`` says so in the log, and training goes on. Either way
+            the file that was there stays.
+    """
+
+    def __init__(self, on_full_disk: OnFullDisk = "stop") -> None:
+        if on_full_disk not in get_args(OnFullDisk):
+            raise ValueError(f"on_full_disk must be one of {get_args(OnFullDisk)}, got {on_full_disk!r}")
+        self.on_full_disk = on_full_disk
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: PathLike, storage_options: Any | None = None) -> None:
+        """Replace the checkpoint at ``path``, in one step.
+
+        Raises:
+            DiskFullError: there is no room, and ``on_full_disk`` is ``"stop"``.
+            OSError: it cannot be written for another reason.
+        """
+        if storage_options is not None:
+            raise TypeError(f"checkpoints are local files: storage_options must be None, got {storage_options!r}")
+        target = _local(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with one_writer(target.parent):
+                digest = write_durably(target, partial(torch.save, checkpoint), announce=partial(_announce, target))
+                _list(target, [digest])
+        except DiskFullError as error:
+            if self.on_full_disk == "stop":
+                raise
+            logger.warning("%s; training goes on without this checkpoint", error)
+
+    def load_checkpoint(
+        self, path: PathLike, map_location: Any | None = "cpu", weights_only: bool | None = True
+    ) -> dict[str, Any]:
+        """Return what :func:`load_checkpoint` does.
+
+        Raises:
+            CorruptCheckpointError: it cannot be used.
+            ValueError: ``weights_only`` is False.
+        """
+        if weights_only is False:
+            raise ValueError("a checkpoint is read as plain data: weights_only must not be False")
+        return load_checkpoint(path, map_location)
+
+    def remove_checkpoint(self, path: PathLike) -> None:
+        """Remove a checkpoint and its sidecar, but never the last one, the one before or the best one.
+
+        Where that fails the log says so: no training ends for a file too many.
+        """
+        target = _local(path)
+        if target.name in KEPT:
+            return
+        try:
+            target.unlink(missing_ok=True)
+            sidecar(target).unlink(missing_ok=True)
+        except OSError as error:
+            logger.warning("cannot remove the old checkpoint %s: %s", target, error.strerror)
+
+
+def load_checkpoint(path: PathLike, map_location: Any | None = "cpu") -> dict[str, Any]:
+    """Return what a checkpoint holds: plain data, in the form that this version of the package writes.
+
+    Raises:
+        CorruptCheckpointError: the file is missing, damaged or foreign, or holds more than plain data.
+        ConfigError: a newer version of the package wrote it.
+    """
+    return _read(Path(path), map_location, recipe=False)
+
+
+def read_checkpoint(path: PathLike) -> dict[str, Any]:
+    """Return what :func:`load_checkpoint` does, of a checkpoint that holds the recipe to build its model from.
+
+    Raises:
+        CorruptCheckpointError: the file is missing, damaged or foreign, or holds more than plain data.
+        ConfigError: a newer version of the package wrote it.
+    """
+    return _read(Path(path), "cpu", recipe=True)
+
+
+def newest_valid(folder: Path) -> Path | None:
+    """Return the newest checkpoint of a folder that can be used, or None; a warning names each that cannot, and why.
+
+    It is the first of ``last.ckpt``, ``previous.ckpt`` and ``best.ckpt``. What killed writers have left is removed.
+
+    Raises:
+        ConfigError: a newer version of the package wrote one, so that an older one must not be taken for it.
+    """
+    remove_strays(folder)
+    for path, error in _candidates(folder):
+        if error is None:
+            return path
+        logger.warning("%s", error)
+    return None
+
+
+def keep_previous(path: Path) -> None:
+    """Keep the checkpoint at ``path``, which is about to be replaced, as ``previous.ckpt`` beside it.
+
+    One that is damaged is not kept: what is kept already is better.
+
+    Raises:
+        OSError: it cannot be kept.
+    """
+    source, target = path.resolve(), path.with_name(PREVIOUS)
+    if not source.is_file():
+        return
+    with one_writer(path.parent):
+        digest, listed = sha256_of(source), _listed(source)
+        if listed is not None and digest not in listed:
+            logger.warning("%s is damaged: %s stays as it is", path, target.name)
+            return
+        _announce(target, digest)
+        link_durably(source, target)
+        _list(target, [digest])
+
+
+def sidecar(path: Path) -> Path:
+    """Return the file that has the sha256 of a checkpoint."""
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _read(path: Path, map_location: Any, *, recipe: bool) -> dict[str, Any]:
+    """Read a checkpoint; where it cannot be used, look for one beside it that can."""
+    try:
+        return _checked(path, map_location, recipe=recipe)
+    except CorruptCheckpointError as error:
+        good = next((other for other, fault in _candidates(path.parent, without=path) if fault is None), None)
+        if good is None:
+            raise
+        raise CorruptCheckpointError(f"{error}; {good} can be used") from error.__cause__
+
+
+def _candidates(folder: Path, without: Path | None = None) -> Iterator[tuple[Path, CorruptCheckpointError | None]]:
+    """Yield the checkpoints of a folder that a run goes on from, each with what is wrong with it."""
+    for path in (folder / name for name in KEPT):
+        if path != without and os.path.lexists(path):
+            try:
+                _checked(path, "cpu", recipe=True)
+            except CorruptCheckpointError as error:
+                yield path, error
+            else:
+                yield path, None
+
+
+def _checked(path: Path, map_location: Any, *, recipe: bool) -> dict[str, Any]:
+    try:
+        checkpoint = migrated(_content(_local(path).resolve(), map_location))
+        if recipe:
+            check_recipe(checkpoint)
+    except TooNew as error:
+        raise ConfigError(f"cannot read the checkpoint {path}: {error}; update seqmodels to use it") from error
+    except NotOurs as error:
+        raise CorruptCheckpointError(f"{path} is not a checkpoint of seqmodels: {error}") from error
+    except Exception as error:
+        raise CorruptCheckpointError(f"cannot read the checkpoint {path}: {_reason(error)}") from error
+    return checkpoint
+
+
+def _content(path: Path, map_location: Any) -> Any:
+    """Return what a file holds, if it is the one that was written; look again where it is replaced meanwhile."""
+    with path.open("rb") as file:
+        listed = _listed(path)
+        if listed is not None and hashlib.file_digest(file, "sha256").hexdigest() not in listed:
+            if not os.path.samestat(os.fstat(file.fileno()), path.stat()) or _listed(path) != listed:
+                return _content(path, map_location)
+            raise ValueError(f"its sha256 is not in {sidecar(path).name}: it was damaged, or changed by other means")
+        _check_archive(file, contents=listed is None)
+        file.seek(0)
+        return torch.load(file, map_location=map_location, weights_only=True)
+
+
+def _check_archive(file: BinaryIO, *, contents: bool) -> None:
+    """Check that a file is an archive as torch writes it, with ``contents`` also the checksum of each of its parts."""
+    file.seek(0)
+    start = file.read(4)
+    if not start:
+        raise ValueError("it is empty")
+    if start != b"PK\x03\x04":
+        raise ValueError("torch.save did not write it")
+    with zipfile.ZipFile(file) as archive:
+        if any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist()):  # a few bytes may be gigabytes
+            raise ValueError("its parts are compressed, as torch.save never does")
+        damaged = archive.testzip() if contents else None
+    if damaged is not None:
+        raise ValueError(f"its part {damaged} is damaged")
+
+
+def _announce(target: Path, digest: str) -> None:
+    """List the file that is about to come beside the one that is there."""
+    _list(target, [digest, *_there(target)])
+
+
+def _there(target: Path) -> list[str]:
+    """Return the digest of the file that is there; nothing where there is none, or it is damaged already."""
+    listed = _listed(target)
+    if not target.is_file():
+        return []
+    if listed is not None and len(listed) == 1:
+        return listed
+    digest = sha256_of(target)
+    return [digest] if listed is None or digest in listed else []
+
+
+def _list(path: Path, digests: Sequence[str]) -> None:
+    """Write the sidecar of a checkpoint, where it says something else."""
+    digests = list(dict.fromkeys(digests))
+    if digests != _listed(path):
+        text = "".join(f"{digest}  {path.name}\n" for digest in digests)
+        write_durably(sidecar(path), lambda out: out.write(text.encode()))
+
+
+def _listed(path: Path) -> list[str] | None:
+    """Return the digests in the sidecar of a checkpoint, or None where there is none."""
+    try:
+        lines = sidecar(path).read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return None
+    return [match[1] for line in lines if (match := LINE.fullmatch(line))]
+
+
+def _local(path: PathLike) -> Path:
+    if "://" in os.fspath(path):
+        raise ConfigError(f"checkpoints are local files, got {os.fspath(path)}")
+    return Path(path)
+
+
+def _reason(error: Exception) -> str:
+    """Say in a few words why a file cannot be read; torch and pickle say it in many, or in none."""
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file"
+    if isinstance(error, OSError):
+        return error.strerror or repr(error)
+    if isinstance(error, zipfile.BadZipFile):
+        return "it is cut off or damaged"
+    if isinstance(error, UnpicklingError):
+        found = re.search(r"(?:GLOBAL|global:?) `?([\w.]+)", str(error))
+        return "it is damaged, or holds more than plain data" + (f" ({found[1]})" if found else "")
+    return (str(error) or repr(error)).splitlines()[0]
