@@ -121,7 +121,7 @@ def test_an_own_file_that_is_missing_is_named(tmp_path: Path) -> None:
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "own.json"
     path.write_bytes(b"[\xff]")
-    with pytest.raises(ValueError, match=r"own\.json: must be UTF-8 text, byte 2 is not"):
+    with pytest.raises(ValueError, match=r"own\.json, line 1: byte 0x.. at offset 1 is not utf-8"):
         JSBChoralesData(tmp_path, path=str(path)).setup("fit")
 
 

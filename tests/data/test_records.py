@@ -54,7 +54,7 @@ def test_a_record_that_spans_lines_stands_where_it_begins() -> None:
         (b"a\tb\n1\t2\t3\n", "tsv", "new, line 2: 3 fields"),
         (b'a,b\n1,"2\n', "csv", "new, line 2: unexpected end of data"),
         (b"a\n" + b"x" * 200_000 + b"\n", "csv", "new, line 2: field larger than field limit"),
-        (b"a\nok\n\xe9t\xe9\n", "csv", "new, line 3: byte 0xe9 at column 1 is no UTF-8; convert"),
+        (b"a\nok\n\xe9t\xe9\n", "csv", "new, line 3: byte 0xe9 at offset 5 is not utf-8; convert"),
         (b'{"text": 1}\n[2]\n', "jsonl", "new, line 2: must be a JSON object"),
         (b'{"text": 1}\n{"text\n', "jsonl", "new, line 2: no JSON"),
         (b"[" * 100_000, "jsonl", "new, line 1: no JSON"),

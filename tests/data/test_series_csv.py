@@ -70,7 +70,7 @@ def test_any_bytes_are_a_series_or_a_named_error(content: bytes) -> None:
         (TABLE.replace("2020-01-03", "2020-01-05"), "line 4, column day: .*follows"),
         (TABLE.replace("2020-01-03", "then"), "line 4, column day: 'then'"),
         (TABLE.replace("5,6", '5,"6'), "my.csv, line 4: unexpected end"),
-        (TABLE.encode().replace(b"2020-01-03", b"\xe4"), "line 4: byte 0xe4 is no UTF-8"),
+        (TABLE.encode().replace(b"2020-01-03", b"\xe4"), r"line 4: byte 0xe4 at offset \d+ is not utf-8"),
         ("day,a\n2020-01-01,x\n2020-01-02,x\n", "no column with numbers"),
     ],
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from seqmodels.data import text_files as module
-from seqmodels.data.text_files import blocks, decoded, documents, text_files
+from seqmodels.data.text_files import blocks, documents, text_files
 
 
 def texts(path: Path, **options: str | None) -> list[str]:
@@ -55,26 +55,11 @@ def test_a_line_that_is_no_record_is_named(line: str, message: str, tmp_path: Pa
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize("chunk", [1, 2, 5, 1 << 20])
-@pytest.mark.parametrize(
-    ("content", "place"),
-    [
-        (b"abc\n\xe4x\n", "line 2: byte 0xe4 at offset 4"),
-        ("\u20ac\n\u20ac\u20ac".encode() + b"\xff", "line 2: byte 0xff at offset 10"),
-        (b"a\n\nb\xc3", "line 3: byte 0xc3 at offset 4"),
-        (b"\xe2\x82\n", "line 1: byte 0xe2 at offset 0"),
-    ],
-)
-def test_another_encoding_is_named_by_line_and_byte(
-    content: bytes, place: str, chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "CHUNK", chunk)
+def test_another_encoding_is_named_by_file_line_and_byte(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=rf"a\.txt, {place} is not utf-8"):
+    path.write_bytes(b"abc\n\xe4x\n")
+    with pytest.raises(ValueError, match=r"a\.txt, line 2: byte 0xe4 at offset 4 is not utf-8"):
         texts(path)
-    with pytest.raises(ValueError, match=rf"name, {place} is not utf-8"):
-        decoded(content, "name")
 
 
 def test_an_encoding_that_is_given_is_that_of_the_file(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from seqmodels.data.files import unpacked
 from seqmodels.data.labelled_text import LabelledTexts
-from seqmodels.data.text_files import decoded
+from seqmodels.data.strict_text import decoded
 
 Column = str | int
 
@@ -56,7 +56,7 @@ def parse_table(
 ) -> LabelledTexts:
     """Return what :func:`read_table` does, of the bytes of a file; ``name`` is what errors call it."""
     delimiter = form.delimiter or ("\t" if name.removesuffix(".gz").endswith(".tsv") else ",")
-    source = io.StringIO(decoded(content, name, form.encoding).removeprefix("\ufeff"), newline="")
+    source = io.StringIO(decoded(content, name, form.encoding), newline="")
     quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if form.quotes else csv.QUOTE_NONE
     reader = csv.reader(source, delimiter=delimiter, strict=True, quoting=quoting)
     found = LabelledTexts([], [], [])

@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from seqmodels.data.labelled_text import LabelledTexts
-from seqmodels.data.text_files import decoded
+from seqmodels.data.strict_text import decoded
 
 LIMIT = 16 << 20  # bytes of a text: more is not one
 
@@ -57,6 +57,6 @@ def read_tar(source: IO[bytes], path: str, *, encoding: str = "utf-8") -> dict[s
 
 
 def _add(found: LabelledTexts, content: bytes, label: str, place: str, encoding: str) -> None:
-    found.texts.append(decoded(content, place, encoding).removeprefix("\ufeff"))
+    found.texts.append(decoded(content, place, encoding))
     found.labels.append((label,))
     found.places.append(place)

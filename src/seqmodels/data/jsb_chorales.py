@@ -11,6 +11,7 @@ from seqmodels.data.files import DataFile, load, unpacked
 from seqmodels.data.module import SPLITS, PublishedDataModule
 from seqmodels.data.piano_roll import HIGHEST, KEYS, LOWEST, parse_rolls
 from seqmodels.data.sequences import RaggedDataset
+from seqmodels.data.strict_text import decoded
 
 NAMES = {"validation": "val", "valid": "val"}  # what files call a split, where it is not what we call it
 SHARES = (0.8, 0.1, 0.1)
@@ -106,11 +107,7 @@ class JSBChoralesData(PublishedDataModule):
     def splits(self) -> dict[str, RaggedDataset]:
         content = unpacked(self.own) if self.own is not None else load(self.path, self.files[0])
         name = self.files[0].name if self.own is None else str(self.own)
-        try:
-            text = content.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{name}: must be UTF-8 text, byte {error.start + 1} is not") from error
-        pieces = {NAMES.get(split, split): rolls for split, rolls in parse_rolls(text, name).items()}
+        pieces = {NAMES.get(split, split): rolls for split, rolls in parse_rolls(decoded(content, name), name).items()}
         if set(pieces) == {""}:
             pieces = parted(pieces[""], self.data_seed)
         if missing := set(SPLITS) - set(pieces):

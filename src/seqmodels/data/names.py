@@ -8,7 +8,7 @@ import torch
 from seqmodels.data.files import DataFile, load
 from seqmodels.data.labelled_text import LabelledTexts
 from seqmodels.data.published_labels import PublishedLabelsData
-from seqmodels.data.text_files import decoded
+from seqmodels.data.strict_text import decoded
 
 MIRROR = "https://raw.githubusercontent.com/spro/practical-pytorch/master/data/names/"
 TEST_SHARE, VAL_SHARE = 0.15, 0.1  # the second of what the first leaves

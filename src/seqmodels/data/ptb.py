@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, get_args
 from seqmodels.data.corpus import Corpus, corpus_of
 from seqmodels.data.files import DataFile, load
 from seqmodels.data.published_text import PublishedTextData
-from seqmodels.data.text_files import decoded
+from seqmodels.data.strict_text import decoded
 from seqmodels.data.text_preprocessing import TextPreprocessing
 from seqmodels.data.vocabulary import EOS, UNK, CharacterVocabulary, WordVocabulary
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple, get_args
 
+from seqmodels.data.strict_text import decoded_lines
+
 Format = Literal["csv", "tsv", "jsonl", "text"]
 SUFFIXES: dict[str, Format] = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "text"}
 
@@ -45,25 +47,13 @@ def read_records(stream: IO[bytes], name: str, kind: Format) -> Iterator[Record]
     Raises:
         ValueError: a line is no UTF-8 or not of the format; the message names file and line.
     """
-    lines = _lines(stream, name)
+    lines = decoded_lines(stream, name)
     if kind in ("csv", "tsv"):
         yield from _table(lines, name, "," if kind == "csv" else "\t")
         return
     for number, line in enumerate(lines, start=1):
         place = f"{name}, line {number}"
         yield Record(place, {"text": line.rstrip("\r\n")} if kind == "text" else _object(line, place))
-
-
-def _lines(stream: IO[bytes], name: str) -> Iterator[str]:
-    for number, line in enumerate(stream, start=1):
-        try:
-            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
-        except UnicodeDecodeError as error:
-            byte = line[error.start]
-            raise ValueError(
-                f"{name}, line {number}: byte {byte:#04x} at column {error.start + 1} is no UTF-8; "
-                "convert the file, for example by iconv -f LATIN1 -t UTF-8"
-            ) from error
 
 
 def _object(line: str, place: str) -> dict[str, Any]:

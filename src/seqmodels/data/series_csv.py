@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from seqmodels.data.strict_text import decoded
 from seqmodels.data.times import Frequency, Gaps, Times, frequency_of, parse_times
 
 Impute = Literal["forward", "linear", "zero"]
@@ -67,15 +68,7 @@ def read_series(content: bytes, name: str, reading: Reading) -> Series:
         ValueError: something is wrong with it; the message names line and column.
     """
     reading.check()
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ValueError(
-            f"{name}, line {line}: byte {content[error.start]:#04x} is no UTF-8; convert the file, for example by "
-            "iconv -f LATIN1 -t UTF-8"
-        ) from error
-    rows = _rows(text, name, reading.delimiter)
+    rows = _rows(decoded(content, name), name, reading.delimiter)
     if not rows:
         raise ValueError(f"{name} is empty")
     header = list(rows.pop(0).cells) if reading.header else [str(n) for n in range(len(rows[0].cells))]

@@ -1,30 +1,15 @@
 """Plain text in files: decoded strictly, a document at a time."""
 
-import codecs
-import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import IO
+
+from seqmodels.data.strict_text import decoded_lines
 
 SUFFIXES = (".txt", ".text", ".md", ".jsonl")
-CHUNK = 1 << 20  # bytes
 BLOCK = 1 << 16  # characters
-
-
-def decoded(content: bytes, name: str, encoding: str = "utf-8") -> str:
-    """Return ``content`` as text; ``name`` is what errors call it.
-
-    Raises:
-        ValueError: it is not in that encoding; the message has the line and the byte.
-    """
-    try:
-        return content.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise _not_in(name, encoding, line, error.start, content[error.start]) from error
 
 
 def text_files(path: Path) -> list[Path]:
@@ -80,38 +65,7 @@ def blocks(lines: Iterable[str]) -> Iterator[str]:
 def _lines(file: Path, encoding: str) -> Iterator[str]:
     """Yield the lines of a file with their ends as they are."""
     with file.open("rb") as source:
-        reader = io.TextIOWrapper(source, encoding=encoding, errors="strict", newline="")
-        try:
-            for number, line in enumerate(reader):
-                yield line.removeprefix("\ufeff") if number == 0 else line
-        except UnicodeDecodeError:
-            with file.open("rb") as again:
-                raise _first_wrong(again, str(file), encoding) from None
-
-
-def _first_wrong(source: IO[bytes], name: str, encoding: str) -> ValueError:
-    """Return the error for the first byte that is not in the encoding; the text reader knows only its own buffer."""
-    decoder = codecs.getincrementaldecoder(encoding)()
-    before, line = 0, 1
-    while True:
-        chunk = source.read(CHUNK)
-        held = decoder.getstate()[0]
-        try:
-            decoder.decode(chunk, final=not chunk)
-        except UnicodeDecodeError as error:
-            line += chunk.count(b"\n", 0, max(error.start - len(held), 0))
-            return _not_in(name, encoding, line, before - len(held) + error.start, error.object[error.start])
-        before += len(chunk)
-        line += chunk.count(b"\n")
-        if not chunk:
-            return ValueError(f"{name} is not {encoding}")
-
-
-def _not_in(name: str, encoding: str, line: int, offset: int, byte: int) -> ValueError:
-    return ValueError(
-        f"{name}, line {line}: byte 0x{byte:02x} at offset {offset} is not {encoding}; "
-        "give the encoding of the file (encoding=latin-1, say) or convert it"
-    )
+        yield from decoded_lines(source, str(file), encoding, newline="")
 
 
 def _parted(lines: Iterator[str], separator: str) -> Iterator[Iterator[str]]:

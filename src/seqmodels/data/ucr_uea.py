@@ -7,6 +7,7 @@ from pathlib import Path
 from seqmodels.data.download import download
 from seqmodels.data.files import DataFile, load, locate, unpacked
 from seqmodels.data.series_archive import ArchiveData, archive_file
+from seqmodels.data.strict_text import decoded
 from seqmodels.data.ts_format import Missing, SeriesFile, parse_ts
 
 
@@ -98,11 +99,7 @@ class UCRUEAData(ArchiveData):
         known = [file for file in self.published if file.name.endswith(f"_{part}.ts")]
         path = self._located(part)
         content = load(self.path, known[0]) if known else unpacked(path)
-        try:
-            text = content.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{path}: must be UTF-8 text, byte {error.start + 1} is not") from error
-        return parse_ts(text, path.name, missing=self.missing)
+        return parse_ts(decoded(content, path.name), path.name, missing=self.missing)
 
     def _located(self, part: str) -> Path:
         path = locate(self.path, DataFile(f"{self.archive}/{self.archive}_{part}.ts", 0, "", ()))

@@ -1,0 +1,70 @@
+"""Text out of bytes: what is not in its encoding is an error that names file, line and byte, never a guess."""
+
+import codecs
+import io
+from collections.abc import Iterator
+from functools import partial
+from itertools import chain
+from typing import IO, Literal
+
+MARK = "\ufeff"  # the byte order mark that may begin a file, and is no part of its text
+CHUNK = 1 << 18  # bytes
+
+
+def decoded(content: bytes, name: str, encoding: str = "utf-8") -> str:
+    """Return ``content`` as text without a byte order mark; ``name`` is what errors call it.
+
+    Raises:
+        ValueError: it is not in that encoding; the message has the line and the byte.
+    """
+    try:
+        return content.decode(encoding).removeprefix(MARK)
+    except UnicodeError as error:
+        raise _not_in(name, encoding, 1, 0, error) from error
+
+
+def decoded_lines(
+    source: IO[bytes], name: str, encoding: str = "utf-8", *, newline: Literal["", "\n"] = "\n"
+) -> Iterator[str]:
+    """Yield the lines of a file or pipe as they come, their ends as they are, without a byte order mark.
+
+    A line ends with a line feed; where ``newline`` is empty, with a carriage return or both as well.
+
+    Raises:
+        ValueError: as :func:`decoded`.
+    """
+    decoder = codecs.getincrementaldecoder(encoding)()
+    read = getattr(source, "read1", source.read)  # a pipe gives what is there
+    held = list[str]()  # of a line whose end is still to come
+    offset, line, at_start = 0, 1, True
+    for chunk in chain(iter(partial(read, CHUNK), b""), [b""]):
+        kept = len(decoder.getstate()[0])
+        try:
+            text = decoder.decode(chunk, final=not chunk)
+        except UnicodeError as error:
+            raise _not_in(name, encoding, line, offset - kept, error) from error
+        offset += len(chunk)
+        line += text.count("\n")
+        if at_start and text:
+            text, at_start = text.removeprefix(MARK), False
+        ended = "\n" in text or (not newline and ("\r" in text or "".join(held[-1:]).endswith("\r")))
+        if not ended:
+            held.append(text)
+            continue
+        lines = list(io.StringIO("".join([*held, text]), newline=newline))
+        held = [lines.pop()] if lines and not lines[-1].endswith("\n") else []
+        yield from lines
+    if rest := "".join(held):
+        yield rest
+
+
+def _not_in(name: str, encoding: str, line: int, before: int, error: UnicodeError) -> ValueError:
+    """Return the error for bytes of which the first stands ``before`` bytes into the file, in the given line."""
+    what = str(error)  # of the few encodings that do not say where
+    if isinstance(error, UnicodeDecodeError):
+        line += error.object.count(b"\n", 0, error.start)
+        what = f"byte 0x{error.object[error.start]:02x} at offset {before + error.start} is not {encoding}"
+    return ValueError(
+        f"{name}, line {line}: {what}; convert the file, for example by iconv -f LATIN1 -t UTF-8, "
+        "or say how it is written (encoding=latin-1) where the reader has that option"
+    )
