@@ -1,5 +1,7 @@
 """``seqmodels train`` and ``seqmodels evaluate``."""
 
+import shlex
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,14 +10,15 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from seqmodels.commands.app import run_app
+from seqmodels.commands.resume import continued
 from seqmodels.gate import ConfigError
 
 TRAINED = ("cell", "regularizers", "initializer", "pooling", "model", "task", "optimizer", "scheduler", "seed", "name")
 
 
 def train(tokens: list[str]) -> int:
-    """Train, test, print the metrics and the folder of the run."""
-    return run_app("train", _train, tokens)
+    """Train, test, print the metrics and the folder of the run; ``resume=DIR`` goes on with one."""
+    return run_app("train", _train, continued(tokens))
 
 
 def evaluate(tokens: list[str]) -> int:
@@ -30,9 +33,16 @@ def _train(config: DictConfig) -> Mapping[str, float]:
     from lightning.pytorch.utilities import rank_zero_only  # noqa: PLC0415  (seconds, so after all checks)
 
     from seqmodels.commands.tables import print_metrics  # noqa: PLC0415
+    from seqmodels.resuming import Interrupted  # noqa: PLC0415
     from seqmodels.training import train as run  # noqa: PLC0415
 
-    metrics = run(config)
+    try:
+        metrics = run(config)
+    except Interrupted as end:
+        if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+            again = shlex.join(["seqmodels", "train", f"resume={config.paths.output_dir}"])
+            sys.stderr.write(f"seqmodels: ended by {end}; go on with: {again}\n")
+        raise SystemExit(end.status) from end
     first = rank_zero_only.rank == 0  # type: ignore[attr-defined]
     if first and HydraConfig.get().mode != RunMode.MULTIRUN:  # a sweep ends in one table for all its jobs
         print_metrics(metrics, config.paths.output_dir)

@@ -45,6 +45,7 @@ class ResumePoints(Callback):
         self.seconds = 0.0  # that part took
         self._started = self._saved = time.monotonic()
         self._trained = False
+        self._first_batch = 0
         self._at: Position | None = None  # while a point is written
         self._signals = Signals(lambda number: None)
 
@@ -54,6 +55,8 @@ class ResumePoints(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         self._trained = True
+        if self._first_batch:
+            trainer.train_dataloader.load_state_dict({"batches": self._first_batch})
         self._started = self._saved = time.monotonic()
         self._signals.begin()  # after Lightning, whose handlers end a run before its step has ended
 
@@ -131,7 +134,9 @@ class ResumePoints(Callback):
         point = checkpoint.get("resume_point")
         if point is None:
             return
-        put_back(checkpoint["loops"], Position(**point["position"]))
+        position = Position(**point["position"])
+        put_back(checkpoint["loops"], position)
+        self._first_batch = position.batches
         trainer.should_stop = point["stopped_early"]
         self.seconds, self.logged = point["seconds"], point["logged"]
         for logger in trainer.loggers:

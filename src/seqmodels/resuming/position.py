@@ -39,7 +39,7 @@ def put_back(loops: dict[str, Any], position: Position) -> None:
     }
     # Lightning adds the last step of those that ended inside an epoch itself.
     loop["epoch_loop.state_dict"] = {**loop["epoch_loop.state_dict"], "_batches_that_stepped": steps - inside}
-    loop["state_dict"] = {**loop["state_dict"], "combined_loader": [{"batches": batches}]}
+    loop["state_dict"] = {**loop["state_dict"], "combined_loader": []}  # loaded too late where a schedule asks its length
 
 
 def _batch(count: int, inside: bool) -> dict[str, int]:
