@@ -139,22 +139,22 @@ def newest_valid(folder: Path) -> Path | None:
 def keep_previous(path: Path) -> None:
     """Keep the checkpoint at ``path``, which is about to be replaced, as ``previous.ckpt`` beside it.
 
-    One that is damaged is not kept: what is kept already is better.
-
-    Raises:
-        OSError: it cannot be kept.
+    One that is damaged is not kept: what is kept already is better. Where it cannot be kept the log says so.
     """
     source, target = path.resolve(), path.with_name(PREVIOUS)
     if not source.is_file():
         return
-    with one_writer(path.parent):
-        digest, listed = sha256_of(source), _listed(source)
-        if listed is not None and digest not in listed:
-            logger.warning("%s is damaged: %s stays as it is", path, target.name)
-            return
-        _announce(target, digest)
-        link_durably(source, target)
-        _list(target, [digest])
+    try:
+        with one_writer(path.parent):
+            digest, listed = sha256_of(source), _listed(source)
+            if listed is not None and digest not in listed:
+                logger.warning("%s is damaged: %s stays as it is", path, target.name)
+                return
+            _announce(target, digest)
+            link_durably(source, target)
+            _list(target, [digest])
+    except OSError as error:
+        logger.warning("cannot keep %s as %s: %s", path, target.name, error)
 
 
 def sidecar(path: Path) -> Path:
@@ -276,6 +276,6 @@ def _reason(error: Exception) -> str:
     if isinstance(error, zipfile.BadZipFile):
         return "it is cut off or damaged"
     if isinstance(error, UnpicklingError):
-        found = re.search(r"(?:GLOBAL|global:?) `?([\w.]+)", str(error))
+        found = re.search(r"GLOBAL ([\w.]+)", str(error))
         return "it is damaged, or holds more than plain data" + (f" ({found[1]})" if found else "")
     return (str(error) or repr(error)).splitlines()[0]

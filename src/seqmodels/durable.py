@@ -52,6 +52,11 @@ class DurableFile(io.BufferedIOBase):
         """The digest of all that was written, in hexadecimal digits."""
         return self._sha256.hexdigest()
 
+    @property
+    def name(self) -> str:
+        """The temporary name of the file."""
+        return self._file.name
+
     def writable(self) -> bool:
         return True
 
@@ -226,6 +231,6 @@ def _full(path: Path, error: OSError, size: int) -> DiskFullError:
         free = f"; {shutil.disk_usage(path.parent).free} bytes are free in {path.parent.absolute()}"
     except OSError:
         free = ""
-    full = DiskFullError(f"cannot write {path}: {error.strerror} (it needs more than {size} bytes{free})")
+    full = DiskFullError(f"cannot write {path}: {error.strerror} (it needs at least {size} bytes{free})")
     full.errno = error.errno
     return full

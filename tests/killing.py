@@ -1,0 +1,75 @@
+"""A child process that is killed in the middle of what it does, at a chosen place; the parent sees what it leaves."""
+
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+Work = Callable[[], object]
+
+
+def in_child(work: Work) -> int:
+    """Run ``work`` in a forked child; return 0 where it came to its end, else minus the signal that ended it."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            work()
+            status = 0
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def killed_at_line(work: Work, files: tuple[str, ...], number: int) -> int:
+    """Run ``work`` in a child that is killed as it reaches the ``number``-th line within ``files``.
+
+    Functions called ``write`` are left out: they run for each piece of a file, and :func:`killed_at_byte` is for those.
+    """
+    seen = 0
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal seen
+        if not frame.f_code.co_filename.endswith(files) or frame.f_code.co_name == "write":
+            return None
+        if event == "line":
+            seen += 1
+            if seen == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return trace
+
+    def traced() -> None:
+        sys.settrace(trace)
+        work()
+
+    return in_child(traced)
+
+
+def killed_at_byte(work: Work, size: int) -> int:
+    """Run ``work`` in a child that the system ends as it writes more than ``size`` bytes to one file."""
+
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+        work()
+
+    return in_child(limited)
+
+
+def answer_with_limit(work: Callable[[], str], size: int) -> str:
+    """Return what ``work`` returns in a child for which no file may become larger than ``size`` bytes."""
+    reading, writing = os.pipe()
+
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+        os.write(writing, work().encode())
+
+    in_child(limited)
+    os.close(writing)
+    answer = os.read(reading, 1 << 16).decode()
+    os.close(reading)
+    return answer
