@@ -7,13 +7,14 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from omegaconf import DictConfig
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from seqmodels.build import accepted, build
 from seqmodels.checkpoint_file import CorruptCheckpointError, read_checkpoint
 from seqmodels.checkpoint_format import FORMAT
 from seqmodels.data import SequenceDataModule
+from seqmodels.durable import check_writable, write_durably, write_text
 from seqmodels.gate import ConfigError
 from seqmodels.runs import read_json, write_json
 from seqmodels.tasks import Task
@@ -23,10 +24,24 @@ DECIDED_BY_DATA = ("sizes", "class_names", "preprocessing")
 
 
 class RecipeInCheckpoint(Callback):
-    """Put the recipe into every checkpoint, so that :func:`load_task` needs nothing but the file."""
+    """Put the recipe into every checkpoint, so that :func:`load_task` needs nothing but the file.
+
+    Before training it sees that the folders of the checkpoints can be written.
+    """
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
+        if stage != "fit" or not trainer.is_global_zero:
+            return
+        for callback in trainer.checkpoint_callbacks:
+            folder = getattr(callback, "dirpath", None)
+            try:
+                if folder is not None:
+                    check_writable(Path(folder))
+            except OSError as error:
+                raise ConfigError(f"dirpath={folder}, for checkpoints, cannot be written: {error.strerror}") from error
 
     def on_save_checkpoint(
         self,
@@ -133,8 +148,9 @@ def save_model(folder: str | Path, model: nn.Module, recipe: Recipe, metrics: Ma
     folder.mkdir(parents=True, exist_ok=True)
     parts = {name: recipe["config"][name] for name in ("name", "model", "cell", "regularizers", "task", "data")}
     write_json(folder / "config.json", {**parts, **{name: recipe[name] for name in DECIDED_BY_DATA}})
-    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, folder / "model.safetensors")
-    (folder / "README.md").write_text(_card(recipe, model, metrics), encoding="utf-8")
+    weights = save({name: value.contiguous() for name, value in model.state_dict().items()})
+    write_durably(folder / "model.safetensors", lambda file: file.write(weights))
+    write_text(folder / "README.md", _card(recipe, model, metrics))
 
 
 def load_model(folder: str | Path) -> nn.Module:

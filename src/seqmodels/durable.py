@@ -97,6 +97,28 @@ def write_durably(
     return file.sha256
 
 
+def write_text(path: Path, text: str) -> None:
+    """Replace ``path`` by a text in UTF-8, as :func:`write_durably` does.
+
+    Raises:
+        DiskFullError: there is no room.
+        OSError: the file cannot be written.
+    """
+    write_durably(path, lambda file: file.write(text.encode()))
+
+
+def check_writable(folder: Path) -> None:
+    """Check that files can be made in a folder, or the folder itself where there is none; nothing is left behind.
+
+    Raises:
+        OSError: it is not a folder, or cannot be written.
+    """
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    probe = _temporary(there / "probe")
+    probe.touch(exist_ok=False)
+    probe.unlink()
+
+
 @contextmanager
 def durable_file(path: Path, *, announce: Callable[[str], object] | None = None) -> Iterator[DurableFile]:
     """Open a file that replaces ``path`` as the block ends, as :func:`write_durably` says; not where it raises."""

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from seqmodels.durable import remove_strays, write_text
 from seqmodels.gate import ConfigError
 
 PACKAGES = ("seqmodels", "torch", "lightning", "hydra-core", "omegaconf", "torchmetrics", "numpy", "safetensors")
@@ -46,14 +47,16 @@ def _mask(node: Any) -> Any:
 
 
 def begin(folder: Path, config: Mapping[str, Any]) -> None:
-    """Write ``config.yaml`` and ``environment.json`` into the folder of a run.
+    """Write ``config.yaml`` and ``environment.json`` into the folder of a run; remove what killed writers have left.
 
     Raises:
         ConfigError: the folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(OmegaConf.create(dict(config)), folder / "config.yaml")
+        for part in (folder, folder / "checkpoints", folder / "model"):
+            remove_strays(part)
+        write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(dict(config))))
         write_json(folder / "environment.json", environment())
     except OSError as error:
         raise ConfigError(f"paths.output_dir={folder} cannot be written: {error}") from error
@@ -76,8 +79,8 @@ def environment() -> dict[str, Any]:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write plain data as JSON that a person can read."""
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    """Write plain data as JSON that a person can read, in one step."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def read_json(path: Path) -> Any:

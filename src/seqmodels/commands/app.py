@@ -13,9 +13,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from seqmodels.cli import write_nowhere
 from seqmodels.commands.compose import check_overrides, config_folder, implied
+from seqmodels.durable import check_writable
 from seqmodels.gate import ConfigError
 
 Work = Callable[[DictConfig], Mapping[str, float]]
@@ -38,6 +40,8 @@ def run_app(command: str, work: Work, tokens: list[str]) -> int:
     if not (args.help or args.hydra_help or args.info or args.shell_completion):
         config = check_overrides(command, args)
         sweep = _fix_sweep_folder(config, args) if args.multirun else None
+        if args.cfg is None:
+            _check_folder(config, sweep)
     try:
         _run_hydra(args, args_parser, _guarded(work), str(config_folder()), command)
     except SystemExit as stop:
@@ -107,6 +111,18 @@ def _fix_sweep_folder(config: DictConfig, args: argparse.Namespace) -> Path:
     folder = Path(config.hydra.sweep.dir).absolute()
     args.overrides.append(f"hydra.sweep.dir='{folder}'")
     return folder
+
+
+def _check_folder(config: DictConfig, sweep: Path | None) -> None:
+    """Check that the folder of the run can be written: Hydra makes it, and says no more than a traceback."""
+    HydraConfig.instance().set_config(config)
+    try:
+        folder = sweep or Path(config.hydra.run.dir)
+        check_writable(folder)
+    except OmegaConfBaseException:  # the name needs what Hydra knows only once it runs
+        return
+    except OSError as error:
+        raise ConfigError(f"the folder {folder} for the run cannot be written: {error.strerror}") from error
 
 
 def _status(stop: SystemExit) -> int:
