@@ -62,13 +62,11 @@ def train(config: DictConfig, *callbacks: Callback) -> dict[str, float]:
             started = time.perf_counter()
             fit(trainer, task, data, checkpoint)
             seconds = time.perf_counter() - started
-            before = points_of(trainer)
-            logged = {**before.logged, **trainer.callback_metrics} if before else trainer.callback_metrics
-            metrics = {name: float(value) for name, value in logged.items() if "/" in name}
+            metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if "/" in name}
             if config.test:
                 metrics |= test(trainer, task, data)
         metrics["parameters"] = sum(parameter.numel() for parameter in task.model.parameters())
-        metrics["seconds"] = round(seconds + (before.seconds if before else 0.0), 2)
+        metrics["seconds"] = round(seconds + seconds_before(trainer), 2)
         if trainer.is_global_zero:
             write_json(folder / "metrics.json", metrics)
             save_model(folder / "model", task.model, recipe, metrics)
@@ -176,9 +174,9 @@ def build_trainer(config: DictConfig, *callbacks: Callback, logging: bool = True
     return trainer
 
 
-def points_of(trainer: Trainer) -> ResumePoints | None:
-    """Return the callback that takes the resume points of a run, if it has one."""
-    return next((callback for callback in trainer.callbacks if isinstance(callback, ResumePoints)), None)
+def seconds_before(trainer: Trainer) -> float:
+    """Return how long a run took before it was resumed."""
+    return sum(callback.seconds for callback in trainer.callbacks if isinstance(callback, ResumePoints))
 
 
 def fit(trainer: Trainer, task: LightningModule, data: SequenceDataModule, ckpt_path: Path | None = None) -> None:

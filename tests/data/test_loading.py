@@ -22,10 +22,11 @@ def dataset() -> SequenceDataset:
 
 
 def loader(
-    *, seed: int = 3, shuffle: bool = True, drop_last: bool = False, num_workers: int = 0
+    *, seed: int = 3, shuffle: bool = True, drop_last: bool = False, num_workers: int = 0, bucketing: bool = False
 ) -> SequenceLoader[SequenceBatch]:
     order = EpochOrder(ROWS, seed=seed, shuffle=shuffle)
-    return SequenceLoader(dataset(), BatchSampler(order, 5, drop_last), num_workers=num_workers)
+    by_length = LengthBatches(order, dataset().lengths, 5, drop_last) if bucketing else None
+    return SequenceLoader(dataset(), by_length or BatchSampler(order, 5, drop_last), num_workers=num_workers)
 
 
 def seen(batches: SequenceLoader[SequenceBatch]) -> list[int]:
@@ -52,8 +53,9 @@ def test_an_epoch_has_every_row_once() -> None:
     assert (len(loader()), len(loader(drop_last=True))) == (5, 4)
 
 
-def test_worker_processes_change_nothing() -> None:
-    here, there = loader(), loader(num_workers=2)
+@pytest.mark.parametrize("bucketing", [False, True])
+def test_worker_processes_change_nothing(bucketing: bool) -> None:
+    here, there = (loader(num_workers=workers, bucketing=bucketing) for workers in (0, 2))
     for _ in range(2):
         assert seen(there) == seen(here)
 
@@ -151,3 +153,15 @@ def test_targets_of_every_step_are_padded_as_the_steps_are() -> None:
 def test_sequences_that_do_not_fit_are_refused_by_row(sequences: list, targets: object, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         RaggedDataset(sequences, targets)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+@pytest.mark.parametrize("bucketing", [False, True])
+def test_a_loader_goes_on_in_the_middle_of_an_epoch(bucketing: bool, num_workers: int) -> None:
+    whole, broken = (loader(bucketing=bucketing) for _ in range(2))
+    resumed = loader(bucketing=bucketing, num_workers=num_workers)
+    expected = [seen(whole), seen(whole)]
+    batches = iter(broken)
+    before = [row for _ in range(2) for row in next(batches).targets.tolist()]
+    resumed.load_state_dict(broken.state_dict())
+    assert [before + seen(resumed), seen(resumed)] == expected

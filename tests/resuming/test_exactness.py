@@ -1,16 +1,17 @@
 """A run that was broken off, and has gone on, equals one that was not: weights, optimiser, rates, metrics, log."""
 
+import random
 from pathlib import Path
 
 import pytest
 
 from seqmodels.training import train
 from tests.composing import composed
-from tests.resuming.runs import Hook, Rates, assert_same, interrupted
+from tests.resuming.runs import Crash, CrashAt, Hook, Rates, assert_same, interrupted
 
 STEPS, EPOCHS = 7, 3
 DIGITS = [
-    *("data=digits", "data.batch_size=16", "cell.hidden_size=5", "trainer=cpu", "callbacks.progress=null"),
+    *("data=digits", "data.batch_size=16", "cell.hidden_size=5", "trainer=cpu"),
     *(f"trainer.limit_train_batches={STEPS}", f"trainer.max_epochs={EPOCHS}", "trainer.limit_val_batches=2"),
     *("trainer.limit_test_batches=2", "trainer.log_every_n_steps=2", "optimizer.lr=0.01", "logger=csv"),
 ]
@@ -57,6 +58,7 @@ def test_a_run_goes_on_exactly_wherever_it_was_broken_off(moment: str, whole: Re
     check(whole, tmp_path, DIGITS, *MOMENTS[moment])
 
 
+CALLBACKS = "resume_points,model_checkpoint,early_stopping,lr_monitor"
 VARIANTS: dict[str, list[str]] = {
     "dropout": ["model.dropout=0.3", "model.depth=2"],
     "recurrent dropout": ["regularizers=recurrent_dropout"],
@@ -64,15 +66,14 @@ VARIANTS: dict[str, list[str]] = {
     "weight drop": ["regularizers=weight_drop"],
     "augmentation": ["augmentation=jitter"],
     "accumulation": ["trainer.accumulate_grad_batches=2"],
-    "buckets": ["data.bucketing=true"],
-    "moving average": ["+callbacks=ema", "callbacks.ema.decay=0.8"],
-    "averaged epochs": ["+callbacks=swa", "callbacks.swa.swa_epoch_start=1", "callbacks.swa.annealing_epochs=1"],
-    "averaging when it stands still": ["+callbacks=averaging", "callbacks.averaging.patience=1"],
+    "moving average": [f"callbacks=[{CALLBACKS},ema]", "callbacks.ema.decay=0.8"],
+    "averaged epochs": [f"callbacks=[{CALLBACKS},swa]", "callbacks.swa.swa_epoch_start=1", "callbacks.swa.annealing_epochs=1", "scheduler=step"],
+    "averaging when it stands still": [f"callbacks=[{CALLBACKS},averaging]", "callbacks.averaging.patience=1"],
     "schedule by epochs": ["scheduler=step", "scheduler.step_size=1"],
     "plateau": ["scheduler=plateau", "scheduler.patience=0", "optimizer.lr=3.0"],
     "momentum": ["optimizer=sgd", "optimizer.lr=0.1"],
     "validation inside the epoch": ["+trainer.val_check_interval=3"],
-    "a number of steps": ["trainer.max_steps=18"],
+    "a number of steps": ["trainer.max_steps=20"],
     "no validation": ["trainer.limit_val_batches=0", "callbacks.early_stopping=null", "callbacks.model_checkpoint.monitor=null"],
     "half precision": ["trainer.precision=bf16-mixed"],
 }
@@ -85,6 +86,47 @@ def test_whatever_draws_counts_or_averages_goes_on_exactly(variant: str, tmp_pat
     check(reference(tmp_path / "whole", overrides), tmp_path / "broken", overrides, *moments)
 
 
-TEXT = [
-    *("task=language_modeling", "data=text", "model.hidden_size=5", "data.batch_size=3", "data.bptt=7"),
-]
+WORDS = "the old sea rolls on and on over grey stones while gulls cry above it".split()
+
+
+def written_text(folder: Path) -> list[str]:
+    """Write a text of documents; return the overrides of a language model that reads it in windows."""
+    generator = random.Random(3)
+    path = folder / "text.txt"
+    path.write_text("\n\n".join(" ".join(generator.choices(WORDS, k=generator.randint(9, 60))) for _ in range(90)))
+    return [
+        *("task=language_modeling", "data=text", f"data.path='{path}'", "data.batch_size=3", "data.bptt=11"),
+        *("cell.hidden_size=5", "model.dropout_output=0.2", "model.dropout_embedding=0.1", "optimizer.lr=0.01"),
+        *("trainer=cpu", f"callbacks=[{CALLBACKS}]", "logger=csv", "trainer.max_epochs=3", "vocabulary=word"),
+        *("trainer.log_every_n_steps=2", "trainer.limit_val_batches=3", "trainer.limit_test_batches=3"),
+    ]
+
+
+def test_the_state_that_windows_of_text_carry_goes_on(tmp_path: Path) -> None:
+    overrides = written_text(tmp_path)
+    moments: list[Hook] = [("on_train_batch_end", 0, 4), ("on_train_batch_end", 1, 6), ("on_validation_start", 1, -1)]
+    check(reference(tmp_path / "whole", overrides), tmp_path / "broken", overrides, *moments)
+
+
+def written_labels(folder: Path) -> list[str]:
+    """Write labelled texts of many lengths; return the overrides of a classifier that reads them in buckets."""
+    generator = random.Random(5)
+    rows = [(generator.choice("ab"), " ".join(generator.choices(WORDS, k=generator.randint(1, 20)))) for _ in range(120)]
+    path = folder / "labels.csv"
+    path.write_text("label,text\n" + "".join(f"{label},{text}\n" for label, text in rows))
+    return [
+        *("data=text_csv", f"data.path='{path}'", "data.batch_size=7", "data.bucketing=true", "augmentation=token_drop"),
+        *("cell.hidden_size=5", "trainer=cpu", f"callbacks=[{CALLBACKS}]", "logger=csv", "trainer.max_epochs=3"),
+        *("trainer.log_every_n_steps=2", "trainer.limit_val_batches=2", "trainer.limit_test_batches=2"),
+    ]
+
+
+@pytest.mark.parametrize(("before", "after"), [(0, 2), (2, 0)])
+def test_worker_processes_may_come_and_go(before: int, after: int, tmp_path: Path) -> None:
+    overrides = written_labels(tmp_path)
+    whole = reference(tmp_path / "whole", overrides)
+    folder, point = tmp_path / "broken", "callbacks.resume_points.every_n_steps=1"
+    with pytest.raises(Crash):
+        train(composed(folder, *overrides, point, f"data.num_workers={before}"), CrashAt("on_train_batch_end", 1, 5))
+    train(composed(folder, *overrides, point, f"data.num_workers={after}", f"resume='{folder}'"))
+    assert_same(whole[0], folder)

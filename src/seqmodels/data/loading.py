@@ -126,7 +126,8 @@ class LaterBatches(Sampler[list[int]]):
         return len(self.batch_sampler)
 
     def __iter__(self) -> Iterator[list[int]]:
-        return islice(iter(self.batch_sampler), self.first, None)
+        # Nothing is drawn before the first batch is asked for: with worker processes DataLoader calls iter() twice.
+        yield from islice(self.batch_sampler, self.first, None)
 
 
 class SequenceLoader(ResumableLoader[Batch]):

@@ -12,7 +12,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from seqmodels.checkpoint_file import keep_previous
 from seqmodels.resuming import csv_rows
-from seqmodels.resuming.position import Position, put_back
+from seqmodels.resuming.position import Position, has_gone_on, put_back
 from seqmodels.resuming.signals import REQUEUE, Interrupted, Signals, requeue
 
 DUE = 1  # what a process says that finds a resume point due; a signal has a higher number
@@ -41,8 +41,8 @@ class ResumePoints(Callback):
         self.path = Path(dirpath) / "last.ckpt"
         self.every_seconds = every_seconds
         self.every_n_steps = every_n_steps
-        self.logged: dict[str, float] = {}  # metrics of the part of the run before it was resumed
-        self.seconds = 0.0  # that part took
+        self.seconds = 0.0  # that the run took before it was resumed
+        self._logged: dict[str, float] = {}  # metrics of that part
         self._started = self._saved = time.monotonic()
         self._trained = False
         self._first_batch = 0
@@ -52,6 +52,9 @@ class ResumePoints(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
         launcher = trainer.strategy.launcher
         self._signals = Signals(getattr(launcher, "kill", lambda number: None))
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        trainer.callback_metrics.update({name: torch.tensor(value) for name, value in self._logged.items()})
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         self._trained = True
@@ -65,6 +68,7 @@ class ResumePoints(Callback):
             self._visit(trainer, Position.of(trainer, 0))
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
+        has_gone_on(trainer)
         if batch_idx > 0 and batch_idx % trainer.accumulate_grad_batches == 0:
             self._visit(trainer, Position.of(trainer, batch_idx))
 
@@ -116,13 +120,12 @@ class ResumePoints(Callback):
         """Say where the run stands, in the checkpoints that this callback writes."""
         if self._at is None:
             return
-        logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
         early = any(isinstance(callback, EarlyStopping) for callback in trainer.callbacks)
         checkpoint["resume_point"] = {
             "position": self._at._asdict(),
             "stopped_early": trainer.should_stop and early,
             "seconds": self.seconds + time.monotonic() - self._started,
-            "logged": self.logged | logged,
+            "logged": {name: float(value) for name, value in trainer.callback_metrics.items()},
             "rows": csv_rows.written_rows(trainer),
         }
 
@@ -138,7 +141,7 @@ class ResumePoints(Callback):
         put_back(checkpoint["loops"], position)
         self._first_batch = position.batches
         trainer.should_stop = point["stopped_early"]
-        self.seconds, self.logged = point["seconds"], point["logged"]
+        self.seconds, self._logged = point["seconds"], point["logged"]
         for logger in trainer.loggers:
             if isinstance(logger, CSVLogger):
                 csv_rows.restore(logger, point["rows"].get(logger.log_dir, 0))

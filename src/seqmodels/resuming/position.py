@@ -42,6 +42,11 @@ def put_back(loops: dict[str, Any], position: Position) -> None:
     loop["state_dict"] = {**loop["state_dict"], "combined_loader": []}  # loaded too late where a schedule asks its length
 
 
+def has_gone_on(trainer: Trainer) -> None:
+    """Let Lightning treat the epoch that it has entered as any other; else it spares schedules that watch a metric."""
+    trainer.fit_loop._restarting = False
+
+
 def _batch(count: int, inside: bool) -> dict[str, int]:
     """Return the progress after ``count`` batches, the last of them as seen by the hook ``on_train_batch_end``."""
     return {"ready": count, "started": count, "processed": count, "completed": count - inside}
