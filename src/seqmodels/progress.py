@@ -27,6 +27,9 @@ class EpochLines(ProgressBar):
     def disable(self) -> None:
         self._enabled = False
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        self._started = time.perf_counter()  # of an epoch that goes on as well
+
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         self._print(trainer)
         self._started = time.perf_counter()

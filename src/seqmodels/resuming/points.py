@@ -6,13 +6,13 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, StochasticWeightAveraging
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.trainer.states import TrainerFn
 
 from seqmodels.checkpoint_file import keep_previous
 from seqmodels.resuming import csv_rows
-from seqmodels.resuming.position import Position, has_gone_on, put_back
+from seqmodels.resuming.position import Position, go_on, has_gone_on, put_back
 from seqmodels.resuming.signals import REQUEUE, Interrupted, Signals, requeue
 
 DUE = 1  # what a process says that finds a resume point due; a signal has a higher number
@@ -45,7 +45,7 @@ class ResumePoints(Callback):
         self._logged: dict[str, float] = {}  # metrics of that part
         self._started = self._saved = time.monotonic()
         self._trained = False
-        self._first_batch = 0
+        self._first_batch: int | None = None  # of a run that goes on
         self._at: Position | None = None  # while a point is written
         self._signals = Signals(lambda number: None)
 
@@ -56,10 +56,11 @@ class ResumePoints(Callback):
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         trainer.callback_metrics.update({name: torch.tensor(value) for name, value in self._logged.items()})
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._trained = True
-        if self._first_batch:
-            trainer.train_dataloader.load_state_dict({"batches": self._first_batch})
+        if self._first_batch is not None:
+            go_on(trainer, self._first_batch)
+            _average_again(trainer, pl_module)
         self._started = self._saved = time.monotonic()
         self._signals.begin()  # after Lightning, whose handlers end a run before its step has ended
 
@@ -162,3 +163,14 @@ def _move_best(trainer: Trainer, checkpoint: dict[str, Any], folder: Path) -> No
             str(folder.absolute() / Path(path).name): score for path, score in state.get("best_k_models", {}).items()
         }
         state["dirpath"] = str(callback.dirpath)
+
+
+def _average_again(trainer: Trainer, pl_module: LightningModule) -> None:
+    """Let Lightning's SWA, where it had begun, take over the schedule; it would wait for an epoch's start, and reset rates."""
+    for callback in trainer.callbacks:
+        if isinstance(callback, StochasticWeightAveraging) and callback._scheduler_state is not None:
+            groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
+            rates = [group["lr"] for group in groups]
+            callback.on_train_epoch_start(trainer, pl_module)
+            for group, rate in zip(groups, rates, strict=True):
+                group["lr"] = rate

@@ -42,6 +42,15 @@ def put_back(loops: dict[str, Any], position: Position) -> None:
     loop["state_dict"] = {**loop["state_dict"], "combined_loader": []}  # loaded too late where a schedule asks its length
 
 
+def go_on(trainer: Trainer, batches: int) -> None:
+    """Begin with training step number ``batches`` of the epoch that the trainer has been put back to."""
+    if batches:
+        trainer.train_dataloader.load_state_dict({"batches": batches})
+    else:  # an epoch from its start is none that goes on
+        trainer.fit_loop._restarting = False
+        trainer.fit_loop.epoch_loop.restarting = False
+
+
 def has_gone_on(trainer: Trainer) -> None:
     """Let Lightning treat the epoch that it has entered as any other; else it spares schedules that watch a metric."""
     trainer.fit_loop._restarting = False
