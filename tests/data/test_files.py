@@ -2,11 +2,13 @@
 
 import gzip
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
 
-from seqmodels.data.files import DataFile, load, locate, require
+from seqmodels.data import files as module
+from seqmodels.data.files import DataFile, load, locate, require, unpacked
 
 CONTENT = b"published content\n" * 7
 FILE = DataFile("numbers.bin", len(CONTENT), hashlib.sha256(CONTENT).hexdigest(), ())
@@ -61,3 +63,21 @@ def test_a_packed_file_with_any_one_byte_changed_never_loads_as_something_else(t
             assert load(tmp_path, FILE) == CONTENT  # a byte of the header that says nothing of the content
         except ValueError as error:
             assert "numbers.bin" in str(error)  # noqa: PT017
+
+
+def test_what_unpacks_to_hundreds_of_times_its_size_is_refused_and_what_is_merely_large_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST", 1000)
+    bomb, text = tmp_path / "bomb.gz", tmp_path / "text.gz"
+    bomb.write_bytes(gzip.compress(bytes(100_000_000)))
+    text.write_bytes(gzip.compress(b"".join(b"%d," % number for number in range(9999))))
+    with pytest.raises(ValueError, match=r"bomb\.gz unpacks to more than .* unpack it to read it"):
+        unpacked(bomb)
+    assert unpacked(text).endswith(b",9998,")
+
+
+def test_what_is_no_plain_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="pipe is no plain file"):
+        unpacked(tmp_path / "pipe")

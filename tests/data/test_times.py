@@ -127,3 +127,8 @@ def test_calendar_features_are_what_the_calendar_says(day: date, second: int) ->
         (day.month - 1) / 11,
     ]
     assert calendar_features(moment, names, 1)[0].tolist() == pytest.approx([x - 0.5 for x in expected], abs=1e-6)
+
+
+def test_a_date_that_has_no_time_in_utc_is_named() -> None:
+    with pytest.raises(ValueError, match=r"row 1: '0001-01-01T00:00:00\+01:00' cannot be read"):
+        parse_times(["0001-01-01T05:00:00+01:00", "0001-01-01T00:00:00+01:00"], lambda row: f"row {row}")

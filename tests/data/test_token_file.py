@@ -86,6 +86,15 @@ def test_a_file_that_was_cut_off_or_is_another_is_none_and_written_anew(tmp_path
     assert path.read_bytes() == whole
 
 
+def test_a_file_in_which_any_byte_has_changed_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "x.tokens"
+    write(path)
+    whole = path.read_bytes()
+    for at in range(len(whole)):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x10]) + whole[at + 1 :])
+        assert read_tokens(path, ORIGIN) is None, at
+
+
 def test_there_must_be_a_document_and_one_alone_without_an_edge(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="there is no document"):
         token_file(tmp_path / "x.tokens", [], vocab_size=9, edge=0, origin={})

@@ -35,21 +35,32 @@ def require(folder: Path, files: Sequence[DataFile]) -> None:
         )
 
 
+MOST = 64 << 20  # bytes unpacked, where a file has more than
+RATIO = 200  # times its packed size: text and numbers stay far below, what is made to fill a memory does not
+
+
 def unpacked(path: Path, *, limit: int | None = None) -> bytes:
     """Return the bytes of ``path``, unpacked where its name ends in ``.gz``; no more than ``limit + 1`` of them.
 
     Raises:
-        ValueError: the packed data are damaged or cut off.
+        ValueError: it is no plain file, the packed data are damaged or cut off, or are hundreds of times larger
+            unpacked and no ``limit`` is given.
     """
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} is no plain file")
     amount = -1 if limit is None else limit + 1
     if path.suffix != ".gz":
         with path.open("rb") as plain:
             return plain.read(amount)
+    most = max(MOST, RATIO * path.stat().st_size)
     try:
         with gzip.open(path) as packed:
-            return packed.read(amount)
+            content = packed.read(most + 1 if limit is None else amount)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(f"{path} is not a whole gzip file: {error}") from error
+    if limit is None and len(content) > most:
+        raise ValueError(f"{path} unpacks to more than {most} bytes, {RATIO} times its size: unpack it to read it")
+    return content
 
 
 def published_bytes(path: Path, file: DataFile) -> bytes:

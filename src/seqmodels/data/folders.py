@@ -8,18 +8,24 @@ from seqmodels.data.labelled_text import LabelledTexts
 from seqmodels.data.strict_text import decoded
 
 LIMIT = 16 << 20  # bytes of a text: more is not one
+TOTAL = 2 << 30  # bytes of all texts of an archive
 
 
 def read_folders(path: Path, *, encoding: str = "utf-8") -> LabelledTexts:
     """Return the ``.txt`` files in the folders of a folder; the name of a folder is the label of its texts.
 
     Raises:
-        ValueError: there are fewer than two folders with texts, or a text is not in the encoding; with its path.
+        ValueError: there are fewer than two folders with texts, or a text is not in the encoding, or no plain file;
+            with its path.
     """
     if not path.is_dir():
         raise ValueError(f"{path} is no folder")
     found = LabelledTexts([], [], [])
     for file in sorted(path.glob("*/*.txt")):
+        if not file.is_file():
+            raise ValueError(f"{file} is no plain file")
+        if not file.parent.name.isprintable():  # a name that is no UTF-8, or looks like another
+            raise ValueError(f"{str(file.parent)!r}: the name of a folder is a label, and must be printable")
         _add(found, file.read_bytes(), file.parent.name, str(file), encoding)
     if len(set(found.labels)) < 2:
         raise ValueError(f"{path} must hold at least two folders with .txt files, one for each class")
@@ -36,6 +42,7 @@ def read_tar(source: IO[bytes], path: str, *, encoding: str = "utf-8") -> dict[s
         ValueError: the archive is damaged, or a text is too large or not in the encoding; with its name.
     """
     members: dict[tuple[str, str, str], bytes] = {}
+    total = 0
     try:
         with tarfile.open(fileobj=source, mode="r|*") as archive:
             for member in archive:
@@ -44,6 +51,9 @@ def read_tar(source: IO[bytes], path: str, *, encoding: str = "utf-8") -> dict[s
                     continue
                 if member.size > LIMIT:
                     raise ValueError(f"{path}: {member.name} has {member.size} bytes, a text at most {LIMIT}")
+                total += member.size
+                if total > TOTAL:
+                    raise ValueError(f"{path}: its texts have more than {TOTAL} bytes together")
                 content = archive.extractfile(member)
                 assert content is not None
                 members[parts[0], parts[1], parts[2]] = content.read()

@@ -68,13 +68,13 @@ class ForecastPreprocessing(Preprocessing):
                 raise ValueError(f"{place}: must have the fields {', '.join(header)}, got {', '.join(fields)}")
             rows.append(Row(place, ["" if value is None else str(value) for value in fields.values()]))
         if rows:
-            yield self.window(series_of(header, rows, rows[0].place.partition(", line")[0], self.reading))
+            yield self._of_rows(header, rows, rows[0].place.partition(", line")[0])
 
     def window(self, series: Series) -> ForecastBatch:
         """Return the last window of a series, and as many steps to come as are forecast; targets are zeros.
 
         Raises:
-            ValueError: it has fewer steps than a window.
+            ValueError: it has fewer steps than a window, or a value is too large.
         """
         steps, time, horizon = len(series.values), self.input_length, self.horizon
         if steps < time:
@@ -87,6 +87,9 @@ class ForecastPreprocessing(Preprocessing):
             future = series.frequency.after(series.times[-1], horizon)
             seconds = torch.from_numpy(future.astype(np.int64))
         inputs = self.scaling.apply(series.values[-time:]).float()
+        if not bool(inputs.isfinite().all()):
+            name = series.names[int((~inputs.isfinite()).any(0).nonzero()[0])]
+            raise ValueError(f"column {name}: a value is too large: scaled as in training, it is no finite number")
         return ForecastBatch(
             torch.cat([inputs, calendar_features(past, self.calendar, time)], 1),
             calendar_features(future, self.calendar, horizon),
@@ -103,4 +106,11 @@ class ForecastPreprocessing(Preprocessing):
             if not isinstance(fields.get(name), list):
                 raise ValueError(f"{place}: the field {name!r} must be a list of steps, got {fields.get(name)!r}")
         header, rows = table_of({name: fields[name] for name in wanted}, place)
-        return self.window(series_of(header, rows, place, self.reading))
+        return self._of_rows(header, rows, place)
+
+    def _of_rows(self, header: Sequence[str], rows: Sequence[Row], place: str) -> ForecastBatch:
+        series = series_of(header, rows, place, self.reading)
+        try:
+            return self.window(series)
+        except ValueError as error:
+            raise ValueError(f"{place}: {error}") from error

@@ -157,5 +157,5 @@ def parted(part: LabelledTexts, shares: Sequence[float], seed: int) -> list[Labe
 def _names(labels: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     """Return all labels in order; in that of their numbers where they are whole numbers."""
     names = {label for row in labels for label in row}
-    numbers = all(name.isascii() and name.removeprefix("-").isdigit() for name in names)
+    numbers = all(len(name) < 20 and name.isascii() and name.removeprefix("-").isdigit() for name in names)
     return tuple(sorted(names, key=lambda name: (int(name), name) if numbers else (0, name)))

@@ -1,6 +1,5 @@
 """Piano rolls in JSON: which keys sound at each frame of a piece."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,6 +7,7 @@ import torch
 from torch import Tensor
 
 from seqmodels.data.preprocessing import Preprocessing
+from seqmodels.data.strict_json import parsed_json
 
 LOWEST, HIGHEST = 21, 108  # MIDI numbers of a piano's keys
 KEYS = HIGHEST - LOWEST + 1
@@ -23,10 +23,7 @@ def parse_rolls(text: str, name: str) -> dict[str, list[Tensor]]:
     Raises:
         ValueError: the text is none of that; the message has the split, the piece and the frame, counted from 1.
     """
-    try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{name}, line {error.lineno}: is no JSON: {error.msg}") from error
+    content = parsed_json(text, name)
     if isinstance(content, list):
         content = {"": content}
     if not isinstance(content, dict) or not all(isinstance(pieces, list) for pieces in content.values()):
@@ -75,8 +72,5 @@ class RollPreprocessing(Preprocessing):
             raise ValueError(f"a record must have a field frames or text, got {', '.join(record) or 'none'}")
         frames = record[field]
         if isinstance(frames, str):
-            try:
-                frames = json.loads(frames)
-            except json.JSONDecodeError as error:
-                raise ValueError(f"{field}: is no JSON: {error.msg}, got {frames!r:.60}") from error
+            frames = parsed_json(frames, f"{field} ({frames!r:.60})")
         return _piece(frames, field)

@@ -1,11 +1,11 @@
 """Records of a file or a pipe, one at a time: rows of CSV or TSV, lines of JSON, lines of text."""
 
 import csv
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple, get_args
 
+from seqmodels.data.strict_json import parsed_json
 from seqmodels.data.strict_text import decoded_lines
 
 Format = Literal["csv", "tsv", "jsonl", "text"]
@@ -57,10 +57,7 @@ def read_records(stream: IO[bytes], name: str, kind: Format) -> Iterator[Record]
 
 
 def _object(line: str, place: str) -> dict[str, Any]:
-    try:
-        value = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"{place}: no JSON: {error}") from error
+    value = parsed_json(line, place)
     if not isinstance(value, dict):
         raise ValueError(f'{place}: must be a JSON object, like {{"text": ...}}, got {type(value).__name__}')
     return value

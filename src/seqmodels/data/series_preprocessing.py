@@ -43,7 +43,11 @@ class SeriesPreprocessing(Preprocessing):
         if field is None:
             raise ValueError(f"a record must have a field {' or '.join(FIELDS)}, got {', '.join(record) or 'none'}")
         value = record[field]
-        return self.standardized(self._line(value, field) if isinstance(value, str) else self._steps(value, field))
+        series = self.standardized(self._line(value, field) if isinstance(value, str) else self._steps(value, field))
+        if not bool(series.isfinite().all()):
+            step = int((~series.isfinite()).any(1).nonzero()[0]) + 1
+            raise ValueError(f"{field}, step {step}: a value is too large to be a finite number once standardised")
+        return series
 
     def _line(self, text: str, field: str) -> Tensor:
         parts = text.strip().split(":")
@@ -62,7 +66,10 @@ class SeriesPreprocessing(Preprocessing):
             numbers = all(isinstance(cell, int | float) and not isinstance(cell, bool) for cell in row)
             if len(row) != channels or not numbers:
                 raise ValueError(f"{field}, step {number}: must have {channels} numbers, got {steps[number - 1]!r}")
-        series = torch.tensor(rows, dtype=torch.float64)
+        try:
+            series = torch.tensor(rows, dtype=torch.float64)
+        except OverflowError as error:  # a whole number of hundreds of digits
+            raise ValueError(f"{field}: a number is too large") from error
         if not bool(series.isfinite().all()):
             number = int((~series.isfinite()).any(1).nonzero()[0]) + 1
             raise ValueError(f"{field}, step {number}: must be finite, got {steps[number - 1]!r}")

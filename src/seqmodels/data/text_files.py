@@ -1,11 +1,11 @@
 """Plain text in files: decoded strictly, a document at a time."""
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
+from seqmodels.data.strict_json import parsed_json
 from seqmodels.data.strict_text import decoded_lines
 
 SUFFIXES = (".txt", ".text", ".md", ".jsonl")
@@ -87,10 +87,7 @@ def _records(lines: Iterator[str], file: Path, field: str) -> Iterator[Iterator[
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
-        try:
-            record = json.loads(line)
-        except ValueError as error:
-            raise ValueError(f"{file}, line {number}: not a line of JSON: {error}") from error
+        record = parsed_json(line, f"{file}, line {number}")
         text = record.get(field) if isinstance(record, dict) else None
         if not isinstance(text, str):
             raise ValueError(f"{file}, line {number}: must be an object with a text under {field!r}")

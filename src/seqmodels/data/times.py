@@ -119,16 +119,18 @@ def _reads_all(read: Callable[[str], datetime], texts: Sequence[str]) -> bool:
 
 def _parsed(texts: Sequence[str], place: Callable[[int], str], read: Callable[[str], datetime], rule: str) -> Times:
     times: list[datetime] = []
+    zoned = False
     for row, text in enumerate(texts):
         try:
             time = read(text)
-        except ValueError as error:
+            utc = time if time.tzinfo is None else time.astimezone(UTC).replace(tzinfo=None)
+        except (ValueError, OverflowError) as error:  # the first hours of year 1 and the last of 9999 have no UTC
             raise ValueError(f"{place(row)}: {text!r} cannot be read as a date {rule}") from error
-        if times and (time.tzinfo is None) != (times[0].tzinfo is None):
+        if times and (time.tzinfo is not None) != zoned:
             raise ValueError(f"{place(row)}: {text!r} must name a time zone where other rows do, and not where not")
-        times.append(time)
-    plain = [time if time.tzinfo is None else time.astimezone(UTC).replace(tzinfo=None) for time in times]
-    return np.array(plain, "datetime64[s]")
+        zoned = time.tzinfo is not None
+        times.append(utc)
+    return np.array(times, "datetime64[s]")
 
 
 def frequency_of(times: Times, place: Callable[[int], str], gaps: Gaps = "error") -> Frequency:

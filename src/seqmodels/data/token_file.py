@@ -1,14 +1,16 @@
 """Tokens in one file that is mapped into memory, so that a text may be larger than memory.
 
 The file holds, one after the other: the tokens, in the smallest type of whole numbers that fits the vocabulary; the
-offsets of the documents as 64 bit integers; a header in JSON, which says what the file was made from; the header's
-length and a mark. The mark comes last, so that a file that was cut off is none.
+offsets of the documents as 64 bit integers; a header in JSON, which says what the file was made from, and the CRC-32
+of all before it; the header's length, its own CRC-32 and a mark. The mark comes last, so that a file that was cut off
+is none; neither is one in which a byte has changed.
 """
 
 import json
 import os
 import secrets
 import struct
+import zlib
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -18,10 +20,10 @@ import numpy as np
 
 from seqmodels.data.corpus import Corpus, token_type
 
-MARK = b"seqmodels tokens 1"
-END = struct.Struct(f"<Q{len(MARK)}s")
+MARK = b"seqmodels tokens 2"
+END = struct.Struct(f"<QI{len(MARK)}s")
 ALIGNMENT = 8  # bytes, of the offsets
-
+CHUNK = 1 << 20  # bytes
 
 Documents = Iterable[Iterable[Sequence[int]]]
 """Tokens of documents, each of them piece by piece."""
@@ -60,9 +62,12 @@ def token_file(
 
 
 def read_tokens(path: Path, origin: Mapping[str, Any]) -> Corpus | None:
-    """Map the file into memory; None where there is none, it is not whole, or it was made from something else."""
+    """Map the file into memory; None where there is none, it is not whole, or it was made from something else.
+
+    The file is read once, to see whether it is as it was written: about a second for each gigabyte.
+    """
     header = _header(path)
-    if header is None or header["origin"] != json.loads(json.dumps(origin)):
+    if header is None or header["origin"] != json.loads(json.dumps(origin)) or header["crc32"] != _crc32(path, header):
         return None
     kind = np.dtype(header["type"])
     tokens = np.memmap(path, kind, "r", 0, (header["tokens"],))
@@ -82,37 +87,62 @@ def _header(path: Path) -> dict[str, Any] | None:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - END.size))
-            length, mark = END.unpack(file.read())
-            file.seek(max(0, size - END.size - length))
-            header: dict[str, Any] = json.loads(file.read(length))
-    except (FileNotFoundError, struct.error, ValueError):
+            length, crc32, mark = END.unpack(file.read())
+            if mark != MARK or length > size - END.size:
+                return None
+            file.seek(size - END.size - length)
+            text = file.read(length)
+    except (FileNotFoundError, struct.error):
         return None
-    expected = _aligned(header["tokens"] * np.dtype(header["type"]).itemsize) + 8 * (header["documents"] + 1)
-    return header if mark == MARK and size == expected + length + END.size else None
+    if zlib.crc32(text) != crc32:
+        return None
+    header: dict[str, Any] = json.loads(text)
+    return header if size == _body(header) + length + END.size else None
+
+
+def _body(header: Mapping[str, Any]) -> int:
+    """Return how many bytes come before a header."""
+    return _aligned(header["tokens"] * np.dtype(header["type"]).itemsize) + 8 * (header["documents"] + 1)
+
+
+def _crc32(path: Path, header: Mapping[str, Any]) -> int:
+    """Return the CRC-32 of what comes before the header of a file."""
+    crc32, left = 0, _body(header)
+    with path.open("rb") as file:
+        while chunk := file.read(min(CHUNK, left)):
+            crc32, left = zlib.crc32(chunk, crc32), left - len(chunk)
+    return crc32
 
 
 def _write(out: BinaryIO, documents: Documents, vocab_size: int, edge: int | None, origin: Mapping[str, Any]) -> None:
     kind = token_type(vocab_size).newbyteorder("<")
     border = np.array([] if edge is None else [edge], kind)
     offsets = array("q", [0])
+    crc32 = 0
+
+    def put(data: bytes) -> int:
+        nonlocal crc32
+        crc32 = zlib.crc32(data, crc32)
+        return out.write(data)
+
     for document in documents:
         if edge is None and len(offsets) == 2:
             raise ValueError("without a token for the edge of a document there must be one, got several")
-        count = out.write(border.tobytes())
+        count = put(border.tobytes())
         for tokens in document:
-            count += out.write(np.asarray(tokens, kind).tobytes())
+            count += put(np.asarray(tokens, kind).tobytes())
         offsets.append(offsets[-1] + count // kind.itemsize)
     if len(offsets) == 1:
         raise ValueError("there is no document")
-    out.write(border.tobytes())
+    put(border.tobytes())
     count = offsets[-1] + len(border)
     if edge is None:
         offsets[-1] = max(offsets[-1] - 1, 0)
-    out.write(bytes(_aligned(out.tell()) - out.tell()))
-    out.write(np.asarray(offsets, "<i8").tobytes())
-    facts = {"tokens": count, "documents": len(offsets) - 1, "type": kind.str, "origin": origin}
+    put(bytes(_aligned(out.tell()) - out.tell()))
+    put(np.asarray(offsets, "<i8").tobytes())
+    facts = {"tokens": count, "documents": len(offsets) - 1, "type": kind.str, "crc32": crc32, "origin": origin}
     header = json.dumps(facts).encode()
-    out.write(header + END.pack(len(header), MARK))
+    out.write(header + END.pack(len(header), zlib.crc32(header), MARK))
 
 
 def _aligned(size: int) -> int:

@@ -1,0 +1,1 @@
+"""Parts of ``fuzz_readers.py``: what is read, how inputs are made, and how an outcome is judged."""
