@@ -121,18 +121,24 @@ def read_checkpoint(path: PathLike) -> dict[str, Any]:
 
 
 def newest_valid(folder: Path) -> Path | None:
-    """Return the newest checkpoint of a folder that can be used, or None; a warning names each that cannot, and why.
+    """Return the newest checkpoint of a folder that can be used, None where there is none at all.
 
-    It is the first of ``last.ckpt``, ``previous.ckpt`` and ``best.ckpt``. What killed writers have left is removed.
+    It is the first of ``last.ckpt``, ``previous.ckpt`` and ``best.ckpt`` that can; a warning names each before it, and
+    why it cannot. What killed writers have left is removed.
 
     Raises:
+        CorruptCheckpointError: there are some, but none that can be used.
         ConfigError: a newer version of the package wrote one, so that an older one must not be taken for it.
     """
     remove_strays(folder)
+    refused = []
     for path, error in _candidates(folder):
         if error is None:
             return path
         logger.warning("%s", error)
+        refused.append(path.name)
+    if refused:
+        raise CorruptCheckpointError(f"none of the checkpoints in {folder} can be used: {', '.join(refused)}")
     return None
 
 

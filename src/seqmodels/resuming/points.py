@@ -156,6 +156,9 @@ def _move_best(trainer: Trainer, checkpoint: dict[str, Any], folder: Path) -> No
         state = checkpoint.get("callbacks", {}).get(callback.state_key)
         if not state or Path(str(callback.dirpath)) != folder.absolute():
             continue
+        best = state.get("best_model_path")
+        if best and not (folder / Path(best).name).is_file():  # of another run, whose folder stays its own
+            continue
         for key in ("best_model_path", "last_model_path", "kth_best_model_path"):
             if state.get(key):
                 state[key] = str(folder.absolute() / Path(state[key]).name)
