@@ -1,7 +1,6 @@
 """From a configuration to a trained and tested model."""
 
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from lightning.pytorch.loggers import CSVLogger
 from omegaconf import DictConfig
 
 from seqmodels.build import build, check, plain, target_of
-from seqmodels.checkpoint_file import DurableCheckpointIO, newest_valid
+from seqmodels.checkpoint_file import BEST, LAST, PREVIOUS, DurableCheckpointIO, newest_valid
 from seqmodels.checkpointing import (
     RecipeInCheckpoint,
     build_task,
@@ -25,10 +24,8 @@ from seqmodels.data import SequenceDataModule
 from seqmodels.data.catalog import DATASETS
 from seqmodels.gate import ConfigError, nearest
 from seqmodels.quiet import quiet
-from seqmodels.resuming import ResumePoints, StepSeeds
-from seqmodels.resuming.changes import check_unchanged
-from seqmodels.resuming.csv_rows import set_aside
-from seqmodels.runs import begin, read_config, settled, write_json
+from seqmodels.resuming import ResumePoints, StepSeeds, csv_rows
+from seqmodels.runs import begin, settled, write_json
 from seqmodels.threads import cpu_threads, threads_for
 
 PARTS = (
@@ -48,7 +45,7 @@ def train(config: DictConfig, *callbacks: Callback) -> dict[str, float]:
     with quiet():
         check_fit(config)
         folder, plain = Path(config.paths.output_dir), settled(config)
-        checkpoint = starting_point(config, folder, plain)
+        checkpoint = starting_point(config)
         seed = checked_seed(config.seed)
         seed_everything(seed, workers=True, verbose=False)
         data = load_data(config, "fit")
@@ -109,17 +106,26 @@ def check_fit(config: DictConfig) -> None:
         )
 
 
-def starting_point(config: DictConfig, folder: Path, plain: Mapping[str, Any]) -> Path | None:
-    """Return the checkpoint that training starts from: the newest of the run to resume, that of ``ckpt_path``, or none.
+def starting_point(config: DictConfig) -> Path | None:
+    """Return the checkpoint that training starts from: that of ``ckpt_path``, the last of a run to resume, or none.
+
+    A run that was interrupted before its first resume point begins anew.
 
     Raises:
-        ConfigError: the run to resume was begun with another configuration, or all of its checkpoints are damaged.
+        ConfigError: the resume points of the run are damaged.
     """
     if config.get("resume") is None:
         return None if config.ckpt_path is None else Path(config.ckpt_path)
-    if (folder / "config.yaml").is_file() and not config.accept_changes:
-        check_unchanged(read_config(folder / "config.yaml"), plain)
-    return newest_valid(folder / "checkpoints")
+    folder = Path(config.paths.output_dir, "checkpoints")
+    point = newest_valid(folder)
+    if point is None or point.name != BEST:
+        return point
+    if any((folder / name).exists() for name in (LAST, PREVIOUS)):
+        raise ConfigError(
+            f"the resume points in {folder} are damaged, so the run cannot go on exactly; "
+            f"ckpt_path={point} begins a new one from its best weights"
+        )
+    return None
 
 
 def checked_seed(seed: Any) -> int:
@@ -176,7 +182,8 @@ def build_trainer(config: DictConfig, *callbacks: Callback, logging: bool = True
 
 def seconds_before(trainer: Trainer) -> float:
     """Return how long a run took before it was resumed."""
-    return sum(callback.seconds for callback in trainer.callbacks if isinstance(callback, ResumePoints))
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    return sum((callback.seconds for callback in callbacks if isinstance(callback, ResumePoints)), 0.0)
 
 
 def fit(trainer: Trainer, task: LightningModule, data: SequenceDataModule, ckpt_path: Path | None = None) -> None:
@@ -186,8 +193,11 @@ def fit(trainer: Trainer, task: LightningModule, data: SequenceDataModule, ckpt_
         ConfigError: early stopping watches a metric that is not logged.
         Interrupted: a signal asked for the end; where the run stands is saved.
     """
-    if ckpt_path is not None:
-        set_aside([logger for logger in trainer.loggers if isinstance(logger, CSVLogger)])
+    csv_logs = [logger for logger in trainer.loggers if isinstance(logger, CSVLogger)]
+    if ckpt_path is None:
+        csv_rows.forget(csv_logs)
+    else:
+        csv_rows.set_aside(csv_logs)
     try:
         trainer.fit(task, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
     except RuntimeError as error:

@@ -42,7 +42,7 @@ class Rates(Callback):
 
 
 def interrupted(folder: Path, overrides: list[str], *hooks: Hook) -> tuple[dict[str, float], dict[int, float]]:
-    """Train with every step a resume point, crash at each hook in turn, go on; return the metrics and learning rates."""
+    """Train with every step a resume point, crash at each hook in turn, go on; return metrics and rates."""
     rates = Rates()
     settings = ["callbacks.resume_points.every_n_steps=1", *overrides]
     for index, hook in enumerate(hooks):

@@ -67,14 +67,23 @@ VARIANTS: dict[str, list[str]] = {
     "augmentation": ["augmentation=jitter"],
     "accumulation": ["trainer.accumulate_grad_batches=2"],
     "moving average": [f"callbacks=[{CALLBACKS},ema]", "callbacks.ema.decay=0.8"],
-    "averaged epochs": [f"callbacks=[{CALLBACKS},swa]", "callbacks.swa.swa_epoch_start=1", "callbacks.swa.annealing_epochs=1", "scheduler=step"],
+    "averaged epochs": [
+        f"callbacks=[{CALLBACKS},swa]",
+        "callbacks.swa.swa_epoch_start=1",
+        "callbacks.swa.annealing_epochs=1",
+        "scheduler=step",
+    ],
     "averaging when it stands still": [f"callbacks=[{CALLBACKS},averaging]", "callbacks.averaging.patience=1"],
     "schedule by epochs": ["scheduler=step", "scheduler.step_size=1"],
     "plateau": ["scheduler=plateau", "scheduler.patience=0", "optimizer.lr=3.0"],
     "momentum": ["optimizer=sgd", "optimizer.lr=0.1"],
     "validation inside the epoch": ["+trainer.val_check_interval=3"],
     "a number of steps": ["trainer.max_steps=20"],
-    "no validation": ["trainer.limit_val_batches=0", "callbacks.early_stopping=null", "callbacks.model_checkpoint.monitor=null"],
+    "no validation": [
+        "trainer.limit_val_batches=0",
+        "callbacks.early_stopping=null",
+        "callbacks.model_checkpoint.monitor=null",
+    ],
     "half precision": ["trainer.precision=bf16-mixed"],
 }
 
@@ -86,7 +95,7 @@ def test_whatever_draws_counts_or_averages_goes_on_exactly(variant: str, tmp_pat
     check(reference(tmp_path / "whole", overrides), tmp_path / "broken", overrides, *moments)
 
 
-WORDS = "the old sea rolls on and on over grey stones while gulls cry above it".split()
+WORDS = ["the", "old", "sea", "rolls", "on", "over", "grey", "stones", "while", "gulls", "cry", "above", "it"]
 
 
 def written_text(folder: Path) -> list[str]:
@@ -111,11 +120,19 @@ def test_the_state_that_windows_of_text_carry_goes_on(tmp_path: Path) -> None:
 def written_labels(folder: Path) -> list[str]:
     """Write labelled texts of many lengths; return the overrides of a classifier that reads them in buckets."""
     generator = random.Random(5)
-    rows = [(generator.choice("ab"), " ".join(generator.choices(WORDS, k=generator.randint(1, 20)))) for _ in range(120)]
+    rows = [
+        (generator.choice("ab"), " ".join(generator.choices(WORDS, k=generator.randint(1, 20)))) for _ in range(120)
+    ]
     path = folder / "labels.csv"
     path.write_text("label,text\n" + "".join(f"{label},{text}\n" for label, text in rows))
     return [
-        *("data=text_csv", f"data.path='{path}'", "data.batch_size=7", "data.bucketing=true", "augmentation=token_drop"),
+        *(
+            "data=text_csv",
+            f"data.path='{path}'",
+            "data.batch_size=7",
+            "data.bucketing=true",
+            "augmentation=token_drop",
+        ),
         *("cell.hidden_size=5", "trainer=cpu", f"callbacks=[{CALLBACKS}]", "logger=csv", "trainer.max_epochs=3"),
         *("trainer.log_every_n_steps=2", "trainer.limit_val_batches=2", "trainer.limit_test_batches=2"),
     ]

@@ -4,11 +4,16 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from hydra._internal.utils import get_args_parser
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import open_dict
 
+from seqmodels.changes import check_unchanged
 from seqmodels.commands.compose import compose, implied, parse
 from seqmodels.gate import ConfigError
+from seqmodels.runs import read_config, settled
 
-OURS = ("resume", "accept_changes", "hydra.run.dir")  # of this start, not of the run
+OURS = ("resume", "accept_changes", "hydra.run.dir", "hydra.mode")  # of one start, not of the run
 
 
 def continued(tokens: list[str]) -> list[str]:
@@ -18,74 +23,86 @@ def continued(tokens: list[str]) -> list[str]:
     none, a new run begins.
 
     Raises:
-        ConfigError: the folder holds no run, or the command asks for several.
+        ConfigError: the folder holds no run, the configuration would change, or the command asks for several runs.
     """
-    given = _value(tokens, "resume")
+    args = get_args_parser().parse_args(tokens)
+    lines: list[str] = args.overrides
+    given = _value(lines, "resume")
     if given in (None, "null"):
         return tokens
-    if "-m" in tokens or "--multirun" in tokens:
+    if args.multirun:
         raise ConfigError("resume= goes on with one run: give the folder of the job, and leave -m out")
-    others = [token for token in tokens if not token.startswith("resume=")]
-    folder = _last_run(others) if given == "auto" else Path(str(given)).absolute()
+    folder = _last_run(lines, args.config_dir) if given == "auto" else Path(str(given)).absolute()
+    flags = [token for token in tokens if token not in lines]
     if folder is None:
-        return others
-    hydra = _read(folder / ".hydra" / "hydra.yaml")
-    saved = [str(line) for line in _read(folder / ".hydra" / "overrides.yaml")]
-    saved = [line for line in saved if line.partition("=")[0] not in OURS]
+        return [*flags, *(line for line in lines if not line.startswith("resume="))]
+    saved, config_dir = _command_of(folder)
+    config_dir = args.config_dir or config_dir
+    new = [line for line in lines if _key(line) not in ("resume", "hydra.run.dir")]
+    again = [*(line for line in saved if _key(line) not in map(_key, new)), *new]
+    if _value(lines, "accept_changes") != "True":
+        _check_unchanged(folder, again, config_dir)
+    flags += [] if args.config_dir or config_dir is None else ["--config-dir", config_dir]
     spelled = "'" + str(folder).replace("\\", "\\\\").replace("'", "\\'") + "'"
-    fresh = [token for token in others if not token.startswith("hydra.run.dir=")]
-    return [*_config_dir(hydra, others), *saved, *fresh, f"hydra.run.dir={spelled}", f"resume={spelled}"]
+    return [*flags, *again, f"hydra.run.dir={spelled}", f"resume={spelled}"]
 
 
-def _last_run(tokens: list[str]) -> Path | None:
+def _check_unchanged(folder: Path, lines: list[str], config_dir: str | None) -> None:
+    """Check that the run goes on as it was begun, before Hydra writes the new command into its folder."""
+    if not (folder / "config.yaml").is_file():  # it was interrupted before it had one
+        return
+    config = compose("train", [*lines, f"paths.output_dir='{folder}'"], config_dir)
+    HydraConfig.instance().set_config(config)
+    with open_dict(config):
+        del config["hydra"]
+    check_unchanged(read_config(folder / "config.yaml"), settled(config))
+
+
+def _last_run(lines: list[str], config_dir: str | None) -> Path | None:
     """Return the newest run of the same command that has not ended, or that of the folder which the command names."""
-    named = _value(tokens, "hydra.run.dir")
+    named = _value(lines, "hydra.run.dir")
     if named is not None:
         folder = Path(named).absolute()
-        return folder if (folder / ".hydra" / "overrides.yaml").is_file() else None
-    lines = [token for token in tokens if "=" in token and not token.startswith("-")]
-    config_dir = tokens[tokens.index("--config-dir") + 1] if "--config-dir" in tokens[:-1] else None
-    wanted = _asked([*lines, *implied(lines)])
-    runs = _log_folder(wanted, config_dir).glob("*/.hydra/overrides.yaml")
-    begun = [path.parent.parent for path in runs if _asked([str(line) for line in _read(path)]) == wanted]
-    waiting = [folder for folder in begun if not (folder / "metrics.json").is_file()]
-    return max(waiting, key=lambda folder: (folder / ".hydra" / "overrides.yaml").stat().st_mtime, default=None)
+        return folder if _hydra_file(folder).is_file() else None
+    own = [*lines, *implied(lines)]
+    config = compose("train", [line for line in own if _key(line) != "resume"], config_dir)
+    HydraConfig.instance().set_config(config)
+    runs = [path.parent.parent for path in Path(config.hydra.run.dir).absolute().parent.glob("*/.hydra/hydra.yaml")]
+    waiting = [folder for folder in runs if not (folder / "metrics.json").is_file()]
+    same = [folder for folder in waiting if sorted(_command_of(folder)[0]) == sorted(_lasting(own))]
+    return max(same, key=lambda folder: _hydra_file(folder).stat().st_mtime, default=None)
 
 
-def _log_folder(lines: list[str], config_dir: str | None) -> Path:
-    """Return where the runs of a command lie."""
-    return Path(compose("train", lines, config_dir).hydra.run.dir).parent
-
-
-def _asked(lines: list[str]) -> list[str]:
-    return sorted(line for line in lines if line.partition("=")[0] not in OURS)
-
-
-def _config_dir(hydra: Any, tokens: list[str]) -> list[str]:
-    """Return the flag by which the run found configurations of the user's own, unless it is given anew."""
-    if "--config-dir" in tokens or "-cd" in tokens:
-        return []
-    sources = hydra.get("hydra", {}).get("runtime", {}).get("config_sources", [])
-    paths = [source["path"] for source in sources if source.get("provider") == "command-line"]
-    return ["--config-dir", paths[0]] if paths else []
-
-
-def _value(tokens: list[str], key: str) -> str | None:
-    """Return what the last ``key=value`` among the tokens gives, without the quotes of Hydra's grammar.
-
-    Raises:
-        ConfigError: it cannot be read.
-    """
-    lines = [token for token in tokens if token.startswith(f"{key}=")]
-    if not lines:
-        return None
-    value = parse(lines[-1:])[0].value()
-    return "null" if value is None else str(value)
-
-
-def _read(path: Path) -> Any:
+def _command_of(folder: Path) -> tuple[list[str], str | None]:
+    """Return the overrides that a run was begun with, and where it found configurations of the user's own."""
+    path = _hydra_file(folder)
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8")) or []
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        folder = path.parent.parent
-        raise ConfigError(f"resume={folder}: there is no run in this folder to go on with, {path} cannot be read") from error
+        node: Any = yaml.safe_load(path.read_text(encoding="utf-8"))["hydra"]
+        lines = [*node["overrides"]["task"], *node["overrides"]["hydra"]]
+        places = [
+            source["path"] for source in node["runtime"]["config_sources"] if source["provider"] == "command-line"
+        ]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise ConfigError(f"resume={folder}: there is no run to go on with here, {path} cannot be read") from error
+    return _lasting([str(line) for line in lines]), str(places[0]) if places else None
+
+
+def _hydra_file(folder: Path) -> Path:
+    return folder / ".hydra" / "hydra.yaml"
+
+
+def _lasting(lines: list[str]) -> list[str]:
+    return [line for line in lines if _key(line) not in OURS]
+
+
+def _key(line: str) -> str:
+    return line.partition("=")[0]
+
+
+def _value(lines: list[str], key: str) -> str | None:
+    """Return what the last ``key=value`` gives, without the quotes of Hydra's grammar."""
+    given = [line for line in lines if _key(line) == key]
+    if not given:
+        return None
+    value = parse(given[-1:])[0].value()
+    return "null" if value is None else str(value)

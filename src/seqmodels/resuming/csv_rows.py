@@ -1,7 +1,6 @@
 """The rows of ``metrics.csv`` over an interruption: Lightning's CSV log deletes the file that it finds."""
 
 import csv
-import os
 from pathlib import Path
 
 from lightning.pytorch import Trainer
@@ -22,7 +21,13 @@ def set_aside(loggers: list[CSVLogger]) -> None:
     """Put the files of CSV logs where the logs do not delete them; those of a start that was broken off stay."""
     for logger in loggers:
         if _path(logger).is_file() and not _aside(logger).is_file():
-            os.replace(_path(logger), _aside(logger))
+            _path(logger).replace(_aside(logger))
+
+
+def forget(loggers: list[CSVLogger]) -> None:
+    """Remove what was set aside: the run begins anew."""
+    for logger in loggers:
+        _aside(logger).unlink(missing_ok=True)
 
 
 def restore(logger: CSVLogger, rows: int) -> None:
@@ -31,7 +36,7 @@ def restore(logger: CSVLogger, rows: int) -> None:
     if not aside.is_file():
         return
     writer = logger.experiment
-    writer.metrics = [{name: value for name, value in row.items() if value} for row in _read(aside)[:rows]]  # type: ignore[misc]
+    writer.metrics = [{name: value for name, value in row.items() if value} for row in _read(aside)[:rows]]
     writer.save()
     aside.unlink()
 

@@ -47,11 +47,11 @@ class ResumePoints(Callback):
         self._trained = False
         self._first_batch: int | None = None  # of a run that goes on
         self._at: Position | None = None  # while a point is written
-        self._signals = Signals(lambda number: None)
+        self._signals = Signals(_to_nobody)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
         launcher = trainer.strategy.launcher
-        self._signals = Signals(getattr(launcher, "kill", lambda number: None))
+        self._signals = Signals(getattr(launcher, "kill", _to_nobody))
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         trainer.callback_metrics.update({name: torch.tensor(value) for name, value in self._logged.items()})
@@ -79,7 +79,7 @@ class ResumePoints(Callback):
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Let the others end training where it had ended before this run went on, and Lightning has done nothing."""
         if not self._trained:
-            for callback in trainer.callbacks:
+            for callback in _callbacks(trainer):
                 if callback is not self:
                     callback.on_train_end(trainer, pl_module)
 
@@ -121,7 +121,7 @@ class ResumePoints(Callback):
         """Say where the run stands, in the checkpoints that this callback writes."""
         if self._at is None:
             return
-        early = any(isinstance(callback, EarlyStopping) for callback in trainer.callbacks)
+        early = any(isinstance(callback, EarlyStopping) for callback in _callbacks(trainer))
         checkpoint["resume_point"] = {
             "position": self._at._asdict(),
             "stopped_early": trainer.should_stop and early,
@@ -148,6 +148,14 @@ class ResumePoints(Callback):
                 csv_rows.restore(logger, point["rows"].get(logger.log_dir, 0))
 
 
+def _to_nobody(number: int) -> None:
+    """Pass a signal on where this process has started no others."""
+
+
+def _callbacks(trainer: Trainer) -> list[Callback]:
+    return trainer.callbacks  # type: ignore[attr-defined]
+
+
 def _move_best(trainer: Trainer, checkpoint: dict[str, Any], folder: Path) -> None:
     """Let the state of ``ModelCheckpoint`` be of the folder where the run lies now; it may have been moved."""
     for callback in trainer.checkpoint_callbacks:
@@ -169,8 +177,8 @@ def _move_best(trainer: Trainer, checkpoint: dict[str, Any], folder: Path) -> No
 
 
 def _average_again(trainer: Trainer, pl_module: LightningModule) -> None:
-    """Let Lightning's SWA, where it had begun, take over the schedule; it would wait for an epoch's start, and reset rates."""
-    for callback in trainer.callbacks:
+    """Let Lightning's SWA, where it had begun, take the schedule over: it waits for an epoch's start, and sets rates."""
+    for callback in _callbacks(trainer):
         if isinstance(callback, StochasticWeightAveraging) and callback._scheduler_state is not None:
             groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
             rates = [group["lr"] for group in groups]

@@ -39,13 +39,17 @@ def put_back(loops: dict[str, Any], position: Position) -> None:
     }
     # Lightning adds the last step of those that ended inside an epoch itself.
     loop["epoch_loop.state_dict"] = {**loop["epoch_loop.state_dict"], "_batches_that_stepped": steps - inside}
-    loop["state_dict"] = {**loop["state_dict"], "combined_loader": []}  # loaded too late where a schedule asks its length
+    loop["state_dict"] = {
+        **loop["state_dict"],
+        "combined_loader": [],
+    }  # loaded too late where a schedule asks its length
 
 
 def go_on(trainer: Trainer, batches: int) -> None:
     """Begin with training step number ``batches`` of the epoch that the trainer has been put back to."""
     if batches:
-        trainer.train_dataloader.load_state_dict({"batches": batches})
+        loader: Any = trainer.train_dataloader
+        loader.load_state_dict({"batches": batches})
     else:  # an epoch from its start is none that goes on
         trainer.fit_loop._restarting = False
         trainer.fit_loop.epoch_loop.restarting = False

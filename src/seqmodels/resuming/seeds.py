@@ -37,5 +37,5 @@ class StepSeeds(Callback):
         for number in (self.seed, trainer.current_epoch, moment, trainer.global_rank):
             value = (value * LARGE_PRIME + number) % 2**63
         torch.manual_seed(value)
-        np.random.seed(value % 2**32)  # noqa: NPY002  (what a user's own code may draw from)
+        np.random.seed(value % 2**32)
         random.seed(value)

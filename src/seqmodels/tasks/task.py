@@ -128,11 +128,11 @@ class Task(LightningModule, ABC, Generic[Batch]):
         if self._trainer is None or self.trainer.state.fn != TrainerFn.FITTING or "epoch_state" not in checkpoint:
             return
         metrics = self._metrics_of("train") if "train" in self.metrics else None
-        where = (self.global_rank, self.trainer.world_size, self.device)
-        self.carry_on(epoch_state.restore(checkpoint["epoch_state"], self._means["train"], metrics, *where))
+        states, share = checkpoint["epoch_state"], (self.global_rank, self.trainer.world_size)
+        self.carry_on(epoch_state.restore(states, self._means["train"], metrics, share, self.device))
 
     def carried_state(self) -> list[Tensor]:
-        """Return what the rows of training carry from batch to batch, each tensor ``(batch, ...)``: nothing, usually."""
+        """Return what the rows of training carry from batch to batch, each tensor ``(batch, ...)``: usually nothing."""
         return []
 
     def carry_on(self, carried: list[Tensor]) -> None:

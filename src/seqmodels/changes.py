@@ -11,7 +11,7 @@ FREE = (  # they change where and how a run is carried out and watched, not what
     *("callbacks.resume_points.*", "callbacks.progress.*", "callbacks.lr_monitor.*", "callbacks.gradient_norms.*"),
     *("data.num_workers", "data.data_dir", "data.download", "data.eval_batch_size"),
     *("trainer.log_every_n_steps", "trainer.profiler", "trainer.enable_*", "trainer.default_root_dir"),
-    *("trainer.limit_test_batches", "trainer.detect_anomaly"),
+    *("callbacks.*.dirpath", "trainer.limit_test_batches", "trainer.detect_anomaly"),
 )
 GROWING = ("trainer.max_epochs", "trainer.max_steps")
 
@@ -23,14 +23,17 @@ def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         ConfigError: keys have changed that decide what it computes; all are named with both values.
     """
     old, new = dict(_leaves(before)), dict(_leaves(now))
-    changes = [
-        f"{key}: {_shown(old, key)} -> {_shown(new, key)}"
-        for key in sorted({*old, *new})
+    keys = [
+        key
+        for key in sorted({*old, *new}, key=len)
         if old.get(key) != new.get(key) and not _allowed(key, old.get(key), new.get(key))
     ]
-    if changes:
+    # A part stands where the user wrote it, and again in every part that refers to it: cell.* in model.cell.factory.*.
+    keys = [key for key in keys if not any(key.endswith(f".{other}") or _within(key, other) for other in keys)]
+    if keys:
+        changes = "; ".join(f"{key}: {_shown(old, key)} -> {_shown(new, key)}" for key in keys)
         raise ConfigError(
-            f"the run to resume was begun with another configuration ({'; '.join(changes)}); "
+            f"the run to resume was begun with another configuration ({changes}); "
             "leave these keys as they were, or add accept_changes=true"
         )
 
@@ -39,6 +42,11 @@ def _allowed(key: str, old: Any, new: Any) -> bool:
     if any(fnmatchcase(key, pattern) or fnmatchcase(f"{key}.", pattern) for pattern in FREE):
         return True
     return key in GROWING and isinstance(old, int) and isinstance(new, int) and (new == -1 or new > old > -1)
+
+
+def _within(key: str, other: str) -> bool:
+    """Return whether ``key`` is ``other`` as a part that refers to it has it: the same last name, further down."""
+    return len(key) > len(other) and key.rpartition(".")[2] == other.rpartition(".")[2] and "." in other
 
 
 def _leaves(node: Any, place: str = "") -> Iterator[tuple[str, Any]]:
