@@ -22,6 +22,7 @@ FLOORS: tuple[set[str], ...] = (
         "signatures",
         "threads",
         "training",
+        "changes",
         "checkpointing",
         "checkpoint_file",
         "checkpoint_format",

@@ -4,10 +4,10 @@ import csv
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import IO, Any
 
 import torch
@@ -17,6 +17,7 @@ from seqmodels.build import build
 from seqmodels.checkpointing import Recipe, checkpoint_of, load_trained
 from seqmodels.data import Preprocessing
 from seqmodels.data.records import Format, Record, format_of, read_records
+from seqmodels.durable import durable_file
 from seqmodels.gate import ConfigError
 from seqmodels.quiet import quiet
 from seqmodels.tasks import Task
@@ -123,17 +124,9 @@ def _output(path: str) -> Iterator[IO[str]]:
     if path == "-":
         yield sys.stdout
         return
-    target = Path(path)
-    try:
-        file = NamedTemporaryFile(  # noqa: SIM115
-            "w", encoding="utf-8", newline="", dir=target.parent, prefix=f".{target.name}.", delete=False
-        )
-    except OSError as error:
-        raise ConfigError(f"output={path} cannot be written: {error.strerror}") from error
-    try:
-        with file:
-            yield file
-        Path(file.name).replace(target)
-    except BaseException:
-        Path(file.name).unlink(missing_ok=True)
-        raise
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(durable_file(Path(path)))
+        except OSError as error:
+            raise ConfigError(f"output={path} cannot be written: {error.strerror}") from error
+        yield stack.enter_context(TextIOWrapper(file, encoding="utf-8", newline=""))

@@ -1,17 +1,14 @@
 """Download of published files: several mirrors, verified content, and never half a file."""
 
 import http.client
-import os
-import secrets
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
 from urllib.error import HTTPError
 
 from seqmodels.data.files import DataFile, published_bytes
+from seqmodels.durable import DurableFile, durable_file
 
 CHUNK = 1 << 16
 
@@ -70,17 +67,14 @@ def _fetch(url: str, file: DataFile, folder: Path, timeout: float, progress: Pro
     packed = url.endswith(".gz") and not file.name.endswith(".gz")
     target = folder / (f"{file.name}.gz" if packed else file.name)
     request = urllib.request.Request(url, headers={"User-Agent": "seqmodels"})  # noqa: S310  (the opener has http only)
-    with _sibling(target) as part:
-        with part.open("wb") as out, _opener().open(request, timeout=timeout) as response:
-            _copy(response, out, file, progress)
-            out.flush()
-            os.fsync(out.fileno())
-        published_bytes(part, file)
-        part.replace(target)
+    with durable_file(target) as out, _opener().open(request, timeout=timeout) as response:
+        _copy(response, out, file, progress)
+        out.sync()
+        published_bytes(Path(out.name), file, packed=target.suffix == ".gz")
     return target
 
 
-def _copy(response: http.client.HTTPResponse, out: BinaryIO, file: DataFile, progress: Progress) -> None:
+def _copy(response: http.client.HTTPResponse, out: DurableFile, file: DataFile, progress: Progress) -> None:
     stated = response.headers.get("Content-Length", "")
     total = int(stated) if stated.isdecimal() else None
     done = 0
@@ -91,16 +85,6 @@ def _copy(response: http.client.HTTPResponse, out: BinaryIO, file: DataFile, pro
         progress(file.name, done, total)
     if total is not None and done != total:
         raise ValueError(f"cut off after {done} of {total} bytes")
-
-
-@contextmanager
-def _sibling(target: Path) -> Iterator[Path]:
-    """Yield a new name beside ``target``, with its suffix, and see that no file stays under it."""
-    part = target.with_name(f".{secrets.token_hex(4)}.{target.name}")
-    try:
-        yield part
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _opener() -> urllib.request.OpenerDirector:

@@ -39,8 +39,10 @@ MOST = 64 << 20  # bytes unpacked, where a file has more than
 RATIO = 200  # times its packed size: text and numbers stay far below, what is made to fill a memory does not
 
 
-def unpacked(path: Path, *, limit: int | None = None) -> bytes:
-    """Return the bytes of ``path``, unpacked where its name ends in ``.gz``; no more than ``limit + 1`` of them.
+def unpacked(path: Path, *, limit: int | None = None, packed: bool | None = None) -> bytes:
+    """Return the bytes of ``path``, unpacked where it is ``packed``; no more than ``limit + 1`` of them.
+
+    Where ``packed`` is not given, the name says it: it ends in ``.gz``.
 
     Raises:
         ValueError: it is no plain file, the packed data are damaged or cut off, or are hundreds of times larger
@@ -49,13 +51,13 @@ def unpacked(path: Path, *, limit: int | None = None) -> bytes:
     if path.exists() and not path.is_file():
         raise ValueError(f"{path} is no plain file")
     amount = -1 if limit is None else limit + 1
-    if path.suffix != ".gz":
+    if not (path.suffix == ".gz" if packed is None else packed):
         with path.open("rb") as plain:
             return plain.read(amount)
     most = max(MOST, RATIO * path.stat().st_size)
     try:
-        with gzip.open(path) as packed:
-            content = packed.read(most + 1 if limit is None else amount)
+        with gzip.open(path) as archive:
+            content = archive.read(most + 1 if limit is None else amount)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(f"{path} is not a whole gzip file: {error}") from error
     if limit is None and len(content) > most:
@@ -63,13 +65,13 @@ def unpacked(path: Path, *, limit: int | None = None) -> bytes:
     return content
 
 
-def published_bytes(path: Path, file: DataFile) -> bytes:
-    """Return the unpacked content of ``path``, which must be that of ``file``.
+def published_bytes(path: Path, file: DataFile, *, packed: bool | None = None) -> bytes:
+    """Return the content of ``path``, :func:`unpacked`, which must be that of ``file``.
 
     Raises:
         ValueError: its size or its sha256 is another.
     """
-    content = unpacked(path, limit=file.size)
+    content = unpacked(path, limit=file.size, packed=packed)
     if len(content) != file.size:
         size = f"more than {file.size}" if len(content) > file.size else str(len(content))
         raise ValueError(f"{path} holds {size} bytes unpacked, the published {file.name} has {file.size}")

@@ -8,7 +8,6 @@ is none; neither is one in which a byte has changed.
 
 import json
 import os
-import secrets
 import struct
 import zlib
 from array import array
@@ -19,6 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from seqmodels.data.corpus import Corpus, token_type
+from seqmodels.durable import remove_strays, write_durably
 
 MARK = b"seqmodels tokens 2"
 END = struct.Struct(f"<QI{len(MARK)}s")
@@ -45,17 +45,8 @@ def token_file(
     if made is not None:
         return made
     path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f".*.{path.name}"):
-        left.unlink(missing_ok=True)
-    part = path.with_name(f".{secrets.token_hex(4)}.{path.name}")
-    try:
-        with part.open("wb") as out:
-            _write(out, documents, vocab_size, edge, origin)
-            out.flush()
-            os.fsync(out.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    remove_strays(path.parent)
+    write_durably(path, lambda out: _write(out, documents, vocab_size, edge, origin))
     made = read_tokens(path, origin)
     assert made is not None
     return made

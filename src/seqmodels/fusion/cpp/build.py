@@ -20,6 +20,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from seqmodels.durable import sha256_of
 from seqmodels.fusion.cpp.compiler import COMMON, FLAVOURS, BuildFailed, Compiler, find, processor, share_openmp
 
 __all__ = ["BuildFailed", "Library", "cache_folder", "library", "reason"]
@@ -154,13 +155,9 @@ def _from_cache(key: str) -> Library | None:
 def _whole(folder: Path) -> bool:
     """Say whether a kernel is as it was built: a damaged file would crash the process that loads it."""
     try:
-        return (folder / "kernel.sha256").read_text(encoding="ascii") == _checksum(folder / "kernel.so")
+        return (folder / "kernel.sha256").read_text(encoding="ascii") == sha256_of(folder / "kernel.so")
     except (OSError, UnicodeDecodeError):
         return False
-
-
-def _checksum(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _build(key: str, text: str, chain: _Toolchain) -> Library:
@@ -174,7 +171,7 @@ def _build(key: str, text: str, chain: _Toolchain) -> Library:
         source, code = made / "kernel.cpp", made / "kernel.so"
         source.write_text(text, encoding="utf-8")
         chain.compiler.build(source, code, chain.flags)
-        (made / "kernel.sha256").write_text(_checksum(code), encoding="ascii")
+        (made / "kernel.sha256").write_text(sha256_of(code), encoding="ascii")
         loaded = Library(code)
         _publish(made, folder / key)
     except (OSError, AttributeError) as error:
