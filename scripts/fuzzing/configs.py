@@ -53,6 +53,7 @@ KEYS = (
 )
 OVERRIDES = [b"cell.hidden_size=5", b"cell=gru", b"+x={a: [1, 2], b: 'c d'}", b"optimizer.lr=1e-3", b"~data", b"a.b=c"]
 EXPERIMENT = b"# @package _global_\ndefaults:\n  - override /cell: gru\nname: own\ncell: {hidden_size: 7}\nseed: 3\n"
+PLACE = ["paths.output_dir=out", "data=digits"]
 SMALL = ["cell.hidden_size=3", "optimizer.lr=0.1"]
 
 
@@ -64,10 +65,10 @@ def config_readers(folder: Path) -> list[Reader]:
 
     def experiment(content: bytes) -> Any:
         own.write_bytes(content)
-        check_fit(compose("train", [f"experiment={NAME}"], str(folder / "configs")))
+        check_fit(compose("train", [f"experiment={NAME}", *PLACE], str(folder / "configs")))
 
     def override(content: bytes) -> Any:
-        check_fit(compose("train", [content.decode("utf-8", "replace")]))
+        check_fit(compose("train", [content.decode("utf-8", "replace"), *PLACE]))
 
     def model_folder(content: bytes) -> Any:
         (folder / f"{NAME}-model" / "config.json").write_bytes(content)

@@ -67,9 +67,11 @@ def place_of(node: Any) -> str:
 
 def target_of(node: Any) -> Any:
     """Return the class or function a node names, without calling it."""
-    config = plain(node)
-    check_names(config, place_of(node))
-    return resolve(config["_target_"], place_of(node))
+    config, place = plain(node), place_of(node)
+    if not isinstance(config, dict) or "_target_" not in config:
+        raise ConfigError(f"{place or 'the node'} must say by _target_ what it is, got {config!r:.200}")
+    check_names(config, place)
+    return resolve(config["_target_"], place)
 
 
 def accepted(node: Any, offered: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,3 +97,6 @@ def _construct(config: Any, place: str, given: Mapping[str, Any]) -> Any:
         raise
     except (ValueError, TypeError, OSError, ImportError) as error:
         raise ConfigError(f"{place} ({config['_target_']}): {error}") from error
+    except (RuntimeError, ArithmeticError, MemoryError) as error:  # torch: no room for sizes like these, for example
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ConfigError(f"{place} ({config['_target_']}): {reason}") from error

@@ -165,8 +165,14 @@ def load_model(folder: str | Path) -> nn.Module:
         weights = load_file(Path(folder, "model.safetensors"))
     except Exception as error:
         raise ConfigError(f"cannot read the model folder {folder}: {error}") from error
+    for part in ("model", "sizes"):
+        if not isinstance(config, dict) or not isinstance(config.get(part), dict):
+            raise ConfigError(f"cannot read the model folder {folder}: config.json has no {part}")
     model = build_model(DictConfig(config), config["sizes"])
-    model.load_state_dict(weights)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ConfigError(f"{folder} holds other weights than those of its config.json: {_first(error)}") from error
     return model.eval()
 
 

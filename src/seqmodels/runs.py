@@ -84,8 +84,15 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read what :func:`write_json` wrote."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read what :func:`write_json` wrote.
+
+    Raises:
+        ConfigError: it is no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"cannot read {path}: it is no JSON: {error}") from error
 
 
 def read_config(path: Path) -> dict[str, Any]:

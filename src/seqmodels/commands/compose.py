@@ -4,7 +4,7 @@ Everything here runs before torch is imported, so that a typo on the command lin
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,12 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from seqmodels.gate import ConfigError, check_hydra_names, check_names, nearest
+from seqmodels.commands.config_files import check_files
+from seqmodels.gate import ConfigError, check_hydra_names, check_names, check_package, nearest
 
 TRIED_ON = {"language_modeling": "python_docs", "regression": "adding"}  # embedded or generated: no file is needed
-COMPOSING = (HydraException, OmegaConfBaseException, YAMLError)  # what goes wrong while files become a configuration
+COMPOSING = (HydraException, OmegaConfBaseException, YAMLError, ValueError, TypeError, AssertionError, RecursionError)
+"""What goes wrong while files become a configuration; Hydra has no class of its own for all of it."""
 
 
 def config_folder() -> Path:
@@ -36,20 +38,40 @@ def config_folder() -> Path:
 
 
 @contextmanager
-def composer(config_dir: str | None = None) -> Iterator[Hydra]:
-    """Open Hydra on our configurations and those of ``config_dir``, as its own command line does."""
+def composer(config_dir: str | None = None, others: Sequence[str] = ()) -> Iterator[Hydra]:
+    """Open Hydra on our configurations, those of ``config_dir``, and of ``others`` as ``hydra.searchpath`` names them.
+
+    Raises:
+        ConfigError: there is no such folder, or a file in it cannot be read as a configuration.
+        TargetRefused: configurations of a package that is not on the allow-list are asked for.
+    """
     search_path = create_config_search_path(str(config_folder()))
     if config_dir is not None:
         folder = Path(config_dir).absolute()
         if not folder.is_dir():
             raise ConfigError(f"--config-dir {config_dir}: there is no such folder")
+        check_files(folder)
         search_path.prepend("command-line", f"file://{folder}", anchor=SearchPathQuery(provider="schema"))
+    for place in others:
+        _check_search_path(place)
+        search_path.prepend("hydra.searchpath", place, anchor=SearchPathQuery(provider="schema"))
     version.setbase("1.3")  # the working directory stays where the command was called
     GlobalHydra.instance().clear()
     try:
         yield Hydra.create_main_hydra2("seqmodels", search_path)
     finally:
         GlobalHydra.instance().clear()
+
+
+def _check_search_path(place: str) -> None:
+    scheme, separator, path = place.partition("://")
+    if scheme == "pkg":  # looking for its files imports it
+        check_package(path, "hydra.searchpath")
+    elif not separator or scheme == "file":
+        folder = Path(path if separator else place)
+        if not folder.is_dir():
+            raise ConfigError(f"hydra.searchpath: there is no folder {folder}")
+        check_files(folder)
 
 
 def compose(config_name: str, overrides: list[str], config_dir: str | None = None) -> DictConfig:
@@ -59,8 +81,9 @@ def compose(config_name: str, overrides: list[str], config_dir: str | None = Non
         ConfigError: an override names a group, option or key that does not exist, or cannot be composed.
         TargetRefused: a ``_target_`` is not on the allow-list.
     """
-    with composer(config_dir) as hydra:
-        return _compose_checked(hydra, config_name, parse(overrides))
+    parsed = parse(overrides)
+    with composer(config_dir, _search_path(parsed)) as hydra:
+        return _compose_checked(hydra, config_name, parsed)
 
 
 def check_overrides(config_name: str, args: argparse.Namespace) -> DictConfig:
@@ -71,8 +94,8 @@ def check_overrides(config_name: str, args: argparse.Namespace) -> DictConfig:
     Raises:
         ConfigError, TargetRefused: as :func:`compose`.
     """
-    with composer(args.config_dir) as hydra:
-        overrides = parse(args.overrides)
+    overrides = parse(args.overrides)
+    with composer(args.config_dir, _search_path(overrides)) as hydra:
         for override in overrides:
             _check_group(hydra, override)
         choices = [_alternatives(hydra, override) for override in overrides]
@@ -96,6 +119,15 @@ def parse(overrides: list[str]) -> list[Override]:
         raise ConfigError(f"cannot read an override: {_first_lines(error)}; overrides look like key=value") from error
 
 
+def _search_path(overrides: list[Override]) -> list[str]:
+    """Return what the last ``hydra.searchpath=[...]`` names."""
+    given = [override.value() for override in overrides if override.key_or_group == "hydra.searchpath"]
+    last = given[-1] if given else []
+    if not isinstance(last, list) or not all(isinstance(place, str) for place in last):
+        raise ConfigError(f"hydra.searchpath must be a list of folders, [file:///my/configs], got {last!r}")
+    return [str(place) for place in last]
+
+
 def implied(overrides: list[str]) -> list[str]:
     """Return the data set that a task is tried on where none is chosen: the default one has classes."""
     chosen = dict(override.partition("=")[::2] for override in overrides)
@@ -111,6 +143,8 @@ def _compose_checked(hydra: Hydra, config_name: str, overrides: list[Override]) 
     try:
         config = hydra.compose_config(config_name, lines, RunMode.RUN, with_log_configuration=False)
         _check_targets(config)
+    except ConfigError:
+        raise
     except COMPOSING as error:
         raise _explain(hydra, config_name, overrides, error) from error
     _check_texts(hydra, config_name, overrides)
@@ -155,12 +189,13 @@ def _targets(node: Any, place: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _alternatives(hydra: Hydra, override: Override) -> list[Override]:
-    """Return the single values of a swept override: all options of a group, the first value of a key."""
+    """Return the single values of a swept override: all of a group or of Hydra's own keys, the first of other keys."""
     if not override.is_sweep_override():
         return [override]
     values = list(override.sweep_string_iterator())
     key = override.get_key_element()
-    lines = [f"{key}={value}" for value in (values if _is_group(hydra, override) else values[:1])]
+    imported = _is_group(hydra, override) or override.key_or_group.startswith("hydra")
+    lines = [f"{key}={value}" for value in (values if imported else values[:1])]
     return parse(lines)
 
 
@@ -251,5 +286,5 @@ def _leaf_paths(node: dict[Any, Any], place: str = "") -> Iterator[tuple[str, st
 
 
 def _first_lines(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     return "; ".join(lines[:2] if not isinstance(error, YAMLError) else lines)

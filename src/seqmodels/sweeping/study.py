@@ -116,6 +116,9 @@ def load_sweep(folder: Path, storage: str | None = None) -> tuple[Study, Study |
     if not path.is_file():
         raise ConfigError(f"{folder} is not the folder of a sweep: {path} is missing")
     known = read_json(path)
+    for key in ("study", "storage", *Facts._fields):
+        if not isinstance(known, dict) or key not in known:
+            raise ConfigError(f"cannot read {path}: it says no {key}")
     if known["storage"] == "database" and storage is None:
         raise ConfigError(f"the sweep in {folder} is kept in a database: say which with storage=URL")
     opened = open_storage(storage or known["storage"], folder)
