@@ -83,7 +83,9 @@ def test_training_continues_from_a_checkpoint(run: tuple[Path, dict[str, float]]
     folder, _ = run
     last = folder / "checkpoints" / "last.ckpt"
     train(composed(tmp_path, *SMALL, "trainer.max_epochs=3", "logger=none", f"ckpt_path='{last}'"))
-    assert torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == 2
+    ends = [torch.load(run / "checkpoints" / "last.ckpt", weights_only=True) for run in (folder, tmp_path)]
+    assert [end["epoch"] for end in ends] == [2, 3]
+    assert [end["global_step"] for end in ends] == [6, 9]
 
 
 def test_data_that_cannot_feed_the_task_are_refused_before_anything_is_built(tmp_path: Path) -> None:

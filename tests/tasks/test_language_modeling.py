@@ -179,10 +179,11 @@ def test_a_checkpoint_keeps_the_state_that_rows_carry_as_plain_tensors(tmp_path:
     runner = trainer(max_epochs=1, max_steps=4)
     runner.callbacks.append(keep)  # type: ignore[attr-defined]
     runner.fit(model, Lines(single=True))
-    carried = torch.load(tmp_path / "last.ckpt", weights_only=True)["carried_state"]
+    (state,) = torch.load(tmp_path / "last.ckpt", weights_only=True)["epoch_state"]
+    carried = state["carried"]
     assert [tuple(leaf.shape) for leaf in carried] == [(3, 6), (3, 6)]
     again = task()
-    again.on_load_checkpoint({"carried_state": carried})
+    again.carry_on(carried)
     restored = leaves(again._state("train", torch.tensor([False, True, False])))
     for leaf, expected in zip(restored, carried, strict=True):
         assert torch.equal(leaf[[0, 2]], expected[[0, 2]])

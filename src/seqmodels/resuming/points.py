@@ -177,7 +177,7 @@ def _move_best(trainer: Trainer, checkpoint: dict[str, Any], folder: Path) -> No
 
 
 def _average_again(trainer: Trainer, pl_module: LightningModule) -> None:
-    """Let Lightning's SWA, where it had begun, take the schedule over: it waits for an epoch's start, and sets rates."""
+    """Let Lightning's SWA, where it had begun, take the schedule over: it waits for an epoch, and sets rates."""
     for callback in _callbacks(trainer):
         if isinstance(callback, StochasticWeightAveraging) and callback._scheduler_state is not None:
             groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]

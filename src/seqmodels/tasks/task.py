@@ -115,7 +115,6 @@ class Task(LightningModule, ABC, Generic[Batch]):
         self.log_dict({f"{stage}/{name}": value for name, value in values.items()}, prog_bar=True, sync_dist=True)
         if stage in self.metrics:
             self.log_dict(self._metrics_of(stage).compute(), sync_dist=True)
-            self._metrics_of(stage).reset()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what the training epoch has recorded so far, for a run that goes on in its middle."""
