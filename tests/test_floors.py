@@ -34,6 +34,7 @@ FLOORS: tuple[set[str], ...] = (
         "progress",
         "resuming",
         "quiet",
+        "variables",
     },
     {"cli", "commands", "__main__"},
 )

@@ -16,6 +16,7 @@ from yaml import YAMLError
 
 from seqmodels.durable import remove_strays, write_text
 from seqmodels.gate import ConfigError
+from seqmodels.variables import by_name
 
 PACKAGES = ("seqmodels", "torch", "lightning", "hydra-core", "omegaconf", "torchmetrics", "numpy", "safetensors")
 
@@ -23,27 +24,19 @@ PACKAGES = ("seqmodels", "torch", "lightning", "hydra-core", "omegaconf", "torch
 def settled(config: DictConfig) -> dict[str, Any]:
     """Return a configuration as plain data, every interpolation resolved but those that read the environment.
 
-    What stands in the environment may be a secret, and belongs to the machine rather than to the run.
+    What stands in the environment may be a secret, and belongs to the machine rather than to the run: whatever would
+    hold it says ``${oc.env:NAME}``, also where it comes from another key or is part of a longer text.
 
     Raises:
         ConfigError: an interpolation has no answer, or a value that must be given (``???``) is not.
     """
-    masked = OmegaConf.create(_mask(OmegaConf.to_container(config, resolve=False)))
     try:
-        plain = OmegaConf.to_container(masked, resolve=True, throw_on_missing=True)
+        with by_name():
+            plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
-
-
-def _mask(node: Any) -> Any:
-    """Escape every string that reads the environment, so that resolving leaves it as it is written."""
-    if isinstance(node, dict):
-        return {key: _mask(value) for key, value in node.items()}
-    if isinstance(node, list):
-        return [_mask(value) for value in node]
-    return node.replace("${", "\\${") if isinstance(node, str) and "${oc.env:" in node else node
 
 
 def begin(folder: Path, config: Mapping[str, Any]) -> None:

@@ -19,6 +19,7 @@ from seqmodels.cli import write_nowhere
 from seqmodels.commands.compose import check_overrides, config_folder, implied
 from seqmodels.durable import check_writable
 from seqmodels.gate import ConfigError
+from seqmodels.variables import concealed
 
 Work = Callable[[DictConfig], Mapping[str, float]]
 
@@ -57,9 +58,9 @@ def run_app(command: str, work: Work, tokens: list[str]) -> int:
 def report(error: BaseException) -> int:
     """Print an error: one line when the user can mend it, else its traceback. Return the exit status."""
     if full_errors() or not is_users(error):
-        traceback.print_exception(error)
+        sys.stderr.write(concealed("".join(traceback.format_exception(error))))
         return 1 if not is_users(error) else 2
-    sys.stderr.write(f"seqmodels: {error}\n")
+    sys.stderr.write(concealed(f"seqmodels: {error}\n"))
     return 2
 
 
@@ -89,7 +90,7 @@ def _guarded(work: Work) -> Callable[[DictConfig], float | None]:
             log_traceback(error)
             if HydraConfig.get().mode != RunMode.MULTIRUN:
                 raise SystemExit(report(error)) from error
-            sys.stderr.write(f"seqmodels: this job failed: {error}\n")
+            sys.stderr.write(concealed(f"seqmodels: this job failed: {error}\n"))
             raise CompactHydraException("seqmodels: a job failed; the log in its folder has the traceback") from error
         return metrics.get(config.get("optimized_metric"))
 
@@ -98,7 +99,7 @@ def _guarded(work: Work) -> Callable[[DictConfig], float | None]:
 
 def log_traceback(error: Exception) -> None:
     """Write the traceback into the job's own log file, not on the console."""
-    text = "".join(traceback.format_exception(error))
+    text = concealed("".join(traceback.format_exception(error)))
     record = logging.LogRecord("seqmodels", logging.ERROR, __file__, 0, text, None, None)
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.FileHandler):

@@ -25,6 +25,7 @@ from yaml import YAMLError
 
 from seqmodels.commands.config_files import check_files
 from seqmodels.gate import ConfigError, check_hydra_names, check_names, check_package, nearest
+from seqmodels.variables import remember_what_is_read
 
 TRIED_ON = {"language_modeling": "python_docs", "regression": "adding"}  # embedded or generated: no file is needed
 COMPOSING = (HydraException, OmegaConfBaseException, YAMLError, ValueError, TypeError, AssertionError, RecursionError)
@@ -55,6 +56,7 @@ def composer(config_dir: str | None = None, others: Sequence[str] = ()) -> Itera
     for place in others:
         _check_search_path(place)
         search_path.prepend("hydra.searchpath", place, anchor=SearchPathQuery(provider="schema"))
+    remember_what_is_read()
     version.setbase("1.3")  # the working directory stays where the command was called
     GlobalHydra.instance().clear()
     try:

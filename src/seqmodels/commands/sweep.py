@@ -11,7 +11,7 @@ from hydra._internal.callbacks import Callbacks
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import configure_log, run_job
 from hydra.types import HydraContext
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from seqmodels.commands.app import log_traceback, run_app
 from seqmodels.commands.compose import compose, composer, parse
@@ -57,9 +57,9 @@ def _sweep(config: DictConfig) -> Mapping[str, float]:
 
 def _common_overrides() -> list[str]:
     """Return what of the command line is for every trial: all but the sweep's own keys, and where to find configs."""
-    given = HydraConfig.get().overrides
-    task = [line for line in given.task if not line.lstrip("+~").startswith(("sweep=", "sweep.", "sweep/"))]
-    return [*task, *(line for line in given.hydra if line.startswith("hydra.searchpath="))]
+    given: Any = OmegaConf.to_container(HydraConfig.get().overrides, resolve=False)  # as they were typed
+    task = [line for line in given["task"] if not line.lstrip("+~").startswith(("sweep=", "sweep.", "sweep/"))]
+    return [*task, *(line for line in given["hydra"] if line.startswith("hydra.searchpath="))]
 
 
 class _Trials:

@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from seqmodels.gate import ConfigError
 from seqmodels.sweeping.claims import Claims
 from seqmodels.sweeping.watch import NoSuchMetric
+from seqmodels.variables import concealed
 
 POLL = 0.5  # seconds between two looks at trials that other processes still run
 AGAIN = "runs_again"  # what a trial that was lost, or a copy of one, says of the other: its number
@@ -156,7 +157,7 @@ def _outcome(trial: Trial, run: Run) -> Outcome:
     except Exception as error:
         message = str(error).strip().splitlines()
         kind = "" if isinstance(error, ConfigError) else f"{type(error).__name__}: "
-        return Outcome(TrialState.FAIL, cause=f"{kind}{message[0] if message else 'no message'}")
+        return Outcome(TrialState.FAIL, cause=concealed(f"{kind}{message[0] if message else 'no message'}"))
 
 
 def _requeue_lost(study: Study, claims: Claims, retries: int) -> None:
