@@ -147,20 +147,29 @@ def keep_previous(path: Path) -> None:
 
     One that is damaged is not kept: what is kept already is better. Where it cannot be kept the log says so.
     """
-    source, target = path.resolve(), path.with_name(PREVIOUS)
+    _stand_in(path.resolve(), path.with_name(PREVIOUS))
+
+
+def take_back(path: Path) -> None:
+    """Let ``previous.ckpt`` beside the checkpoint at ``path``, which is damaged, stand in its place."""
+    _stand_in(path.with_name(PREVIOUS).resolve(), path)
+
+
+def _stand_in(source: Path, target: Path) -> None:
+    """Let ``target`` be the checkpoint that ``source`` is, unless that is missing or damaged."""
     if not source.is_file():
         return
     try:
-        with one_writer(path.parent):
+        with one_writer(target.parent):
             digest, listed = sha256_of(source), _listed(source)
             if listed is not None and digest not in listed:
-                logger.warning("%s is damaged: %s stays as it is", path, target.name)
+                logger.warning("%s is damaged: %s stays as it is", source, target.name)
                 return
             _announce(target, digest)
             link_durably(source, target)
             _list(target, [digest])
     except OSError as error:
-        logger.warning("cannot keep %s as %s: %s", path, target.name, error)
+        logger.warning("cannot keep %s as %s: %s", source, target.name, error)
 
 
 def sidecar(path: Path) -> Path:

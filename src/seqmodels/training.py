@@ -10,7 +10,7 @@ from lightning.pytorch.loggers import CSVLogger
 from omegaconf import DictConfig
 
 from seqmodels.build import build, check, plain, target_of
-from seqmodels.checkpoint_file import BEST, LAST, PREVIOUS, DurableCheckpointIO, newest_valid
+from seqmodels.checkpoint_file import LAST, PREVIOUS, DurableCheckpointIO, newest_valid, take_back
 from seqmodels.checkpointing import (
     RecipeInCheckpoint,
     build_task,
@@ -118,13 +118,14 @@ def starting_point(config: DictConfig) -> Path | None:
         return None if config.ckpt_path is None else Path(config.ckpt_path)
     folder = Path(config.paths.output_dir, "checkpoints")
     point = newest_valid(folder)
-    if point is None or point.name != BEST:
+    if point is not None and point.name == PREVIOUS:
+        take_back(folder / LAST)
+        return folder / LAST
+    if point is not None and point.name == LAST:
         return point
     if any((folder / name).exists() for name in (LAST, PREVIOUS)):
-        raise ConfigError(
-            f"the resume points in {folder} are damaged, so the run cannot go on exactly; "
-            f"ckpt_path={point} begins a new one from its best weights"
-        )
+        begin_anew = f"; ckpt_path={point} begins a new one from its best weights" if point else ""
+        raise ConfigError(f"the resume points in {folder} are damaged, so the run cannot go on exactly{begin_anew}")
     return None
 
 
@@ -171,7 +172,7 @@ def build_trainer(config: DictConfig, *callbacks: Callback, logging: bool = True
     trainer: Trainer = build(
         config.trainer,
         callbacks=[*entries, *callbacks],
-        plugins=[DurableCheckpointIO()],
+        plugins=[DurableCheckpointIO(config.get("on_full_disk", "stop"))],
         logger=loggers or False,
         enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in entries),
         enable_checkpointing=any(hasattr(callback, "best_model_path") for callback in entries),
