@@ -24,8 +24,8 @@ def in_child(work: Work) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def killed_at_line(work: Work, files: tuple[str, ...], number: int) -> int:
-    """Run ``work`` in a child that is killed as it reaches the ``number``-th line within ``files``.
+def at_line(work: Work, files: tuple[str, ...], number: int, action: Work) -> bool:
+    """Run ``work``, and ``action`` as it reaches the ``number``-th line within ``files``; return whether it did.
 
     Functions called ``write`` are left out: they run for each piece of a file, and :func:`killed_at_byte` is for those.
     """
@@ -38,14 +38,21 @@ def killed_at_line(work: Work, files: tuple[str, ...], number: int) -> int:
         if event == "line":
             seen += 1
             if seen == number:
-                os.kill(os.getpid(), signal.SIGKILL)
+                action()
         return trace
 
-    def traced() -> None:
-        sys.settrace(trace)
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
         work()
+    finally:
+        sys.settrace(before)
+    return seen >= number
 
-    return in_child(traced)
+
+def killed_at_line(work: Work, files: tuple[str, ...], number: int) -> int:
+    """Run ``work`` in a child that is killed as it reaches the ``number``-th line within ``files``."""
+    return in_child(lambda: at_line(work, files, number, lambda: os.kill(os.getpid(), signal.SIGKILL)))
 
 
 def killed_at_byte(work: Work, size: int) -> int:

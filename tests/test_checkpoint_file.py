@@ -28,7 +28,7 @@ from seqmodels.checkpoint_file import (
 from seqmodels.checkpoint_format import FORMAT
 from seqmodels.durable import DiskFullError
 from seqmodels.gate import ConfigError
-from tests.killing import answer_with_limit, in_child, killed_at_byte, killed_at_line
+from tests.killing import answer_with_limit, at_line, in_child, killed_at_byte, killed_at_line
 
 RECIPE = {
     "config": {"model": {}, "task": {}, "optimizer": {}},
@@ -346,6 +346,18 @@ def test_readers_and_two_writers_of_one_checkpoint_see_whole_ones_alone(last: Pa
     assert set(seen) <= {2, 3, 4}
     assert number_in(last) in (3, 4)
     assert len(sidecar(last).read_text().splitlines()) == 1
+
+
+def test_a_checkpoint_may_be_replaced_at_any_line_of_its_reader(last: Path) -> None:
+    number, reached = 2, True
+    while reached:
+        number += 1
+        seen: list[int] = []
+        read = partial(lambda out: out.append(number_in(last)), seen)
+        reached = at_line(read, OURS, number - 2, partial(keep_and_save, last, number))
+        assert seen[0] in (number - 1, number)
+        assert number < 1000
+    assert number > 30
 
 
 def test_checkpoints_are_local_plain_data(last: Path) -> None:

@@ -18,6 +18,7 @@ import torch
 
 from seqmodels.durable import (
     DiskFullError,
+    DurableFile,
     durable_file,
     link_durably,
     one_writer,
@@ -79,6 +80,17 @@ def test_a_file_that_fails_to_be_written_stays_as_it_was(path: Path) -> None:
         write_durably(path, fail)
     assert path.read_bytes() == OLD
     assert beside(path) == []
+
+
+def test_an_error_of_the_disk_is_told_also_where_a_writer_hides_it(path: Path) -> None:
+    def hide(file: BinaryIO) -> None:
+        assert isinstance(file, DurableFile)
+        file.error = OSError(errno.ESTALE, "the server is gone")
+        raise RuntimeError("unexpected position")
+
+    with pytest.raises(OSError, match="the server is gone"):
+        write_durably(path, hide)
+    assert path.read_bytes() == OLD
 
 
 def test_text_can_be_written_through_a_wrapper(path: Path) -> None:
