@@ -28,6 +28,7 @@ FLOORS: tuple[set[str], ...] = (
         "checkpoint_format",
         "generation",
         "prediction",
+        "processes",
         "sweeping",
         "runs",
         "schedules",

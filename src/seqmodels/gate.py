@@ -39,7 +39,10 @@ CLASSES = (
     "optuna.samplers.*",
     "optuna.pruners.*",
 )
-FUNCTIONS = ("seqmodels.cells.*", "seqmodels.models.pooling.*", "seqmodels.progress.*", "seqmodels.schedules.*")
+FUNCTIONS = (
+    *("seqmodels.cells.*", "seqmodels.models.pooling.*", "seqmodels.progress.*", "seqmodels.schedules.*"),
+    "seqmodels.processes.ddp",
+)
 HYDRA = ("hydra._internal.core_plugins.*", "hydra_plugins.*")
 LOGGING = ("logging.*Handler", "logging.handlers.*Handler", "logging.Formatter", "colorlog.ColoredFormatter")
 STREAMS = ("ext://sys.stdout", "ext://sys.stderr")

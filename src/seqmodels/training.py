@@ -23,6 +23,7 @@ from seqmodels.checkpointing import (
 from seqmodels.data import SequenceDataModule
 from seqmodels.data.catalog import DATASETS
 from seqmodels.gate import ConfigError, nearest
+from seqmodels.processes import processes
 from seqmodels.quiet import quiet
 from seqmodels.resuming import ResumePoints, StepSeeds, csv_rows
 from seqmodels.runs import begin, settled, write_json
@@ -54,8 +55,12 @@ def train(config: DictConfig, *callbacks: Callback) -> dict[str, float]:
         if checkpoint is not None:
             check_continues(checkpoint, task)
         trainer = build_trainer(config, StepSeeds(seed), RecipeInCheckpoint(recipe), *callbacks)
-        with cpu_threads(threads_for(config.threads, task, data.batch_size)):
-            begin(folder, plain)
+        with (
+            processes(trainer, "train", plain),
+            cpu_threads(threads_for(config.threads, task, data.batch_size)),
+        ):
+            if trainer.is_global_zero:
+                begin(folder, plain)
             started = time.perf_counter()
             fit(trainer, task, data, checkpoint)
             seconds = time.perf_counter() - started
@@ -81,7 +86,10 @@ def evaluate(config: DictConfig) -> dict[str, float]:
         task = load_task(checkpoint_of(config.run, config.ckpt))
         data = load_data(config, "test")
         trainer = build_trainer(config, logging=False)
-        with cpu_threads(threads_for(config.get("threads"), task, data.batch_size)):
+        with (
+            processes(trainer, "evaluate", settled(config)),
+            cpu_threads(threads_for(config.get("threads"), task, data.batch_size)),
+        ):
             metrics = test(trainer, task, data)
         if trainer.is_global_zero:
             write_json(Path(config.paths.output_dir, "metrics.json"), metrics)
@@ -194,7 +202,7 @@ def fit(trainer: Trainer, task: LightningModule, data: SequenceDataModule, ckpt_
         ConfigError: early stopping watches a metric that is not logged.
         Interrupted: a signal asked for the end; where the run stands is saved.
     """
-    csv_logs = [logger for logger in trainer.loggers if isinstance(logger, CSVLogger)]
+    csv_logs = [logger for logger in trainer.loggers if isinstance(logger, CSVLogger) and trainer.is_global_zero]
     if ckpt_path is None:
         csv_rows.forget(csv_logs)
     else:

@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from seqmodels.cli import write_nowhere
 from seqmodels.commands.compose import check_overrides, config_folder, implied
+from seqmodels.commands.launch import is_first, one_folder
 from seqmodels.durable import check_writable
 from seqmodels.gate import ConfigError
 from seqmodels.variables import concealed
@@ -40,6 +41,9 @@ def run_app(command: str, work: Work, tokens: list[str]) -> int:
     sweep = None
     if not (args.help or args.hydra_help or args.info or args.shell_completion):
         config = check_overrides(command, args)
+        if args.cfg is None and (lines := one_folder(config, multirun=args.multirun)):
+            args.overrides += lines
+            config = check_overrides(command, args)
         sweep = _fix_sweep_folder(config, args) if args.multirun else None
         if args.cfg is None:
             _check_folder(config, sweep)
@@ -48,7 +52,7 @@ def run_app(command: str, work: Work, tokens: list[str]) -> int:
     except SystemExit as stop:
         return _status(stop)
     finally:
-        if sweep is not None and sweep.is_dir():
+        if sweep is not None and sweep.is_dir() and is_first():
             from seqmodels.commands.tables import print_comparison  # noqa: PLC0415  (needs rich, a run may not)
 
             print_comparison(sweep)
@@ -57,6 +61,9 @@ def run_app(command: str, work: Work, tokens: list[str]) -> int:
 
 def report(error: BaseException) -> int:
     """Print an error: one line when the user can mend it, else its traceback. Return the exit status."""
+    if type(error).__name__ == "ProcessLost" and not full_errors():  # its processes have said more
+        sys.stderr.write(f"seqmodels: {error}\n")
+        return 1
     if full_errors() or not is_users(error):
         sys.stderr.write(concealed("".join(traceback.format_exception(error))))
         return 1 if not is_users(error) else 2

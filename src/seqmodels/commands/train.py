@@ -10,6 +10,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from seqmodels.commands.app import run_app
+from seqmodels.commands.launch import agreed, is_first
 from seqmodels.commands.resume import continued
 from seqmodels.gate import ConfigError
 
@@ -18,7 +19,7 @@ TRAINED = ("cell", "regularizers", "initializer", "pooling", "model", "task", "o
 
 def train(tokens: list[str]) -> int:
     """Train, test, print the metrics and the folder of the run; ``resume=DIR`` goes on with one."""
-    return run_app("train", _train, continued(tokens))
+    return run_app("train", _train, agreed("tokens", lambda: continued(tokens)))
 
 
 def evaluate(tokens: list[str]) -> int:
@@ -54,7 +55,8 @@ def _evaluate(config: DictConfig) -> Mapping[str, float]:
     from seqmodels.training import evaluate as run  # noqa: PLC0415
 
     metrics = run(config)
-    print_metrics(metrics, config.paths.output_dir)
+    if is_first():
+        print_metrics(metrics, config.paths.output_dir)
     return metrics
 
 

@@ -144,7 +144,7 @@ class ResumePoints(Callback):
         trainer.should_stop = point["stopped_early"]
         self.seconds, self._logged = point["seconds"], point["logged"]
         for logger in trainer.loggers:
-            if isinstance(logger, CSVLogger):
+            if isinstance(logger, CSVLogger) and trainer.is_global_zero:
                 csv_rows.restore(logger, point["rows"].get(logger.log_dir, 0))
 
 
