@@ -1,6 +1,8 @@
 """Checkpoints and model folders hold plain data and a recipe: the configuration and sizes a model was built from."""
 
+import re
 from collections.abc import Mapping
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -178,11 +180,18 @@ def load_model(folder: str | Path) -> nn.Module:
 
 def _card(recipe: Recipe, model: nn.Module, metrics: Mapping[str, float]) -> str:
     config = recipe["config"]
-    rows = "\n".join(f"| {name} | {value:.4f} |" for name, value in metrics.items() if name.startswith("test/"))
+    network, cell, data = (shown(config[part]["_target_"]) for part in ("model", "cell", "data"))
+    rows = "\n".join(f"| {shown(name)} | {value:.4f} |" for name, value in metrics.items() if name.startswith("test/"))
     return (
-        f"# {config['name']}\n\n"
-        f"`{config['model']['_target_']}` with `{config['cell']['_target_']}`, "
-        f"{sum(p.numel() for p in model.parameters())} parameters, trained on `{config['data']['_target_']}`.\n\n"
+        f"# {shown(config['name'])}\n\n"
+        f"`{network}` with `{cell}`, "
+        f"{sum(p.numel() for p in model.parameters())} parameters, trained on `{data}`.\n\n"
         f"| metric | value |\n|---|---|\n{rows}\n\n"
         '```python\nfrom seqmodels.checkpointing import load_model\n\nmodel = load_model("this/folder")\n```\n'
     )
+
+
+def shown(text: Any) -> str:
+    """Return a name as a line of Markdown shows it: no markup of either kind in it works."""
+    line = escape(" ".join(str(text).split()), quote=False)
+    return re.sub(r"[\\`*\[\]|#!]", lambda found: f"&#{ord(found[0])};", line)
