@@ -7,7 +7,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from seqmodels.commands.train import train as command
-from seqmodels.durable import durable_file
+from seqmodels.durable import durable_file, sha256_of
 from seqmodels.gate import ConfigError
 from seqmodels.runs import begin, read_json, write_json
 from seqmodels.training import train
@@ -80,3 +80,16 @@ def test_json_comes_back_as_it_was_written(tmp_path: Path) -> None:
     write_json(tmp_path / "x.json", content)
     assert read_json(tmp_path / "x.json") == content
     assert "\u20ac" in (tmp_path / "x.json").read_text("utf-8")
+
+
+def test_a_run_keeps_its_best_checkpoints_and_the_last_each_with_its_sha256(tmp_path: Path) -> None:
+    checkpoint = ["callbacks.model_checkpoint.filename='{epoch}'", "callbacks.model_checkpoint.save_top_k=2"]
+    train(composed(tmp_path, *TINY, *checkpoint, "trainer.max_epochs=5", "cell.hidden_size=5", "logger=none"))
+    names = {path.name for path in (tmp_path / "checkpoints").iterdir()}
+    kept = {name for name in names if name.endswith(".ckpt")}
+    assert len(kept - {"last.ckpt", "previous.ckpt"}) == 2
+    assert names == kept | {f"{name}.sha256" for name in kept}
+    for name in kept:
+        assert (tmp_path / "checkpoints" / f"{name}.sha256").read_text() == (
+            f"{sha256_of(tmp_path / 'checkpoints' / name)}  {name}\n"
+        )
