@@ -13,7 +13,7 @@ from fuzzing.records import VOCABULARIES
 from seqmodels.build import build
 from seqmodels.checkpointing import build_model, load_model, load_trained, save_model
 from seqmodels.commands.compose import compose
-from seqmodels.gate import ConfigError
+from seqmodels.runs import read_json
 from seqmodels.training import check_fit
 
 HOSTILE = (
@@ -78,6 +78,10 @@ def config_readers(folder: Path) -> list[Reader]:
         (folder / f"{NAME}-weights" / "model.safetensors").write_bytes(content)
         load_model(folder / f"{NAME}-weights")
 
+    def vocabulary(content: bytes) -> Any:
+        (folder / f"{NAME}.json").write_bytes(content)
+        build(read_json(folder / f"{NAME}.json"))
+
     def checkpoint_file(content: bytes) -> Any:
         (folder / f"{NAME}.ckpt").write_bytes(content)
         load_trained(folder / f"{NAME}.ckpt")
@@ -103,15 +107,6 @@ def config_readers(folder: Path) -> list[Reader]:
 def spoken(content: bytes, message: str) -> bool:  # noqa: ARG001
     """Tell whether a message says something: of configurations the key comes first, not always the file."""
     return len(message.strip()) > 10
-
-
-def vocabulary(content: bytes) -> Any:
-    """Build what a checkpoint or model folder keeps of a vocabulary."""
-    try:
-        node = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{NAME}: no JSON: {type(error).__name__}") from error
-    build(node)
 
 
 def _trained() -> tuple[dict[str, Any], bytes]:

@@ -30,6 +30,7 @@ from seqmodels.data.ts_format import SeriesFile, parse_ts
 LETTERS = "aB7 ,;:\t\"'\u00e9\u0301\u05d0\u200d\U0001f468\n\r\0\ufeff{}[]#@?\\"
 TABLE = 'text,label,n\n"a, b",x,1\r\n"two\nlines",y,2\n\u05e9\u05dc\u05d5\u05dd,"x;y",3\n'.encode()
 DATED = b"day,a,b\n2020-01-01,1,2.5\n2020-01-02,-3,4e2\n2020-01-03,,6\n2020-01-04,8,9\n"
+PLAIN = b"a,b\n1,2.5\n-3,4e2\n"
 ZONED = b"day,a\n0001-01-01T05:00:00+05:00,1\n0001-01-01T06:00:00+05:00,2\n0001-01-01T07:00:00+05:00,3\n"
 IMAGES = bytes([0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 1, 7, 9])
 ORIGIN = {"source": "fuzz"}
@@ -178,7 +179,7 @@ def file_readers(folder: Path) -> list[Reader]:
             lambda c: parse_table(c, NAME, [0, 2], 1, Delimited("\t", False, False, "latin-1"), separator=";"),
             [b"a\tx;y\tb\nc\t\td\n", TABLE],
         ),
-        Reader("csv series", lambda c: series_of(c, Reading()).values.tolist(), [DATED], write_series, finite),
+        Reader("csv series", lambda c: series_of(c, Reading()).values.tolist(), [PLAIN, DATED], write_series, finite),
         Reader(
             "dated series",
             lambda c: series_of(c, Reading(time="day", impute="linear", gaps="allow")).values.tolist(),
