@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from seqmodels.gate import ConfigError
 from seqmodels.training import train
 from tests.composing import composed
 from tests.resuming.runs import Crash, CrashAt, Hook, Rates, assert_same, interrupted
@@ -147,3 +148,44 @@ def test_worker_processes_may_come_and_go(before: int, after: int, tmp_path: Pat
         train(composed(folder, *overrides, point, f"data.num_workers={before}"), CrashAt("on_train_batch_end", 1, 5))
     train(composed(folder, *overrides, point, f"data.num_workers={after}", f"resume='{folder}'"))
     assert_same(whole[0], folder)
+
+
+def test_a_finished_run_may_train_longer(tmp_path: Path) -> None:
+    overrides = [*DIGITS, "scheduler=constant", "regularizers=recurrent_dropout", f"callbacks=[{CALLBACKS},ema]"]
+    whole = reference(tmp_path / "whole", overrides)
+    train(composed(tmp_path / "longer", *overrides, "trainer.max_epochs=2"))
+    train(composed(tmp_path / "longer", *overrides, f"resume='{tmp_path / 'longer'}'"))
+    assert_same(whole[0], tmp_path / "longer")
+
+
+def test_an_early_stop_is_not_taken_back(tmp_path: Path) -> None:
+    stopping = ["optimizer.lr=5.0", "callbacks.early_stopping.patience=1", "trainer.max_epochs=9"]
+    whole = reference(tmp_path / "whole", [*DIGITS, *stopping])
+    assert max(whole[2]) < 9 * STEPS - 1
+    check(whole, tmp_path / "broken", [*DIGITS, *stopping], ("on_test_start", max(whole[2]) // STEPS + 1, -1))
+
+
+def test_a_run_that_was_broken_off_before_its_first_point_begins_anew(whole: Reference, tmp_path: Path) -> None:
+    never = ["callbacks.resume_points.every_seconds=null"]
+    with pytest.raises(Crash):
+        train(composed(tmp_path, *DIGITS, *never), CrashAt("on_train_batch_end", 1, 3))
+    train(composed(tmp_path, *DIGITS, *never, f"resume='{tmp_path}'"))
+    assert_same(whole[0], tmp_path)
+
+
+def test_damaged_points_are_fallen_back_from_and_never_trained_over(whole: Reference, tmp_path: Path) -> None:
+    often = [*DIGITS, "callbacks.resume_points.every_n_steps=1"]
+    with pytest.raises(Crash):
+        train(composed(tmp_path, *often), CrashAt("on_train_batch_end", 1, 3))
+    points = [tmp_path / "checkpoints" / name for name in ("last.ckpt", "previous.ckpt")]
+    damaged = points[0].read_bytes()[:-9]
+    points[0].unlink()
+    points[0].write_bytes(damaged)
+    with pytest.raises(Crash):
+        train(composed(tmp_path, *often, f"resume='{tmp_path}'"), CrashAt("on_train_batch_end", 1, 5))
+    for point in points:
+        point.unlink()
+        point.write_bytes(damaged)
+    with pytest.raises(ConfigError, match=r"damaged.*best\.ckpt begins a new one"):
+        train(composed(tmp_path, *often, f"resume='{tmp_path}'"))
+    assert points[0].read_bytes() == damaged
