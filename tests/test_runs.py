@@ -1,18 +1,19 @@
 """The folder of a run: whole files, and a word before training where it cannot be written."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
 
 from seqmodels.commands.train import train as command
-from seqmodels.durable import durable_file, sha256_of
+from seqmodels.durable import DiskFullError, durable_file, sha256_of
 from seqmodels.gate import ConfigError
 from seqmodels.runs import begin, read_json, write_json
 from seqmodels.training import train
 from tests.composing import TINY, composed
-from tests.killing import killed_at_byte, killed_at_line
+from tests.killing import answer_with_limit, killed_at_byte, killed_at_line
 
 CONFIG = {"name": "first", "cell": {"hidden_size": 5}}
 
@@ -65,7 +66,7 @@ def test_a_run_that_is_killed_as_it_begins_leaves_whole_files(tmp_path: Path) ->
     second = {**CONFIG, "name": "second"}
     status, number, seen = 1, 0, set()
     while status != 0:
-        number += 1
+        number += 4
         status = killed_at_line(lambda: begin(tmp_path, second), ("durable.py", "runs.py"), number)
         config = OmegaConf.to_container(OmegaConf.load(tmp_path / "config.yaml"))
         assert config in (CONFIG, second)
@@ -93,3 +94,18 @@ def test_a_run_keeps_its_best_checkpoints_and_the_last_each_with_its_sha256(tmp_
         assert (tmp_path / "checkpoints" / f"{name}.sha256").read_text() == (
             f"{sha256_of(tmp_path / 'checkpoints' / name)}  {name}\n"
         )
+
+
+def test_a_run_without_room_for_checkpoints_goes_on_to_its_end_where_that_is_asked_for(tmp_path: Path) -> None:
+    overrides = [*TINY, "cell.hidden_size=5", "logger=none", "callbacks.progress=null"]
+
+    def work(asked: str) -> str:
+        try:
+            return json.dumps(train(composed(tmp_path / asked, *overrides, f"on_full_disk={asked}")))
+        except DiskFullError as error:
+            return str(error)
+
+    assert "test/loss" in json.loads(answer_with_limit(partial(work, "warn"), 12_000))
+    assert "best.ckpt: File too large" in answer_with_limit(partial(work, "stop"), 12_000)
+    for asked in ("warn", "stop"):
+        assert not list((tmp_path / asked / "checkpoints").iterdir())

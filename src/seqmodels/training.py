@@ -1,5 +1,6 @@
 """From a configuration to a trained and tested model."""
 
+import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ from seqmodels.quiet import quiet
 from seqmodels.resuming import ResumePoints, StepSeeds, csv_rows
 from seqmodels.runs import begin, settled, write_json
 from seqmodels.threads import cpu_threads, threads_for
+
+log = logging.getLogger(__name__)
 
 PARTS = (
     *("cell", "regularizers", "initializer", "front", "top", "pooling", "optimizer", "scheduler"),
@@ -223,7 +226,10 @@ def fit(trainer: Trainer, task: LightningModule, data: SequenceDataModule, ckpt_
 
 
 def test(trainer: Trainer, task: LightningModule, data: SequenceDataModule) -> dict[str, float]:
-    """Return the test metrics, of the best checkpoint where the trainer kept one."""
+    """Return the test metrics, of the best checkpoint where the trainer kept one, else of the weights as they are."""
     best = getattr(trainer.checkpoint_callback, "best_model_path", "") or None
+    if best is not None and not Path(best).is_file():
+        log.warning("there was no room for %s: what is tested are the last weights", best)
+        best = None
     (metrics,) = trainer.test(task, datamodule=data, ckpt_path=best, weights_only=True, verbose=False)
     return {name: float(value) for name, value in metrics.items()}
