@@ -25,10 +25,12 @@ Work = Literal["train", "evaluate"]
 MEETING = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE", "RANK")
 LOST = ("gloo", "connection closed by peer", "connection reset", "timed out", "timeout", "nccl", "socket")
 GRACE = 10.0  # seconds in which the first process should notice by itself that another one has ended
+READY = "SEQMODELS_READY"  # the descriptor to which a started process writes once it is there
+GO_ON = "resume= goes on from what was last saved"
 POLL = 0.2  # seconds between two looks at the others
 
 
-class ProcessLost(RuntimeError):
+class ProcessLost(RuntimeError):  # noqa: N818  (it names what happened, as its message does)
     """Another process of the run has ended, or does not answer."""
 
 
@@ -106,6 +108,7 @@ class Ranks(_SubprocessScriptLauncher):
         self.cluster_environment.validate_settings(num_devices=self.num_processes, num_nodes=self.num_nodes)
         if not self.cluster_environment.creates_processes_externally and not self.procs:
             self._start()
+        _be_ready()
         try:
             return function(*args, **kwargs)
         except Exception as error:
@@ -142,16 +145,23 @@ class Ranks(_SubprocessScriptLauncher):
             "WORLD_SIZE": str(self.num_processes * self.num_nodes),
             "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(torch.get_num_threads())),
         }
+        reading, writing = os.pipe()
         for rank in range(1, self.num_processes):
             process = subprocess.Popen(
                 [sys.executable, "-m", "seqmodels.commands.rank"],
-                env={**os.environ, **meeting, "LOCAL_RANK": str(rank)},
+                env={**os.environ, **meeting, "LOCAL_RANK": str(rank), READY: str(writing)},
                 stdin=subprocess.PIPE,
+                pass_fds=[writing],
             )
             self.procs.append(process)
             assert process.stdin is not None
             process.stdin.write(self.order)  # it stays open: where this process is gone, the other sees its end
             process.stdin.flush()
+        os.close(writing)
+        with os.fdopen(reading, "rb", buffering=0) as ready:  # how long they take to start is not what timeout is about
+            said = sum(len(ready.read(1)) for _ in self.procs)
+        if said < len(self.procs):
+            raise ProcessLost(self._lost() or self._silent())
         threading.Thread(target=self._watch, daemon=True).start()
 
     def _watch(self) -> None:
@@ -187,7 +197,11 @@ class Ranks(_SubprocessScriptLauncher):
         return f"a process of the run has not answered for {self.timeout:g} s (trainer.strategy.timeout); {GO_ON}"
 
 
-GO_ON = "resume= goes on from what was last saved"
+def _be_ready() -> None:
+    """Tell the process that has started this one that it is there."""
+    if descriptor := os.environ.pop(READY, None):
+        os.write(int(descriptor), b"1")
+        os.close(int(descriptor))
 
 
 def _speaks_of_others(error: Exception) -> bool:

@@ -148,6 +148,8 @@ class SequenceDataModule(LightningDataModule, ABC):
         """Return the batches of a split for this process."""
         split = self.split(name)
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        if len(split) < world_size:
+            raise ValueError(f"the {name} split has {len(split)} rows, fewer than there are processes: {world_size}")
         order = EpochOrder(len(split), seed=self.seed, shuffle=shuffle, rank=rank, world_size=world_size)
         by_length = LengthBatches(order, split.lengths, self.batch_size, drop_last) if self.bucketing else None
         batches = by_length or BatchSampler(order, self.batch_size, drop_last)

@@ -1,0 +1,36 @@
+"""A callback by which a test lets one process of a run go wrong."""
+
+import os
+import signal
+import time
+from typing import Any
+
+from lightning.pytorch import Callback, Trainer
+
+
+class Fault(Callback):
+    """Let process ``rank`` end, be killed or stand still as a step begins; only before any restart.
+
+    Args:
+        rank, step: where and when.
+        how: ``exit`` with status 13, ``kill`` or ``hang``.
+    """
+
+    def __init__(self, rank: int, step: int, how: str) -> None:
+        self.rank, self.step, self.how = rank, step, how
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        first = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0"
+        if not first or (trainer.global_rank, trainer.global_step) != (self.rank, self.step):
+            return
+        if self.how == "exit":
+            os._exit(13)
+        if self.how == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(300)
+
+
+def fault(rank: int, step: int, how: str) -> list[str]:
+    """Return the overrides that plant a fault."""
+    node = f"{{_target_: tests.distributed.faults.Fault, rank: {rank}, step: {step}, how: {how}}}"
+    return [f"+callbacks.fault={node}"]
