@@ -23,11 +23,12 @@ from seqmodels.checkpoint_file import (
     load_checkpoint,
     newest_valid,
     read_checkpoint,
-    sidecar,
+    take_back,
 )
 from seqmodels.checkpoint_format import FORMAT
 from seqmodels.durable import DiskFullError
 from seqmodels.gate import ConfigError
+from seqmodels.sidecar import sidecar
 from tests.killing import answer_with_limit, at_line, in_child, killed_at_byte, killed_at_line
 
 RECIPE = {
@@ -36,7 +37,7 @@ RECIPE = {
     "class_names": [],
     "preprocessing": None,
 }
-OURS = ("durable.py", "checkpoint_file.py")
+OURS = ("durable.py", "sidecar.py", "checkpoint_file.py")
 
 
 def content(number: int, size: int = 997) -> dict[str, Any]:
@@ -237,6 +238,18 @@ def test_a_damaged_checkpoint_does_not_replace_the_good_one_before_it(
     assert number_in(last.with_name("previous.ckpt")) == 1
     keep_previous(last.with_name("missing.ckpt"))
     assert number_in(last.with_name("previous.ckpt")) == 1
+
+
+def test_the_one_before_stands_in_for_a_damaged_one_and_not_for_a_better_one(last: Path) -> None:
+    whole, previous = last.read_bytes(), last.with_name("previous.ckpt")
+    last.write_bytes(whole[:-1])
+    take_back(last)
+    assert number_in(last) == number_in(previous) == 1
+    save(last, 3)
+    assert (number_in(last), number_in(previous)) == (3, 1), "they are not one file any more"
+    previous.write_bytes(b"")
+    take_back(last)
+    assert number_in(last) == 3
 
 
 def test_the_checkpoint_before_takes_no_second_copy_on_disk(last: Path) -> None:

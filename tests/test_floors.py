@@ -10,8 +10,8 @@ import pytest
 import seqmodels
 
 FLOORS: tuple[set[str], ...] = (
-    {"sequence", "durable"},
-    {"cells", "data"},
+    {"sequence", "durable", "failures"},
+    {"cells", "data", "sidecar"},
     {"fusion", "unroll"},
     {"layers"},
     {"models", "decoding", "interop"},
@@ -19,6 +19,7 @@ FLOORS: tuple[set[str], ...] = (
     {
         "build",
         "gate",
+        "guards",
         "signatures",
         "threads",
         "training",

@@ -1,9 +1,7 @@
 """The file of a checkpoint: whole or as it was, its sha256 beside it, plain data alone.
 
-Beside ``last.ckpt`` stands ``last.ckpt.sha256``, as ``sha256sum`` writes and checks it. Two files cannot be replaced in
-one step, so while a checkpoint is replaced its sidecar lists both digests, the new one first: whichever of the two
-files has the name then is one that was written whole. A checkpoint without a sidecar, which was copied or is older, is
-read once the checksums inside it have been compared; one that is not listed in its sidecar never is.
+Beside ``last.ckpt`` stands ``last.ckpt.sha256`` (:mod:`seqmodels.sidecar`). A checkpoint that is not listed there is
+never read; one without a sidecar, which was copied or is older, is read once the checksums inside it were compared.
 """
 
 import hashlib
@@ -11,7 +9,7 @@ import logging
 import os
 import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
@@ -23,12 +21,12 @@ from lightning.pytorch.plugins import CheckpointIO
 from seqmodels.checkpoint_format import NotOurs, TooNew, check_recipe, migrated
 from seqmodels.durable import DiskFullError, link_durably, one_writer, remove_strays, sha256_of, write_durably
 from seqmodels.gate import ConfigError
+from seqmodels.sidecar import announce, listed, settle, sidecar
 
 logger = logging.getLogger(__name__)
 
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 KEPT = (LAST, PREVIOUS, BEST)  # in the order in which a run goes on from them; never removed
-LINE = re.compile(r"([0-9a-f]{64}) [ *].+")
 
 OnFullDisk = Literal["stop", "warn"]
 PathLike = str | os.PathLike[str]
@@ -65,8 +63,8 @@ class DurableCheckpointIO(CheckpointIO):
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             with one_writer(target.parent):
-                digest = write_durably(target, partial(torch.save, checkpoint), announce=partial(_announce, target))
-                _list(target, [digest])
+                digest = write_durably(target, partial(torch.save, checkpoint), announce=partial(announce, target))
+                settle(target, digest)
         except DiskFullError as error:
             if self.on_full_disk == "stop":
                 raise
@@ -161,20 +159,15 @@ def _stand_in(source: Path, target: Path) -> None:
         return
     try:
         with one_writer(target.parent):
-            digest, listed = sha256_of(source), _listed(source)
-            if listed is not None and digest not in listed:
+            digest, known = sha256_of(source), listed(source)
+            if known is not None and digest not in known:
                 logger.warning("%s is damaged: %s stays as it is", source, target.name)
                 return
-            _announce(target, digest)
+            announce(target, digest)
             link_durably(source, target)
-            _list(target, [digest])
+            settle(target, digest)
     except OSError as error:
         logger.warning("cannot keep %s as %s: %s", source, target.name, error)
-
-
-def sidecar(path: Path) -> Path:
-    """Return the file that has the sha256 of a checkpoint."""
-    return path.with_name(f"{path.name}.sha256")
 
 
 def _read(path: Path, map_location: Any, *, recipe: bool) -> dict[str, Any]:
@@ -217,12 +210,12 @@ def _checked(path: Path, map_location: Any, *, recipe: bool) -> dict[str, Any]:
 def _content(path: Path, map_location: Any) -> Any:
     """Return what a file holds, if it is the one that was written; look again where it is replaced meanwhile."""
     with path.open("rb") as file:
-        listed = _listed(path)
-        if listed is not None and hashlib.file_digest(file, "sha256").hexdigest() not in listed:
-            if not os.path.samestat(os.fstat(file.fileno()), path.stat()) or _listed(path) != listed:
+        known = listed(path)
+        if known is not None and hashlib.file_digest(file, "sha256").hexdigest() not in known:
+            if not os.path.samestat(os.fstat(file.fileno()), path.stat()) or listed(path) != known:
                 return _content(path, map_location)
             raise ValueError(f"its sha256 is not in {sidecar(path).name}: it was damaged, or changed by other means")
-        _check_archive(file, contents=listed is None)
+        _check_archive(file, contents=known is None)
         file.seek(0)
         return torch.load(file, map_location=map_location, weights_only=True)
 
@@ -241,39 +234,6 @@ def _check_archive(file: BinaryIO, *, contents: bool) -> None:
         damaged = archive.testzip() if contents else None
     if damaged is not None:
         raise ValueError(f"its part {damaged} is damaged")
-
-
-def _announce(target: Path, digest: str) -> None:
-    """List the file that is about to come beside the one that is there."""
-    _list(target, [digest, *_there(target)])
-
-
-def _there(target: Path) -> list[str]:
-    """Return the digest of the file that is there; nothing where there is none, or it is damaged already."""
-    listed = _listed(target)
-    if not target.is_file():
-        return []
-    if listed is not None and len(listed) == 1:
-        return listed
-    digest = sha256_of(target)
-    return [digest] if listed is None or digest in listed else []
-
-
-def _list(path: Path, digests: Sequence[str]) -> None:
-    """Write the sidecar of a checkpoint, where it says something else."""
-    digests = list(dict.fromkeys(digests))
-    if digests != _listed(path):
-        text = "".join(f"{digest}  {path.name}\n" for digest in digests)
-        write_durably(sidecar(path), lambda out: out.write(text.encode()))
-
-
-def _listed(path: Path) -> list[str] | None:
-    """Return the digests in the sidecar of a checkpoint, or None where there is none."""
-    try:
-        lines = sidecar(path).read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        return None
-    return [match[1] for line in lines if (match := LINE.fullmatch(line))]
 
 
 def _local(path: PathLike) -> Path:
