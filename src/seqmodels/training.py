@@ -24,6 +24,7 @@ from seqmodels.checkpointing import (
 from seqmodels.data import SequenceDataModule
 from seqmodels.data.catalog import DATASETS
 from seqmodels.gate import ConfigError, nearest
+from seqmodels.guards import memory_told
 from seqmodels.processes import processes
 from seqmodels.quiet import quiet
 from seqmodels.resuming import ResumePoints, StepSeeds, csv_rows
@@ -36,6 +37,7 @@ PARTS = (
     *("cell", "regularizers", "initializer", "front", "top", "pooling", "optimizer", "scheduler"),
     *("vocabulary", "data", "augmentation", "trainer", "callbacks", "logger"),
 )
+NEEDED = ("data", "task", "model", "optimizer", "trainer", "callbacks", "logger", "paths")
 
 
 def train(config: DictConfig, *callbacks: Callback) -> dict[str, float]:
@@ -105,6 +107,9 @@ def check_fit(config: DictConfig) -> None:
     Raises:
         ConfigError: a key or value does not fit, or data and task do not; the message names what would.
     """
+    for part in NEEDED:
+        if config.get(part) is None:
+            raise ConfigError(f"{part} is missing: {part}=... chooses one")
     for part in PARTS:  # where the user wrote them, before the model that refers to them
         check(plain(config.get(part)), part)
     data, task = target_of(config.data), target_of(config.task)
@@ -204,6 +209,7 @@ def fit(trainer: Trainer, task: LightningModule, data: SequenceDataModule, ckpt_
     Raises:
         ConfigError: early stopping watches a metric that is not logged.
         Interrupted: a signal asked for the end; where the run stands is saved.
+        RunFailed: memory is out, a loss or gradient is not finite, or a batch cannot be read.
     """
     csv_logs = [logger for logger in trainer.loggers if isinstance(logger, CSVLogger) and trainer.is_global_zero]
     if ckpt_path is None:
@@ -211,7 +217,8 @@ def fit(trainer: Trainer, task: LightningModule, data: SequenceDataModule, ckpt_
     else:
         csv_rows.set_aside(csv_logs)
     try:
-        trainer.fit(task, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
+        with memory_told(task, data):
+            trainer.fit(task, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
     except RuntimeError as error:
         if not str(error).startswith("Early stopping conditioned on metric"):
             raise

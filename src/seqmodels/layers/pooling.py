@@ -20,6 +20,7 @@ class LastStep(nn.Module):
         self.backward_size = backward_size
 
     def forward(self, y: Tensor, lengths: Tensor | None = None) -> Tensor:
+        _check(y, lengths)
         if self.backward_size > y.shape[-1]:
             raise ValueError(f"y must have at least {self.backward_size} features, got shape {tuple(y.shape)}")
         last = last_step(y, lengths)
@@ -42,6 +43,7 @@ class MeanPool(nn.Module):
     """The mean over the real steps."""
 
     def forward(self, y: Tensor, lengths: Tensor | None = None) -> Tensor:
+        _check(y, lengths)
         if lengths is None:
             return y.mean(dim=1)
         lengths = lengths.to(y.device)
@@ -52,6 +54,7 @@ class MaxPool(nn.Module):
     """The greatest value of each feature over the real steps."""
 
     def forward(self, y: Tensor, lengths: Tensor | None = None) -> Tensor:
+        _check(y, lengths)
         if lengths is not None:
             y = y.masked_fill(_padding(y, lengths.to(y.device)), -torch.inf)
         return y.amax(dim=1)
@@ -81,9 +84,19 @@ class AttentionPool(nn.Module):
         return scores.softmax(dim=1)[..., 0]
 
     def forward(self, y: Tensor, lengths: Tensor | None = None) -> Tensor:
+        _check(y, lengths)
+        if y.shape[2] != self.hidden.in_features:
+            raise ValueError(f"y must have {self.hidden.in_features} features, got shape {tuple(y.shape)}")
         if lengths is not None:
             y = y.masked_fill(_padding(y, lengths.to(y.device)), 0)
         return (self.weights(y, lengths)[..., None] * y).sum(dim=1)
+
+
+def _check(y: Tensor, lengths: Tensor | None) -> None:
+    if y.dim() != 3 or not y.is_floating_point():
+        raise ValueError(f"y must be floating point (batch, time, size), got {y.dtype} {tuple(y.shape)}")
+    if lengths is not None and (lengths.shape != y.shape[:1] or lengths.is_floating_point()):
+        raise ValueError(f"lengths must be integers ({len(y)},), got {lengths.dtype} {tuple(lengths.shape)}")
 
 
 def _padding(y: Tensor, lengths: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from seqmodels.layers import LockedDropout, Recurrent, recurrent_stack
 from seqmodels.layers.stack import CellFactory
 from seqmodels.models.token_scores import token_scores
+from seqmodels.models.tokens import wrong_token
 from seqmodels.sequence import map_leaves
 
 
@@ -88,7 +89,14 @@ class LanguageModel(nn.Module):
             initializer(self)
 
     def read(self, tokens: Tensor, state: Any = None, lengths: Tensor | None = None) -> Read:
-        """Read ``tokens (batch, time)`` from ``state`` on, each row as far as its length."""
+        """Read ``tokens (batch, time)`` from ``state`` on, each row as far as its length.
+
+        Raises:
+            TypeError: tokens are no tensor.
+            ValueError: they are no whole numbers of two dimensions, or one is outside the vocabulary.
+        """
+        if not isinstance(tokens, Tensor):
+            raise TypeError(f"tokens must be a tensor, got {type(tokens).__name__}")
         if tokens.dim() != 2 or tokens.is_floating_point():
             raise ValueError(f"tokens must be whole numbers (batch, time), got {tokens.dtype} {tuple(tokens.shape)}")
         outputs, state = self.recurrent(self.dropout_input(self._embed(tokens)), state, lengths)
@@ -130,4 +138,7 @@ class LanguageModel(nn.Module):
         if self.training and self.dropout_embedding > 0:
             kept = torch.empty_like(weight[:, :1]).bernoulli_(1 - self.dropout_embedding)
             weight = weight * (kept / (1 - self.dropout_embedding))
-        return F.embedding(tokens, weight)
+        try:
+            return F.embedding(tokens, weight)
+        except IndexError as error:
+            raise wrong_token(tokens, len(weight)) from error

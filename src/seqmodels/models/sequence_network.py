@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from seqmodels.layers import Convolution, EveryStep, LockedDropout, SequenceLayer, recurrent_stack
 from seqmodels.layers.stack import CellFactory
 from seqmodels.models.pooling import Pooling, last
+from seqmodels.models.tokens import wrong_token
 
 Initializer = Callable[[nn.Module], nn.Module]
 Front = Callable[[int], Convolution]
@@ -96,12 +97,16 @@ class SequenceNetwork(nn.Module, ABC):
         """Map ``inputs (batch, time, input)``, or tokens ``(batch, time)``, to ``(batch, features)``.
 
         Raises:
-            ValueError: inputs are numbers where the network reads tokens, or tokens where it reads numbers.
+            TypeError: inputs are no tensor.
+            ValueError: inputs are numbers where the network reads tokens, or tokens where it reads numbers, or a token
+                is outside the vocabulary.
         """
+        if not isinstance(inputs, Tensor):
+            raise TypeError(f"inputs must be a tensor, got {type(inputs).__name__}")
         if inputs.is_floating_point() == (self.embedding is not None):
             wanted = "tokens (batch, time)" if self.embedding is not None else "numbers (batch, time, input)"
             raise ValueError(f"the network reads {wanted}, got {inputs.dtype} {tuple(inputs.shape)}")
-        x = inputs if self.embedding is None else self.dropout_embedding(self.embedding(inputs))
+        x = inputs if self.embedding is None else self.dropout_embedding(self._embedded(inputs))
         x = self.dropout_input(x)
         if self.front is not None:
             x, lengths = self.front(x, lengths)
@@ -109,6 +114,16 @@ class SequenceNetwork(nn.Module, ABC):
         if self.top is not None:
             y, _ = self.top(y, lengths=lengths)
         return self.dropout_output(self.pooling(y, lengths))
+
+    def _embedded(self, tokens: Tensor) -> Tensor:
+        assert self.embedding is not None
+        if tokens.dim() != 2:
+            raise ValueError(f"tokens must have shape (batch, time), got {tuple(tokens.shape)}")
+        try:
+            x: Tensor = self.embedding(tokens)
+        except IndexError as error:
+            raise wrong_token(tokens, self.embedding.num_embeddings) from error
+        return x
 
     @abstractmethod
     def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
