@@ -7,7 +7,6 @@ from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMonitor, ProgressBar
-from lightning.pytorch.loggers import CSVLogger
 from omegaconf import DictConfig
 
 from seqmodels.build import build, check, plain, target_of
@@ -211,11 +210,8 @@ def fit(trainer: Trainer, task: LightningModule, data: SequenceDataModule, ckpt_
         Interrupted: a signal asked for the end; where the run stands is saved.
         RunFailed: memory is out, a loss or gradient is not finite, or a batch cannot be read.
     """
-    csv_logs = [logger for logger in trainer.loggers if isinstance(logger, CSVLogger) and trainer.is_global_zero]
-    if ckpt_path is None:
-        csv_rows.forget(csv_logs)
-    else:
-        csv_rows.set_aside(csv_logs)
+    if trainer.is_global_zero:
+        (csv_rows.forget if ckpt_path is None else csv_rows.set_aside)(trainer)
     try:
         with memory_told(task, data):
             trainer.fit(task, datamodule=data, ckpt_path=ckpt_path, weights_only=True)

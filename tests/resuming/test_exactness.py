@@ -158,6 +158,16 @@ def test_a_finished_run_may_train_longer(tmp_path: Path) -> None:
     assert_same(whole[0], tmp_path / "longer")
 
 
+def test_a_moved_run_goes_on_with_its_log_and_its_best(whole: Reference, tmp_path: Path) -> None:
+    point = "callbacks.resume_points.every_n_steps=1"
+    with pytest.raises(Crash):
+        train(composed(tmp_path / "here", *DIGITS, point), CrashAt("on_train_batch_end", 2, 3))
+    (tmp_path / "here").rename(tmp_path / "there")
+    train(composed(tmp_path / "there", *DIGITS, point, f"resume='{tmp_path / 'there'}'"))
+    assert_same(whole[0], tmp_path / "there")
+    assert not (tmp_path / "here").exists()
+
+
 def test_an_early_stop_is_not_taken_back(tmp_path: Path) -> None:
     stopping = ["optimizer.lr=5.0", "callbacks.early_stopping.patience=1", "trainer.max_epochs=9"]
     whole = reference(tmp_path / "whole", [*DIGITS, *stopping])

@@ -7,38 +7,39 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import CSVLogger
 
 
-def written_rows(trainer: Trainer) -> dict[str, int]:
-    """Write what the CSV logs hold back; return how many rows each file then has."""
-    rows = {}
-    for logger in trainer.loggers:
-        if isinstance(logger, CSVLogger):
-            logger.save()
-            rows[logger.log_dir] = _count(_path(logger))
-    return rows
+def written_rows(trainer: Trainer) -> list[int]:
+    """Write what the CSV logs hold back; return how many rows the file of each then has."""
+    for logger in _logs(trainer):
+        logger.save()
+    return [_count(_path(logger)) for logger in _logs(trainer)]
 
 
-def set_aside(loggers: list[CSVLogger]) -> None:
+def set_aside(trainer: Trainer) -> None:
     """Put the files of CSV logs where the logs do not delete them; those of a start that was broken off stay."""
-    for logger in loggers:
+    for logger in _logs(trainer):
         if _path(logger).is_file() and not _aside(logger).is_file():
             _path(logger).replace(_aside(logger))
 
 
-def forget(loggers: list[CSVLogger]) -> None:
+def forget(trainer: Trainer) -> None:
     """Remove what was set aside: the run begins anew."""
-    for logger in loggers:
+    for logger in _logs(trainer):
         _aside(logger).unlink(missing_ok=True)
 
 
-def restore(logger: CSVLogger, rows: int) -> None:
-    """Begin a CSV log with the first ``rows`` rows of the file that was set aside."""
-    aside = _aside(logger)
-    if not aside.is_file():
-        return
-    writer = logger.experiment
-    writer.metrics = [{name: value for name, value in row.items() if value} for row in _read(aside)[:rows]]
-    writer.save()
-    aside.unlink()
+def restore(trainer: Trainer, rows: list[int]) -> None:
+    """Begin each CSV log with as many rows of the file that was set aside; one that had no log then stays empty."""
+    for logger, count in zip(_logs(trainer), rows, strict=False):
+        aside = _aside(logger)
+        if aside.is_file():
+            writer = logger.experiment
+            writer.metrics = [{name: value for name, value in row.items() if value} for row in _read(aside)[:count]]
+            writer.save()
+            aside.unlink()
+
+
+def _logs(trainer: Trainer) -> list[CSVLogger]:
+    return [logger for logger in trainer.loggers if isinstance(logger, CSVLogger)]
 
 
 def _path(logger: CSVLogger) -> Path:
@@ -54,7 +55,5 @@ def _count(path: Path) -> int:
 
 
 def _read(path: Path) -> list[dict[str, str]]:
-    if not path.is_file():
-        return []
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
