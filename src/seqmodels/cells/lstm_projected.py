@@ -35,8 +35,9 @@ class ProjectedLSTMCell(Cell[ProjectedLSTMState]):
 
     def __init__(self, input_size: int, hidden_size: int, *, proj_size: int | None = None) -> None:
         super().__init__()
+        check_sizes(input_size=input_size, hidden_size=hidden_size)
         proj_size = (hidden_size + 1) // 2 if proj_size is None else proj_size
-        check_sizes(input_size=input_size, hidden_size=hidden_size, proj_size=proj_size)
+        check_sizes(proj_size=proj_size)
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.proj_size = proj_size
