@@ -169,6 +169,30 @@ def test_weights_that_are_not_those_of_the_recipe_are_refused_by_name(config: Di
         loads(run, own)
 
 
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("optimizer._target_", None),
+        ("optimizer.betas", {}),
+        ("model.cell.wrappers", 0),
+        ("paths.data_dir", "${oc.env:\x1f"),
+    ],
+)
+def test_a_recipe_that_nothing_can_be_built_from_is_refused_by_name(
+    place: str, value: Any, config: DictConfig, tmp_path: Path
+) -> None:
+    checkpoint = honest(config)
+    *parents, last = place.split(".")
+    node = checkpoint["recipe"]["config"]
+    for key in parents:
+        node = node[key]
+    node[last] = value
+    run, own = placed(checkpoint, config, tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        loads(run, own)
+    assert len(str(caught.value).splitlines()) == 1
+
+
 def test_an_honest_checkpoint_passes_every_reader_that_fits_it(config: DictConfig, tmp_path: Path) -> None:
     for reader in (evaluates, predicts, continues, loads):
         (tmp_path / reader.__name__).mkdir()

@@ -118,7 +118,13 @@ def load_trained(path: str | Path) -> tuple[Task, Recipe]:
     """Return the task of a checkpoint as :func:`load_task` does, and the recipe it was built from."""
     checkpoint = read_checkpoint(path)
     recipe: Recipe = checkpoint["recipe"]
-    task = build_task(DictConfig(recipe["config"]), recipe["sizes"])
+    try:
+        task = build_task(DictConfig(recipe["config"]), recipe["sizes"])
+    except ConfigError:
+        raise
+    except Exception as error:  # a recipe that this package has not written may hold anything
+        reason = (str(error) or repr(error)).splitlines()[0]
+        raise CorruptCheckpointError(f"{path} holds a recipe that nothing can be built from: {reason}") from error
     try:
         task.load_state_dict(checkpoint["state_dict"])
     except RuntimeError as error:
