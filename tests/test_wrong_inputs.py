@@ -23,15 +23,17 @@ X, LENGTHS = torch.zeros(3, 7, INPUT), torch.tensor([7, 3, 1])
 TOKENS = torch.zeros(3, 7, dtype=torch.long)
 Module = Callable[[Any, Any], Any]
 
+
+def layer(made: Any) -> Module:
+    """Return a layer as a function of an input and lengths."""
+    return lambda x, lengths: made(x, lengths=lengths)
+
+
+BOTH = Bidirectional(Recurrent(GRUCell(INPUT, HIDDEN)), Recurrent(GRUCell(INPUT, HIDDEN), reverse=True))
 READERS: dict[str, Module] = {
-    **{
-        f"Recurrent({cell.__name__})": lambda x, lengths, cell=cell: Recurrent(cell(INPUT, HIDDEN))(x, lengths=lengths)
-        for cell in ALL_CELLS
-    },
-    "Bidirectional": lambda x, lengths: Bidirectional(
-        Recurrent(GRUCell(INPUT, HIDDEN)), Recurrent(GRUCell(INPUT, HIDDEN), reverse=True)
-    )(x, lengths=lengths),
-    "Stack": lambda x, lengths: recurrent_stack(CELL, INPUT, depth=2)(x, lengths=lengths),
+    **{f"Recurrent({cell.__name__})": layer(Recurrent(cell(INPUT, HIDDEN))) for cell in ALL_CELLS},
+    "Bidirectional": layer(BOTH),
+    "Stack": layer(recurrent_stack(CELL, INPUT, depth=2)),
     "SequenceClassifier": SequenceClassifier(CELL, input_size=INPUT, output_size=OUTPUT),
     "SequenceRegressor": SequenceRegressor(CELL, input_size=INPUT, output_size=OUTPUT),
 }

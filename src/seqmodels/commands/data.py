@@ -30,7 +30,7 @@ def main(tokens: list[str]) -> int:
     overrides = [token for token in rest if "=" in token]
     if len(names) != (action != "list"):
         raise ConfigError(f"seqmodels data {action} takes {'no name' if action == 'list' else 'one name'}, got {names}")
-    data_dir = str(compose("train", overrides).paths.data_dir)
+    data_dir = str(compose("train", [*(f"data={name}" for name in names), *overrides]).paths.data_dir)
     return _list() if action == "list" else _files(action, names[0], data_dir)
 
 

@@ -6,7 +6,7 @@ from functools import partial
 
 from omegaconf import DictConfig
 
-from seqmodels.commands.app import run_app
+from seqmodels.commands.app import check_run, run_app
 from seqmodels.gate import ConfigError
 
 
@@ -18,6 +18,7 @@ def main(tokens: list[str]) -> int:
 
 
 def _generate(prompt: str, config: DictConfig) -> Mapping[str, float]:
+    check_run(config)
     from seqmodels.build import plain  # noqa: PLC0415  (torch and Lightning take seconds, so after all checks)
     from seqmodels.generation import write  # noqa: PLC0415
 

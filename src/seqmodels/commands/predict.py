@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from omegaconf import DictConfig
 
-from seqmodels.commands.app import run_app
+from seqmodels.commands.app import check_run, run_app
 
 
 def main(tokens: list[str]) -> int:
@@ -14,6 +14,7 @@ def main(tokens: list[str]) -> int:
 
 
 def _predict(config: DictConfig) -> Mapping[str, float]:
+    check_run(config)
     from seqmodels.build import plain  # noqa: PLC0415  (torch and Lightning take seconds, so after all checks)
     from seqmodels.prediction import predict  # noqa: PLC0415
 

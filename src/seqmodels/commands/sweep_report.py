@@ -12,7 +12,7 @@ from rich.table import Table
 
 from seqmodels.commands.experiment_file import write_experiment
 from seqmodels.commands.tables import console
-from seqmodels.gate import ConfigError
+from seqmodels.gate import ConfigError, nearest
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -35,7 +35,8 @@ def main(tokens: list[str]) -> int:
         sys.stdout.write(USAGE)
         return 0
     if unknown := set(given) - {"dir", "storage"}:
-        raise ConfigError(f"sweep-report: {min(unknown)} is not known (there are: dir=, storage=)")
+        hint = nearest(min(unknown), ("dir", "storage"))
+        raise ConfigError(f"sweep-report: {min(unknown)} is not known{hint} (there are: dir=, storage=)")
     if not given.get("dir"):
         raise ConfigError("seqmodels sweep-report needs the folder of a sweep: dir=logs/<name>/sweeps/<time>")
     with needs_optuna():

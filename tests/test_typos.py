@@ -1,0 +1,57 @@
+"""A slip of the finger is answered at once by every command: the nearest right name, status 2, nothing slow loaded."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TYPOS = [
+    ("trian", "did you mean 'train'?"),
+    ("train cell=lsmt", "did you mean 'lstm'?"),
+    ("train cel=lstm", "did you mean 'cell'?"),
+    ("train cell.hiden_size=3", "did you mean 'hidden_size'?"),
+    ("train seed=one", "seed must be a number"),
+    ("predict run=r inptu=a.csv", "did you mean 'input'?"),
+    ("predict rnu=r input=a.csv", "did you mean 'run'?"),
+    ("predict run=nowhere input=a.csv", "run=nowhere: there is no such folder"),
+    ("generate run=r temprature=1", "did you mean 'temperature'?"),
+    ("generate run=r temperature=hot", "temperature must be a number"),
+    ("generate run=nowhere", "run=nowhere: there is no such folder"),
+    ("evaluate run=nowhere", "there is no run in this folder"),
+    ("sweep sweep=tpee", "did you mean 'tpe'?"),
+    ("sweep sweep.trails=3", "did you mean 'trials'?"),
+    ("sweep-report dri=x", "did you mean 'dir'?"),
+    ("sweep-report", "needs the folder of a sweep"),
+    ("data lits", "did you mean 'list'?"),
+    ("data verify mnits", "did you mean 'mnist'?"),
+    ("data verify mnist pths.data_dir=x", "did you mean 'paths'?"),
+]
+CODE = """
+import sys, time
+from seqmodels.cli import run
+begun = time.process_time()
+status = run(sys.argv[1:])
+assert time.process_time() - begun < 2, "seconds"
+assert status == 2, status
+assert not {'torch', 'lightning', 'numpy', 'optuna'} & set(sys.modules), 'slow imports'
+"""
+
+
+@pytest.mark.parametrize(("line", "hint"), TYPOS)
+def test_a_typo_is_answered_at_once_with_the_nearest_name(line: str, hint: str, tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONWARNINGS": "default", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, *line.split()],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert hint in done.stderr
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir()), "nothing is written"
