@@ -26,6 +26,7 @@ CLASSES = (
     "seqmodels.tasks.*",
     "seqmodels.data.*",
     "seqmodels.resuming.*",
+    "seqmodels.guards.*",
     "torch.optim.*",
     "torch.nn.*",
     "torchmetrics.*",

@@ -1,19 +1,29 @@
 """Batches in an order that depends on the seed and the epoch alone."""
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from itertools import cycle, islice
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 import torch
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler
 
+from seqmodels.failures import RunFailed
+
 LARGE_PRIME = 1_000_003  # spreads (seed, epoch) pairs over distinct generator seeds
+
+PATIENCE = "SEQMODELS_WORKER_TIMEOUT"  # seconds that a worker process may take for a batch, in the environment
+USUAL_PATIENCE = 600.0
 
 Batch = TypeVar("Batch")
 Augmentation = Callable[[Batch, torch.Generator], Batch]
 """Changes a batch at random; all its randomness comes from the generator."""
+
+
+class LoadingFailed(RunFailed):
+    """A batch could not be read, or its worker process is gone or stands still."""
 
 
 class EpochOrder(Sampler[int]):
@@ -89,6 +99,9 @@ class ResumableLoader(ABC, Generic[Batch]):
     stores the state of a loader that has these two methods in its checkpoints.
     """
 
+    ORIGIN: ClassVar[str] = "rows"
+    """What :meth:`origins` are."""
+
     def __init__(self) -> None:
         self._handed_over = 0  # of this epoch; worker processes may have read ahead of it
         self._first = 0  # where the next iteration begins
@@ -100,6 +113,10 @@ class ResumableLoader(ABC, Generic[Batch]):
     @abstractmethod
     def batches(self, first: int) -> Iterator[Batch]:
         """Yield the batches of the epoch from number ``first`` on; those before are not read."""
+
+    @abstractmethod
+    def origins(self, epoch: int, number: int) -> list[str]:
+        """Return for each row of batch ``number`` of an epoch where in the split it comes from; nothing is read."""
 
     def __iter__(self) -> Iterator[Batch]:
         self._handed_over, self._first = self._first, 0
@@ -162,6 +179,7 @@ class SequenceLoader(ResumableLoader[Batch]):
             collate_fn=_as_it_is,
             num_workers=num_workers,
             persistent_workers=num_workers > 0,
+            timeout=_patience() if num_workers else 0,
             pin_memory=torch.cuda.is_available(),
             generator=torch.Generator().manual_seed(seed),
         )
@@ -174,12 +192,54 @@ class SequenceLoader(ResumableLoader[Batch]):
         assert isinstance(order, EpochOrder)
         seed = ((order.seed * LARGE_PRIME + order.epoch) * LARGE_PRIME + order.rank) * LARGE_PRIME
         self._later.first = first
-        for number, batch in enumerate(self._loader, start=first):
+        epoch, loader, number = order.epoch, iter(self._loader), first
+        while (batch := self._read(loader, epoch, number)) is not None:
             if self.augment is not None:
-                batch = self.augment(batch, torch.Generator().manual_seed((seed + number) % 2**63))  # noqa: PLW2901
+                batch = self.augment(batch, torch.Generator().manual_seed((seed + number) % 2**63))
             yield batch
+            number += 1
+
+    def origins(self, epoch: int, number: int) -> list[str]:
+        order = self.batch_sampler.sampler
+        assert isinstance(order, EpochOrder)
+        next_epoch, order.epoch = order.epoch, epoch
+        rows: list[int] = next(islice(self.batch_sampler, number, None), [])
+        order.epoch = next_epoch
+        return [str(row) for row in rows]
+
+    def _read(self, loader: Iterator[Batch], epoch: int, number: int) -> Batch | None:
+        """Return the next batch, None after the last.
+
+        Raises:
+            LoadingFailed: it cannot be read; the message names its rows and, as the error does, their file.
+        """
+        try:
+            return next(loader, None)
+        except Exception as error:
+            lines = str(error).strip().splitlines()  # what a worker raises ends in its own message
+            cause = lines[-1] if lines else type(error).__name__
+            if "timed out" in cause:
+                cause += f" (the environment variable {PATIENCE} sets another time)"
+            rows = ", ".join(self.origins(epoch, number))
+            raise LoadingFailed(f"batch {number} of epoch {epoch}, rows {rows}, could not be read: {cause}") from error
 
 
 def _as_it_is(batch: Batch) -> Batch:
     """Return what ``__getitems__`` gave; a function by name, so that worker processes can be spawned."""
     return batch
+
+
+def _patience() -> float:
+    """Return after how many seconds a worker process that does not answer ends the run; 0: never.
+
+    Raises:
+        ValueError: the environment variable is no such number.
+    """
+    given = os.environ.get(PATIENCE, str(USUAL_PATIENCE))
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise ValueError(f"the environment variable {PATIENCE} must be a number of seconds, 0 for ever; got {given!r}")
+    return seconds

@@ -1,7 +1,7 @@
 """Windows over text for truncated back-propagation through time."""
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +14,10 @@ from seqmodels.data.loading import ResumableLoader
 
 IGNORE = -100
 """The target where there is nothing to predict; ``torch.nn.functional.cross_entropy`` leaves it out by default."""
+
+
+Slot = tuple[int, int, bool]
+"""Where a window starts and ends, and whether a document starts there."""
 
 
 class TextWindow(NamedTuple):
@@ -56,6 +60,8 @@ class WindowLoader(ResumableLoader[TextWindow]):
         rank, world_size: this process and how many there are: each reads rows of its own, in as many steps.
     """
 
+    ORIGIN = "tokens"
+
     def __init__(
         self,
         corpus: Corpus,
@@ -88,15 +94,22 @@ class WindowLoader(ResumableLoader[TextWindow]):
 
     def batches(self, first: int) -> Iterator[TextWindow]:
         epoch, self.sampler.epoch = self.sampler.epoch, self.sampler.epoch + 1
+        for slots, scale in islice(self._slots(epoch), first, None):
+            yield self._window(slots, scale)
+
+    def origins(self, epoch: int, number: int) -> list[str]:
+        slots, _ = next(islice(self._slots(epoch), number, None))
+        return ["none" if slot is None else f"{slot[0]}-{slot[1]}" for slot in slots]
+
+    def _slots(self, epoch: int) -> Iterator[tuple[list[Slot | None], float]]:
+        """Yield for each step of an epoch the window of each row, None where nothing is left, and their scale."""
         generator = np.random.default_rng([self.seed, epoch])
         edges = self._random_edges(generator) if self.random_windows else None
         rows = self._parted(generator)[self.rank * self.rows : (self.rank + 1) * self.rows]
         queues = [_windows(pieces, self.bptt, edges) for pieces in rows]
         scales = [1.0] * self._steps if edges is None else (np.diff(edges) / self.bptt).tolist()
-        for number, scale in enumerate(scales):
-            slots = [next(queue, None) for queue in queues]
-            if number >= first:
-                yield self._window(slots, scale)
+        for scale in scales:
+            yield [next(queue, None) for queue in queues], scale
 
     def _parted(self, generator: np.random.Generator | None = None) -> list[list[Piece]]:
         """Return what each row of all processes reads."""
@@ -126,7 +139,7 @@ class WindowLoader(ResumableLoader[TextWindow]):
         edges = np.concatenate([[0.0], np.cumsum(lengths)])
         return np.rint(edges * (self._longest() / edges[-1])).astype(np.int64)  # drawn lengths do not sum to it exactly
 
-    def _window(self, slots: Sequence[tuple[int, int, bool] | None], scale: float) -> TextWindow:
+    def _window(self, slots: Sequence[Slot | None], scale: float) -> TextWindow:
         """Read one window: where it starts and ends in each row, and whether a document starts; None: nothing left."""
         lengths = [1 if slot is None else max(slot[1] - slot[0], 1) for slot in slots]
         time = max(lengths)
@@ -153,9 +166,7 @@ class WindowLoader(ResumableLoader[TextWindow]):
         )
 
 
-def _windows(
-    pieces: Sequence[Piece], bptt: int, edges: NDArray[np.int64] | None
-) -> Iterator[tuple[int, int, bool] | None]:
+def _windows(pieces: Sequence[Piece], bptt: int, edges: NDArray[np.int64] | None) -> Iterator[Slot | None]:
     """Yield the windows of one row: where each starts and ends, and whether it is the first of its piece."""
     for first, end in pieces:
         cuts = range(first, end + bptt, bptt) if edges is None else (edges + first).tolist()

@@ -111,10 +111,10 @@ class LanguageModeling(Task[TextWindow]):
 
     def carried_state(self) -> list[Tensor]:
         carried = self._carried.get("train")
-        return [] if carried is None else leaves(carried)
+        return self._restored if carried is None else leaves(carried)
 
     def carry_on(self, carried: list[Tensor]) -> None:
-        self._restored = carried
+        self._carried["train"], self._restored = None, carried
 
     def _begin(self, stage: Stage) -> None:
         super()._begin(stage)

@@ -4,6 +4,7 @@ import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from copy import deepcopy
 from functools import partial
 from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args
 
@@ -136,6 +137,17 @@ class Task(LightningModule, ABC, Generic[Batch]):
 
     def carry_on(self, carried: list[Tensor]) -> None:
         """Take back what :meth:`carried_state` returned before an interruption."""
+
+    def recorded(self) -> dict[str, Any]:
+        """Return what the training epoch has recorded and carries so far, for :meth:`take_back`."""
+        metrics = self._metrics_of("train") if "train" in self.metrics else None
+        return deepcopy(epoch_state.saved(self._means["train"], metrics, [], 1)[0]) | {"carried": self.carried_state()}
+
+    def take_back(self, recorded: dict[str, Any]) -> None:
+        """Let the training epoch be where it was when :meth:`recorded` was called, as if no batch had come since."""
+        self._means["train"] = Means()
+        metrics = self._metrics_of("train") if "train" in self.metrics else None
+        self.carry_on(epoch_state.restore([recorded], self._means["train"], metrics, (0, 1), self.device))
 
     def _metrics_of(self, stage: Stage) -> MetricCollection:
         metrics = self.metrics[stage]
