@@ -12,13 +12,14 @@ from hydra._internal.utils import _run_hydra, get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from seqmodels.cli import write_nowhere
 from seqmodels.commands.compose import check_overrides, config_folder, implied
 from seqmodels.commands.launch import is_first, one_folder
 from seqmodels.durable import check_writable
+from seqmodels.failures import RunFailed
 from seqmodels.gate import ConfigError
 from seqmodels.variables import concealed
 
@@ -59,10 +60,23 @@ def run_app(command: str, work: Work, tokens: list[str]) -> int:
     return 0
 
 
+def check_run(config: DictConfig) -> None:
+    """Check that the run whose checkpoint is asked for has a folder, before anything slow is imported.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    if OmegaConf.is_missing(config, "run"):
+        raise ConfigError("run must be given: run=...")
+    if config.ckpt in ("best", "last") and not Path(str(config.run)).is_dir():
+        raise ConfigError(f"run={config.run}: there is no such folder")
+
+
 def report(error: BaseException) -> int:
     """Print an error: one line when the user can mend it, else its traceback. Return the exit status."""
-    if type(error).__name__ == "ProcessLost" and not full_errors():  # its processes have said more
-        sys.stderr.write(f"seqmodels: {error}\n")
+    told = isinstance(error, RunFailed) or type(error).__name__ == "ProcessLost"  # its processes have said more
+    if told and not full_errors():
+        sys.stderr.write(concealed(f"seqmodels: {error}\n"))
         return 1
     if full_errors() or not is_users(error):
         sys.stderr.write(concealed("".join(traceback.format_exception(error))))
