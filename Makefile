@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: train test format install clean
+.PHONY: train test audit format install clean
 
 train: install
 	$(BIN)/seqmodels train
@@ -14,6 +14,11 @@ test: install
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup
+
+# Asks PyPI for known vulnerabilities of what is pinned; says so and goes on where there is no network.
+audit: install
+	-$(BIN)/python -m pip install --quiet --constraint constraints.txt pip-audit
+	$(BIN)/python scripts/audit.py
 
 format: install
 	$(BIN)/ruff check --fix
