@@ -158,6 +158,15 @@ def test_a_label_unseen_in_training_is_an_error_by_its_line(tmp_path: Path) -> N
         csv_data(table(tmp_path / "my.csv"), val_path=tmp_path / "val.csv").setup()
 
 
+def test_labels_that_are_numbers_are_in_their_order_and_others_in_that_of_their_characters(tmp_path: Path) -> None:
+    for labels, order in ((["10", "9", "-1"], ["-1", "9", "10"]), (["9" * 5000, "10", "b"], ["10", "9" * 5000, "b"])):
+        rows = "".join(f"some text,{label}\n" for label in labels for _ in range(9))
+        (tmp_path / "my.csv").write_text("text,label\n" + rows, encoding="utf-8")
+        data = csv_data(tmp_path / "my.csv")
+        data.setup()
+        assert list(data.class_names) == order
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"none.csv cannot be read: No such file"):
         csv_data(tmp_path / "none.csv").setup()

@@ -14,6 +14,10 @@ def main(tokens: list[str]) -> int:
     """Write text; a prompt is taken as it stands, since the grammar of overrides would read its commas and quotes."""
     prompts = [token.removeprefix("prompt=") for token in tokens if token.startswith("prompt=")]
     others = [token for token in tokens if not token.startswith("prompt=")]
+    try:
+        "".join(prompts).encode()
+    except UnicodeEncodeError as error:  # bytes of another encoding, which a terminal could not show either
+        raise ConfigError(f"prompt: what stands behind {error.object[: error.start]!r} is not utf-8") from error
     return run_app("generate", partial(_generate, prompts[-1] if prompts else ""), others)
 
 
