@@ -62,7 +62,7 @@ def test_a_text_or_texts_that_would_fill_the_memory_are_refused(monkeypatch: pyt
         read_tar(archive(*many), "a.tar")
 
 
-@pytest.mark.parametrize("cut", [1, 60, 300])
+@pytest.mark.parametrize("cut", [1, 3, 60, 300])
 def test_a_damaged_archive_is_refused_by_name(cut: int) -> None:
     whole = archive(("a/train/pos/1.txt", tarfile.REGTYPE, os.urandom(400), "")).getvalue()
     with pytest.raises(ValueError, match=r"a\.tar cannot be read as an archive"):

@@ -117,7 +117,7 @@ def parse(overrides: list[str]) -> list[Override]:
     """
     try:
         return OverridesParser.create().parse_overrides(overrides)
-    except HydraException as error:
+    except COMPOSING as error:
         raise ConfigError(f"cannot read an override: {_first_lines(error)}; overrides look like key=value") from error
 
 

@@ -1,6 +1,7 @@
 """Texts in a folder of folders, one for each class: ``pos/1.txt``; the same inside an archive, read where it lies."""
 
 import tarfile
+import zlib
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -57,7 +58,7 @@ def read_tar(source: IO[bytes], path: str, *, encoding: str = "utf-8") -> dict[s
                 content = archive.extractfile(member)
                 assert content is not None
                 members[parts[0], parts[1], parts[2]] = content.read()
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, EOFError, OSError, TypeError, zlib.error) as error:  # TypeError: a header cut short
         raise ValueError(f"{path} cannot be read as an archive: {error}") from error
     found: dict[str, LabelledTexts] = {}
     for part, label, name in sorted(members):
