@@ -142,6 +142,18 @@ def test_a_flipped_byte_never_gives_other_numbers(with_sidecar: bool, last: Path
     assert refused == 20 if with_sidecar else refused > 10
 
 
+def test_no_part_without_a_sidecar_may_be_called_a_folder(last: Path) -> None:
+    """torch would take its memory, and fill it with nothing."""
+    sidecar(last).unlink()
+    whole = bytearray(last.read_bytes())
+    with zipfile.ZipFile(last) as archive:
+        start = archive.start_dir
+    whole[start + 38] = 0x10  # the attributes of the first part in the list
+    last.write_bytes(whole)
+    with pytest.raises(CorruptCheckpointError, match="its list of parts is damaged"):
+        read_checkpoint(last)
+
+
 @pytest.mark.parametrize("with_sidecar", [True, False])
 def test_a_checkpoint_that_was_cut_off_is_refused_wherever(with_sidecar: bool, last: Path) -> None:
     whole = last.read_bytes()

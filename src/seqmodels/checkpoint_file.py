@@ -229,8 +229,13 @@ def _check_archive(file: BinaryIO, *, contents: bool) -> None:
     if start != b"PK\x03\x04":
         raise ValueError("torch.save did not write it")
     with zipfile.ZipFile(file) as archive:
-        if any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist()):  # a few bytes may be gigabytes
+        parts = archive.infolist()
+        if any(part.compress_type != zipfile.ZIP_STORED for part in parts):  # a few bytes may be gigabytes
             raise ValueError("its parts are compressed, as torch.save never does")
+        if any(
+            part.external_attr for part in parts
+        ):  # torch takes what is marked as a folder for memory it never fills
+            raise ValueError("its list of parts is damaged")
         damaged = archive.testzip() if contents else None
     if damaged is not None:
         raise ValueError(f"its part {damaged} is damaged")
