@@ -13,6 +13,7 @@ TYPOS = [
     ("train cel=lstm", "did you mean 'cell'?"),
     ("train cell.hiden_size=3", "did you mean 'hidden_size'?"),
     ("train seed=" + "9" * 5000, "overrides look like key=value"),
+    ("train " + "x" * 5000 + "=1", "the configuration has no key 'xxx"),
     ("train seed=one", "seed must be a number"),
     ("predict run=r inptu=a.csv", "did you mean 'input'?"),
     ("predict rnu=r input=a.csv", "did you mean 'run'?"),

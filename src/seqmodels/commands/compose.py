@@ -28,6 +28,7 @@ from seqmodels.gate import ConfigError, check_hydra_names, check_names, check_pa
 from seqmodels.variables import remember_what_is_read
 
 TRIED_ON = {"language_modeling": "python_docs", "regression": "adding"}  # embedded or generated: no file is needed
+LONGEST = 200  # characters of the name of a group
 COMPOSING = (HydraException, OmegaConfBaseException, YAMLError, ValueError, TypeError, AssertionError, RecursionError)
 """What goes wrong while files become a configuration; Hydra has no class of its own for all of it."""
 
@@ -206,6 +207,8 @@ def _is_group(hydra: Hydra, override: Override) -> bool:
 
 
 def _options(hydra: Hydra, group: str) -> list[str]:
+    if len(group) > LONGEST:  # no folder has such a name, and the system would refuse to look
+        return []
     return hydra.config_loader.get_group_options(group, results_filter=ObjectType.CONFIG)
 
 
