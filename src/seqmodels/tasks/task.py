@@ -154,6 +154,13 @@ class Task(LightningModule, ABC, Generic[Batch]):
         assert isinstance(metrics, MetricCollection)
         return metrics
 
+    def configure_gradient_clipping(
+        self, optimizer: Optimizer, gradient_clip_val: Any = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """Clip, unless there is nothing to clip: an update that is left out has no gradients, which torch refuses."""
+        if any(parameter.grad is not None for group in optimizer.param_groups for parameter in group["params"]):
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
     def configure_optimizers(self) -> Any:
         optimizer = self.optimizer(self.parameters())
         if self.scheduler is None:
