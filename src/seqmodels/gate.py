@@ -53,7 +53,7 @@ VARIABLES = (
     *("NCCL_*", "GLOO_*", "TOKENIZERS_PARALLELISM", "WANDB_MODE", "HYDRA_FULL_ERROR"),
 )
 _IN_FOLDER = re.compile(r"\$\{hydra\.runtime\.output_dir\}/")  # an absolute path, whatever follows
-_WITH_TEXT = re.compile(r"(?!\$\{.*\}$)|\$\{oc\.env:[^{}$]*\}$", re.DOTALL)  # a text in any case
+_WITH_TEXT = re.compile(r"(?!\$\{.*\}$)|\$\{(oc\.env:[^{}$]*|hydra\.job\.name)\}$", re.DOTALL)  # a text in any case
 IMPORTING = {
     **dict.fromkeys(("job_logging", "hydra_logging"), _IN_FOLDER),
     **dict.fromkeys(("callbacks", "launcher", "sweeper"), _WITH_TEXT),

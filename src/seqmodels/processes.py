@@ -24,7 +24,8 @@ from torch import distributed
 Work = Literal["train", "evaluate"]
 MEETING = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE", "RANK")
 LOST = ("gloo", "connection closed by peer", "connection reset", "timed out", "timeout", "nccl", "socket")
-GRACE = 10.0  # seconds in which the first process should notice by itself that another one has ended
+SILENT = ("timed out waiting", "application timeout", "operation timeout", "wait timeout")
+GRACE = 5.0  # seconds in which the first process should notice by itself that another one has ended
 READY = "SEQMODELS_READY"  # the descriptor to which a started process writes once it is there
 GO_ON = "resume= goes on from what was last saved"
 POLL = 0.2  # seconds between two looks at the others
@@ -189,7 +190,7 @@ class Ranks(_SubprocessScriptLauncher):
             time.sleep(POLL)
 
     def _unknown(self, error: Exception) -> str:
-        if "tim" in str(error).lower() and "out" in str(error).lower():
+        if any(words in str(error).lower() for words in SILENT):
             return self._silent()
         return f"another process of the run has ended, or cannot be reached ({_first_line(error)}); {GO_ON}"
 

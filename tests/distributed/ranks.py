@@ -82,9 +82,9 @@ def run_together(
     return [Ended(process.returncode, out, err) for process, (out, err) in zip(started, texts, strict=True)]
 
 
-def ranks(module: str, folder: Path, *arguments: str, world_size: int = 2) -> list[Ended]:
-    """Run a module in processes that find each other as Lightning's do."""
-    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": str(world_size)}
+def ranks(module: str, folder: Path, *arguments: str, world_size: int = 2, **more: str) -> list[Ended]:
+    """Run a module in processes that find each other as Lightning's do; ``more`` environment variables for all."""
+    meeting = {**more, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": str(world_size)}
     command = [sys.executable, "-m", module, *arguments]
     return run_together([command] * world_size, folder, [{**meeting, "LOCAL_RANK": str(n)} for n in range(world_size)])
 

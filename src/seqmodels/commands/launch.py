@@ -7,6 +7,7 @@ the others. Nothing here imports torch unless there are others.
 import json
 import os
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from hydra.core.hydra_config import HydraConfig
@@ -114,6 +115,7 @@ def _under_slurm() -> bool:
     return several and os.environ.get("SLURM_JOB_NAME") not in ("bash", "interactive")
 
 
+@cache  # a second one would find the first at its port
 def _store(here: Launch) -> "TCPStore":
     """Return where the processes meet: the store of torchrun, or one of the first process beside that of training."""
     from datetime import timedelta  # noqa: PLC0415
@@ -121,12 +123,14 @@ def _store(here: Launch) -> "TCPStore":
     from torch.distributed import TCPStore  # noqa: PLC0415
 
     torchrun = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
-    if "RANK" in os.environ:
-        host, port = os.environ.get("MASTER_ADDR", "127.0.0.1"), int(os.environ.get("MASTER_PORT", "29500"))
-    else:
+    host, port = os.environ.get("MASTER_ADDR", "127.0.0.1"), int(os.environ.get("MASTER_PORT", "29500"))
+    if "RANK" not in os.environ:
         from lightning.fabric.plugins.environments import SLURMEnvironment  # noqa: PLC0415
 
-        slurm = SLURMEnvironment()
+        try:
+            slurm = SLURMEnvironment()
+        except RuntimeError as error:
+            raise ConfigError(str(error)) from error
         host, port = slurm.main_address, slurm.main_port
     first = here.rank == 0 and not torchrun
     port += 0 if torchrun else 1

@@ -29,6 +29,7 @@ class TextWindow(NamedTuple):
     fresh: Tensor  # (batch,) bool: a document starts here, from the initial state
     characters: int  # how many the targets stand for
     scale: float  # length of the window over the usual one: by it the learning rate is multiplied
+    weight: float = 1.0  # of its mean loss among those of all processes, by their numbers of targets
 
 
 class EpochNumber:
@@ -87,6 +88,7 @@ class WindowLoader(ResumableLoader[TextWindow]):
         self.world_size = world_size
         self.sampler = EpochNumber()  # by these names Lightning finds its set_epoch
         self.batch_sampler = None
+        self._own = slice(rank * rows, (rank + 1) * rows)
         self._steps = self._count()
 
     def __len__(self) -> int:
@@ -95,18 +97,19 @@ class WindowLoader(ResumableLoader[TextWindow]):
     def batches(self, first: int) -> Iterator[TextWindow]:
         epoch, self.sampler.epoch = self.sampler.epoch, self.sampler.epoch + 1
         for slots, scale in islice(self._slots(epoch), first, None):
-            yield self._window(slots, scale)
+            own = slots[self._own]
+            weight = self.world_size * _targets(own) / max(_targets(slots), 1)
+            yield self._window(own, scale, weight)
 
     def origins(self, epoch: int, number: int) -> list[str]:
         slots, _ = next(islice(self._slots(epoch), number, None))
-        return ["none" if slot is None else f"{slot[0]}-{slot[1]}" for slot in slots]
+        return ["none" if slot is None else f"{slot[0]}-{slot[1]}" for slot in slots[self._own]]
 
     def _slots(self, epoch: int) -> Iterator[tuple[list[Slot | None], float]]:
-        """Yield for each step of an epoch the window of each row, None where nothing is left, and their scale."""
+        """Yield for each step of an epoch the window of every row of all processes, None: nothing left, and the scale."""
         generator = np.random.default_rng([self.seed, epoch])
         edges = self._random_edges(generator) if self.random_windows else None
-        rows = self._parted(generator)[self.rank * self.rows : (self.rank + 1) * self.rows]
-        queues = [_windows(pieces, self.bptt, edges) for pieces in rows]
+        queues = [_windows(pieces, self.bptt, edges) for pieces in self._parted(generator)]
         scales = [1.0] * self._steps if edges is None else (np.diff(edges) / self.bptt).tolist()
         for scale in scales:
             yield [next(queue, None) for queue in queues], scale
@@ -139,7 +142,7 @@ class WindowLoader(ResumableLoader[TextWindow]):
         edges = np.concatenate([[0.0], np.cumsum(lengths)])
         return np.rint(edges * (self._longest() / edges[-1])).astype(np.int64)  # drawn lengths do not sum to it exactly
 
-    def _window(self, slots: Sequence[Slot | None], scale: float) -> TextWindow:
+    def _window(self, slots: Sequence[Slot | None], scale: float, weight: float) -> TextWindow:
         """Read one window: where it starts and ends in each row, and whether a document starts; None: nothing left."""
         lengths = [1 if slot is None else max(slot[1] - slot[0], 1) for slot in slots]
         time = max(lengths)
@@ -163,7 +166,12 @@ class WindowLoader(ResumableLoader[TextWindow]):
             torch.tensor(fresh),
             characters,
             scale,
+            weight,
         )
+
+
+def _targets(slots: Sequence[Slot | None]) -> int:
+    return sum(slot[1] - slot[0] for slot in slots if slot is not None)
 
 
 def _windows(pieces: Sequence[Piece], bptt: int, edges: NDArray[np.int64] | None) -> Iterator[Slot | None]:

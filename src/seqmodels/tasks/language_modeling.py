@@ -59,7 +59,9 @@ class LanguageModeling(Task[TextWindow]):
         loss, count = self._loss(read.features, batch)
         characters = loss.new_tensor(batch.characters / max(count, 1))
         self._means[stage].add({"loss": loss, "characters": characters}, count)
-        return loss + self._penalties(read.outputs, read.features) if stage == "train" else loss
+        if stage != "train":
+            return loss
+        return loss * batch.weight + self._penalties(read.outputs, read.features)
 
     def _state(self, stage: Stage, fresh: Tensor) -> Any:
         """Return the state that a window starts from: what its rows carry, the initial one in fresh rows."""

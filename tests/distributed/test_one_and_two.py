@@ -1,0 +1,88 @@
+"""Two processes compute what one does: the same losses, every row of an evaluation once."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from seqmodels.data.loading import EpochOrder
+from seqmodels.training import train
+from tests.composing import composed
+from tests.distributed.ranks import ranks
+
+pytestmark = [pytest.mark.dist, pytest.mark.xdist_group("dist")]
+
+COMMON = ["threads=1", "cell=gru", "cell.hidden_size=5", "optimizer=sgd", "optimizer.lr=0.1", "logger=csv"]
+COMMON += ["trainer.max_epochs=2", "trainer.limit_train_batches=3", "callbacks.progress=null"]
+LABELS = ("red", "green", "blue")
+
+
+def write_table(path: Path) -> None:
+    """Write texts with any number of labels; the parts to validate and test with have odd numbers of rows."""
+    words = [[f"w{(row * step + row // 11) % 37}" for step in range(2, 7)] for row in range(111)]  # all differ
+    labels = [";".join(name for bit, name in enumerate(LABELS) if row >> bit & 1) for row in range(111)]
+    lines = [f"{' '.join(text)},{label}" for text, label in zip(words, labels, strict=True)]
+    path.write_text("text,labels\n" + "\n".join(lines) + "\n")
+
+
+def write_series(path: Path) -> None:
+    values = [math.sin(step / 5) + step / 100 for step in range(300)]
+    path.write_text("value\n" + "\n".join(f"{value:.6f}" for value in values) + "\n")
+
+
+def jobs(folder: Path) -> dict[str, tuple[list[str], list[str], list[str]]]:
+    """Return of each task what is the same, what one process reads, and what each of two reads."""
+    table, series, text = folder / "table.csv", folder / "series.csv", folder / "text.txt"
+    write_table(table)
+    write_series(series)
+    text.write_text("\n\n".join(f"the {n} quick foxes jump over {n * n} lazy dogs" * (n % 3 + 1) for n in range(60)))
+    two, one = ["data.batch_size=8"], ["data.batch_size=16"]
+    language = ["task=language_modeling", "data=text", f"data.path={text}", "data.bptt=7", f"data.cache_dir={folder}"]
+    return {
+        "classification": (["data=digits"], one, two),
+        "multilabel": (["data=text_csv_multilabel", f"data.path={table}", "data.bucketing=false"], one, two),
+        "regression": (["task=regression", "data=adding", "data.val_rows=33", "data.test_rows=35"], one, two),
+        "forecasting": (["data=csv_series", f"data.path={series}", "task=forecasting"], one, two),
+        "one text": (language, [*one, "data.eval_batch_size=2"], [*two, "data.eval_batch_size=1"]),
+        "documents": ([*language, 'data.separator=""'], one, two),
+    }
+
+
+def test_every_task_has_the_same_losses_and_metrics_with_one_and_two_processes(tmp_path: Path) -> None:
+    wanted = jobs(tmp_path)
+    two = {name: [*COMMON, *same, *share, "trainer=ddp_sim"] for name, (same, _, share) in wanted.items()}
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "jobs.json").write_text(json.dumps(two))
+    for ended in ranks("tests.distributed.every_task", tmp_path, str(tmp_path / "two")):
+        assert ended.status == 0, ended.err
+    for name, (same, whole, _) in wanted.items():
+        alone = train(composed(tmp_path / "one" / name, *COMMON, *same, *whole, "trainer=cpu"))
+        together = json.loads((tmp_path / "two" / name / "metrics.json").read_text())
+        assert set(together) == set(alone)
+        for metric, value in alone.items():
+            if metric != "seconds":
+                assert together[metric] == pytest.approx(value, abs=1e-6, rel=1e-5, nan_ok=True), (name, metric)
+
+
+@pytest.mark.parametrize(("cpp", "least"), [("0", 40), ("", 2)], ids=["all but cpp", "cpp"])
+def test_every_cell_and_back_end_averages_its_gradients(cpp: str, least: int, tmp_path: Path) -> None:
+    cache = str(tmp_path)  # cold: both processes compile the same kernels at once
+    for ended in ranks("tests.distributed.every_backend", tmp_path, SEQMODELS_CPP=cpp, SEQMODELS_CACHE_DIR=cache):
+        assert ended.status == 0, ended.err
+        assert int(ended.out) >= least
+
+
+@pytest.mark.parametrize(("size", "world_size"), [(1, 1), (7, 2), (359, 2), (10, 3), (5, 5)])
+def test_no_row_is_evaluated_twice_and_training_fills_up_from_its_start(size: int, world_size: int) -> None:
+    def order(rank: int, shuffle: bool) -> EpochOrder:
+        return EpochOrder(size, seed=3, shuffle=shuffle, rank=rank, world_size=world_size)
+
+    evaluated = [row for rank in range(world_size) for row in order(rank, False)]
+    assert sorted(evaluated) == list(range(size))
+    trained = [list(order(rank, True)) for rank in range(world_size)]
+    assert len({len(rows) for rows in trained}) == 1
+    assert {row for rows in trained for row in rows} == set(range(size))
+    merged = torch.tensor(trained).T.flatten().tolist()
+    assert merged[:size] == list(EpochOrder(size, seed=3, shuffle=True))  # the global batches of one process
