@@ -109,6 +109,21 @@ def test_an_experiment_of_a_foreign_folder_passes_the_gate(
         assert "hostile.Own" in error or "interpolation" in error
 
 
+def test_honest_configurations_of_ones_own_are_found_either_way(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "configs" / "cell"
+    folder.mkdir(parents=True)
+    text = "# a cell of one's own\n_target_: seqmodels.cells.GRUCell\n_partial_: true\nhidden_size: 7\n"
+    (folder / "mine.yaml").write_text(text, encoding="utf-8")
+    (folder / ".notes.yaml").write_text("no: [yaml", encoding="utf-8")
+    for place in (["--config-dir", "configs"], [f"hydra.searchpath=[file://{tmp_path}/configs]"]):
+        assert run_command(["train", *place, "cell=mine", "--cfg", "job", "-p", "cell"]) == 0
+        assert "hidden_size: 7" in capsys.readouterr().out
+    assert "no folder" in refused(["train", "hydra.searchpath=[file:///nowhere]"], tmp_path / "ran", capsys)
+    assert "pkg://hostile" in refused(["train", "hydra.searchpath=[pkg://hostile]"], tmp_path / "ran", capsys)
+
+
 @pytest.mark.parametrize("target", TARGETS)
 def test_no_target_gets_through_a_run_folder(
     target: str, run: Path, marker: Path, capsys: pytest.CaptureFixture[str]
