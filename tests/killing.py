@@ -5,6 +5,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -24,8 +25,8 @@ def in_child(work: Work) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def at_line(work: Work, files: tuple[str, ...], number: int, action: Work) -> bool:
-    """Run ``work``, and ``action`` as it reaches the ``number``-th line within ``files``; return whether it did.
+def traced(work: Work, files: tuple[str, ...], at_each: Callable[[int], object]) -> int:
+    """Run ``work``, and ``at_each`` before each line within ``files``, with its number; return how many there were.
 
     Functions called ``write`` are left out: they run for each piece of a file, and :func:`killed_at_byte` is for those.
     """
@@ -37,8 +38,7 @@ def at_line(work: Work, files: tuple[str, ...], number: int, action: Work) -> bo
             return None
         if event == "line":
             seen += 1
-            if seen == number:
-                action()
+            at_each(seen)
         return trace
 
     before = sys.gettrace()
@@ -47,12 +47,36 @@ def at_line(work: Work, files: tuple[str, ...], number: int, action: Work) -> bo
         work()
     finally:
         sys.settrace(before)
-    return seen >= number
+    return seen
+
+
+def at_line(work: Work, files: tuple[str, ...], number: int, action: Work) -> bool:
+    """Run ``work``, and ``action`` as it reaches the ``number``-th line within ``files``; return whether it did."""
+    return traced(work, files, lambda line: action() if line == number else None) >= number
 
 
 def killed_at_line(work: Work, files: tuple[str, ...], number: int) -> int:
     """Run ``work`` in a child that is killed as it reaches the ``number``-th line within ``files``."""
     return in_child(lambda: at_line(work, files, number, lambda: os.kill(os.getpid(), signal.SIGKILL)))
+
+
+def lines_that_matter(work: Work, files: tuple[str, ...], folder: Path) -> list[int]:
+    """Run ``work``; return the lines within ``files`` before which a folder has changed, and the first.
+
+    A process that is killed at any other line leaves what it leaves at the one of these before it.
+    """
+    numbers: list[int] = []
+    known: list[Any] = [None]
+
+    def look(number: int) -> None:
+        facts = [(path.name, path.lstat()) for path in sorted(folder.iterdir())]
+        now = [(name, fact.st_ino, fact.st_size, fact.st_mtime_ns, fact.st_nlink) for name, fact in facts]
+        if now != known[0]:
+            known[0] = now
+            numbers.append(number)
+
+    traced(work, files, look)
+    return numbers
 
 
 def killed_at_byte(work: Work, size: int) -> int:

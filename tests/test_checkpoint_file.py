@@ -29,7 +29,7 @@ from seqmodels.checkpoint_format import FORMAT
 from seqmodels.durable import DiskFullError
 from seqmodels.gate import ConfigError
 from seqmodels.sidecar import sidecar
-from tests.killing import answer_with_limit, at_line, in_child, killed_at_byte, killed_at_line
+from tests.killing import answer_with_limit, at_line, in_child, killed_at_byte, killed_at_line, lines_that_matter
 
 RECIPE = {
     "config": {"model": {}, "task": {}, "optimizer": {}},
@@ -75,22 +75,28 @@ def test_a_checkpoint_has_its_sha256_beside_it_as_sha256sum_writes_it(last: Path
     assert (number_in(last), number_in(last.with_name("previous.ckpt"))) == (2, 1)
 
 
-def test_a_run_that_is_killed_at_any_line_goes_on_from_its_last_checkpoint_or_the_one_before(last: Path) -> None:
-    """Each child goes on in the folder that the one before it has left."""
-    number, status, seen = 2, 1, set()
-    while status != 0:
-        before = number_in(last)
-        number += 1
-        status = killed_at_line(partial(keep_and_save, last, number), OURS, number - 2)
-        assert number_in(last) in (before, number), "the file under the name is whole, and its sidecar lists it"
-        assert number_in(last.with_name("previous.ckpt")) <= before
+def test_a_run_that_is_killed_at_any_line_goes_on_from_its_last_checkpoint_or_the_one_before(
+    last: Path, tmp_path: Path
+) -> None:
+    work, start = partial(keep_and_save, last, 3), tmp_path / "start"
+    shutil.copytree(last.parent, start)
+    lines = lines_that_matter(work, OURS, last.parent)
+    seen = []
+    for line in lines:
+        shutil.rmtree(last.parent)
+        shutil.copytree(start, last.parent)
+        assert killed_at_line(work, OURS, line) < 0
+        assert number_in(last) in (2, 3), "the file under the name is whole, and its sidecar lists it"
+        assert number_in(last.with_name("previous.ckpt")) in (1, 2)
         assert newest_valid(last.parent) == last
         assert not list(last.parent.glob(".*"))
-        seen.add(number_in(last) == number)
-        assert number < 1000
-    assert number > 60
-    assert seen == {False, True}
-    assert len(sidecar(last).read_text().splitlines()) == 1
+        seen.append(number_in(last))
+        keep_and_save(last, 4)
+        assert number_in(last) == 4
+        assert len(sidecar(last).read_text().splitlines()) == 1
+    assert len(lines) >= 15
+    assert seen == sorted(seen)
+    assert set(seen) == {2, 3}
 
 
 @pytest.mark.parametrize("other_disk", [False, True])
