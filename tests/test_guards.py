@@ -1,6 +1,8 @@
 """Numbers that go bad, gradients that explode, memory that is out: named before any harm is done."""
 
 import csv
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
 from seqmodels.commands.app import report
-from seqmodels.guards import FiniteSteps, NotFinite, OutOfMemory, gradient_norm, memory_told
+from seqmodels.guards import FiniteSteps, NotFinite, OutOfMemory, faults_told, gradient_norm
 from seqmodels.training import train
 from tests.composing import composed
 from tests.golden.runs import runs
@@ -271,7 +273,7 @@ def test_a_guard_refuses_settings_that_mean_nothing(make: Any, words: str) -> No
 def test_memory_that_is_out_is_told_with_what_to_change(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
     data = parity()
     data.setup("fit")
-    with pytest.raises(OutOfMemory) as caught, memory_told(small_classification(data), data):
+    with pytest.raises(OutOfMemory) as caught, faults_told(small_classification(data), data):
         raise error
     message = str(caught.value)
     for words in (
@@ -286,5 +288,35 @@ def test_memory_that_is_out_is_told_with_what_to_change(error: Exception, capsys
 
 
 def test_other_errors_pass_as_they_are() -> None:
-    with pytest.raises(RuntimeError, match=r"^shapes differ$"), memory_told(nn.Module(), None):  # type: ignore[arg-type]
+    with pytest.raises(RuntimeError, match=r"^shapes differ$"), faults_told(nn.Module(), None):  # type: ignore[arg-type]
         raise RuntimeError("shapes differ")
+
+
+STARVED = """
+import resource, sys
+import seqmodels.commands.sweep, seqmodels.commands.train, seqmodels.training
+from seqmodels.cli import run
+from seqmodels.sweeping import driver
+
+pages = int(open("/proc/self/statm").read().split()[0])
+resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 250 * 2**20,) * 2)
+common = ["trainer=cpu", "threads=1", "test=false", "logger=none", "name=starved", "trainer.max_epochs=1"]
+common += ["trainer.limit_train_batches=1", "trainer.limit_val_batches=1", "data=parity", "data.min_length=2000"]
+common += ["data.max_length=2000", "data.train_rows=128", "data.val_rows=2", "data.test_rows=2", "cell.hidden_size=64"]
+print("status", run(["train", *common, "data.batch_size=128"]), flush=True)
+space = ["sweep=grid", "sweep/space=empty", "+sweep.space={data.batch_size:[128,1]}", "sweep.storage=journal"]
+run(["sweep", *common, *space, "logger=csv", "sweep.trials=2", "sweep.dir=found"])
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the size of the process is read from /proc")
+def test_a_run_without_memory_says_what_to_change_and_a_sweep_goes_on(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", STARVED], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert "status 1" in done.stdout, done.stderr
+    assert "seqmodels: out of memory in training: data.batch_size is 128" in done.stderr
+    assert "Traceback" not in done.stderr
+    with (tmp_path / "found" / "trials.csv").open() as file:
+        trials = sorted((row["state"], row["data.batch_size"]) for row in csv.DictReader(file))
+    assert trials == [("complete", "1"), ("fail", "128")], done.stderr

@@ -11,7 +11,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from torch.optim import Optimizer
 
-from seqmodels.data.loading import ResumableLoader
+from seqmodels.data.loading import LoadingFailed, ResumableLoader
 from seqmodels.failures import RunFailed
 from seqmodels.tasks import Task
 
@@ -176,18 +176,34 @@ def gradient_norm(parameters: Iterable[Tensor]) -> Tensor:
 
 
 @contextmanager
-def memory_told(task: LightningModule, data: Any) -> Iterator[None]:
-    """Turn the ways in which devices, allocators and Python say that memory is out into one that says what to change.
+def faults_told(task: LightningModule, data: Any) -> Iterator[None]:
+    """Say what to change where training ends by a fault of the machine.
 
     Raises:
-        OutOfMemory: instead of any of them.
+        OutOfMemory: instead of what devices, allocators and Python raise where memory is out.
+        LoadingFailed: a worker process is gone; torch says so wherever training just is.
     """
     try:
         yield
+    except RunFailed:
+        raise
     except (RuntimeError, MemoryError) as error:
+        if str(error).startswith("DataLoader worker"):
+            raise LoadingFailed(_lost_worker(task, str(error))) from error
         if not _is_out_of_memory(error):
             raise
         raise OutOfMemory(_advice(task, data)) from error
+
+
+def _lost_worker(task: LightningModule, cause: str) -> str:
+    trainer = task.trainer
+    epoch, number = trainer.current_epoch, trainer.fit_loop.batch_idx + 1
+    loader: Any = trainer.train_dataloader
+    rows = loader.origins(epoch, number) if isinstance(loader, ResumableLoader) else []
+    return (
+        f"a worker process was lost as batch {number} of epoch {epoch}, rows {', '.join(rows)}, was next: "
+        f"{cause.strip().splitlines()[0]} Systems kill processes when memory is out; data.num_workers=0 needs none"
+    )
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -23,7 +23,7 @@ from seqmodels.checkpointing import (
 from seqmodels.data import SequenceDataModule
 from seqmodels.data.catalog import DATASETS
 from seqmodels.gate import ConfigError, nearest
-from seqmodels.guards import memory_told
+from seqmodels.guards import faults_told
 from seqmodels.processes import processes
 from seqmodels.quiet import quiet
 from seqmodels.resuming import ResumePoints, StepSeeds, csv_rows
@@ -213,7 +213,7 @@ def fit(trainer: Trainer, task: LightningModule, data: SequenceDataModule, ckpt_
     if trainer.is_global_zero:
         (csv_rows.forget if ckpt_path is None else csv_rows.set_aside)(trainer)
     try:
-        with memory_told(task, data):
+        with faults_told(task, data):
             trainer.fit(task, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
     except RuntimeError as error:
         if not str(error).startswith("Early stopping conditioned on metric"):
