@@ -64,7 +64,7 @@ def test_what_a_killed_run_has_left_goes_as_the_next_begins(tmp_path: Path) -> N
 def test_a_run_that_is_killed_as_it_begins_leaves_whole_files(tmp_path: Path) -> None:
     begin(tmp_path, CONFIG)
     second = {**CONFIG, "name": "second"}
-    work, files = partial(begin, tmp_path, second), ("durable.py", "runs.py")
+    work, files = partial(begin, tmp_path, second), ("durable.py", "runs.py", "pathlib.py")
     seen = []
     for line in lines_that_matter(work, files, tmp_path):
         begin(tmp_path, CONFIG)
