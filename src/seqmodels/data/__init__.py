@@ -8,6 +8,7 @@ from seqmodels.data.copy_memory import CopyMemoryData
 from seqmodels.data.csv_series import CSVSeriesData
 from seqmodels.data.digits import DigitsData
 from seqmodels.data.forecasting import SeriesDataModule
+from seqmodels.data.hugging_face import HuggingFaceText
 from seqmodels.data.imdb import IMDBData
 from seqmodels.data.imdb_text import IMDBTextData
 from seqmodels.data.japanese_vowels import JapaneseVowelsData
@@ -51,6 +52,7 @@ __all__ = [
     "ETTData",
     "ExchangeRateData",
     "ForecastBatch",
+    "HuggingFaceText",
     "IMDBData",
     "IMDBTextData",
     "JSBChoralesData",

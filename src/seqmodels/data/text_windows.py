@@ -106,7 +106,7 @@ class WindowLoader(ResumableLoader[TextWindow]):
         return ["none" if slot is None else f"{slot[0]}-{slot[1]}" for slot in slots[self._own]]
 
     def _slots(self, epoch: int) -> Iterator[tuple[list[Slot | None], float]]:
-        """Yield for each step of an epoch the window of each row of all processes, None after its end, and the scale."""
+        """Yield for each step the window of each row of all processes, None after the end, and the scale."""
         generator = np.random.default_rng([self.seed, epoch])
         edges = self._random_edges(generator) if self.random_windows else None
         queues = [_windows(pieces, self.bptt, edges) for pieces in self._parted(generator)]

@@ -5,7 +5,9 @@ import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from copy import copy
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,11 @@ from seqmodels.data.token_file import made_from, token_file
 from seqmodels.data.vocabulary import EOS, CharacterVocabulary, Vocabulary, WordVocabulary
 from seqmodels.data.vocabulary_learning import VocabularyLearner
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 VOCABULARIES = {kind.__name__: kind for kind in (CharacterVocabulary, WordVocabulary, BPEVocabulary)}
 
 
@@ -25,6 +32,8 @@ class TextSource(ABC):
     """Where texts come from, a document at a time, as often as they are asked for."""
 
     name: str
+    learnt_from: int | None = None
+    """Of so many training documents, from the first on, a vocabulary is learnt at most."""
 
     @property
     @abstractmethod
@@ -52,17 +61,33 @@ def tokenized(
     place = json.dumps({**made, "source": {**source.origin, "files": [name for name, *_ in source.origin["files"]]}})
     stem = f"{source.name}-{hashlib.sha256(place.encode()).hexdigest()[:16]}"
     paths = {split: folder / f"{stem}.{split}.tokens" for split in SPLITS}
-    text = _kept(paths["train"], made) or _learnt(source, learner)
-    origin = {**made, "text": text.node}
-    corpora = {}
-    for split, path in paths.items():
-        documents = (map(text.tokens, blocks(lines)) for lines in source.documents(split))
-        size = len(text.vocabulary)
-        try:
-            corpora[split] = token_file(path, documents, vocab_size=size, edge=text.edge, origin=origin)
-        except ValueError as error:
-            raise ValueError(f"the {split} split of {source.name}: {error}") from error
-    return text, corpora
+    with _alone(folder / f"{stem}.lock"):
+        text = _kept(paths["train"], made) or _learnt(source, learner)
+        origin = {**made, "text": text.node}
+        corpora = {}
+        for split, path in paths.items():
+            documents = (map(text.tokens, blocks(lines)) for lines in source.documents(split))
+            size = len(text.vocabulary)
+            try:
+                corpora[split] = token_file(path, documents, vocab_size=size, edge=text.edge, origin=origin)
+            except ValueError as error:
+                raise ValueError(f"the {split} split of {source.name}: {error}") from error
+        return text, corpora
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Let one process at a time do what stands within; the others wait, and then find its files.
+
+    Where there are no locks (Windows, a folder that is only read), each does the same for itself.
+    """
+    with ExitStack() as held:
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = held.enter_context(path.open("wb"))
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def cache_folder() -> Path:
@@ -91,7 +116,8 @@ def _learnt(source: TextSource, learner: VocabularyLearner) -> TextPreprocessing
     if EOS not in learner.specials:
         learner = copy(learner)
         learner.specials = (*learner.specials, EOS)
-    vocabulary: Vocabulary = learner.learn(block for lines in source.documents("train") for block in blocks(lines))
+    documents = islice(source.documents("train"), source.learnt_from)
+    vocabulary: Vocabulary = learner.learn(block for lines in documents for block in blocks(lines))
     assert vocabulary.eos is not None
     words = isinstance(vocabulary, WordVocabulary)
     return TextPreprocessing(vocabulary=vocabulary, start=vocabulary.eos, ends=True, line_ends=words)
