@@ -39,13 +39,13 @@ def main() -> int:
         readers = all_readers(Path(folder))
         chosen = [reader for reader in readers if arguments.reader in (None, reader.name)]
         limit_memory()
-        print("| reader | inputs | accepted | written and read back | inputs/s | faults |\n|---|---|---|---|---|---|")
+        print("| reader | inputs | accepted | written and read back | inputs/s of a core | faults |\n|---|---|---|---|---|---|")
         shares = sum(reader.share for reader in chosen)
         for reader in chosen:
             inputs = max(1, arguments.inputs * reader.share // shares)
-            started = time.perf_counter()
+            started = time.process_time()
             accepted, written, faults = fuzz(reader, inputs, arguments.seed)
-            rate = inputs / (time.perf_counter() - started)
+            rate = inputs / (time.process_time() - started)
             print(f"| {reader.name} | {inputs} | {accepted} | {written} | {rate:.0f} | {len(faults)} |", flush=True)
             total, found = total + inputs, found + faults
     print(f"\n{total} inputs, {len(found)} faults")

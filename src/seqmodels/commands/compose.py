@@ -1,4 +1,4 @@
-"""Composing configurations with Hydra, and saying clearly what is wrong with an override.
+"""Composing configurations with Hydra, after checking what is asked for.
 
 Everything here runs before torch is imported, so that a typo on the command line is answered at once.
 """
@@ -14,23 +14,17 @@ from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from seqmodels.commands.config_files import check_files
+from seqmodels.commands.explaining import COMPOSING, explain, first_lines, is_group, options_of
 from seqmodels.gate import ConfigError, check_hydra_names, check_names, check_package, nearest
 from seqmodels.variables import remember_what_is_read
 
 TRIED_ON = {"language_modeling": "python_docs", "regression": "adding"}  # embedded or generated: no file is needed
-LONGEST = 200  # characters of the name of a group
-COMPOSING = (HydraException, OmegaConfBaseException, YAMLError, ValueError, TypeError, AssertionError, RecursionError)
-"""What goes wrong while files become a configuration; Hydra has no class of its own for all of it."""
 
 
 def config_folder() -> Path:
@@ -119,7 +113,7 @@ def parse(overrides: list[str]) -> list[Override]:
     try:
         return OverridesParser.create().parse_overrides(overrides)
     except COMPOSING as error:
-        raise ConfigError(f"cannot read an override: {_first_lines(error)}; overrides look like key=value") from error
+        raise ConfigError(f"cannot read an override: {first_lines(error)}; overrides look like key=value") from error
 
 
 def _search_path(overrides: list[Override]) -> list[str]:
@@ -149,14 +143,14 @@ def _compose_checked(hydra: Hydra, config_name: str, overrides: list[Override]) 
     except ConfigError:
         raise
     except COMPOSING as error:
-        raise _explain(hydra, config_name, overrides, error) from error
+        raise explain(hydra, config_name, overrides, error) from error
     _check_texts(hydra, config_name, overrides)
     return config
 
 
 def _check_texts(hydra: Hydra, config_name: str, overrides: list[Override]) -> None:
     """Refuse a text where the configuration has a number; torch need not be imported for that."""
-    texts = [o for o in overrides if isinstance(o.value(), str) and not _is_group(hydra, o) and not o.is_add()]
+    texts = [o for o in overrides if isinstance(o.value(), str) and not is_group(hydra, o) and not o.is_add()]
     texts = [o for o in texts if "${" not in str(o.value()) and not o.key_or_group.startswith("hydra.")]
     if not texts:
         return
@@ -197,25 +191,15 @@ def _alternatives(hydra: Hydra, override: Override) -> list[Override]:
         return [override]
     values = list(override.sweep_string_iterator())
     key = override.get_key_element()
-    imported = _is_group(hydra, override) or override.key_or_group.startswith("hydra")
+    imported = is_group(hydra, override) or override.key_or_group.startswith("hydra")
     lines = [f"{key}={value}" for value in (values if imported else values[:1])]
     return parse(lines)
-
-
-def _is_group(hydra: Hydra, override: Override) -> bool:
-    return bool(_options(hydra, override.key_or_group))
-
-
-def _options(hydra: Hydra, group: str) -> list[str]:
-    if len(group) > LONGEST:  # no folder has such a name, and the system would refuse to look
-        return []
-    return hydra.config_loader.get_group_options(group, results_filter=ObjectType.CONFIG)
 
 
 def _check_group(hydra: Hydra, override: Override) -> None:
     """Check that the options chosen for a group exist."""
     group = override.key_or_group
-    options = _options(hydra, group) if "." not in group else []
+    options = options_of(hydra, group) if "." not in group else []
     value = override.value() if not override.is_sweep_override() else None
     if not options or override.is_delete() or override.is_sweep_override():
         return
@@ -226,70 +210,3 @@ def _check_group(hydra: Hydra, override: Override) -> None:
             raise ConfigError(
                 f"{group}={choice}: there is no such {group}{nearest(name, options)} (there are: {known})"
             )
-
-
-def _explain(hydra: Hydra, config_name: str, overrides: list[Override], error: Exception) -> ConfigError:
-    """Find the override that does not fit and the nearest key that would; else pass on what Hydra says."""
-    groups = [o for o in overrides if _is_group(hydra, o) or o.key_or_group == "hydra.searchpath"]
-    keys = [override for override in overrides if override not in groups and not override.is_force_add()]
-    try:
-        lines = [str(override.input_line) for override in groups]
-        config = hydra.compose_config(config_name, lines, RunMode.RUN, with_log_configuration=False)
-    except COMPOSING:
-        return ConfigError(_first_lines(error))
-    for override in keys:
-        key, value = override.key_or_group, override.value()
-        inner = [f"{key}.{name}" for name in value] if isinstance(value, dict) else []
-        for place in [key, *inner]:
-            if not override.is_add() and (problem := _unknown_key(hydra, config, place)):
-                return ConfigError(f"{problem}; +{place}=... adds it" if inner else problem)
-    return ConfigError(_first_lines(error))
-
-
-def _unknown_key(hydra: Hydra, config: DictConfig, key: str) -> str | None:
-    """Return what is wrong with a dotted key, or None when the configuration has it."""
-    node: Any = config
-    *parents, _ = parts = key.split(".")
-    for depth, part in enumerate(parts):
-        # a child is there, even if its value is missing
-        child = node._get_node(part, validate_access=False) if OmegaConf.is_dict(node) else None
-        if child is not None:
-            if OmegaConf.is_interpolation(child):
-                return None
-            node = child
-            continue
-        place = ".".join(parts[:depth])
-        names = [name for name in (node.keys() if OmegaConf.is_dict(node) else ()) if name != "_target_"]
-        if not place:
-            names = sorted({*names, *hydra.config_loader.list_groups("")} - {"hydra"})
-        hint = nearest(part, names) or _same_name_elsewhere(config, parts[-1])
-        choice = config.hydra.runtime.choices.get(parts[0]) if parents else None
-        where = f"{place} ({parts[0]}/{choice}.yaml)" if choice else place or "the configuration"
-        there = f"it has: {', '.join(map(str, names))}" if names else "it has none"
-        options = _options(hydra, parts[0]) if depth == 1 and not names else []
-        choose = f"; choose one with {parts[0]}=, of {', '.join(options)}" if options else ""
-        return f"{key}: {where} has no key {part!r}{hint} ({there}){choose}"
-    return None
-
-
-def _same_name_elsewhere(config: DictConfig, name: str) -> str:
-    """Return a hint when a key of this name, or nearly, stands elsewhere: ``hidden_size`` for ``cell.hidden_size``."""
-    plain = OmegaConf.to_container(config, resolve=False)
-    assert isinstance(plain, dict)
-    plain.pop("hydra")
-    paths = dict(_leaf_paths(plain))
-    hint = nearest(name, paths)
-    return f"; did you mean {paths[hint.split(chr(39))[1]]!r}?" if hint else ""
-
-
-def _leaf_paths(node: dict[Any, Any], place: str = "") -> Iterator[tuple[str, str]]:
-    for key, value in node.items():
-        path = f"{place}.{key}" if place else str(key)
-        if isinstance(value, dict):
-            yield from _leaf_paths(value, path)
-        yield str(key), path
-
-
-def _first_lines(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    return "; ".join(lines[:2] if not isinstance(error, YAMLError) else lines)
