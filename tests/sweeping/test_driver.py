@@ -20,10 +20,12 @@ from seqmodels.sweeping.watch import Watch
 from seqmodels.sweeping.worker import AGAIN, counted, failed
 from tests.sweeping.small import SPACE, formula, read, sweep
 
+STORAGES = ["sqlite", "journal", pytest.param("postgresql", marks=pytest.mark.postgresql)]
 
-def trials_of(folder: Path) -> list[FrozenTrial]:
+
+def trials_of(folder: Path, storage: str | None = None) -> list[FrozenTrial]:
     with hushed():
-        return load_sweep(folder)[0].get_trials()
+        return load_sweep(folder, storage)[0].get_trials()
 
 
 def test_a_sweep_finds_the_minimum_and_its_trials_are_told_apart(tmp_path: Path) -> None:
@@ -35,7 +37,7 @@ def test_a_sweep_finds_the_minimum_and_its_trials_are_told_apart(tmp_path: Path)
     assert len((tmp_path / "trials.csv").read_text().splitlines()) == 26
 
 
-@pytest.mark.parametrize("storage", ["sqlite", "journal"])
+@pytest.mark.parametrize("storage", STORAGES, indirect=True)
 def test_a_continued_sweep_draws_the_trials_of_one_that_was_never_interrupted(storage: str, tmp_path: Path) -> None:
     whole, _ = sweep(tmp_path / "a", storage=storage, trials=12).run()
     for number in (3, 11, 12):
@@ -178,7 +180,7 @@ def run(folder: Path, storage: str, trials: int) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-@pytest.mark.parametrize("storage", ["sqlite", "journal"])
+@pytest.mark.parametrize("storage", STORAGES, indirect=True)
 def test_forty_trials_of_three_processes_are_all_accounted_for_once(storage: str, tmp_path: Path) -> None:
     """Five failures, three NaNs, two processes killed, and the command run again."""
     for trials in (25, 40):
@@ -186,7 +188,7 @@ def test_forty_trials_of_three_processes_are_all_accounted_for_once(storage: str
         for worker in workers:
             worker.join(60)
         assert Counter(worker.exitcode for worker in workers) == {-signal.SIGKILL: 1, 0: 2}
-    trials_there = trials_of(tmp_path)
+    trials_there = trials_of(tmp_path, storage)
     lost = [trial for trial in trials_there if AGAIN in trial.user_attrs]
     assert [trial.number for trial in lost] == [9, 26]
     assert all(trials_there[trial.user_attrs[AGAIN]].params == trial.params for trial in lost)

@@ -2,6 +2,7 @@
 
 import sqlite3
 import warnings
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,10 +66,12 @@ def open_storage(place: str, folder: Path) -> BaseStorage:
         else {"pool_pre_ping": True}
     )
     try:
-        return RDBStorage(str(url), engine_kwargs=patient)
+        storage = RDBStorage(str(url), engine_kwargs=patient)
     except (SQLAlchemyError, ImportError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"sweep.storage: the database cannot be opened: {reason}") from error
+    weakref.finalize(storage, storage.engine.dispose)  # optuna leaves its connections open
+    return storage
 
 
 class _Connection(sqlite3.Connection):
