@@ -103,7 +103,7 @@ def test_every_optimizer_and_scheduler_builds(optimizer: str, tmp_path: Path) ->
 
 @pytest.mark.parametrize("name", options("data"))
 def test_every_data_set_builds_with_a_task_and_model_that_fit(name: str, tmp_path: Path) -> None:
-    own = ["data.path=here"] if name.startswith("text") or name == "csv_series" else []
+    own = ["data.path=here"] if name.startswith("text") or name in ("csv_series", "hf_text") else []
     config = composed(tmp_path, f"data={name}", *own)
     assert build(config.data).target_kind == target_of(config.task).needs
     check(plain(config.model), "model", {**SIZES, "vocab_size": 11, "horizon": 5})
