@@ -46,8 +46,8 @@ def test_every_trial_is_an_ordinary_run_with_the_command_that_repeats_it(finishe
     assert {path.name for path in trial.iterdir()} >= {".hydra", "config.yaml", "metrics.json", "model", "checkpoints"}
     assert "val/loss" in json.loads((trial / "metrics.json").read_text())
     command = (trial / "command.sh").read_text()
-    assert command.startswith("seqmodels train test=false logger=csv callbacks.progress=null callbacks.resume_points=null")
-    assert " experiment=digits_lstm " in command
+    assert command.startswith("seqmodels train test=false logger=csv callbacks.progress=null ")
+    assert " callbacks.resume_points=null experiment=digits_lstm " in command
     assert "cell=elman optimizer.lr=0.01" in command
     ran = json.loads((trial / "environment.json").read_text())["command"]
     assert ran[1:4] == ["train", "test=false", "logger=csv"]
