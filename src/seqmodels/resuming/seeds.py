@@ -36,6 +36,9 @@ class StepSeeds(Callback):
         value = 0
         for number in (self.seed, trainer.current_epoch, moment, trainer.global_rank):
             value = (value * LARGE_PRIME + number) % 2**63
-        torch.manual_seed(value)
+        if trainer.strategy.root_device.type == "cpu":
+            torch.default_generator.manual_seed(value)  # torch.manual_seed writes down a stack for devices not there
+        else:
+            torch.manual_seed(value)
         np.random.seed(value % 2**32)
         random.seed(value)
