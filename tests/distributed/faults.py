@@ -13,7 +13,7 @@ class Fault(Callback):
 
     Args:
         rank, step: where and when.
-        how: ``exit`` with status 13, ``kill`` or ``hang``.
+        how: ``exit`` with status 13, ``kill``, ``hang``, or be asked to end: ``term``.
     """
 
     def __init__(self, rank: int, step: int, how: str) -> None:
@@ -27,7 +27,10 @@ class Fault(Callback):
             os._exit(13)
         if self.how == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
-        time.sleep(300)
+        if self.how == "term":
+            os.kill(os.getpid(), signal.SIGTERM)
+        else:
+            time.sleep(300)
 
 
 def fault(rank: int, step: int, how: str) -> list[str]:

@@ -3,14 +3,17 @@
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from seqmodels.data import AddingData
 from seqmodels.data.loading import EpochOrder
 from seqmodels.training import train
 from tests.composing import composed
-from tests.distributed.ranks import ranks
+from tests.distributed.faults import fault
+from tests.distributed.ranks import SEQMODELS, ranks, run
 
 pytestmark = [pytest.mark.dist, pytest.mark.xdist_group("dist")]
 
@@ -86,3 +89,23 @@ def test_no_row_is_evaluated_twice_and_training_fills_up_from_its_start(size: in
     assert {row for rows in trained for row in rows} == set(range(size))
     merged = torch.tensor(trained).T.flatten().tolist()
     assert merged[:size] == list(EpochOrder(size, seed=3, shuffle=True))  # the global batches of one process
+
+
+def test_a_run_of_two_processes_goes_on_in_one(tmp_path: Path) -> None:
+    settings = [*COMMON, "callbacks.resume_points.every_n_steps=1"]
+    two = [*settings, "trainer=ddp_sim", "data.batch_size=8", *fault(0, 4, "kill"), "hydra.run.dir=run"]
+    assert run([*SEQMODELS, "train", *two], tmp_path).status == -9
+    alone = [*settings, "trainer=cpu", "data.batch_size=16"]
+    resumed = train(composed(tmp_path / "run", *alone, f"resume='{tmp_path / 'run'}'"))
+    for name, value in train(composed(tmp_path / "whole", *alone)).items():
+        if name != "seconds":
+            assert resumed[name] == pytest.approx(value, abs=1e-6, rel=1e-5), name
+
+
+def test_a_split_with_fewer_rows_than_processes_is_refused() -> None:
+    data = AddingData(time=5, train_rows=4, val_rows=1, test_rows=4)
+    data.setup()
+    data.trainer = SimpleNamespace(global_rank=1, world_size=2, overfit_batches=0)  # type: ignore[assignment]
+    data.train_dataloader()
+    with pytest.raises(ValueError, match="the val split has 1 rows, fewer than there are processes: 2"):
+        data.val_dataloader()
