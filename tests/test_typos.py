@@ -14,6 +14,7 @@ TYPOS = [
     ("train cell.hiden_size=3", "did you mean 'hidden_size'?"),
     ("train seed=" + "9" * 5000, "overrides look like key=value"),
     ("train " + "x" * 5000 + "=1", "the configuration has no key 'xxx"),
+    ("train ~trainer trainer.max_epochs=3", "no trainer is chosen; trainer=... chooses one, of cpu, ddp"),
     ("train seed=one", "seed must be a number"),
     ("predict run=r inptu=a.csv", "did you mean 'input'?"),
     ("predict rnu=r input=a.csv", "did you mean 'run'?"),

@@ -55,6 +55,8 @@ def test_what_is_not_in_the_encoding_is_named_by_line_and_byte(
 def test_an_encoding_that_says_no_place_is_named_too() -> None:
     with pytest.raises(ValueError, match=r"^name, line 1: .*; convert the file"):
         list(decoded_lines(io.BytesIO(b"a\nb"), "name", "undefined"))
+    with pytest.raises(ValueError, match=r"^name, line 1: UTF-16 .* BOM; convert the file"):
+        list(decoded_lines(io.BytesIO("no mark".encode("utf-16-le")), "name", "utf-16"))
 
 
 def test_a_pipe_gives_its_lines_as_they_are_written() -> None:

@@ -66,6 +66,8 @@ def _unknown_key(hydra: Hydra, config: DictConfig, key: str) -> str | None:
             continue
         place = ".".join(parts[:depth])
         names = [name for name in (node.keys() if OmegaConf.is_dict(node) else ()) if name != "_target_"]
+        if depth == 0 and part in hydra.config_loader.list_groups(""):
+            return f"{key}: no {part} is chosen; {part}=... chooses one, of {', '.join(options_of(hydra, part))}"
         if not place:
             names = sorted({*names, *hydra.config_loader.list_groups("")} - {"hydra"})
         hint = nearest(part, names) or _same_name_elsewhere(config, parts[-1])
