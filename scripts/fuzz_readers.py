@@ -39,7 +39,8 @@ def main() -> int:
         readers = all_readers(Path(folder))
         chosen = [reader for reader in readers if arguments.reader in (None, reader.name)]
         limit_memory()
-        print("| reader | inputs | accepted | written and read back | inputs/s of a core | faults |\n|---|---|---|---|---|---|")
+        print("| reader | inputs | accepted | written and read back | inputs/s of a core | faults |")
+        print("|---|---|---|---|---|---|")
         shares = sum(reader.share for reader in chosen)
         for reader in chosen:
             inputs = max(1, arguments.inputs * reader.share // shares)
