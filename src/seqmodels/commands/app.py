@@ -26,7 +26,7 @@ from seqmodels.variables import concealed
 Work = Callable[[DictConfig], Mapping[str, float]]
 
 PACKAGE = str(Path(__file__).resolve().parents[1])
-USER_ERRORS = (ValueError, TypeError, OSError)  # where our own lines raise them: downloads, files, arguments
+USER_ERRORS = (ValueError, TypeError, OSError, ImportError)  # where our own lines raise them: files, arguments, extras
 
 
 def run_app(command: str, work: Work, tokens: list[str]) -> int:
