@@ -154,8 +154,7 @@ def soak(task: str, root: Path, runs: int, generator: random.Random) -> dict[str
         found = outcome(folder)
         different += [(run, part) for part in expected if found[part] != expected[part]]
         print(
-            f"{task}: run {run + 1} of {runs} after {sum(faults.values())} faults in all: "
-            f"{different or 'equal'}",
+            f"{task}: run {run + 1} of {runs} after {sum(faults.values())} faults in all: {different or 'equal'}",
             flush=True,
         )
         shutil.rmtree(folder)
