@@ -6,6 +6,7 @@ the others. Nothing here imports torch unless there are others.
 
 import json
 import os
+import socket
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -88,8 +89,26 @@ def one_folder(config: DictConfig, *, multirun: bool) -> list[str]:
     HydraConfig.instance().set_config(config)
     folder = agreed(f"{place}.dir", lambda: os.path.abspath(str(config.hydra[place].dir)))  # noqa: PTH100
     spelled = folder.replace("\\", "\\\\").replace("'", "\\'")
+    _meet_anew()
     silent = ["hydra.output_subdir=null", "hydra/job_logging=none", "hydra/hydra_logging=none"] if here.rank else []
     return [f"hydra.{place}.dir='{spelled}'", *silent]
+
+
+def _meet_anew() -> None:
+    """Let training meet in a store of its own where torchrun would have it meet in its agent's.
+
+    That one outlives a restart, and with it the addresses of processes that are gone, which torch 2.13 then reads.
+    """
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+        os.environ["MASTER_PORT"] = str(agreed("port", _free_port))
+        os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "False"
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("", 0))
+        port: int = free.getsockname()[1]
+        return port
 
 
 def is_first() -> bool:
