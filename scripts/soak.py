@@ -95,7 +95,7 @@ def broken_off(task: str, folder: Path, fault: str, after: float, generator: ran
         time.sleep(0.005)
     os.kill(child, signal.SIGTERM if fault == "terminate" else signal.SIGKILL)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    if fault in ("cut", "flip", "empty"):
+    if status and fault in ("cut", "flip", "empty"):  # it may have ended just before
         damage(folder / "checkpoints" / "last.ckpt", fault, generator)
     return status
 
