@@ -17,6 +17,7 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto
 table { border-collapse: collapse; margin: 1em 0; display: block; overflow-x: auto; }
 td, th { padding: .2em .7em; border-bottom: 1px solid #ddd; text-align: left; white-space: nowrap; }
 pre { background: #f4f4f4; padding: .7em; overflow-x: auto; }
+.plot { overflow-x: auto; }
 """
 
 
@@ -31,7 +32,8 @@ def write_page(path: Path, title: str, study: Study, confirmation: Study | None,
         parts += ["<h2>With further seeds: mean ± standard deviation</h2>", _table(names, rows)]
     for number, (name, figure) in enumerate(_figures(study)):
         parts.append(f"<h2>{escape(name)}</h2>")
-        parts.append(figure.to_html(full_html=False, include_plotlyjs=number == 0))
+        drawn = figure.to_html(full_html=False, include_plotlyjs=number == 0)
+        parts.append(f'<div class="plot">{drawn}</div>')
     parts += ["<h2>All trials</h2>", _table(header(study), [row(study, trial) for trial in trials])]
     page = f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
     path.write_text(f"{page}<style>{STYLE}</style></head><body>{''.join(parts)}</body></html>\n", encoding="utf-8")
