@@ -1,10 +1,13 @@
 """``seqmodels sweep``: a search over configurations, each trial an ordinary run."""
 
 import shlex
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from hydra._internal.callbacks import Callbacks
@@ -46,13 +49,40 @@ def _sweep(config: DictConfig) -> Mapping[str, float]:
     trials.check([*settings["overrides"], *overrides], settings["space"])
     folder = Path(HydraConfig.get().runtime.output_dir)
     sweep = Sweep(folder, settings, overrides, trials.config_dir, checked_seed(config.seed), trials.train)
-    sweep.run()
+    with _terminated_as_interrupted():
+        sweep.run()
     with hushed():
         study = load_sweep(folder, settings["storage"])
         status = report(folder, *study)
     if status:
         raise SystemExit(status)
     return {}
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Let SIGTERM end a sweep as Ctrl-C does: the trial goes back into the queue; the exit status tells them apart.
+
+    Lightning, left alone, would note the signal, end the training at its next step, and let it pass for a whole one.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received: list[int] = []
+
+    def end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        received.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        if received:
+            raise SystemExit(128 + received[0]) from error
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _common_overrides() -> list[str]:

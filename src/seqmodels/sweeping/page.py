@@ -1,5 +1,6 @@
 """The page of a sweep: its tables, and optuna's own plots, in one HTML file that needs no network."""
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import optuna.visualization as plots
 from optuna import Study
 from optuna.importance import PedAnovaImportanceEvaluator
+from optuna.study import StudyDirection
 
 from seqmodels.sweeping.driver import ranked
 from seqmodels.sweeping.results import confirmed, header, label, row
@@ -56,15 +58,23 @@ def _figures(study: Study) -> Iterator[tuple[str, Any]]:
             about["target"] = _value(index)
         yield f"History of {name}", plots.plot_optimization_history(study, **about)
         if len({tuple(trial.params.items()) for trial in complete}) > 1:
-            evaluator = PedAnovaImportanceEvaluator()
-            yield f"Importance for {name}", plots.plot_param_importances(study, evaluator=evaluator, **about)
+            yield f"Importance for {name}", _importances(study, index, about)
         yield f"Parallel coordinates of {name}", plots.plot_parallel_coordinate(study, **about)
         yield f"Slices of {name}", plots.plot_slice(study, **about)
     yield "When the trials ran", plots.plot_timeline(study)
 
 
-def _value(index: int) -> Callable[[Any], float]:
-    return lambda trial: trial.values[index]
+def _importances(study: Study, index: int, about: dict[str, Any]) -> Any:
+    """Return the plot of what decides how good an objective gets; of several, the evaluator only knows smaller ones."""
+    if "target" in about and study.directions[index] == StudyDirection.MAXIMIZE:
+        about = {**about, "target": _value(index, -1)}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="PedAnovaImportanceEvaluator computes")
+        return plots.plot_param_importances(study, evaluator=PedAnovaImportanceEvaluator(), **about)
+
+
+def _value(index: int, sign: int = 1) -> Callable[[Any], float]:
+    return lambda trial: sign * trial.values[index]
 
 
 def _table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
