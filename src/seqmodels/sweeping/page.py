@@ -23,6 +23,12 @@ pre { background: #f4f4f4; padding: .7em; overflow-x: auto; }
 """
 
 
+POLICY = (
+    '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
+    "script-src 'unsafe-inline' blob:; style-src 'unsafe-inline'; img-src data: blob:; font-src data:\">"
+)  # all it shows is in the file: it may fetch nothing
+
+
 def write_page(path: Path, title: str, study: Study, confirmation: Study | None, command: str) -> None:
     """Write the page of a study; ``command`` trains its best."""
     trials = study.get_trials(deepcopy=False)
@@ -37,7 +43,8 @@ def write_page(path: Path, title: str, study: Study, confirmation: Study | None,
         drawn = figure.to_html(full_html=False, include_plotlyjs=number == 0)
         parts.append(f'<div class="plot">{drawn}</div>')
     parts += ["<h2>All trials</h2>", _table(header(study), [row(study, trial) for trial in trials])]
-    page = f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+    head = f'<meta charset="utf-8">{POLICY}<title>{escape(title)}</title>'
+    page = f'<!DOCTYPE html>\n<html lang="en"><head>{head}'
     path.write_text(f"{page}<style>{STYLE}</style></head><body>{''.join(parts)}</body></html>\n", encoding="utf-8")
 
 

@@ -1,0 +1,83 @@
+"""The page of a sweep in a browser."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import TrialState, create_trial
+
+from seqmodels.sweeping.page import write_page
+from seqmodels.sweeping.study import hushed
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+def study(*names: str) -> optuna.Study:
+    """A study of complete, pruned and failed trials, of a number, a choice and a hostile name."""
+    made = optuna.create_study(directions=["minimize"] * len(names))
+    made.set_metric_names(list(names))
+    rate = optuna.distributions.FloatDistribution(1e-4, 1e-1, log=True)
+    cell = optuna.distributions.CategoricalDistribution(["lstm", "<script>alert(1)</script>"])
+    for number in range(9):
+        state = TrialState.FAIL if number == 3 else TrialState.COMPLETE
+        params = {"optimizer.lr": 10 ** (-1 - number / 4), "cell": cell.choices[number % 2]}
+        made.add_trial(
+            create_trial(
+                state=state,
+                params=params,
+                distributions={"optimizer.lr": rate, "cell": cell},
+                values=[1.0 / (number + 1) + index for index in range(len(names))] if number != 3 else None,
+                intermediate_values={1: 1.0, 2: 0.5} if len(names) == 1 else {},
+                user_attrs={"cause": "<b>no</b>"} if number == 3 else {},
+            )
+        )
+    return made
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium: apt-get install chromium")
+@pytest.mark.parametrize("names", [("val/loss",), ("val/loss", "seconds")], ids=["one", "two"])
+def test_the_page_opens_without_errors_and_fetches_nothing(names: tuple[str, ...], tmp_path: Path) -> None:
+    assert CHROMIUM is not None
+    page, log = tmp_path / "page.html", tmp_path / "net.json"
+    with hushed():
+        write_page(page, "Sweep <i>x</i>", study(*names), None, "seqmodels train")
+    done = subprocess.run(
+        [
+            *(
+                CHROMIUM,
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--no-first-run",
+                "--disable-background-networking",
+            ),
+            *(
+                "--disable-component-update",
+                "--disable-sync",
+                "--disable-default-apps",
+                f"--user-data-dir={tmp_path}/profile",
+            ),
+            *("--host-resolver-rules=MAP * ~NOTFOUND", "--enable-logging=stderr", f"--log-net-log={log}"),
+            *("--virtual-time-budget=15000", "--dump-dom", page.as_uri()),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=True,
+    )
+    assert not [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    assert done.stdout.count("main-svg") > 4  # the plots are drawn
+    assert "<b>no</b>" not in done.stdout
+    assert not fetched(log)
+
+
+def fetched(log: Path) -> list[str]:
+    """Return the addresses that the page asked for, but its own file; what Chromium asks for itself has no origin."""
+    events = json.loads(log.read_text())["events"]
+    asked = [event.get("params", {}) for event in events]
+    mine = [params for params in asked if str(params.get("initiator", "")).startswith(("file://", "null"))]
+    return [str(params["url"]) for params in mine if "url" in params and not str(params["url"]).startswith("file://")]
