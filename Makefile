@@ -17,7 +17,7 @@ test: install
 
 # Asks PyPI for known vulnerabilities of what is pinned; says so and goes on where there is no network.
 audit: install
-	-$(BIN)/python -m pip install --quiet --constraint constraints.txt pip-audit
+	-$(BIN)/python -m pip install --quiet --constraint constraints.txt pip-audit 2>/dev/null
 	$(BIN)/python scripts/audit.py
 
 format: install
