@@ -15,7 +15,7 @@ from seqmodels.sweeping.study import hushed
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
-def study(*names: str) -> optuna.Study:
+def study(*names: str, slope: float = 1.0) -> optuna.Study:
     """A study of complete, pruned and failed trials, of a number, a choice and a hostile name."""
     made = optuna.create_study(directions=["minimize"] * len(names))
     made.set_metric_names(list(names))
@@ -29,12 +29,22 @@ def study(*names: str) -> optuna.Study:
                 state=state,
                 params=params,
                 distributions={"optimizer.lr": rate, "cell": cell},
-                values=[1.0 / (number + 1) + index for index in range(len(names))] if number != 3 else None,
+                values=[slope / (number + 1) + index for index in range(len(names))] if number != 3 else None,
                 intermediate_values={1: 1.0, 2: 0.5} if len(names) == 1 else {},
                 user_attrs={"cause": "<b>no</b>"} if number == 3 else {},
             )
         )
     return made
+
+
+@pytest.mark.parametrize("names", [("val/loss",), ("val/loss", "seconds")], ids=["one", "two"])
+@pytest.mark.parametrize("slope", [1.0, 0.0])
+def test_what_matters_is_drawn_only_where_some_trials_are_better(
+    slope: float, names: tuple[str, ...], tmp_path: Path
+) -> None:
+    with hushed():
+        write_page(tmp_path / "page.html", "Sweep", study(*names, slope=slope), None, "seqmodels train")
+    assert (tmp_path / "page.html").read_text(encoding="utf-8").count("<h2>Importance for") == slope * len(names)
 
 
 @pytest.mark.browser

@@ -12,7 +12,7 @@ from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.study import StudyDirection
 
 from seqmodels.sweeping.driver import ranked
-from seqmodels.sweeping.results import confirmed, header, label, row
+from seqmodels.sweeping.results import complete_of, confirmed, header, label, row
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; color: #222; }
@@ -50,7 +50,7 @@ def write_page(path: Path, title: str, study: Study, confirmation: Study | None,
 
 def _figures(study: Study) -> Iterator[tuple[str, Any]]:
     """Yield the plots that the trials of a study allow, by name."""
-    complete = ranked(study)
+    complete = complete_of(study)
     names = study.metric_names or []
     if not complete:
         return
@@ -59,25 +59,33 @@ def _figures(study: Study) -> Iterator[tuple[str, Any]]:
             yield "Pareto front", plots.plot_pareto_front(study, target_names=names)
     elif any(trial.intermediate_values for trial in study.get_trials(deepcopy=False)):
         yield "Validation of every trial", plots.plot_intermediate_values(study)
+    varied = len({tuple(trial.params.items()) for trial in complete}) > 1
     for index, name in enumerate(names):
         about: dict[str, Any] = {"target_name": name}
         if len(names) > 1:
             about["target"] = _value(index)
         yield f"History of {name}", plots.plot_optimization_history(study, **about)
-        if len({tuple(trial.params.items()) for trial in complete}) > 1:
-            yield f"Importance for {name}", _importances(study, index, about)
+        if varied and (drawn := _importances(study, index, about)):
+            yield f"Importance for {name}", drawn
         yield f"Parallel coordinates of {name}", plots.plot_parallel_coordinate(study, **about)
         yield f"Slices of {name}", plots.plot_slice(study, **about)
     yield "When the trials ran", plots.plot_timeline(study)
 
 
 def _importances(study: Study, index: int, about: dict[str, Any]) -> Any:
-    """Return the plot of what decides how good an objective gets; of several, the evaluator only knows smaller ones."""
+    """Return the plot of what decides how good an objective gets, or None where all trials are as good as the best.
+
+    Of several objectives, the evaluator only knows smaller ones.
+    """
     if "target" in about and study.directions[index] == StudyDirection.MAXIMIZE:
         about = {**about, "target": _value(index, -1)}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="PedAnovaImportanceEvaluator computes")
-        return plots.plot_param_importances(study, evaluator=PedAnovaImportanceEvaluator(), **about)
+        warnings.filterwarnings("error", message="Target and region quantiles select the same")
+        try:
+            return plots.plot_param_importances(study, evaluator=PedAnovaImportanceEvaluator(), **about)
+        except UserWarning:
+            return None
 
 
 def _value(index: int, sign: int = 1) -> Callable[[Any], float]:

@@ -26,7 +26,7 @@ class Spread(NamedTuple):
 
 def header(study: Study) -> list[str]:
     """Return the names of the columns of :func:`row`."""
-    return ["trial", *(study.metric_names or []), *parameters(study), "seconds", "state", "cause", "folder"]
+    return ["trial", *(study.metric_names or []), *parameters(study), "duration_s", "state", "cause", "folder"]
 
 
 def row(study: Study, trial: FrozenTrial) -> list[Any]:
@@ -59,13 +59,13 @@ def confirmed(confirmation: Study) -> dict[int, dict[str, Spread]]:
     """
     runs: dict[int, list[dict[str, float]]] = {}
     names = confirmation.metric_names or []
-    for trial in ranked_all(confirmation):
+    for trial in complete_of(confirmation):
         tested = {k: v for k, v in trial.user_attrs["metrics"].items() if k.startswith("test/")}
         runs.setdefault(trial.params["trial"], []).append({**tested, **dict(zip(names, trial.values, strict=True))})
     return {number: _spreads(metrics, names) for number, metrics in sorted(runs.items())}
 
 
-def ranked_all(study: Study) -> list[FrozenTrial]:
+def complete_of(study: Study) -> list[FrozenTrial]:
     """Return the complete trials in the order of their numbers."""
     return [trial for trial in study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"]
 
