@@ -299,12 +299,12 @@ from seqmodels.cli import run
 from seqmodels.sweeping import driver
 
 pages = int(open("/proc/self/statm").read().split()[0])
-resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 250 * 2**20,) * 2)
+resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 600 * 2**20,) * 2)
 common = ["trainer=cpu", "threads=1", "test=false", "logger=none", "name=starved", "trainer.max_epochs=1"]
 common += ["trainer.limit_train_batches=1", "trainer.limit_val_batches=1", "data=parity", "data.min_length=2000"]
-common += ["data.max_length=2000", "data.train_rows=128", "data.val_rows=2", "data.test_rows=2", "cell.hidden_size=64"]
-print("status", run(["train", *common, "data.batch_size=128"]), flush=True)
-space = ["sweep=grid", "sweep/space=empty", "+sweep.space={data.batch_size:[128,1]}", "sweep.storage=journal"]
+common += ["data.max_length=2000", "data.train_rows=512", "data.val_rows=2", "data.test_rows=2", "cell.hidden_size=64"]
+print("status", run(["train", *common, "data.batch_size=512"]), flush=True)
+space = ["sweep=grid", "sweep/space=empty", "+sweep.space={data.batch_size:[512,1]}", "sweep.storage=journal"]
 run(["sweep", *common, *space, "logger=csv", "sweep.trials=2", "sweep.dir=found"])
 """
 
@@ -315,8 +315,8 @@ def test_a_run_without_memory_says_what_to_change_and_a_sweep_goes_on(tmp_path: 
         [sys.executable, "-c", STARVED], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
     )
     assert "status 1" in done.stdout, done.stderr
-    assert "seqmodels: out of memory in training: data.batch_size is 128" in done.stderr
+    assert "seqmodels: out of memory in training: data.batch_size is 512" in done.stderr
     assert "Traceback" not in done.stderr
     with (tmp_path / "found" / "trials.csv").open() as file:
         trials = sorted((row["state"], row["data.batch_size"]) for row in csv.DictReader(file))
-    assert trials == [("complete", "1"), ("fail", "128")], done.stderr
+    assert trials == [("complete", "1"), ("fail", "512")], done.stderr

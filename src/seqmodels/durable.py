@@ -5,6 +5,7 @@ file system wherever ``TMPDIR`` lies; content and name are on disk before the ca
 leaves at most a file under a temporary name, which :func:`remove_strays` recognises.
 """
 
+import csv
 import errno
 import hashlib
 import io
@@ -16,7 +17,7 @@ import shutil
 import sys
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -105,6 +106,18 @@ def write_text(path: Path, text: str) -> None:
         OSError: the file cannot be written.
     """
     write_durably(path, lambda file: file.write(text.encode()))
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Replace ``path`` by a table of comma-separated values, as :func:`write_durably` does.
+
+    Raises:
+        DiskFullError: there is no room.
+        OSError: the file cannot be written.
+    """
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([header, *rows])
+    write_text(path, text.getvalue())
 
 
 def check_writable(folder: Path) -> None:

@@ -9,6 +9,7 @@ from hydra.core.object_type import ObjectType
 from omegaconf import OmegaConf
 
 from seqmodels.commands.compose import composer, parse
+from seqmodels.durable import write_text
 
 
 def write_experiment(path: Path, overrides: Sequence[str], comment: Sequence[str], config_dir: str | None) -> list[str]:
@@ -39,7 +40,7 @@ def write_experiment(path: Path, overrides: Sequence[str], comment: Sequence[str
         OmegaConf.update(content, key, value, force_add=True)
     lines = ["# @package _global_", *(f"# {line}" for line in comment)]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines) + "\n" + OmegaConf.to_yaml(content), encoding="utf-8")
+    write_text(path, "\n".join(lines) + "\n" + OmegaConf.to_yaml(content))
     return rest
 
 

@@ -1,8 +1,7 @@
 """What commands print last: the metrics of a run, and the comparison of the jobs of a sweep."""
 
-import csv
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 
+from seqmodels.durable import write_csv
 from seqmodels.runs import read_json
 
 BESIDE = ("persistence", "seasonal_naive")  # forecasts whose metrics stand beside those of the model
@@ -63,7 +63,7 @@ def print_comparison(sweep: Path) -> None:
     out = console()
     out.print(table)
     out.print(f"sweep folder: {sweep}", soft_wrap=True, highlight=False, markup=False)
-    _write_csv(sweep / "comparison.csv", header, rows)
+    write_csv(sweep / "comparison.csv", header, rows)
 
 
 def _overrides(folder: Path) -> dict[str, str]:
@@ -90,8 +90,3 @@ def _number(value: Any) -> str:
     if value is None:
         return ""
     return f"{value:,.0f}" if float(value).is_integer() and abs(value) >= 10 else f"{value:.4g}"
-
-
-def _write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([header, *rows])

@@ -11,6 +11,7 @@ from optuna import Study
 from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.study import StudyDirection
 
+from seqmodels.durable import write_text
 from seqmodels.sweeping.driver import ranked
 from seqmodels.sweeping.results import complete_of, confirmed, header, label, row
 
@@ -45,7 +46,7 @@ def write_page(path: Path, title: str, study: Study, confirmation: Study | None,
     parts += ["<h2>All trials</h2>", _table(header(study), [row(study, trial) for trial in trials])]
     head = f'<meta charset="utf-8">{POLICY}<title>{escape(title)}</title>'
     page = f'<!DOCTYPE html>\n<html lang="en"><head>{head}'
-    path.write_text(f"{page}<style>{STYLE}</style></head><body>{''.join(parts)}</body></html>\n", encoding="utf-8")
+    write_text(path, f"{page}<style>{STYLE}</style></head><body>{''.join(parts)}</body></html>\n")
 
 
 def _figures(study: Study) -> Iterator[tuple[str, Any]]:

@@ -1,6 +1,5 @@
 """What a sweep has found: its trials as rows, and how the best did with other seeds."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
@@ -9,6 +8,7 @@ from typing import Any, NamedTuple
 from optuna import Study
 from optuna.trial import FrozenTrial
 
+from seqmodels.durable import write_csv
 from seqmodels.sweeping.driver import DEFAULT, folder_of, ranked
 from seqmodels.sweeping.worker import AGAIN
 
@@ -47,9 +47,7 @@ def parameters(study: Study) -> list[str]:
 
 def write_trials(path: Path, study: Study) -> None:
     """Write every trial of a study as a row of a CSV file, the failed ones with their cause."""
-    rows = [row(study, trial) for trial in study.get_trials(deepcopy=False)]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([header(study), *rows])
+    write_csv(path, header(study), [row(study, trial) for trial in study.get_trials(deepcopy=False)])
 
 
 def confirmed(confirmation: Study) -> dict[int, dict[str, Spread]]:
