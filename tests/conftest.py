@@ -1,11 +1,15 @@
 """What every test shares: tolerances per dtype, where data sets lie."""
 
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # started in the background of a script: what tests start would
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # be deaf to the interrupts that they send
 
 TOLERANCE: dict[torch.dtype, dict[str, Any]] = {
     torch.float32: {"rtol": 1e-4, "atol": 1e-5},

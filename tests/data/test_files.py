@@ -43,6 +43,7 @@ def test_missing_files_are_named_with_their_folder_and_the_way_out(tmp_path: Pat
         ("numbers.bin.gz", b"nothing packed", "not a whole gzip file"),
         ("numbers.bin.gz", gzip.compress(b"0" * 10**7), "holds more than 126 bytes"),
     ],
+    ids=["short", "long", "another", "packed and cut", "not packed", "packed and long"],
 )
 def test_a_file_that_is_not_the_published_one_is_refused_by_name(
     tmp_path: Path, name: str, content: bytes, reason: str

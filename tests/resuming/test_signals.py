@@ -81,6 +81,22 @@ def test_a_second_signal_leaves_at_once() -> None:
     assert done.stdout.splitlines() == ["passed on 15", "received 15", "passed on 9"]
 
 
+def test_a_signal_that_is_ignored_stays_ignored() -> None:
+    code = (
+        "import os, signal\n"
+        "from seqmodels.resuming.signals import Signals\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "signals = Signals(print)\n"
+        "signals.begin()\n"
+        "os.kill(os.getpid(), signal.SIGINT)\n"
+        "print(signals.received)\n"
+        "signals.end()\n"
+        "assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "None\n"
+
+
 def test_slurm_requeues_a_job_whose_time_is_up(tmp_path: Path) -> None:
     (tmp_path / "scontrol").write_text(f'#!/bin/sh\necho "$@" > "{tmp_path}/asked"\n')
     (tmp_path / "scontrol").chmod(0o755)

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -34,10 +35,14 @@ def test_a_signal_puts_the_trial_back_and_the_same_command_goes_on(
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen([*command, *long], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     running = tmp_path / "trials" / "0000" / "metrics.csv"
-    while not running.is_file():
-        assert process.poll() is None, process.communicate()
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
+    try:
+        while not running.is_file():
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == status, errors
     assert b"Traceback" not in errors
     from seqmodels.sweeping.study import load_sweep

@@ -42,11 +42,16 @@ class Signals:
         self._before: dict[int, Any] = {}
 
     def begin(self) -> None:
-        """Take over; outside the main thread, where Python allows no handlers, do nothing."""
+        """Take over; outside the main thread, where Python allows no handlers, do nothing.
+
+        A signal that this process was told to ignore, as a shell script tells what it starts in the background to
+        ignore the terminal's interrupts, stays ignored.
+        """
         if threading.current_thread() is not threading.main_thread() or self._before:
             return
         taken = [number for number in ENDING if number != REQUEUE or "SLURM_JOB_ID" in os.environ]
-        self._before = {number: signal.signal(number, self._note) for number in taken}
+        heard = [number for number in taken if signal.getsignal(number) != signal.SIG_IGN]
+        self._before = {number: signal.signal(number, self._note) for number in heard}
 
     def end(self) -> None:
         """Give back."""
