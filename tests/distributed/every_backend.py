@@ -46,6 +46,7 @@ def run() -> None:
 
 
 if __name__ == "__main__":
+    import gc
     import os
 
     torch.manual_seed(0)
@@ -53,3 +54,4 @@ if __name__ == "__main__":
     COMPILING = os.environ.get("SEQMODELS_CPP") != "0"
     RANK, WORLD = int(os.environ["LOCAL_RANK"]), int(os.environ["WORLD_SIZE"])
     run()
+    gc.collect()  # the group ends its threads with the last model that knows it; at the interpreter's end they abort it
