@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from seqmodels.fusion import memory
-from seqmodels.fusion.memory import RoomyLinear, product, room
+from seqmodels.fusion.memory import RoomyLinear, outer, product, room, turned
 from tests.conftest import TOLERANCE
 
 
@@ -33,24 +33,41 @@ def test_a_product_is_the_matrix_product(
     torch.testing.assert_close(product(a, b, bias), expected, **TOLERANCE[dtype])
 
 
+@pytest.mark.parametrize("rows", [5, 61], ids=["few rows", "many rows"])
+def test_an_outer_product_sums_over_rows(rows: int) -> None:
+    a, b = torch.randn(rows, 7), torch.randn(rows, 11)
+    torch.testing.assert_close(outer(a, b), torch.einsum("rm,rn->mn", a, b), **TOLERANCE[torch.float32])
+
+
 def test_the_operator_without_a_public_name_is_there() -> None:
     assert (memory._onednn is not None) == torch.backends.mkldnn.is_available()
 
 
 @pytest.mark.parametrize("biased", [False, True], ids=["plain", "with bias"])
-def test_a_roomy_linear_is_linear_with_all_its_gradients(biased: bool) -> None:
-    x = torch.randn(5, 700, 3, dtype=torch.float64, requires_grad=True)
-    weight = torch.randn(301, 3, dtype=torch.float64, requires_grad=True)
+@pytest.mark.parametrize("size", [3, 101], ids=["time first", "batch first"])
+def test_a_roomy_linear_is_linear_with_all_its_gradients(biased: bool, size: int) -> None:
+    x = torch.randn(5, 107, size, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(301, size, dtype=torch.float64, requires_grad=True)
     bias = torch.randn(301, dtype=torch.float64, requires_grad=True) if biased else None
     inputs = [t for t in (x, weight, bias) if t is not None]
     expected = F.linear(x, weight, bias)
     with RoomyLinear():
         actual = F.linear(x, weight, bias)
     assert type(actual.grad_fn) is not type(expected.grad_fn), "the large product was not taken"
+    assert turned(actual) == (size == 3)
     torch.testing.assert_close(actual, expected, **TOLERANCE[torch.float64])
     pairs = zip(*(torch.autograd.grad(y.sin().sum(), inputs) for y in (actual, expected)), strict=True)
     for mine, torchs in pairs:
         torch.testing.assert_close(mine, torchs, **TOLERANCE[torch.float64])
+
+
+def test_a_roomy_linear_with_time_first_can_be_viewed_as_torchs_can() -> None:
+    x, weight = torch.randn(5, 107, 3), torch.randn(1001, 3)
+    with RoomyLinear():
+        wx = F.linear(x, weight)
+        rows = wx.view(5 * 107, 1001)
+    assert turned(wx)
+    torch.testing.assert_close(rows, F.linear(x, weight).flatten(0, 1), **TOLERANCE[torch.float32])
 
 
 def test_small_and_narrow_calls_are_left_to_torch() -> None:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from seqmodels.fusion.adjoint import Pair
+from seqmodels.fusion.memory import outer, turned
 from seqmodels.fusion.plan import Executor, Plan
 
 TWICE = "the fused back-end has no second derivatives; for a gradient of a gradient use unroll(..., backend='eager')"
@@ -79,19 +80,20 @@ def _weight_gradients(pair: Pair, saved: list[Tensor], outputs: list[Tensor], co
     """One product over all steps and rows for each product of the step."""
     found: list[Tensor | None] = [None] * count
     for each in pair.weight_gradients:
-        parts = [_flat(saved[i]) for i in each.operand]
+        time_first = turned(outputs[each.output])
+        parts = [_flat(saved[i], time_first) for i in each.operand]
         operand = parts[0] if len(parts) == 1 else torch.cat(parts, -1)
-        cotangent = _flat(outputs[each.output])[:, each.start : each.start + each.width]
-        gradient = operand.t() @ cotangent  # this way round also where it is transposed then: BLAS is faster so
+        cotangent = _flat(outputs[each.output], time_first)[:, each.start : each.start + each.width]
+        gradient = outer(operand, cotangent)
         gradient = gradient.t() if each.transposed else gradient
         before = found[each.weight]
         found[each.weight] = gradient if before is None else before + gradient
     return found
 
 
-def _flat(stream: Tensor) -> Tensor:
-    """Return the rows of all steps ``(batch * time, width)``, in the order in which an executor's streams lie."""
-    return (stream if stream.stride(0) >= stream.stride(1) else stream.transpose(0, 1)).flatten(0, 1)
+def _flat(stream: Tensor, time_first: bool) -> Tensor:
+    """Return the rows of all steps ``(batch * time, width)``, in either order; no copy where they lie so."""
+    return (stream.transpose(0, 1) if time_first else stream).flatten(0, 1)
 
 
 class _Once(torch.autograd.Function):

@@ -53,6 +53,21 @@ def product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     return torch.mm(a, b, out=out) if bias is None else torch.addmm(bias, a, b, out=out)
 
 
+def outer(a: Tensor, b: Tensor) -> Tensor:
+    """Return ``a (rows, m)`` transposed times ``b (rows, n)``: a weight's gradient, a sum over many rows.
+
+    Both are better this way round, also where the result is transposed then; oneDNN is quicker while rows are few.
+    """
+    if a.shape[0] <= 2 * min(a.shape[1], b.shape[1]):
+        return product(a.t(), b)
+    return a.t() @ b
+
+
+def turned(stream: Tensor) -> bool:
+    """Say whether ``stream (batch, time, width)`` has time before the batch in memory."""
+    return stream.stride(0) < stream.stride(1)
+
+
 def _find_onednn() -> Callable[..., Tensor] | None:
     """Return PyTorch's operator for oneDNN's product, which has no public name; None where there is none."""
     if not torch.backends.mkldnn.is_available():
@@ -63,14 +78,29 @@ def _find_onednn() -> Callable[..., Tensor] | None:
 _onednn = _find_onednn()
 
 
+LARGE = 1 << 20
+"""Bytes of an input product from which on it is worth a function of our own."""
+
+TURN = 4
+"""An input product so many times as wide as its input, or wider, is made with time first: a step's rows lie together.
+
+Rows whose distance is a multiple of a page meet in a few sets of the cache. The input must be copied for it.
+"""
+
+
 class RoomyLinear(TorchFunctionMode):
-    """While active, large calls of ``torch.nn.functional.linear`` on the CPU write into :func:`room`."""
+    """While active, large calls of ``torch.nn.functional.linear`` on the CPU write into :func:`room`.
+
+    Their results may have time first in memory; ``view``, which torch's own allow in any way, is ``reshape`` therefore.
+    """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func is F.linear and not kwargs and _large(*args):
             x, weight, bias = args if len(args) == 3 else (*args, None)
             return _Linear.apply(x, weight, bias)
+        if func is Tensor.view and not kwargs and not isinstance(args[1], torch.dtype):
+            func = Tensor.reshape
         return func(*args, **kwargs)
 
 
@@ -81,7 +111,7 @@ def _large(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> bool:
         and len({t.dtype for t in tensors}) == 1
         and x.dtype in (torch.float32, torch.float64)
         and x.dim() == 3
-        and x.shape[0] * x.shape[1] * weight.shape[0] * x.element_size() >= 2 * HUGE
+        and x.shape[0] * x.shape[1] * weight.shape[0] * x.element_size() >= LARGE
         and not torch.is_autocast_enabled("cpu")
     )
 
@@ -90,21 +120,24 @@ class _Linear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(x, weight)
-        return product(x.reshape(-1, x.shape[-1]), weight.t(), bias).view(*x.shape[:-1], -1)
+        time_first = x.shape[0] > 1 and (turned(x) or TURN * x.shape[-1] <= weight.shape[0])
+        x = x.transpose(0, 1) if time_first else x
+        wx = product(x.reshape(-1, x.shape[-1]), weight.t(), bias).view(*x.shape[:-1], -1)
+        return wx.transpose(0, 1) if time_first else wx
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, d: Tensor) -> Any:
         x, weight = ctx.saved_tensors
         needs_x, needs_weight, needs_bias = ctx.needs_input_grad
-        turned = d.stride(0) < d.stride(1)  # time lies before the batch in memory: no copy if x is turned too
-        if turned:
+        time_first = turned(d)  # then no copy of d, and none of x either if it lies so too
+        if time_first:
             d, x = d.transpose(0, 1), x.transpose(0, 1)
         flat = d.reshape(-1, d.shape[-1])
         dx = dweight = None
         if needs_x:
             dx = product(flat, weight).view(x.shape)
-            dx = dx.transpose(0, 1) if turned else dx
-        if needs_weight:  # this way round, then transposed: BLAS is faster so
-            dweight = (x.reshape(-1, x.shape[-1]).t() @ flat).t()
+            dx = dx.transpose(0, 1) if time_first else dx
+        if needs_weight:
+            dweight = outer(x.reshape(-1, x.shape[-1]), flat).t()
         return dx, dweight, flat.sum(0) if needs_bias else None

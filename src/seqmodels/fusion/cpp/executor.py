@@ -11,7 +11,7 @@ from torch import Tensor
 
 from seqmodels.fusion.cpp.build import Library, library
 from seqmodels.fusion.cpp.emit import source, weights_of
-from seqmodels.fusion.memory import room
+from seqmodels.fusion.memory import room, turned
 from seqmodels.fusion.program import Program, width
 
 KEPT = 1024
@@ -43,7 +43,7 @@ class Cpp:
         batch, time = like.shape[:2]
         kernel = _kernel(program, like.dtype)
         threads = _threads(batch)
-        outputs = _outputs(program, batch, time, like)
+        outputs = _outputs(program, like)
         if lengths is not None:  # a skipped step writes nothing
             for output in outputs:
                 output.zero_()
@@ -95,13 +95,21 @@ def _kernel(program: Program, dtype: torch.dtype) -> _Kernel:
     return _kernels[key]
 
 
-def _outputs(program: Program, batch: int, time: int, like: Tensor) -> list[Tensor]:
-    """Return output streams; all but the first lie side by side, so that a row's step is one piece of memory."""
+def _outputs(program: Program, like: Tensor) -> list[Tensor]:
+    """Return output streams that lie in memory as ``like (batch, time, width)`` does; the cell's own is contiguous.
+
+    Forwards, all but the first lie side by side, so that a row's step is one piece of memory.
+    """
+    batch, time = like.shape[:2]
     sizes = [width(group) for group in program.outputs]
+
+    def stream(size: int) -> Tensor:
+        return room((time, batch, size), like).transpose(0, 1) if turned(like) else room((batch, time, size), like)
+
     if program.backwards:  # handed to autograd one by one: each on its own
-        return [room((batch, time, size), like) for size in sizes]
+        return [stream(size) for size in sizes]
     first = room((batch, time, sizes[0]), like)
-    return [first, *room((batch, time, sum(sizes[1:])), like).split(sizes[1:], -1)] if sizes[1:] else [first]
+    return [first, *stream(sum(sizes[1:])).split(sizes[1:], -1)] if sizes[1:] else [first]
 
 
 def _order(batch: int, threads: int, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
