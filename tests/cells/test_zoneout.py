@@ -2,6 +2,7 @@
 
 import copy
 
+import pytest
 import torch
 
 from seqmodels.cells import (
@@ -56,6 +57,17 @@ def test_zoneout_draws_anew_at_each_step_with_its_rate() -> None:
     assert keep.shape == (3, 7, 200)
     assert abs(keep.mean() - 0.3) < 0.03
     assert len(keep.flatten(0, 1).unique(dim=0)) == 21
+
+
+@pytest.mark.parametrize("rate", [1e-12, 0.25, 0.999, 1.0])
+def test_zoneout_draws_any_number_of_units_at_any_rate(rate: float) -> None:
+    (keep,) = Zoneout(GRUCell(4, 301), {"h": rate}).project(torch.zeros(5, 67, 4)).keep
+    assert keep.shape == (5, 67, 301)
+    assert set(keep.unique().tolist()) <= {0.0, 1.0}
+    spread = (rate * (1 - rate) / keep.numel()) ** 0.5
+    assert abs(keep.double().mean() - rate) <= 4 * spread + 1e-6
+    halves = keep.flatten()[:-1].view(-1, 2)  # two of one random number: neither of them tells of the other
+    assert abs(halves.prod(-1).double().mean() - rate**2) <= 4 * spread + 1e-6
 
 
 def test_zoneout_leaves_an_output_that_is_no_state_alone(small, x) -> None:
