@@ -5,7 +5,10 @@ import torch
 from torch.nn import functional as F
 
 from seqmodels.fusion import memory
+from seqmodels.fusion.cpp.executor import _outputs
 from seqmodels.fusion.memory import RoomyLinear, outer, product, room, turned
+from seqmodels.fusion.program import Program
+from seqmodels.fusion.values import Builder
 from tests.conftest import TOLERANCE
 
 
@@ -68,6 +71,25 @@ def test_a_roomy_linear_with_time_first_can_be_viewed_as_torchs_can() -> None:
         rows = wx.view(5 * 107, 1001)
     assert turned(wx)
     torch.testing.assert_close(rows, F.linear(x, weight).flatten(0, 1), **TOLERANCE[torch.float32])
+
+
+@pytest.mark.parametrize("time_first", [False, True], ids=["batch first", "time first"])
+def test_what_is_kept_lies_apart_and_wide_streams_begin_with_a_cache_line(time_first: bool) -> None:
+    leaf = Builder().leaf
+    groups = tuple((leaf("stream", 0, i, size),) for i, size in enumerate((7, 1, 33, 1, 16)))
+    program = Program((51,), (), (), (), groups, ())
+    like = torch.empty(5, 3, 51).transpose(0, 1) if time_first else torch.empty(3, 5, 51)
+    streams = _outputs(program, like)
+    for number, stream in enumerate(streams):
+        assert stream.shape[:2] == (3, 5)
+        assert stream.stride(-1) == 1
+        stream.fill_(number)
+    assert streams[0].is_contiguous()
+    assert all(bool((stream == number).all()) for number, stream in enumerate(streams))
+    for wide in (streams[2], streams[4]):
+        assert turned(wide) == time_first
+        assert [wide[b, t].data_ptr() % 64 for b in range(3) for t in range(5)] == [wide.data_ptr() % 64] * 15
+        assert (wide.data_ptr() - streams[2].data_ptr()) % 64 == 0
 
 
 def test_small_and_narrow_calls_are_left_to_torch() -> None:

@@ -17,6 +17,9 @@ from seqmodels.fusion.program import Program, width
 KEPT = 1024
 """How many compiled programs are remembered; the oldest is forgotten first, and found in the cache on disk again."""
 
+LINE = 64
+"""Bytes of a line of the cache, and of the longest vector."""
+
 REALS = {torch.float32: "float", torch.float64: "double"}
 
 
@@ -98,7 +101,8 @@ def _kernel(program: Program, dtype: torch.dtype) -> _Kernel:
 def _outputs(program: Program, like: Tensor) -> list[Tensor]:
     """Return output streams that lie in memory as ``like (batch, time, width)`` does; the cell's own is contiguous.
 
-    Forwards, all but the first lie side by side, so that a row's step is one piece of memory.
+    Forwards, all but the first lie side by side, so that a step of a row is one piece of memory: wide ones first, each
+    from the beginning of a cache line on, since a vector that lies in two lines is loaded twice.
     """
     batch, time = like.shape[:2]
     sizes = [width(group) for group in program.outputs]
@@ -109,7 +113,13 @@ def _outputs(program: Program, like: Tensor) -> list[Tensor]:
     if program.backwards:  # handed to autograd one by one: each on its own
         return [stream(size) for size in sizes]
     first = room((batch, time, sizes[0]), like)
-    return [first, *stream(sum(sizes[1:])).split(sizes[1:], -1)] if sizes[1:] else [first]
+    places, end = dict[int, int](), 0
+    line = LINE // like.element_size()
+    for index in sorted(range(1, len(sizes)), key=lambda i: sizes[i] < line):
+        places[index] = end
+        end += sizes[index] if sizes[index] < line else -(-sizes[index] // line) * line
+    kept = stream(-(-end // line) * line)
+    return [first, *(kept[..., places[i] : places[i] + sizes[i]] for i in range(1, len(sizes)))]
 
 
 def _order(batch: int, threads: int, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:

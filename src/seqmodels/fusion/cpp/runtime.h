@@ -44,6 +44,16 @@ static inline vec load(const T* p) {
 }
 static inline void store(T* p, vec v) { std::memcpy(p, &v, sizeof v); }
 // The last vector of a row whose width is no multiple of W: n lanes are the row's.
+#if defined(__AVX512F__)
+static inline vec load_part(const T* p, int n) {
+  if constexpr (sizeof(T) == 4) return (vec)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+  else return (vec)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p);
+}
+static inline void store_part(T* p, vec v, int n) {
+  if constexpr (sizeof(T) == 4) _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+  else _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)v);
+}
+#else
 static inline vec load_part(const T* p, int n) {
   vec v = {};
   for (int l = 0; l < n; l++) v[l] = p[l];
@@ -52,6 +62,7 @@ static inline vec load_part(const T* p, int n) {
 static inline void store_part(T* p, vec v, int n) {
   for (int l = 0; l < n; l++) p[l] = v[l];
 }
+#endif
 static inline T sum(vec v) {
   T s = 0;
   for (int l = 0; l < W; l++) s += v[l];
