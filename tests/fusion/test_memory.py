@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from seqmodels.fusion import memory
 from seqmodels.fusion.cpp.executor import _outputs
-from seqmodels.fusion.memory import RoomyLinear, outer, product, room, turned
+from seqmodels.fusion.memory import RoomyLinear, outer, product, repeated, room, turned
 from seqmodels.fusion.program import Program
 from seqmodels.fusion.values import Builder
 from tests.conftest import TOLERANCE
@@ -40,6 +40,23 @@ def test_a_product_is_the_matrix_product(
 def test_an_outer_product_sums_over_rows(rows: int) -> None:
     a, b = torch.randn(rows, 7), torch.randn(rows, 11)
     torch.testing.assert_close(outer(a, b), torch.einsum("rm,rn->mn", a, b), **TOLERANCE[torch.float32])
+
+
+@pytest.mark.parametrize("times", [1, 99], ids=["now and then", "often"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["fp32", "fp64"])
+@pytest.mark.parametrize("size", [5, 401], ids=["small", "large"])
+@pytest.mark.parametrize("transposed", [False, True], ids=["straight", "transposed"])
+def test_a_repeated_product_is_the_matrix_product(times: int, dtype: torch.dtype, size: int, transposed: bool) -> None:
+    weight = torch.randn(size, size + 1, dtype=dtype).t() if transposed else torch.randn(size + 1, size, dtype=dtype)
+    a, added = torch.randn(61, size + 1, dtype=dtype) / size, torch.randn(61, 2 * size, dtype=dtype)[:, ::2]
+    with torch.no_grad():
+        into, out = repeated(weight, 61, times), torch.empty(61, size, dtype=dtype)
+        into(a, None, out)
+        torch.testing.assert_close(out, a @ weight, **TOLERANCE[dtype])
+        into(a, added, out)
+        torch.testing.assert_close(out, a @ weight + added, **TOLERANCE[dtype])
+        into(torch.cat([a, a], -1)[:, : size + 1], None, out)
+        torch.testing.assert_close(out, a @ weight, **TOLERANCE[dtype])
 
 
 def test_the_operator_without_a_public_name_is_there() -> None:

@@ -9,8 +9,11 @@ from torch import Tensor
 
 from seqmodels import cells
 from seqmodels.cells import Cell
-from seqmodels.fusion import portable
+from seqmodels.fusion import memory, portable
+from seqmodels.fusion.loop import Sorted
+from seqmodels.fusion.plan import plan_for
 from seqmodels.fusion.portable import Portable
+from seqmodels.fusion.trace import example
 from seqmodels.unroll.eager import Eager
 from tests.fusion.running import Through, assert_equals_eager
 
@@ -28,6 +31,22 @@ def test_large_rows_in_several_chunks_equal_eager(
     torch.manual_seed(0)
     lengths = torch.randint(1, TIME, (BATCH,)) if ragged else None
     assert_equals_eager(Portable(), make(INPUT, HIDDEN), torch.randn(BATCH, TIME, INPUT), lengths=lengths)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_weights_in_onednns_own_layout_equal_eager(monkeypatch: pytest.MonkeyPatch, activation: str) -> None:
+    monkeypatch.setattr(memory, "PACK", 1)
+    torch.manual_seed(0)
+    cell = cells.ElmanCell(INPUT, HIDDEN, activation=activation)
+    assert_equals_eager(Portable(), cell, torch.randn(BATCH, TIME, INPUT), lengths=torch.randint(1, TIME, (BATCH,)))
+    assert_equals_eager(Portable(), cells.GRUCell(INPUT, HIDDEN), torch.randn(BATCH, TIME, INPUT))
+
+
+def test_the_gradient_of_relu_is_one_operator_of_the_loop() -> None:
+    cell, x = cells.ElmanCell(INPUT, 5, activation="relu"), torch.randn(4, TIME, INPUT)
+    plan = plan_for(cell, *example(cell, x))
+    backward = plan.pair((True,), (True,), ()).backward
+    assert {value.op for value in Sorted(backward).late} >= {"threshold"}
 
 
 def test_output_is_contiguous_and_may_be_changed_in_place() -> None:

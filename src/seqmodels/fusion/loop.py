@@ -46,7 +46,7 @@ class Sorted:
     """
 
     def __init__(self, program: Program) -> None:
-        self.program = program = _reassociate(program)
+        self.program = program = _rewrite(program)
         self.order = program.values()
         self.late = _late(self.order, program.products)
         self.users = self._users()
@@ -213,8 +213,12 @@ def _start(part: Value, index: int) -> int:
     return int(part.data[1])
 
 
-def _reassociate(program: Program) -> Program:
-    """Write (late * early) * early as late * (early * early): one operator less in the loop, the rest in bulk."""
+def _rewrite(program: Program) -> Program:
+    """Write what the loop computes in operators that take less of it.
+
+    (late * early) * early becomes late * (early * early): one operator less in the loop, the rest in bulk. The gradient
+    of relu, where(v <= 0, 0, late), becomes "threshold"(late, v), which is ten times as quick on CPUs.
+    """
     late = _late(program.values(), program.products)
 
     def factors(value: Value) -> tuple[list[Value], list[Value]]:
@@ -226,6 +230,8 @@ def _reassociate(program: Program) -> Program:
         return late_a + late_b, early_a + early_b
 
     def change(mover: Mover, value: Value) -> Value | None:
+        if value in late and value.op == "where" and (relu := _relu_gradient(value)) is not None:
+            return mover.builder.apply("threshold", *map(mover, relu))
         if value.op != "mul" or value not in late:
             return None
         (first, *more), early = factors(value)
@@ -241,3 +247,13 @@ def _reassociate(program: Program) -> Program:
     sizes = (program.streams, program.carries, program.vectors)
     products = tuple(mover.builder.products)
     return Program(*sizes, products, outputs, carried, totals, backwards=program.backwards)
+
+
+def _relu_gradient(value: Value) -> tuple[Value, Value] | None:
+    """Return x and v where a value is ``where(v <= 0, 0, x)``, all of one width."""
+    condition, zero, x = value.args
+    if condition.op != "le" or not (is_number(zero) and number_of(zero) == 0):
+        return None
+    v, bound = condition.args
+    alike = v.width == x.width == value.width and not is_number(v) and not is_number(x)
+    return (x, v) if alike and is_number(bound) and number_of(bound) == 0 else None

@@ -17,7 +17,7 @@ from seqmodels.fusion.program import Program
 from seqmodels.fusion.values import POINTWISE, REDUCTIONS, Value
 
 INTO = {"add", "sub", "mul", "div", "neg", "exp", "log", "log1p", "expm1", "sqrt", "rsqrt", "tanh", "sigmoid", "abs"}
-INTO |= {"sin", "cos", "erf", "sign", "maximum", "minimum", "relu"}
+INTO |= {"sin", "cos", "erf", "sign", "maximum", "minimum", "relu", "where", "threshold"}
 """Operators that can write their result into given memory."""
 END = 1 << 30
 
@@ -25,10 +25,11 @@ END = 1 << 30
 class Loop:
     """A sorted program with its loop as a function.
 
-    ``make(weights, like)`` makes scratch and returns ``loop(early, rows, keep, *carries)``, which runs the steps of a
-    chunk and returns the carries. ``early`` are rows, one a step (a tensor where it is the same for all); ``rows`` are
-    those to write, for each of ``wanted`` one a step; ``keep`` are the masks of rows that are still running, or Nones.
-    All are in the order in which the loop meets them.
+    ``make(products, like)`` makes scratch and returns ``loop(early, rows, keep, *carries)``, which runs the steps of a
+    chunk and returns the carries. ``products`` multiply by the program's weights: ``product(operand, added, out)``.
+    ``early`` are rows, one a step (a tensor where it is the same for all); ``rows`` are those to write, for each of
+    ``wanted`` one a step; ``keep`` are the masks of rows that are still running, or Nones. All are in the order in
+    which the loop meets them.
     """
 
     def __init__(self, program: Program, smooth: bool) -> None:
@@ -38,7 +39,8 @@ class Loop:
         self.early: list[Value] = text.read
         scope: dict[str, Any] = {
             **{f"t_{name}": function for name, function in (*POINTWISE.items(), *REDUCTIONS.items())},
-            **{name: getattr(torch, name) for name in ("cat", "mm", "addmm", "addcmul", "where")},
+            **{name: getattr(torch, name) for name in ("cat", "addcmul", "where")},
+            "threshold": torch.ops.aten.threshold_backward.grad_input,
         }
         exec(text.source, scope)  # noqa: S102 - the text is generated above
         self.make: Callable[..., Callable[..., list[Any]]] = scope["make"]
@@ -109,6 +111,8 @@ class _Text:
             self.lines += self._smooth_tanh(terms[0], name)
         elif value.op == "relu":
             self.lines.append(f"t_maximum({terms[0]}, {self._constant(0.0)}, out={name})")
+        elif value.op == "threshold":
+            self.lines.append(f"threshold({terms[0]}, {terms[1]}, 0, grad_input={name})")
         elif value in self.absorbed:
             sign = "" if value.op == "add" else "value=-1, "
             self.lines.append(f"addcmul({', '.join(terms)}, {sign}out={name})")
@@ -181,12 +185,10 @@ class _Text:
         product = self.program.products[index]
         operand = self._side_by_side(list(product.operand))
         self.head.append(f"p{index} = like.new_empty((like.shape[0], {product.width}))")
+        self.head.append(f"m{index} = products[{index}]")
         out = f"p{index}"
-        if index in self.found.added:
-            leaf = self._term(self.found.added[index][0])
-            self.lines.append(f"addmm({leaf}, {operand}, weights[{index}], out={out})")
-        else:
-            self.lines.append(f"mm({operand}, weights[{index}], out={out})")
+        leaf = self._term(self.found.added[index][0]) if index in self.found.added else None
+        self.lines.append(f"m{index}({operand}, {leaf}, {out})")
         self._release()
         for part in [v for v, (j, _) in self.found.column.items() if j == index]:
             self.names[part] = self._columns(out, self.found.column[part][1], part.width, product.width)
@@ -286,7 +288,7 @@ class _Text:
         inside += [f"    {line}" for line in body]
         inside.append(f"return [{names}]")
         function = [f"def loop(early, rows, keep, {names}):", *(f"    {line}" for line in inside), "return loop"]
-        return "\n".join(["def make(weights, like):", *(f"    {line}" for line in [*self.head, *function])])
+        return "\n".join(["def make(products, like):", *(f"    {line}" for line in [*self.head, *function])])
 
 
 def _literal(number: float) -> str:

@@ -44,13 +44,40 @@ ONEDNN_OUTPUT = 16 << 20
 """Bytes of output up to which oneDNN's product, a tenth faster than BLAS, gains more than its fresh memory costs."""
 
 
+PACK = 1 << 23
+"""Multiplications of a product from which on it is worth oneDNN's call: BLAS's takes 10 microseconds less."""
+
+PACK_TIMES = 8
+"""Calls from which on they pay for the weight's new layout."""
+
+
 def product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return ``a (m, k) @ b (k, n)`` plus ``bias (n,)``, by the quicker of oneDNN and BLAS."""
     size = a.shape[0] * b.shape[1] * a.element_size()
-    if size <= ONEDNN_OUTPUT and a.dtype == torch.float32 and _onednn is not None and torch.backends.mkldnn.enabled:
-        return _onednn(a, b.t(), bias, "none", [], "")
+    if size <= ONEDNN_OUTPUT and (linear := _onednn_for(a)) is not None:
+        return linear(a, b.t(), bias, "none", [], "")
     out = room((a.shape[0], b.shape[1]), a)
     return torch.mm(a, b, out=out) if bias is None else torch.addmm(bias, a, b, out=out)
+
+
+def repeated(weight: Tensor, rows: int, times: int) -> Callable[[Tensor, Tensor | None, Tensor], object]:
+    """Return a function ``(a, added, out)`` that writes ``a (rows, k) @ weight (k, n) + added`` into ``out``.
+
+    It is meant for many calls: a large weight is put into oneDNN's own layout once, where BLAS does so at every call,
+    which takes as long as the product while rows are few.
+    """
+    linear = _onednn_for(weight)
+    if linear is None or rows * weight.numel() < PACK or times < PACK_TIMES:
+        return lambda a, added, out: (
+            torch.mm(a, weight, out=out) if added is None else torch.addmm(added, a, weight, out=out)
+        )
+    packed = torch.ops.mkldnn._reorder_linear_weight(weight.t().contiguous(), rows)
+
+    def into(a: Tensor, added: Tensor | None, out: Tensor) -> Tensor:
+        made = linear(a, packed, None, "none", [], "")
+        return out.copy_(made) if added is None else torch.add(made, added, out=out)
+
+    return into
 
 
 def outer(a: Tensor, b: Tensor) -> Tensor:
@@ -70,12 +97,17 @@ def turned(stream: Tensor) -> bool:
 
 def _find_onednn() -> Callable[..., Tensor] | None:
     """Return PyTorch's operator for oneDNN's product, which has no public name; None where there is none."""
-    if not torch.backends.mkldnn.is_available():
-        return None
-    return getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+    found = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None) if found else None
 
 
 _onednn = _find_onednn()
+
+
+def _onednn_for(like: Tensor) -> Callable[..., Tensor] | None:
+    """Return oneDNN's product where it takes such tensors."""
+    fits = like.dtype == torch.float32 and like.device.type == "cpu" and torch.backends.mkldnn.enabled
+    return _onednn if fits else None
 
 
 LARGE = 1 << 20

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from seqmodels.fusion.loop import Place, Sorted, is_number, number_of
 from seqmodels.fusion.loop_text import Loop, loop_of
-from seqmodels.fusion.memory import room
+from seqmodels.fusion.memory import repeated, room
 from seqmodels.fusion.program import Program, width
 from seqmodels.fusion.values import Value, evaluate
 from seqmodels.sequence import length_mask
@@ -101,7 +101,7 @@ class _Run:
                 self._buffers[-1][0].copy_(carries[buffer.carry])
         self.totals = [like.new_zeros(width(group)) for group in program.totals]
         matrices = [weights[p.weight].t() if p.transposed else weights[p.weight] for p in program.products]
-        self._steps = loop.make(matrices, like[0])
+        self._steps = loop.make([repeated(matrix, batch, time) for matrix in matrices], like[0])
 
     def outputs(self, time: int) -> list[Tensor]:
         """Return the output streams ``(batch, time, width)``."""
