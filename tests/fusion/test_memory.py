@@ -81,6 +81,14 @@ def test_a_roomy_linear_is_linear_with_all_its_gradients(biased: bool, size: int
         torch.testing.assert_close(mine, torchs, **TOLERANCE[torch.float64])
 
 
+def test_a_roomy_linear_without_gradients_keeps_the_layout_of_its_input() -> None:
+    x, weight = torch.randn(5, 107, 3), torch.randn(1001, 3)
+    with RoomyLinear(), torch.no_grad():
+        wx = F.linear(x, weight)
+    assert wx.is_contiguous()
+    torch.testing.assert_close(wx, F.linear(x, weight), **TOLERANCE[torch.float32])
+
+
 def test_a_roomy_linear_with_time_first_can_be_viewed_as_torchs_can() -> None:
     x, weight = torch.randn(5, 107, 3), torch.randn(1001, 3)
     with RoomyLinear():

@@ -130,7 +130,9 @@ class RoomyLinear(TorchFunctionMode):
         kwargs = kwargs or {}
         if func is F.linear and not kwargs and _large(*args):
             x, weight, bias = args if len(args) == 3 else (*args, None)
-            return _Linear.apply(x, weight, bias)
+            if torch.is_grad_enabled():
+                return _Linear.apply(x, weight, bias)
+            return _projected(x, weight, bias)  # a chunk of steps, which the cache holds in any layout
         if func is Tensor.view and not kwargs and not isinstance(args[1], torch.dtype):
             func = Tensor.reshape
         return func(*args, **kwargs)
@@ -148,13 +150,17 @@ def _large(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> bool:
     )
 
 
+def _projected(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    return product(x.reshape(-1, x.shape[-1]), weight.t(), bias).view(*x.shape[:-1], -1)
+
+
 class _Linear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(x, weight)
         time_first = x.shape[0] > 1 and (turned(x) or TURN * x.shape[-1] <= weight.shape[0])
         x = x.transpose(0, 1) if time_first else x
-        wx = product(x.reshape(-1, x.shape[-1]), weight.t(), bias).view(*x.shape[:-1], -1)
+        wx = _projected(x, weight, bias)
         return wx.transpose(0, 1) if time_first else wx
 
     @staticmethod
