@@ -55,6 +55,7 @@ class Pair:
     wanted_streams: tuple[int, ...]
     wanted_vectors: tuple[int, ...]
     weight_gradients: tuple[WeightGradient, ...]
+    reads: frozenset[int]  # the streams that the backward program reads
 
 
 def inference(step: Step) -> Program:
@@ -97,7 +98,8 @@ def derive(step: Step, streams: Sequence[bool], weights: Sequence[bool], vectors
     outputs = (plain.outputs[0], *((value,) for value in saved))
     forward = Program(plain.streams, plain.carries, plain.vectors, plain.products, outputs, plain.carried)
     wanted_streams, wanted_vectors = (tuple(i for i, w in enumerate(kind) if w) for kind in (streams, vectors))
-    return Pair(forward, backward, wanted_streams, wanted_vectors, weight_gradients)
+    reads = frozenset(value.data[0] for value in backward.values() if value.op == "stream")
+    return Pair(forward, backward, wanted_streams, wanted_vectors, weight_gradients, reads)
 
 
 def _gradients(step: Step, plain: Program, needed: list[int]) -> Callable[[str, int, int], tuple[Value, ...]]:

@@ -1,99 +1,150 @@
 """A whole unrolled sequence as one node of autograd's graph."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice, pairwise
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from seqmodels.fusion.adjoint import Pair
-from seqmodels.fusion.memory import outer, turned
+from seqmodels.fusion.memory import InputProduct, input_gradient, unread
 from seqmodels.fusion.plan import Executor, Plan
 
 TWICE = "the fused back-end has no second derivatives; for a gradient of a gradient use unroll(..., backend='eager')"
 
 
 class Inputs(NamedTuple):
-    """What a program runs on: see :meth:`seqmodels.fusion.portable.Portable.run` for the shapes."""
+    """What a program runs on: see :meth:`seqmodels.fusion.portable.Portable.run` for the shapes.
+
+    ``made`` says, by its number, what a stream was computed as: the gradient then goes to that in its place.
+    """
 
     streams: list[Tensor]
     carries: list[Tensor]
     vectors: list[Tensor]
     weights: list[Tensor]
+    made: dict[int, InputProduct]
 
     @classmethod
-    def split(cls, plan: Plan, tensors: Sequence[Tensor]) -> "Inputs":
-        """Undo :meth:`flat`."""
+    def split(cls, plan: Plan, made: Iterable[int], tensors: Sequence[Any]) -> "Inputs":
+        """Undo :meth:`flat`; the tensors may be flags in their place."""
         sizes = (len(plan.step.streams), len(plan.step.carries), len(plan.step.vectors), plan.step.num_weights)
-        parts, start = [], 0
-        for size in sizes:
-            parts.append(list(tensors[start : start + size]))
-            start += size
-        return cls(*parts)
+        rest = iter(tensors)
+        parts = [list(islice(rest, size)) for size in sizes]
+        return cls(*parts, {number: InputProduct(*islice(rest, 3)) for number in made})
 
-    def flat(self) -> list[Tensor]:
-        return [*self.streams, *self.carries, *self.vectors, *self.weights]
+    def flat(self) -> list[Tensor | None]:
+        behind = (tensor for product in self.made.values() for tensor in product)
+        return [*self.streams, *self.carries, *self.vectors, *self.weights, *behind]
 
 
 def run(plan: Plan, executor: Executor, inputs: Inputs, lengths: Tensor | None) -> tuple[Tensor, list[Tensor]]:
     """Run a plan over a sequence; return the output ``(batch, time, output)`` and the carries after the last steps."""
-    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs.flat()):
-        y, *carried = _Fused.apply(plan, executor, lengths, *inputs.flat())
+    if torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in inputs.flat()):
+        y, *carried = _Fused.apply(plan, executor, lengths, tuple(inputs.made), *inputs.flat())
         return y, carried
-    (y,), carried, _ = executor.run(plan.inference, *inputs, lengths)
+    (y,), carried, _ = executor.run(plan.inference, *inputs[:4], lengths)
     return y, carried
 
 
 class _Fused(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, plan: Plan, executor: Executor, lengths: Tensor | None, *tensors: Tensor) -> Any:
-        inputs = Inputs.split(plan, tensors)
-        wanted = Inputs.split(plan, ctx.needs_input_grad[3:])
+    def forward(
+        ctx: Any, plan: Plan, executor: Executor, lengths: Tensor | None, made: tuple[int, ...], *tensors: Any
+    ) -> Any:
+        inputs = Inputs.split(plan, made, tensors)
+        wanted = Inputs.split(plan, made, ctx.needs_input_grad[4:])
+        for number, behind in wanted.made.items():
+            wanted.streams[number] = any(behind)
         pair = plan.pair(*(tuple(map(bool, kind)) for kind in (wanted.streams, wanted.weights, wanted.vectors)))
         executor.prepare((pair.forward, pair.backward), inputs.streams[0].dtype)
-        outputs, carried, _ = executor.run(pair.forward, *inputs, lengths)
-        ctx.plan, ctx.pair, ctx.executor, ctx.num_saved = plan, pair, executor, len(outputs) - 1
-        ctx.save_for_backward(lengths, *inputs.streams, *inputs.vectors, *inputs.weights, *outputs[1:])
+        outputs, carried, _ = executor.run(pair.forward, *inputs[:4], lengths)
+        streams = [s if i in pair.reads else unread(s) for i, s in enumerate(inputs.streams)]
+        ctx.plan, ctx.pair, ctx.executor, ctx.made, ctx.num_saved = plan, pair, executor, made, len(outputs) - 1
+        kept = Inputs(streams, [], inputs.vectors, inputs.weights, inputs.made)
+        ctx.save_for_backward(lengths, *outputs[1:], *kept.flat())
         return (outputs[0], *carried)
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor, *dcarries: Tensor) -> Any:
         plan, pair = ctx.plan, ctx.pair
         lengths, *rest = ctx.saved_tensors
-        counts = (len(plan.step.streams), len(plan.step.vectors), plan.step.num_weights, ctx.num_saved)
-        streams, vectors, weights, saved = (rest[sum(counts[:i]) : sum(counts[: i + 1])] for i in range(4))
+        saved, rest = rest[: ctx.num_saved], rest[ctx.num_saved :]
+        start = len(plan.step.streams)
+        given = Inputs.split(plan, ctx.made, [*rest[:start], *dcarries, *rest[start:]])
+        wanted = Inputs.split(plan, ctx.made, ctx.needs_input_grad[4:])
         with torch.no_grad(), torch.autocast(dy.device.type, enabled=False):
-            inputs = Inputs([*streams, *saved, dy], list(dcarries), vectors, weights)
-            outputs, carried, totals = ctx.executor.run(pair.backward, *inputs, lengths)
-            d_streams: list[Tensor | None] = [None] * len(streams)
+            streams = [*given.streams, *saved, dy]
+            outputs, carried, totals = ctx.executor.run(
+                pair.backward, streams, list(dcarries), given.vectors, given.weights, lengths
+            )
+            d = _nothing(plan, ctx.made)
+            d.carries[:] = carried
             for index, output in zip(pair.wanted_streams, outputs, strict=False):
-                d_streams[index] = output
-            d_vectors: list[Tensor | None] = [None] * len(vectors)
+                d.streams[index] = output
             for index, total in zip(pair.wanted_vectors, totals, strict=True):
-                d_vectors[index] = total
-            d_weights = _weight_gradients(pair, saved, outputs, len(weights))
-        gradients = (*d_streams, *carried, *d_vectors, *d_weights)
-        return (None, None, None, *(_once(gradients) if torch.is_grad_enabled() else gradients))
+                d.vectors[index] = total
+            _weight_gradients(ctx.executor, pair, saved, outputs, given, wanted, d)
+        gradients = d.flat()
+        return (None, None, None, None, *(_once(gradients) if torch.is_grad_enabled() else gradients))
 
 
-def _weight_gradients(pair: Pair, saved: list[Tensor], outputs: list[Tensor], count: int) -> list[Tensor | None]:
-    """One product over all steps and rows for each product of the step."""
-    found: list[Tensor | None] = [None] * count
+def _nothing(plan: Plan, made: Sequence[int]) -> Inputs:
+    """Return a place for the gradient of every input."""
+    step = plan.step
+    count = len(step.streams) + len(step.carries) + len(step.vectors) + step.num_weights + 3 * len(made)
+    return Inputs.split(plan, made, [None] * count)
+
+
+class _Sum(NamedTuple):
+    """A sum over all rows: operands side by side, or ones, times columns of an output of the backward program."""
+
+    output: int
+    start: int
+    end: int
+    operands: list[Tensor] | None
+
+
+def _weight_gradients(
+    executor: Executor, pair: Pair, saved: list[Tensor], outputs: list[Tensor], given: Inputs, wanted: Inputs, d: Inputs
+) -> None:
+    """Fill ``d`` with the gradients of the weights and of what the streams were computed as."""
+    sums = [_Sum(g.output, g.start, g.start + g.width, [saved[i] for i in g.operand]) for g in pair.weight_gradients]
+    behind = {number: output for output, number in enumerate(pair.wanted_streams) if number in given.made}
+    for number, output in behind.items():
+        size = outputs[output].shape[-1]
+        sums += [_Sum(output, 0, size, [given.made[number].x])] * wanted.made[number].weight
+        sums += [_Sum(output, 0, size, None)] * wanted.made[number].bias
+    found = iter(_summed(executor, outputs, sums))
     for each in pair.weight_gradients:
-        time_first = turned(outputs[each.output])
-        parts = [_flat(saved[i], time_first) for i in each.operand]
-        operand = parts[0] if len(parts) == 1 else torch.cat(parts, -1)
-        cotangent = _flat(outputs[each.output], time_first)[:, each.start : each.start + each.width]
-        gradient = outer(operand, cotangent)
-        gradient = gradient.t() if each.transposed else gradient
-        before = found[each.weight]
-        found[each.weight] = gradient if before is None else before + gradient
-    return found
+        gradient = next(found).t() if each.transposed else next(found)
+        before = d.weights[each.weight]
+        d.weights[each.weight] = gradient if before is None else before + gradient
+    for number, output in behind.items():
+        x = input_gradient(outputs[output], given.made[number].weight) if wanted.made[number].x else None
+        weight = next(found).t() if wanted.made[number].weight else None
+        bias = next(found)[0] if wanted.made[number].bias else None
+        d.made[number] = InputProduct(x, weight, bias)
+        d.streams[number] = None
 
 
-def _flat(stream: Tensor, time_first: bool) -> Tensor:
-    """Return the rows of all steps ``(batch * time, width)``, in either order; no copy where they lie so."""
-    return (stream.transpose(0, 1) if time_first else stream).flatten(0, 1)
+def _summed(executor: Executor, outputs: list[Tensor], sums: list[_Sum]) -> list[Tensor]:
+    """Return sums ``(width of the operands, end - start)``; columns that several have in common are read once."""
+    parts: list[list[Tensor]] = [[] for _ in sums]
+    for number, output in enumerate(outputs):
+        mine = [i for i, each in enumerate(sums) if each.output == number]
+        edges = sorted({edge for i in mine for edge in (sums[i].start, sums[i].end)})
+        for start, end in pairwise(edges):
+            here = [i for i in mine if sums[i].start <= start and end <= sums[i].end]
+            here.sort(key=lambda i: sums[i].operands is None)  # ones come last
+            operands = [operand for i in here for operand in sums[i].operands or []]
+            ones = any(sums[i].operands is None for i in here)
+            made = executor.outer(operands, output[..., start:end], ones=ones)
+            sizes = [sum(o.shape[-1] for o in sums[i].operands or []) or 1 for i in here]
+            for i, part in zip(here, made.split(sizes), strict=True):
+                parts[i].append(part)
+    return [part[0] if len(part) == 1 else torch.cat(part, -1) for part in parts]
 
 
 class _Once(torch.autograd.Function):

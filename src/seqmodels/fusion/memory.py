@@ -7,7 +7,7 @@ every call: at small inputs that takes as long as the arithmetic. Huge pages (Li
 import ctypes
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -95,6 +95,18 @@ def turned(stream: Tensor) -> bool:
     return stream.stride(0) < stream.stride(1)
 
 
+def rows_of(stream: Tensor, time_first: bool) -> Tensor:
+    """Return the rows of all steps ``(batch * time, width)``, in either order; no copy where they lie so."""
+    return (stream.transpose(0, 1) if time_first else stream).flatten(0, 1)
+
+
+def unread(stream: Tensor) -> Tensor:
+    """Return next to no memory in the shape of a stream that nobody reads, with the same order of batch and time."""
+    batch, time, size = stream.shape
+    strides = (0, 1, 1) if turned(stream) else (1, 0, 1)
+    return stream.new_empty(batch + time + size).as_strided(stream.shape, strides)
+
+
 def _find_onednn() -> Callable[..., Tensor] | None:
     """Return PyTorch's operator for oneDNN's product, which has no public name; None where there is none."""
     found = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
@@ -120,22 +132,41 @@ Rows whose distance is a multiple of a page meet in a few sets of the cache. The
 """
 
 
+class InputProduct(NamedTuple):
+    """What a stream was computed as: ``x (batch, time, input)`` times a weight ``(width, input)``, plus a bias."""
+
+    x: Tensor
+    weight: Tensor
+    bias: Tensor | None
+
+
 class RoomyLinear(TorchFunctionMode):
     """While active, large calls of ``torch.nn.functional.linear`` on the CPU write into :func:`room`.
 
     Their results may have time first in memory; ``view``, which torch's own allow in any way, is ``reshape`` therefore.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._made: list[tuple[Tensor, InputProduct]] = []
+
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func is F.linear and not kwargs and _large(*args):
-            x, weight, bias = args if len(args) == 3 else (*args, None)
-            if torch.is_grad_enabled():
-                return _Linear.apply(x, weight, bias)
-            return _projected(x, weight, bias)  # a chunk of steps, which the cache holds in any layout
+            made = InputProduct(*args) if len(args) == 3 else InputProduct(*args, None)
+            if not torch.is_grad_enabled():
+                return _projected(*made)  # a chunk of steps, which the cache holds in any layout
+            wx = _Linear.apply(*made)
+            self._made.append((wx, made))
+            return wx
         if func is Tensor.view and not kwargs and not isinstance(args[1], torch.dtype):
             func = Tensor.reshape
         return func(*args, **kwargs)
+
+    def behind(self, stream: Tensor) -> InputProduct | None:
+        """Return what a stream was computed as, where nobody but its user asks for its gradient."""
+        watched = stream._backward_hooks or stream.retains_grad
+        return None if watched else next((made for wx, made in self._made if wx is stream), None)
 
 
 def _large(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> bool:
@@ -168,14 +199,15 @@ class _Linear(torch.autograd.Function):
     def backward(ctx: Any, d: Tensor) -> Any:
         x, weight = ctx.saved_tensors
         needs_x, needs_weight, needs_bias = ctx.needs_input_grad
-        time_first = turned(d)  # then no copy of d, and none of x either if it lies so too
-        if time_first:
-            d, x = d.transpose(0, 1), x.transpose(0, 1)
-        flat = d.reshape(-1, d.shape[-1])
-        dx = dweight = None
-        if needs_x:
-            dx = product(flat, weight).view(x.shape)
-            dx = dx.transpose(0, 1) if time_first else dx
-        if needs_weight:
-            dweight = outer(x.reshape(-1, x.shape[-1]), flat).t()
+        flat = rows_of(d, turned(d))
+        dx = input_gradient(d, weight) if needs_x else None
+        dweight = outer(rows_of(x, turned(d)), flat).t() if needs_weight else None
         return dx, dweight, flat.sum(0) if needs_bias else None
+
+
+def input_gradient(d: Tensor, weight: Tensor) -> Tensor:
+    """Return ``d (batch, time, width)`` times ``weight (width, input)``, in the layout of ``d``."""
+    dx = product(rows_of(d, turned(d)), weight)
+    if turned(d):
+        return dx.view(d.shape[1], d.shape[0], -1).transpose(0, 1)
+    return dx.view(*d.shape[:2], -1)

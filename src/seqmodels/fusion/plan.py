@@ -39,6 +39,8 @@ class Executor(Protocol):
         lengths: Tensor | None,
     ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]: ...
 
+    def outer(self, operands: Sequence[Tensor], cotangent: Tensor, *, ones: bool = False) -> Tensor: ...
+
 
 class Plan:
     """A traced step with the programs derived from it so far."""

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from seqmodels.fusion.loop import Place, Sorted, is_number, number_of
 from seqmodels.fusion.loop_text import Loop, loop_of
-from seqmodels.fusion.memory import repeated, room
+from seqmodels.fusion.memory import outer, repeated, room, rows_of, turned
 from seqmodels.fusion.program import Program, width
 from seqmodels.fusion.values import Value, evaluate
 from seqmodels.sequence import length_mask
@@ -70,6 +70,22 @@ class Portable:
             carries = run.chunk(piece, carries, None if real is None else real[piece])
         ends = [carry.clone() for carry in carries]  # they lie in what is overwritten, or in what is handed out
         return run.outputs(time), ends, run.totals
+
+    def outer(self, operands: Sequence[Tensor], cotangent: Tensor, *, ones: bool = False) -> Tensor:
+        """Return the gradient of a weight: operands, transposed, times the cotangent of their product.
+
+        Args:
+            operands: tensors ``(batch, time, width)``; their columns stand side by side.
+            cotangent: ``(batch, time, columns)``.
+            ones: whether a column of ones follows the operands: a bias.
+
+        Returns:
+            ``(sum of the widths, columns)``, and one row more for a bias: sums over all steps of all rows.
+        """
+        time_first = turned(cotangent)
+        d = rows_of(cotangent, time_first)
+        made = [outer(rows_of(operand, time_first), d) for operand in operands]
+        return torch.cat([*made, d.sum(0, keepdim=True)] if ones else made)
 
 
 class _Run:

@@ -1,6 +1,7 @@
 """Fused kernels derived from a cell's ``step``: forward and backward over the whole sequence in one call each."""
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from seqmodels.cells.base import Cell
 from seqmodels.fusion.cpp.build import BuildFailed, reason
 from seqmodels.fusion.cpp.executor import REALS, Cpp
 from seqmodels.fusion.function import Inputs, run
-from seqmodels.fusion.memory import RoomyLinear
+from seqmodels.fusion.memory import InputProduct, RoomyLinear
 from seqmodels.fusion.plan import Executor, Plan, plan_for, refusal
 from seqmodels.fusion.portable import Portable
 from seqmodels.fusion.trace import constants
@@ -62,11 +63,11 @@ class Fused:
         return self._whole(cell, x, state, lengths)
 
     def _whole(self, cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None) -> tuple[Tensor, Any]:
-        with RoomyLinear():
+        with RoomyLinear() as linear:
             wx = cell.project(x)
         plan = plan_for(cell, at_step(wx, 0), state)
         with torch.autocast(x.device.type, enabled=False):
-            inputs = _inputs(cell, plan, wx, state)
+            inputs = _inputs(cell, plan, wx, state, linear.behind)
             executor = self.executor(x.device, inputs.streams[0].dtype)
             try:
                 y, final = run(plan, executor, inputs, lengths)
@@ -102,8 +103,10 @@ class Fused:
             self._told = True
 
 
-def _inputs(cell: Cell[Any], plan: Plan, wx: Any, state: Any) -> Inputs:
-    """Return what the programs run on, in one dtype, every leaf flat."""
+def _inputs(
+    cell: Cell[Any], plan: Plan, wx: Any, state: Any, behind: Callable[[Tensor], InputProduct | None]
+) -> Inputs:
+    """Return what the programs run on, in one dtype, every leaf flat; ``behind`` says what a leaf was computed as."""
     hoisted = plan.step.hoisted(*constants(cell, wx))
     weights, vectors = hoisted[: plan.step.num_weights], hoisted[plan.step.num_weights :]
     streams, carries = leaves(wx), leaves(state)
@@ -111,9 +114,12 @@ def _inputs(cell: Cell[Any], plan: Plan, wx: Any, state: Any) -> Inputs:
     dtype = tensors[0].dtype
     for tensor in tensors[1:]:
         dtype = torch.promote_types(dtype, tensor.dtype)
+    made = {i: product for i, leaf in enumerate(streams) if leaf.dtype == dtype and (product := behind(leaf))}
+    streams = [leaf.detach() if i in made else leaf for i, leaf in enumerate(streams)]
     return Inputs(
         [leaf.reshape(*leaf.shape[:2], -1).to(dtype) for leaf in streams],
         [leaf.reshape(leaf.shape[0], -1).to(dtype) for leaf in carries],
         [vector.reshape(-1).to(dtype) for vector in vectors],
         [weight.to(dtype) for weight in weights],
+        made,
     )

@@ -20,6 +20,16 @@ def source(program: Program, real: str) -> str:
     return _Emitter(program, real).text()
 
 
+def outer_source(real: str) -> str:
+    """Return the C++ of the sum over all rows that makes the gradients of weights; it exports what ``source`` does."""
+    return _headers(real, "runtime.h", "outer.h")
+
+
+def _headers(real: str, *names: str) -> str:
+    texts = [files("seqmodels.fusion.cpp").joinpath(name).read_text(encoding="utf-8") for name in names]
+    return "\n".join([f"#define SEQ_REAL {real}", *texts])
+
+
 class _Emitter:
     def __init__(self, program: Program, real: str) -> None:
         self.program, self.real = program, real
@@ -30,8 +40,7 @@ class _Emitter:
         self.near = False
 
     def text(self) -> str:
-        header = files("seqmodels.fusion.cpp").joinpath("runtime.h").read_text(encoding="utf-8")
-        self.lines = [f"#define SEQ_REAL {self.real}", header]
+        self.lines = [_headers(self.real, "runtime.h")]
         self._arguments()
         self._sizes()
         for number, (key, work) in enumerate(self.plan.passes.items()):

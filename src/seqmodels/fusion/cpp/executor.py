@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from seqmodels.fusion.cpp.build import Library, library
-from seqmodels.fusion.cpp.emit import source, weights_of
+from seqmodels.fusion.cpp.emit import outer_source, source, weights_of
 from seqmodels.fusion.memory import room, turned
+from seqmodels.fusion.portable import Portable
 from seqmodels.fusion.program import Program, width
 
 KEPT = 1024
@@ -26,11 +27,16 @@ REALS = {torch.float32: "float", torch.float64: "double"}
 class Cpp:
     """Runs programs as compiled C++ on the CPU."""
 
+    def __init__(self) -> None:
+        self._portable = Portable()
+
     def prepare(self, programs: Sequence[Program], dtype: torch.dtype) -> None:
         """Compile programs, several at a time where there are processors for it."""
-        if len(programs) > 1 and not all((program, dtype) in _kernels for program in programs):
-            with ThreadPoolExecutor(len(programs)) as pool:
+        if dtype not in _outers or not all((program, dtype) in _kernels for program in programs):
+            with ThreadPoolExecutor(len(programs) + 1) as pool:
+                outer = pool.submit(_outer, dtype)
                 list(pool.map(lambda program: _kernel(program, dtype), programs))
+                outer.result()
 
     def run(
         self,
@@ -74,6 +80,27 @@ class Cpp:
         kernel.run(call)
         return outputs, ends, [t.sum(0) for t in totals]
 
+    def outer(self, operands: Sequence[Tensor], cotangent: Tensor, *, ones: bool = False) -> Tensor:
+        """Multiply transposed operands by a cotangent; see :meth:`seqmodels.fusion.portable.Portable.outer`."""
+        if not torch.backends.mkl.is_available():  # other BLAS libraries know units that C++ does not reach (Apple's)
+            return self._portable.outer(operands, cotangent, ones=ones)
+        rows, columns = cotangent.shape[0] * cotangent.shape[1], cotangent.shape[2]
+        one = cotangent.new_ones(1).expand(*cotangent.shape[:2], 1)
+        sides = [side if side.stride(-1) == 1 else side.contiguous() for side in operands] + [one] * ones
+        widths = [side.shape[-1] for side in sides]
+        near, far = (0, 1) if turned(cotangent) else (1, 0)
+        code, threads = _outer(cotangent.dtype), _threads(rows)
+        made = cotangent.new_zeros(sum(widths), columns)
+        scratch = cotangent.new_empty(code.scratch(sum(widths) + LINE * len(sides), threads))
+        group = cotangent.shape[near]
+        call = array("q", (rows, group, threads))
+        call.extend((cotangent.data_ptr(), cotangent.stride(far), cotangent.stride(near), columns))
+        call.extend((made.data_ptr(), scratch.data_ptr(), len(sides)))
+        for side, size in zip(sides, widths, strict=True):
+            call.extend((side.data_ptr(), side.stride(far), side.stride(near), size, group))
+        code.run(ctypes.c_void_p(call.buffer_info()[0]))
+        return made
+
 
 class _Kernel:
     """A compiled program."""
@@ -96,6 +123,15 @@ def _kernel(program: Program, dtype: torch.dtype) -> _Kernel:
             _kernels.pop(next(iter(_kernels)), None)
         _kernels[key] = _Kernel(program, library(source(program, REALS[dtype])))
     return _kernels[key]
+
+
+_outers: dict[torch.dtype, Library] = {}
+
+
+def _outer(dtype: torch.dtype) -> Library:
+    if dtype not in _outers:
+        _outers[dtype] = library(outer_source(REALS[dtype]))
+    return _outers[dtype]
 
 
 def _outputs(program: Program, like: Tensor) -> list[Tensor]:
