@@ -1,7 +1,7 @@
 """A program sorted for the portable executor: what is computed in bulk, what in the loop, and where results lie."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from seqmodels.fusion.program import Mover, Program, width
 from seqmodels.fusion.values import Builder, Product, Value, walk
@@ -40,8 +40,7 @@ class Buffer:
 class Sorted:
     """A program sorted into what the streams alone decide (early) and what hangs on the carries (late).
 
-    ``buffers`` hold the outputs and totals: ``outputs`` and ``totals`` say, group by group, in which buffer and from
-    which column on. ``places`` says where a late value that is wanted is written; ``copies`` are further places that
+    ``buffers`` hold the outputs and totals: ``outputs`` and ``totals`` say, group by group, where. ``places`` says where a late value that is wanted is written; ``copies`` are further places that
     it is copied to in bulk.
     """
 
@@ -124,28 +123,35 @@ class Sorted:
         """Give every output and total a buffer, and every late value that is wanted a place."""
         program = self.program
         self.buffers: list[Buffer] = []
-        self.outputs: list[tuple[int, int]] = []
+        places: dict[int, Place] = {}
         self.places: dict[Value, Place] = {}
         bundles, begun = self._bundles(), dict[tuple[int, ...], int]()
-        for index in range(len(program.outputs)):
+        following = {i: before for i, before in program.following().items() if program.outputs[i][0] in self.late}
+        for index in (i for i in range(len(program.outputs)) if i not in following):
             bundle = bundles.get(index, (index,))
             sizes = [width(program.outputs[i]) for i in bundle]
             if bundle not in begun:
                 begun[bundle] = len(self.buffers)
                 self.buffers.append(Buffer(sum(sizes)))
-            self.outputs.append((begun[bundle], sum(sizes[: bundle.index(index)])))
-        self.totals = [(len(self.buffers) + i, 0) for i in range(len(program.totals))]
-        self.buffers += [Buffer(width(group), total=True) for group in program.totals]
+            at = bundle.index(index)
+            places[index] = Place(begun[bundle], sum(sizes[:at]), sizes[at])
+        for index, before in following.items():
+            places[index] = replace(places[before], shift=1)
+        self.outputs = [places[index] for index in range(len(program.outputs))]
+        self.followed = [places[index] for index in following.values()]
+        first, sizes = len(self.buffers), [width(group) for group in program.totals]
+        self.totals = [Place(first + i, 0, size) for i, size in enumerate(sizes)]
+        self.buffers += [Buffer(size, total=True) for size in sizes]
         self._follow_carries()
         self.copies: list[tuple[Place, Place]] = []
         # the last output first: the first one is the cell's, whose rows lie far apart
         groups = [*reversed(list(zip(self.outputs, program.outputs, strict=True)))]
         groups += zip(self.totals, program.totals, strict=True)
-        for (buffer, first), group in groups:
-            start = first
+        for whole, group in groups:
+            start = whole.start
             for value in group:
-                if value in self.late and self.buffers[buffer].carry is None:
-                    place = Place(buffer, start, value.width)
+                if value in self.late and self.buffers[whole.buffer].carry is None:
+                    place = Place(whole.buffer, start, value.width)
                     if (before := self.places.setdefault(value, place)) is not place:
                         self.copies.append((before, place))
                 start += value.width
@@ -171,16 +177,16 @@ class Sorted:
         """Let a carry's new value be written where it is kept for the step after anyway."""
         if self.program.backwards:
             return
-        for index, ((buffer, _), group) in enumerate(zip(self.outputs, self.program.outputs, strict=True)):
+        for index, (place, group) in enumerate(zip(self.outputs, self.program.outputs, strict=True)):
             value = group[0]
-            if index == 0 or len(group) > 1 or value.op != "carry":
+            if index == 0 or place.shift or len(group) > 1 or value.op != "carry":
                 continue
             carry, offset = value.data
             after = self.program.carried[carry]
             whole = offset == 0 and value.width == self.program.carries[carry]
             if whole and len(after) == 1 and after[0] in self.late and after[0] not in self.places:
-                self.buffers[buffer].carry = carry
-                self.places[after[0]] = Place(buffer, 0, value.width, shift=1)
+                self.buffers[place.buffer].carry = carry
+                self.places[after[0]] = replace(place, shift=1)
 
 
 def inner(value: Value, products: Sequence[Product]) -> Sequence[Value]:

@@ -7,6 +7,7 @@ a step's rows lie together.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import repeat
 from typing import Any
 
@@ -121,9 +122,7 @@ class _Run:
 
     def outputs(self, time: int) -> list[Tensor]:
         """Return the output streams ``(batch, time, width)``."""
-        groups = zip(self._sorted.outputs, self._sorted.program.outputs, strict=True)
-        found = [self._buffers[buffer][:time, :, at : at + width(group)] for (buffer, at), group in groups]
-        found = [output.transpose(0, 1) for output in found]
+        found = [self._rows(place, slice(0, time)).transpose(0, 1) for place in self._sorted.outputs]
         return found if self._output is None else [self._output, *found[1:]]
 
     def chunk(self, piece: slice, carries: list[Tensor], keep: Tensor | None) -> list[Tensor]:
@@ -147,13 +146,13 @@ class _Run:
         for written, wanted in found.copies:
             self._rows(wanted, piece).copy_(self._rows(written, piece))
         groups = zip((*found.outputs, *found.totals), (*program.outputs, *program.totals), strict=True)
-        for (buffer, at), group in groups:
-            self._fill(buffer, at, group, known, piece)
-        for (buffer, at), group in zip(found.outputs, program.outputs, strict=True):
-            if keep is not None:
-                self._rows(Place(buffer, at, width(group)), piece).masked_fill_(~keep, 0)
-        for (buffer, at), total in zip(found.totals, self.totals, strict=True):
-            added = self._rows(Place(buffer, at, total.shape[0]), piece)
+        for place, group in groups:
+            self._fill(place, group, known, piece)
+        if keep is not None:
+            for place in (place for place in found.outputs if place not in found.followed):
+                self._rows(place, piece).masked_fill_(~keep, 0)
+        for place, total in zip(found.totals, self.totals, strict=True):
+            added = self._rows(place, piece)
             total.add_((added if keep is None else added.masked_fill(~keep, 0)).sum((0, 1)))
         return carries
 
@@ -163,13 +162,14 @@ class _Run:
         steps = slice(first + place.shift, first + place.shift + piece.stop - piece.start)
         return self._buffers[place.buffer][steps, :, place.start : place.start + place.width]
 
-    def _fill(self, buffer: int, start: int, group: Sequence[Value], known: dict[Value, Any], piece: slice) -> None:
+    def _fill(self, place: Place, group: Sequence[Value], known: dict[Value, Any], piece: slice) -> None:
         """Write those values of an output that are no work of the loop."""
+        start = place.start
         for value in group:
             if is_number(value):
-                self._rows(Place(buffer, start, value.width), piece).fill_(number_of(value))
+                self._rows(replace(place, start=start, width=value.width), piece).fill_(number_of(value))
             elif value not in self._sorted.late:
-                self._rows(Place(buffer, start, value.width), piece).copy_(known[value])
+                self._rows(replace(place, start=start, width=value.width), piece).copy_(known[value])
             start += value.width
 
 

@@ -33,6 +33,23 @@ class Program:
         return walk(self.roots, list(self.products))
 
 
+    def following(self) -> dict[int, int]:
+        """Find outputs that hold a carry after each step where another one holds it before: the same, a step later.
+
+        Return the latter by the former. The first output, the cell's own, is never one of them.
+        """
+        found: dict[int, int] = {}
+        for before, group in [] if self.backwards else enumerate(self.outputs):
+            if before == 0 or len(group) > 1 or group[0].op != "carry":
+                continue
+            carry = group[0].data[0]
+            for after, other in enumerate(self.outputs):
+                whole = group[0].width == self.carries[carry] and other == self.carried[carry]
+                if whole and after > 0 and len(other) == 1 and other[0].args and before not in found.values():
+                    found.setdefault(after, before)
+        return found
+
+
 def width(group: Iterable[Value]) -> int:
     """Return the number of columns of values side by side."""
     return sum(value.width for value in group)

@@ -138,24 +138,31 @@ def _outputs(program: Program, like: Tensor) -> list[Tensor]:
     """Return output streams that lie in memory as ``like (batch, time, width)`` does; the cell's own is contiguous.
 
     Forwards, all but the first lie side by side, so that a step of a row is one piece of memory: wide ones first, each
-    from the beginning of a cache line on, since a vector that lies in two lines is loaded twice.
+    from the beginning of a cache line on, since a vector that lies in two lines is loaded twice. A carry after a step
+    is the carry before the next one: where both are outputs, they are one stream, which has a step more.
     """
     batch, time = like.shape[:2]
     sizes = [width(group) for group in program.outputs]
 
-    def stream(size: int) -> Tensor:
+    def stream(time: int, size: int) -> Tensor:
         return room((time, batch, size), like).transpose(0, 1) if turned(like) else room((batch, time, size), like)
 
     if program.backwards:  # handed to autograd one by one: each on its own
-        return [stream(size) for size in sizes]
-    first = room((batch, time, sizes[0]), like)
+        return [stream(time, size) for size in sizes]
+    following = program.following()
     places, end = dict[int, int](), 0
     line = LINE // like.element_size()
     for index in sorted(range(1, len(sizes)), key=lambda i: sizes[i] < line):
-        places[index] = end
-        end += sizes[index] if sizes[index] < line else -(-sizes[index] // line) * line
-    kept = stream(-(-end // line) * line)
-    return [first, *(kept[..., places[i] : places[i] + sizes[i]] for i in range(1, len(sizes)))]
+        if index not in following:
+            places[index] = end
+            end += sizes[index] if sizes[index] < line else -(-sizes[index] // line) * line
+    kept = stream(time + bool(following), -(-end // line) * line)
+
+    def output(index: int) -> Tensor:
+        first, at = int(index in following), places[following.get(index, index)]
+        return kept[:, first : first + time, at : at + sizes[index]]
+
+    return [room((batch, time, sizes[0]), like), *(output(index) for index in range(1, len(sizes)))]
 
 
 def _order(batch: int, threads: int, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
