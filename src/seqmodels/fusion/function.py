@@ -17,34 +17,41 @@ TWICE = "the fused back-end has no second derivatives; for a gradient of a gradi
 class Inputs(NamedTuple):
     """What a program runs on: see :meth:`seqmodels.fusion.portable.Portable.run` for the shapes.
 
-    ``made`` says, by its number, what a stream was computed as: the gradient then goes to that in its place.
+    ``made`` says, by its number, what a stream was computed as: the gradient then goes to that in its place. The same
+    form holds whether a gradient is wanted of each tensor, and the gradients, which may be None.
     """
 
-    streams: list[Tensor]
-    carries: list[Tensor]
-    vectors: list[Tensor]
-    weights: list[Tensor]
-    made: dict[int, InputProduct]
+    streams: list[Any]
+    carries: list[Any]
+    vectors: list[Any]
+    weights: list[Any]
+    made: dict[int, Any]
 
     @classmethod
     def split(cls, plan: Plan, made: Iterable[int], tensors: Sequence[Any]) -> "Inputs":
-        """Undo :meth:`flat`; the tensors may be flags in their place."""
+        """Undo :meth:`flat`."""
         sizes = (len(plan.step.streams), len(plan.step.carries), len(plan.step.vectors), plan.step.num_weights)
         rest = iter(tensors)
-        parts = [list(islice(rest, size)) for size in sizes]
-        return cls(*parts, {number: InputProduct(*islice(rest, 3)) for number in made})
+        streams, carries, vectors, weights = (list(islice(rest, size)) for size in sizes)
+        behind = {number: InputProduct(next(rest), next(rest), next(rest)) for number in made}
+        return cls(streams, carries, vectors, weights, behind)
 
-    def flat(self) -> list[Tensor | None]:
+    def flat(self) -> list[Any]:
         behind = (tensor for product in self.made.values() for tensor in product)
         return [*self.streams, *self.carries, *self.vectors, *self.weights, *behind]
 
 
-def run(plan: Plan, executor: Executor, inputs: Inputs, lengths: Tensor | None) -> tuple[Tensor, list[Tensor]]:
-    """Run a plan over a sequence; return the output ``(batch, time, output)`` and the carries after the last steps."""
+def run(
+    plan: Plan, executor: Executor, inputs: Inputs, lengths: Tensor | None, y: Tensor | None = None
+) -> tuple[Tensor, list[Tensor]]:
+    """Run a plan over a sequence; return the output ``(batch, time, output)`` and the carries after the last steps.
+
+    Without gradients the output is written into ``y`` where that is given.
+    """
     if torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in inputs.flat()):
         y, *carried = _Fused.apply(plan, executor, lengths, tuple(inputs.made), *inputs.flat())
         return y, carried
-    (y,), carried, _ = executor.run(plan.inference, *inputs[:4], lengths)
+    (y,), carried, _ = executor.run(plan.inference, *inputs[:4], lengths, y)
     return y, carried
 
 
@@ -114,18 +121,20 @@ def _weight_gradients(
     behind = {number: output for output, number in enumerate(pair.wanted_streams) if number in given.made}
     for number, output in behind.items():
         size = outputs[output].shape[-1]
-        sums += [_Sum(output, 0, size, [given.made[number].x])] * wanted.made[number].weight
-        sums += [_Sum(output, 0, size, None)] * wanted.made[number].bias
+        if wanted.made[number].weight:
+            sums.append(_Sum(output, 0, size, [given.made[number].x]))
+        if wanted.made[number].bias:
+            sums.append(_Sum(output, 0, size, None))
     found = iter(_summed(executor, outputs, sums))
     for each in pair.weight_gradients:
         gradient = next(found).t() if each.transposed else next(found)
         before = d.weights[each.weight]
         d.weights[each.weight] = gradient if before is None else before + gradient
     for number, output in behind.items():
-        x = input_gradient(outputs[output], given.made[number].weight) if wanted.made[number].x else None
-        weight = next(found).t() if wanted.made[number].weight else None
-        bias = next(found)[0] if wanted.made[number].bias else None
-        d.made[number] = InputProduct(x, weight, bias)
+        needs = wanted.made[number]
+        dx = input_gradient(outputs[output], given.made[number].weight) if needs.x else None
+        dweight = next(found).t() if needs.weight else None
+        d.made[number] = (dx, dweight, next(found)[0].clone() if needs.bias else None)
         d.streams[number] = None
 
 

@@ -40,8 +40,9 @@ class Buffer:
 class Sorted:
     """A program sorted into what the streams alone decide (early) and what hangs on the carries (late).
 
-    ``buffers`` hold the outputs and totals: ``outputs`` and ``totals`` say, group by group, where. ``places`` says where a late value that is wanted is written; ``copies`` are further places that
-    it is copied to in bulk.
+    ``buffers`` hold the outputs and totals: ``outputs`` and ``totals`` say, group by group, where; ``followed`` are
+    those outputs that another one holds a step later. ``places`` says where a late value that is wanted is written;
+    ``copies`` are further places that it is copied to in bulk.
     """
 
     def __init__(self, program: Program) -> None:
@@ -151,9 +152,9 @@ class Sorted:
             start = whole.start
             for value in group:
                 if value in self.late and self.buffers[whole.buffer].carry is None:
-                    place = Place(whole.buffer, start, value.width)
-                    if (before := self.places.setdefault(value, place)) is not place:
-                        self.copies.append((before, place))
+                    wanted = Place(whole.buffer, start, value.width)
+                    if (written := self.places.setdefault(value, wanted)) is not wanted:
+                        self.copies.append((written, wanted))
                 start += value.width
 
     def _bundles(self) -> dict[int, tuple[int, ...]]:

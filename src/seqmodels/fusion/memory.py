@@ -153,7 +153,7 @@ class RoomyLinear(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func is F.linear and not kwargs and _large(*args):
-            made = InputProduct(*args) if len(args) == 3 else InputProduct(*args, None)
+            made = InputProduct(args[0], args[1], args[2] if len(args) == 3 else None)
             if not torch.is_grad_enabled():
                 return _projected(*made)  # a chunk of steps, which the cache holds in any layout
             wx = _Linear.apply(*made)

@@ -4,6 +4,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, Protocol, TypeVar
 
 import torch
@@ -37,6 +38,7 @@ class Executor(Protocol):
         vectors: Sequence[Tensor],
         weights: Sequence[Tensor],
         lengths: Tensor | None,
+        first: Tensor | None = None,
     ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]: ...
 
     def outer(self, operands: Sequence[Tensor], cotangent: Tensor, *, ones: bool = False) -> Tensor: ...
@@ -56,7 +58,9 @@ class Plan:
         if key not in self._pairs:
             with _tracing:
                 if key not in self._pairs:
-                    self._pairs[key] = derive(self.step, streams, weights, vectors)
+                    # a thread of its own has none of the caller's hooks on saved tensors, with which nothing is derived
+                    with ThreadPoolExecutor(1) as aside:
+                        self._pairs[key] = aside.submit(derive, self.step, streams, weights, vectors).result()
         return self._pairs[key]
 
 

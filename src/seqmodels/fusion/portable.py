@@ -42,6 +42,7 @@ class Portable:
         vectors: Sequence[Tensor],
         weights: Sequence[Tensor],
         lengths: Tensor | None,
+        first: Tensor | None = None,
     ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
         """Run a program over time.
 
@@ -53,6 +54,7 @@ class Portable:
             weights: matrices, as the program's products number them.
             lengths: ``(batch,)`` or None; a step past a row's length, which may be 0, is skipped: outputs 0,
                 carries stand still.
+            first: memory for the first output stream, when the program runs forwards; else it is made.
 
         Returns:
             The output streams ``(batch, time, width)``, the carries after the last step, the totals ``(width,)``.
@@ -62,7 +64,7 @@ class Portable:
         smooth = like.dtype == torch.float32 and like.device.type == "cpu"
         loop = loop_of(program, smooth and batch * max(program.carries, default=1) >= SMOOTH)
         size = min(time, max(8, CHUNK // max(1, batch * max(program.carries, default=1))))
-        run = _Run(loop, size, [s.transpose(0, 1) for s in streams], carries, vectors, weights)
+        run = _Run(loop, size, [s.transpose(0, 1) for s in streams], carries, vectors, weights, first)
         real = None if lengths is None else length_mask(lengths.to(like.device), time).t().unsqueeze(-1)
         starts = range(0, time, size)
         carries = list(carries)
@@ -100,6 +102,7 @@ class _Run:
         carries: Sequence[Tensor],
         vectors: Sequence[Tensor],
         weights: Sequence[Tensor],
+        first: Tensor | None,
     ) -> None:
         self._sorted: Sorted = loop.sorted
         self._loop, self._streams, self._vectors = loop, streams, vectors
@@ -109,7 +112,7 @@ class _Run:
         self._output: Tensor | None = None
         for index, buffer in enumerate(self._sorted.buffers):
             if index == 0 and not program.backwards:  # the cell's own output is contiguous as it is handed out
-                self._output = room((batch, time, buffer.width), like)
+                self._output = room((batch, time, buffer.width), like) if first is None else first
                 self._buffers.append(self._output.transpose(0, 1))
                 continue
             steps = size if buffer.total else time + (buffer.carry is not None)

@@ -32,7 +32,6 @@ class Program:
         """Return every value of the program, arguments before users."""
         return walk(self.roots, list(self.products))
 
-
     def following(self) -> dict[int, int]:
         """Find outputs that hold a carry after each step where another one holds it before: the same, a step later.
 

@@ -12,14 +12,14 @@ from seqmodels.cells.base import Cell
 from seqmodels.fusion.cpp.build import BuildFailed, reason
 from seqmodels.fusion.cpp.executor import REALS, Cpp
 from seqmodels.fusion.function import Inputs, run
-from seqmodels.fusion.memory import InputProduct, RoomyLinear
+from seqmodels.fusion.memory import InputProduct, RoomyLinear, room
 from seqmodels.fusion.plan import Executor, Plan, plan_for, refusal
 from seqmodels.fusion.portable import Portable
 from seqmodels.fusion.trace import constants
 from seqmodels.sequence import at_step, leaves, map_leaves
 
-CHUNK = 8 << 20
-"""Bytes of projected input that inference holds at a time: well inside a last-level cache."""
+CHUNK = 16 << 20
+"""Bytes of projected input that inference holds at a time: what a last-level cache holds."""
 
 SHORTEST = 16
 """Steps that a chunk has at least: weights are packed anew for each."""
@@ -62,7 +62,9 @@ class Fused:
             return self._in_chunks(cell, x, state, lengths, steps)
         return self._whole(cell, x, state, lengths)
 
-    def _whole(self, cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None) -> tuple[Tensor, Any]:
+    def _whole(
+        self, cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None, y: Tensor | None = None
+    ) -> tuple[Tensor, Any]:
         with RoomyLinear() as linear:
             wx = cell.project(x)
         plan = plan_for(cell, at_step(wx, 0), state)
@@ -70,10 +72,10 @@ class Fused:
             inputs = _inputs(cell, plan, wx, state, linear.behind)
             executor = self.executor(x.device, inputs.streams[0].dtype)
             try:
-                y, final = run(plan, executor, inputs, lengths)
+                y, final = run(plan, executor, inputs, lengths, y)
             except BuildFailed as error:
                 self._tell(str(error))
-                y, final = run(plan, self._portable, inputs, lengths)
+                y, final = run(plan, self._portable, inputs, lengths, y)
         ends = iter(final)
         return y, map_leaves(lambda leaf: next(ends).view(leaf.shape), state)
 
@@ -89,13 +91,17 @@ class Fused:
         self, cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None, steps: int
     ) -> tuple[Tensor, Any]:
         """Run chunk after chunk, each from the state that the one before left."""
-        outputs = []
+        outputs: Tensor | None = None
         for start in range(0, x.shape[1], steps):
-            piece = x[:, start : start + steps]
-            left = None if lengths is None else (lengths - start).clamp(0, piece.shape[1])
-            y, state = self._whole(cell, piece, state, left)
-            outputs.append(y)
-        return torch.cat(outputs, 1), state
+            piece = slice(start, min(start + steps, x.shape[1]))
+            left = None if lengths is None else (lengths - start).clamp(0, piece.stop - start)
+            place = None if outputs is None else outputs[:, piece]
+            y, state = self._whole(cell, x[:, piece], state, left, place)
+            if outputs is None:
+                outputs = room((*x.shape[:2], y.shape[-1]), y)
+                outputs[:, piece] = y
+        assert outputs is not None
+        return outputs, state
 
     def _tell(self, why: str) -> None:
         if not self._told:

@@ -46,13 +46,14 @@ class Cpp:
         vectors: Sequence[Tensor],
         weights: Sequence[Tensor],
         lengths: Tensor | None,
+        first: Tensor | None = None,
     ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
         """Run a program over time; see :meth:`seqmodels.fusion.portable.Portable.run`."""
         like = streams[0]
         batch, time = like.shape[:2]
         kernel = _kernel(program, like.dtype)
         threads = _threads(batch)
-        outputs = _outputs(program, like)
+        outputs = _outputs(program, like, first)
         if lengths is not None:  # a skipped step writes nothing
             for output in outputs:
                 output.zero_()
@@ -134,7 +135,7 @@ def _outer(dtype: torch.dtype) -> Library:
     return _outers[dtype]
 
 
-def _outputs(program: Program, like: Tensor) -> list[Tensor]:
+def _outputs(program: Program, like: Tensor, first: Tensor | None = None) -> list[Tensor]:
     """Return output streams that lie in memory as ``like (batch, time, width)`` does; the cell's own is contiguous.
 
     Forwards, all but the first lie side by side, so that a step of a row is one piece of memory: wide ones first, each
@@ -159,10 +160,11 @@ def _outputs(program: Program, like: Tensor) -> list[Tensor]:
     kept = stream(time + bool(following), -(-end // line) * line)
 
     def output(index: int) -> Tensor:
-        first, at = int(index in following), places[following.get(index, index)]
-        return kept[:, first : first + time, at : at + sizes[index]]
+        step, at = int(index in following), places[following.get(index, index)]
+        return kept[:, step : step + time, at : at + sizes[index]]
 
-    return [room((batch, time, sizes[0]), like), *(output(index) for index in range(1, len(sizes)))]
+    first = room((batch, time, sizes[0]), like) if first is None else first
+    return [first, *(output(index) for index in range(1, len(sizes)))]
 
 
 def _order(batch: int, threads: int, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:

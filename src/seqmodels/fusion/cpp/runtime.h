@@ -113,9 +113,22 @@ static inline Power power(vec k) {
 #endif
 }
 
-// x = k ln 2 + r with an integer k and |r| <= ln(2) / 2; expm1(r) by its Taylor polynomial, exact to the last bits.
+// v times 2^k.
+static inline vec lift(vec v, Power two) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4) return (vec)_mm512_scalef_ps((__m512)v, (__m512)two.k);
+  else return (vec)_mm512_scalef_pd((__m512d)v, (__m512d)two.k);
+#else
+  return v * two.scale;
+#endif
+}
+
+// x = k ln 2 + r with an integer k and |r| <= ln(2) / 2; q = (exp(r) - 1 - r) / r^2, exact to the last bits.
 struct Reduced {
-  vec p, scale;  // expm1(r), 2^k
+  vec r, q;
+  Power two;
+  vec exp() const { return lift((q * r + (T)1) * r + (T)1, two); }
+  vec expm1() const { return two.scale * (q * r * r + r) + (two.scale - (T)1); }  // near zero too
 };
 static inline Reduced reduce(vec x) {
   Power two = power(x * (T)1.44269504088896340736);
@@ -123,9 +136,9 @@ static inline Reduced reduce(vec x) {
   if (sizeof(T) == 4) {
     r = x - two.k * (T)0.693145751953125;  // ln 2 in two parts: k times the first is exact
     r = r - two.k * (T)1.42860682030941723212e-6;
-    q = splat((T)(1.0 / 5040));
-    const double inverse_factorials[] = {1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 0.5};
-    for (double c : inverse_factorials) q = q * r + (T)c;
+    q = splat((T)0.0013814466849545778);  // the polynomial with the smallest largest error of exp(r)
+    const double coefficients[] = {0.00836878054811555, 0.041668394224353374, 0.16666520106644322, 0.4999999341241531};
+    for (double c : coefficients) q = q * r + (T)c;
   } else {
     r = x - two.k * (T)0.693147180369123816490;
     r = r - two.k * (T)1.90821492927058770002e-10;
@@ -134,7 +147,7 @@ static inline Reduced reduce(vec x) {
                                          1.0 / 720,       1.0 / 120,      1.0 / 24,      1.0 / 6,      0.5};
     for (double c : inverse_factorials) q = q * r + (T)c;
   }
-  return {q * r * r + r, two.scale};
+  return {r, q, two};
 }
 static const T LOW = sizeof(T) == 4 ? (T)-87.3 : (T)-708.3, HIGH = sizeof(T) == 4 ? (T)88.3 : (T)709.4;
 
@@ -144,23 +157,20 @@ static const T TOP = sizeof(T) == 4 ? (T)88 : (T)709, OVERFLOWS = sizeof(T) == 4
 static inline vec f_exp(vec x) {
   mask top = x > splat(TOP);
   Reduced e = reduce(clamp(x - choose(top, splat(1), splat(0)), LOW, HIGH));
-  vec y = (e.p * e.scale + e.scale) * choose(top, splat((T)2.71828182845904523536), splat(1));
+  vec y = e.exp() * choose(top, splat((T)2.71828182845904523536), splat(1));
   y = choose(x > splat(OVERFLOWS), splat((T)INFINITY), y);
   return choose(x < splat(LOW), splat((T)0), y);  // what is denormal is 0
 }
 static inline vec f_sigmoid(vec x) {
-  Reduced e = reduce(clamp(-x, LOW, HIGH));
-  return (T)1 / ((T)1 + (e.p * e.scale + e.scale));
+  return (T)1 / ((T)1 + reduce(clamp(-x, LOW, HIGH)).exp());
 }
 static inline vec f_expm1(vec x) {
-  Reduced e = reduce(clamp(x, LOW, HIGH));
-  return choose(x > splat(TOP), f_exp(x), e.scale * e.p + (e.scale - (T)1));
+  return choose(x > splat(TOP), f_exp(x), reduce(clamp(x, LOW, HIGH)).expm1());
 }
 // tanh(x) = expm1(2x) / (expm1(2x) + 2): exact near zero too, where 1 - 2 / (exp(2x) + 1) cancels.
 static inline vec f_tanh(vec x) {
   const T top = sizeof(T) == 4 ? (T)20 : (T)40;
-  Reduced e = reduce(clamp(x + x, -top, top));
-  vec m = e.scale * e.p + (e.scale - (T)1);
+  vec m = reduce(clamp(x + x, -top, top)).expm1();
   return m / (m + (T)2);
 }
 // log(x) of normal positive x = 2^k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)], by a series in s = f / (2 + f): the
