@@ -1,14 +1,14 @@
 // The gradient of weights: operands' columns times a cotangent's columns, summed over all rows of all steps.
 //
-// A row is found by two numbers: `more` rows of distance `near`, then the next group at distance `far`. Register blocks of
-// ROWS operand columns times UNITS vectors of the cotangent are summed over DEPTH rows at a time. The panel of the
-// cotangent is copied side by side, since many blocks read it; operands are read where they lie if one distance leads
-// from each row to the next.
+// Rows come in groups: the next row of a group is `near`, the next group is `far`. Blocks of ROWS columns of an operand
+// times UNITS vectors of the cotangent are summed in registers over DEPTH rows at a time. The cotangent's columns are
+// copied side by side, since many blocks read them; operands are read where they lie if one distance leads from each row
+// to the next.
 
 struct Columns {
   const T* at;
   i64 far, near, width;
-  i64 group;  // as many rows are `near` each other
+  i64 group;  // rows in a group
   bool even() const { return far == group * near; }
   const T* row(i64 r) const { return at + (even() ? r * near : r / group * far + r % group * near); }
 };
