@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from seqmodels.cells import Cell, ElmanCell, GRUCell, JordanCell, LSTMCell, ProjectedLSTMCell, RecurrentDropout, Zoneout
 from seqmodels.fusion.plan import Executor
@@ -50,6 +51,25 @@ def test_a_module_can_be_copied_and_pickled_between_calls(x: Tensor) -> None:
         actual, _ = other(x)
         torch.testing.assert_close(actual, expected, rtol=0, atol=0)
         assert_fused_is_eager(other.cell, x)
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_the_first_call_may_be_under_hooks_on_saved_tensors(executor: Executor, x: Tensor) -> None:
+    # of sizes that nothing else derives
+    kept, again = (with_random_parameters(GRUCell(INPUT, hidden)) for hidden in (23, 29))
+
+    def output(cell: Cell[Any], backend: Any) -> Tensor:
+        return backend(cell, x, cell.initial_state(x), None)[0]
+
+    def gradients(cell: Cell[Any], y: Tensor) -> tuple[Tensor, ...]:
+        return torch.autograd.grad(y.sin().sum(), list(cell.parameters()))
+
+    expected = [gradients(cell, output(cell, Eager())) for cell in (kept, again)]
+    with torch.autograd.graph.save_on_cpu():
+        y = output(kept, Through(executor))
+    actual = [gradients(kept, y), gradients(again, checkpoint(output, again, Through(executor), use_reentrant=False))]
+    for mine, eager in zip(actual, expected, strict=True):
+        torch.testing.assert_close(mine, eager)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
