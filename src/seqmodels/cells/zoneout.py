@@ -26,7 +26,8 @@ class Zoneout(Wrapper):
 
     for each field s of the state that ``rates`` names, ``{"h": 0.1, "c": 0.5}`` say. In training each unit keeps its
     old value (:math:`k = 1`) with that probability, anew at every step; in evaluation k is the probability itself, so
-    that the state takes its expected value. A cell's output that is a field of its state follows that field.
+    that the state takes its expected value. A cell's output that is a field of its state follows that field. The
+    probabilities of the draws are ``rates`` to 16 bits.
 
     Raises:
         ValueError: a rate is outside [0, 1] or names no field of the cell's state.
@@ -68,11 +69,13 @@ class Zoneout(Wrapper):
 
 
 def _draw(rate: float, shape: tuple[int, ...], like: Tensor) -> Tensor:
-    """Return zeros and ones, ones with a probability of ``rate`` to 32 bits, in the dtype and on the device of another.
+    """Return zeros and ones, ones with a probability of ``rate``, in the dtype and on the device of another.
 
-    Two numbers come of each random one of 64 bits, which takes a third of the time of ``bernoulli_`` on a CPU.
+    Four numbers come of each random one of 64 bits, which takes a sixth of the time of ``bernoulli_`` on a CPU.
     """
-    count = math.prod(shape)
-    bits = torch.empty((count + 1) // 2, dtype=torch.int64, device=like.device).random_(-(2**63), None)
-    highest = max(round(rate * 2**32), 1) - 2**31 - 1  # among all numbers of 32 bits, a share of ``rate`` is no higher
-    return (bits.view(torch.int32)[:count] <= highest).view(shape).to(like.dtype)
+    count, share = math.prod(shape), round(rate * 2**16)
+    if share == 2**16:  # a threshold above all numbers of 16 bits
+        return like.new_ones(shape)
+    bits = torch.empty((count + 3) // 4, dtype=torch.int64, device=like.device).random_(-(2**63), None)
+    drawn = torch.empty(count, dtype=like.dtype, device=like.device)
+    return torch.lt(bits.view(torch.int16)[:count], share - 2**15, out=drawn).view(shape)
