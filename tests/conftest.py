@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,20 @@ def data_dir() -> Path:
     if not folder:
         pytest.skip("SEQMODELS_DATA_DIR is not set: it names the folder of the real data sets")
     return Path(folder)
+
+
+def processor_seconds() -> float:
+    """Return the processor seconds of the processes that this one has started and seen end."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+@pytest.fixture(scope="session")
+def import_seconds() -> float:
+    """Processor seconds that importing what training needs takes here and now: the measure of an answer at once."""
+    before = processor_seconds()
+    subprocess.run([sys.executable, "-c", "import lightning.pytorch, torchmetrics"], check=True, timeout=300)
+    return processor_seconds() - before
 
 
 @pytest.fixture(autouse=True)
