@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqmodels.cells import ALL_CELLS, Cell, ElmanCell, GRUCell, LSTMCell, RecurrentDropout
-from seqmodels.fusion import memory
+from seqmodels.fusion import products
 from seqmodels.fusion.cpp.executor import Cpp
-from seqmodels.fusion.memory import unread
 from seqmodels.fusion.plan import Executor
+from seqmodels.fusion.products import unread
 from seqmodels.unroll.eager import Eager
 from tests.conftest import TOLERANCE
 from tests.fusion.running import EXECUTORS, Through, assert_equals_eager, needs_compiler
@@ -72,7 +72,7 @@ def test_a_sum_over_all_rows_is_the_same_whoever_computes_it(batch: int, time: i
 def test_every_cell_equals_eager_where_its_input_product_is_large(
     executor: Executor, make: type[Cell[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "LARGE", 0)
+    monkeypatch.setattr(products, "LARGE", 0)
     cell = with_random_parameters(make(INPUT, HIDDEN))
     assert_equals_eager(executor, cell, torch.randn(BATCH, 6, INPUT, dtype=torch.float64), lengths=LENGTHS.clamp(max=6))
 
@@ -83,7 +83,7 @@ def test_every_cell_equals_eager_where_its_input_product_is_large(
 def test_only_what_wants_a_gradient_gets_one(
     executor: Executor, make: type[Cell[Any]], frozen: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "LARGE", 0)
+    monkeypatch.setattr(products, "LARGE", 0)
     cell = RecurrentDropout(with_random_parameters(make(INPUT, HIDDEN)), 0.0)
     x = torch.randn(BATCH, 5, INPUT, dtype=torch.float64, requires_grad=frozen != "x")
     for name, parameter in cell.core.named_parameters():
@@ -128,7 +128,7 @@ class Doubled(ElmanCell):
 
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_a_hook_on_the_input_product_is_called(executor: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "LARGE", 0)
+    monkeypatch.setattr(products, "LARGE", 0)
     cell, x = Watched(), torch.randn(BATCH, 5, INPUT)
     for backend in (Eager(), Through(executor)):
         backend(cell, x, cell.initial_state(x), None)[0].sum().backward()
@@ -140,7 +140,7 @@ def test_a_hook_on_the_input_product_is_called(executor: Executor, monkeypatch: 
 def test_another_use_of_the_input_product_adds_its_gradient(
     executor: Executor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "LARGE", 0)
+    monkeypatch.setattr(products, "LARGE", 0)
     cell, x = Doubled(INPUT, HIDDEN), torch.randn(BATCH, 5, INPUT, dtype=torch.float64)
     with_random_parameters(cell)
     found = []
@@ -220,6 +220,6 @@ class Delayed(Cell[Past]):
 def test_a_carry_that_becomes_another_one_equals_eager(
     executor: Executor, large: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "LARGE", large)
+    monkeypatch.setattr(products, "LARGE", large)
     x = torch.randn(BATCH, 6, INPUT, dtype=torch.float64)
     assert_equals_eager(executor, with_random_parameters(Delayed()), x, lengths=LENGTHS.clamp(max=6))

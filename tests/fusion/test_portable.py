@@ -9,7 +9,7 @@ from torch import Tensor
 
 from seqmodels import cells
 from seqmodels.cells import Cell
-from seqmodels.fusion import memory, portable
+from seqmodels.fusion import portable, products
 from seqmodels.fusion.loop import Sorted
 from seqmodels.fusion.plan import plan_for
 from seqmodels.fusion.portable import Portable
@@ -35,7 +35,7 @@ def test_large_rows_in_several_chunks_equal_eager(
 
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
 def test_weights_in_onednns_own_layout_equal_eager(monkeypatch: pytest.MonkeyPatch, activation: str) -> None:
-    monkeypatch.setattr(memory, "PACK", 1)
+    monkeypatch.setattr(products, "PACK", 1)
     torch.manual_seed(0)
     cell = cells.ElmanCell(INPUT, HIDDEN, activation=activation)
     assert_equals_eager(Portable(), cell, torch.randn(BATCH, TIME, INPUT), lengths=torch.randint(1, TIME, (BATCH,)))

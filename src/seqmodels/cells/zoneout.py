@@ -9,6 +9,7 @@ from torch import Tensor
 
 from seqmodels.cells.base import Cell, Projected
 from seqmodels.cells.wrapper import Wrapper, check_probability, example_input
+from seqmodels.memory import room
 from seqmodels.sequence import Fixed
 
 
@@ -77,5 +78,4 @@ def _draw(rate: float, shape: tuple[int, ...], like: Tensor) -> Tensor:
     if share == 2**16:  # a threshold above all numbers of 16 bits
         return like.new_ones(shape)
     bits = torch.empty((count + 3) // 4, dtype=torch.int64, device=like.device).random_(-(2**63), None)
-    drawn = torch.empty(count, dtype=like.dtype, device=like.device)
-    return torch.lt(bits.view(torch.int16)[:count], share - 2**15, out=drawn).view(shape)
+    return torch.lt(bits.view(torch.int16)[:count].view(shape), share - 2**15, out=room(shape, like))

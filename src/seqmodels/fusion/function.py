@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from seqmodels.fusion.adjoint import Pair
-from seqmodels.fusion.memory import InputProduct, input_gradient, unread
 from seqmodels.fusion.plan import Executor, Plan
+from seqmodels.fusion.products import InputProduct, input_gradient, unread
 
 TWICE = "the fused back-end has no second derivatives; for a gradient of a gradient use unroll(..., backend='eager')"
 

@@ -16,9 +16,10 @@ from torch import Tensor
 
 from seqmodels.fusion.loop import Place, Sorted, is_number, number_of
 from seqmodels.fusion.loop_text import Loop, loop_of
-from seqmodels.fusion.memory import outer, repeated, room, rows_of, turned
+from seqmodels.fusion.products import outer, repeated, rows_of, turned
 from seqmodels.fusion.program import Program, width
 from seqmodels.fusion.values import Value, evaluate
+from seqmodels.memory import room
 from seqmodels.sequence import length_mask
 
 CHUNK = 2**18

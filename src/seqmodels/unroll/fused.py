@@ -12,10 +12,11 @@ from seqmodels.cells.base import Cell
 from seqmodels.fusion.cpp.build import BuildFailed, reason
 from seqmodels.fusion.cpp.executor import REALS, Cpp
 from seqmodels.fusion.function import Inputs, run
-from seqmodels.fusion.memory import InputProduct, RoomyLinear, room
 from seqmodels.fusion.plan import Executor, Plan, plan_for, refusal
 from seqmodels.fusion.portable import Portable
+from seqmodels.fusion.products import InputProduct, RoomyLinear
 from seqmodels.fusion.trace import constants
+from seqmodels.memory import room
 from seqmodels.sequence import at_step, leaves, map_leaves
 
 CHUNK = 16 << 20

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from seqmodels.fusion.cpp.build import Library, library
 from seqmodels.fusion.cpp.emit import outer_source, source, weights_of
-from seqmodels.fusion.memory import room, turned
 from seqmodels.fusion.portable import Portable
+from seqmodels.fusion.products import turned
 from seqmodels.fusion.program import Program, width
+from seqmodels.memory import room
 
 KEPT = 1024
 """How many compiled programs are remembered; the oldest is forgotten first, and found in the cache on disk again."""

@@ -1,25 +1,15 @@
-"""Large memory and the products outside the loop."""
+"""The products outside the loop, and how streams lie in memory."""
 
 import pytest
 import torch
 from torch.nn import functional as F
 
-from seqmodels.fusion import memory
+from seqmodels.fusion import products
 from seqmodels.fusion.cpp.executor import _outputs
-from seqmodels.fusion.memory import RoomyLinear, outer, product, repeated, room, turned
+from seqmodels.fusion.products import RoomyLinear, outer, product, repeated, turned
 from seqmodels.fusion.program import Program
 from seqmodels.fusion.values import Builder
 from tests.conftest import TOLERANCE
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-@pytest.mark.parametrize("columns", [5, 3_000_017], ids=["small", "in huge pages"])
-def test_room_is_memory_like_any_other(columns: int, dtype: torch.dtype) -> None:
-    made = room((3, columns), torch.zeros(1, dtype=dtype))
-    assert made.shape == (3, columns)
-    assert made.dtype == dtype
-    made.fill_(2)
-    assert made.sum() == 6 * columns
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
@@ -29,7 +19,7 @@ def test_room_is_memory_like_any_other(columns: int, dtype: torch.dtype) -> None
 def test_a_product_is_the_matrix_product(
     monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, largest: int, biased: bool, transposed: bool
 ) -> None:
-    monkeypatch.setattr(memory, "ONEDNN_OUTPUT", largest)
+    monkeypatch.setattr(products, "ONEDNN_OUTPUT", largest)
     a = torch.randn(7, 13, dtype=dtype).t() if transposed else torch.randn(13, 7, dtype=dtype)
     b, bias = torch.randn(11, 7, dtype=dtype).t(), torch.randn(11, dtype=dtype) if biased else None
     expected = a @ b if bias is None else a @ b + bias
@@ -60,7 +50,7 @@ def test_a_repeated_product_is_the_matrix_product(times: int, dtype: torch.dtype
 
 
 def test_the_operator_without_a_public_name_is_there() -> None:
-    assert (memory._onednn is not None) == torch.backends.mkldnn.is_available()
+    assert (products._onednn is not None) == torch.backends.mkldnn.is_available()
 
 
 @pytest.mark.parametrize("biased", [False, True], ids=["plain", "with bias"])

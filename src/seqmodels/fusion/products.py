@@ -1,11 +1,5 @@
-"""Large pieces of memory that are cheap to touch, and the input product that fills one.
+"""The products outside the loop, over all steps at once, and how streams lie in memory."""
 
-Memory that was never written costs the processor a page fault for every 4 KiB, and PyTorch asks for fresh memory at
-every call: at small inputs that takes as long as the arithmetic. Huge pages (Linux) fault 512 times less often.
-"""
-
-import ctypes
-import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -14,31 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-HUGE = 2 << 20
-MADV_HUGEPAGE = 14
-
-
-def room(shape: tuple[int, ...], like: Tensor) -> Tensor:
-    """Return uninitialised memory of a shape, in the dtype and on the device of ``like``; in huge pages when large."""
-    made = like.new_empty(shape)
-    size = made.numel() * made.element_size()
-    if size >= 2 * HUGE and made.device.type == "cpu" and _madvise is not None:
-        begin = (made.data_ptr() + HUGE - 1) // HUGE * HUGE
-        end = (made.data_ptr() + size) // HUGE * HUGE
-        _madvise(begin, end - begin, MADV_HUGEPAGE)  # advice: nothing is lost where the system does not take it
-    return made
-
-
-def _find_madvise() -> Callable[[int, int, int], int] | None:
-    if not sys.platform.startswith("linux"):
-        return None
-    function = ctypes.CDLL(None).madvise
-    function.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-    return function
-
-
-_madvise = _find_madvise()
-
+from seqmodels.memory import room
 
 ONEDNN_OUTPUT = 16 << 20
 """Bytes of output up to which oneDNN's product, a tenth faster than BLAS, gains more than its fresh memory costs."""
@@ -141,7 +111,7 @@ class InputProduct(NamedTuple):
 
 
 class RoomyLinear(TorchFunctionMode):
-    """While active, large calls of ``torch.nn.functional.linear`` on the CPU write into :func:`room`.
+    """While active, large calls of ``torch.nn.functional.linear`` on the CPU write into :func:`~seqmodels.memory.room`.
 
     Their results may have time first in memory; ``view``, which torch's own allow in any way, is ``reshape`` therefore.
     """

@@ -1,0 +1,140 @@
+"""Large memory that is used again."""
+
+import copy
+import io
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from seqmodels import memory
+from seqmodels.memory import LARGE, Pool, room
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere memory is PyTorch's")
+BYTE = torch.zeros(1, dtype=torch.uint8)
+SIZE = 5 * LARGE
+
+
+@pytest.fixture(autouse=True)
+def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
+    """A pool of the test's own."""
+    made = Pool()
+    monkeypatch.setattr(memory, "_pool", made)
+    return made
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("columns", [5, 3_000_017], ids=["small", "large"])
+def test_room_is_memory_like_any_other(columns: int, dtype: torch.dtype) -> None:
+    made = room((3, columns), torch.zeros(1, dtype=dtype))
+    assert made.shape == (3, columns)
+    assert made.dtype == dtype
+    made.fill_(1)
+    assert made.long().sum() == 3 * columns
+    assert made.untyped_storage().nbytes() == made.numel() * made.element_size()
+    file = io.BytesIO()
+    torch.save(made, file)
+    assert file.tell() < made.untyped_storage().nbytes() + 4096
+    assert torch.equal(copy.deepcopy(made), made)
+    made.share_memory_()
+    assert made.is_shared()
+    assert made.long().sum() == 3 * columns
+
+
+def test_memory_is_used_again_once_nobody_looks_at_it(pool: Pool) -> None:
+    first = room((SIZE,), BYTE)
+    place, view = first.data_ptr(), first.view(-1, 4)[:, 1]
+    del first
+    second = room((SIZE,), BYTE)
+    assert second.data_ptr() != place
+    del view
+    third = room((SIZE,), BYTE)
+    assert third.data_ptr() == place
+    assert not pool.idle
+    del second, third
+    assert len(pool.idle) == 2
+
+
+def test_a_little_less_fits_and_much_less_or_more_does_not() -> None:
+    place = room((SIZE,), BYTE).data_ptr()
+    assert room((SIZE + 3 * LARGE,), BYTE).data_ptr() != place
+    assert room((SIZE // 2,), BYTE).data_ptr() != place
+    assert room((SIZE - LARGE,), BYTE).data_ptr() == place
+
+
+def test_the_best_fit_is_taken() -> None:
+    larger, best = room((SIZE + LARGE,), BYTE), room((SIZE,), BYTE)
+    place = best.data_ptr()
+    del best, larger
+    assert room((SIZE,), BYTE).data_ptr() == place
+
+
+def test_what_was_used_last_is_kept_longest(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "KEPT", 2 * SIZE)
+    pieces = [room((SIZE,), BYTE) for _ in range(4)]
+    places = [piece.data_ptr() for piece in pieces]
+    while pieces:
+        del pieces[0]
+    assert len(pool.idle) == 2
+    again = [room((SIZE,), BYTE) for _ in range(2)]
+    assert {piece.data_ptr() for piece in again} == set(places[2:])
+
+
+def test_the_system_may_take_what_nobody_uses() -> None:
+    def reclaimable() -> int:
+        lines = Path("/proc/self/smaps_rollup").read_text(encoding="utf-8").splitlines()
+        return next(int(line.split()[1]) << 10 for line in lines if line.startswith("LazyFree"))
+
+    made = room((SIZE,), BYTE).fill_(1)
+    before = reclaimable()
+    del made
+    assert reclaimable() >= before + SIZE - LARGE
+
+
+def test_memory_that_the_system_does_not_have_is_asked_for_at_pytorch(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nothing(_: int) -> None:
+        raise OSError("cannot allocate memory")
+
+    del_me = room((SIZE,), BYTE)
+    del del_me
+    monkeypatch.setattr(memory, "_mapped", nothing)
+    assert room((3 * SIZE,), BYTE).untyped_storage().resizable()
+    assert not pool.idle
+
+
+def test_threads_never_share_a_piece() -> None:
+    wrong = []
+
+    def work(number: int) -> None:
+        held: list[Tensor] = []
+        for turn in range(60):
+            held.append(room((SIZE + turn % 3,), BYTE)[: LARGE // 64].fill_(number))
+            if len(held) == 3 and any(not bool((piece == number).all()) for piece in held):
+                wrong.append(number)
+            held = held[-2:]
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_a_process_ends_in_peace_while_memory_is_in_use() -> None:
+    code = (
+        "import torch; from seqmodels import memory, unroll; from seqmodels.cells import LSTMCell\n"
+        "memory.LARGE = 1\n"
+        "y, state = unroll(LSTMCell(3, 64), torch.randn(8, 64, 3, requires_grad=True), backend='fused')\n"
+        "torch.kept = [y, state, y.sum()]\n"
+        "held = memory.room((5 << 20,), torch.zeros(1, dtype=torch.uint8))\n"
+    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
