@@ -38,6 +38,7 @@ class _Emitter:
         self.blocks: dict[Value, str] = {}  # panels: the first number of a block in the packed weights
         self.names: dict[Value, str] = {}
         self.near = False
+        self.read: set[str] = set()  # streams' addresses at the step after this one
 
     def text(self) -> str:
         self.lines = [_headers(self.real, "runtime.h")]
@@ -139,7 +140,9 @@ class _Emitter:
         size = key[1]
         self.names, self.key = {}, key
         self.near = True
+        self.read = set()
         statements = self._statements(key, work)
+        statements += [f"__builtin_prefetch({next_step} + j);" for next_step in sorted(self.read)]
         self.near = False
         text = " ".join(statements)
         used = [name for name in self._pointers() if f"{name}p + " in text]
@@ -234,6 +237,9 @@ class _Emitter:
         if value.width == 1 and self.key[1] > 1:
             return f"splat(*({self.address(value)}))"
         at = f"{self.address(value)} + j"
+        if value.op == "stream":  # more rows than the processor watches: it is told what the next step will read
+            step = "-" if self.program.backwards else "+"
+            self.read.add(f"s{value.data[0]}p {step} a.s{value.data[0]}_time + {value.data[1]}")
         if value.op == "carry" or value.op in REDUCTIONS or value in self.buffer_at:
             return f"load({at})"
         return f"(PART ? load_part({at}, LANES) : load({at}))"
