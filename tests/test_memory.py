@@ -5,7 +5,6 @@ import io
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,7 @@ SIZE = 5 * LARGE
 
 
 @pytest.fixture(autouse=True)
-def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
+def pool(monkeypatch: pytest.MonkeyPatch) -> Pool:
     """A pool of the test's own."""
     made = Pool()
     monkeypatch.setattr(memory, "_pool", made)
@@ -60,11 +59,13 @@ def test_memory_is_used_again_once_nobody_looks_at_it(pool: Pool) -> None:
     assert len(pool.idle) == 2
 
 
-def test_a_little_less_fits_and_much_less_or_more_does_not() -> None:
-    place = room((SIZE,), BYTE).data_ptr()
-    assert room((SIZE + 3 * LARGE,), BYTE).data_ptr() != place
-    assert room((SIZE // 2,), BYTE).data_ptr() != place
-    assert room((SIZE - LARGE,), BYTE).data_ptr() == place
+def test_half_of_a_piece_is_the_least_that_it_is_used_for(pool: Pool) -> None:
+    room((SIZE,), BYTE)
+    for size, used in ((SIZE // 2, True), (SIZE // 2 - LARGE, False), (SIZE + LARGE, False)):
+        before = len(pool.idle)
+        made = room((size,), BYTE)
+        assert len(pool.idle) == before - used
+        del made
 
 
 def test_the_best_fit_is_taken() -> None:
@@ -102,8 +103,8 @@ def test_memory_that_the_system_does_not_have_is_asked_for_at_pytorch(
     def nothing(_: int) -> None:
         raise OSError("cannot allocate memory")
 
-    del_me = room((SIZE,), BYTE)
-    del del_me
+    room((SIZE,), BYTE)
+    assert pool.idle
     monkeypatch.setattr(memory, "_mapped", nothing)
     assert room((3 * SIZE,), BYTE).untyped_storage().resizable()
     assert not pool.idle

@@ -1,9 +1,9 @@
 """Large pieces of memory on the CPU that are used again.
 
 PyTorch asks the system for large memory anew at every call. The system clears it and hands it out page by page as it is
-first touched, which at small inputs takes longer than the arithmetic. What nobody uses any more is therefore kept here
-and handed out again, in huge pages, which take one fault where others take 512. The system may take back what is kept
-whenever it runs short (Linux alone; elsewhere memory is PyTorch's).
+first touched, which takes a good part of a training step where inputs are narrow and sequences long. What nobody uses any more
+is therefore kept here and handed out again, in huge pages, which take one fault where others take 512. The system may
+take back what is kept whenever it runs short. All this on Linux; elsewhere memory is PyTorch's.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ LARGE = 4 << 20
 """Bytes from which on memory is kept: smaller pieces are used again by the system's own allocator."""
 
 KEPT = 1 << 30
-"""Bytes that are kept at most; what was used last is kept longest."""
+"""Bytes that are kept at most while nobody uses them; what was used last is kept longest."""
 
 HUGE = 2 << 20
 """Bytes of a huge page."""
@@ -37,7 +37,7 @@ class Pool:
         self._lent: dict[int, tuple[weakref.ref[memoryview], mmap.mmap]] = {}
 
     def take(self, size: int) -> memoryview:
-        """Return ``size`` bytes or up to a quarter more, whatever stands in them.
+        """Return ``size`` bytes, or up to twice as many, whatever stands in them.
 
         Raises:
             OSError: the system has none.
@@ -49,7 +49,7 @@ class Pool:
         return view
 
     def _found(self, size: int) -> mmap.mmap | None:
-        fitting = [piece for piece in reversed(self.idle) if size <= len(piece) <= max(size + size // 4, size + HUGE)]
+        fitting = [piece for piece in reversed(self.idle) if size <= len(piece) <= 2 * size]
         for piece in sorted(fitting, key=len):
             with contextlib.suppress(ValueError):  # another thread was quicker
                 self.idle.remove(piece)
@@ -62,7 +62,7 @@ class Pool:
             piece.madvise(mmap.MADV_FREE)
         self.idle.append(piece)
         while sum(map(len, self.idle)) > KEPT:
-            del self.idle[:1]  # as pop would, but for an empty list
+            del self.idle[:1]  # as pop would, but for a list that another thread has emptied
 
 
 def _mapped(size: int) -> mmap.mmap:
