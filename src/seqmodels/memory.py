@@ -1,9 +1,9 @@
 """Large pieces of memory on the CPU that are used again.
 
 PyTorch asks the system for large memory anew at every call. The system clears it and hands it out page by page as it is
-first touched, which takes a good part of a training step where inputs are narrow and sequences long. What nobody uses any more
-is therefore kept here and handed out again, in huge pages, which take one fault where others take 512. The system may
-take back what is kept whenever it runs short. All this on Linux; elsewhere memory is PyTorch's.
+first touched, which takes a good part of a training step where inputs are narrow and sequences long. What nobody uses
+any more is therefore kept here and handed out again, in huge pages, which take one fault where others take 512. The
+system may take back what is kept whenever it runs short. All this on Linux; elsewhere memory is PyTorch's.
 """
 
 import contextlib

@@ -171,7 +171,7 @@ def _outputs(program: Program, like: Tensor, first: Tensor | None = None) -> lis
 def _order(batch: int, threads: int, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
     """Return the rows as the threads take them, each thread's longest first, and the lengths."""
     if lengths is None:
-        return torch.arange(batch), None
+        return torch.arange(batch, device="cpu"), None
     limits = lengths.to(device="cpu", dtype=torch.int64).contiguous()
     longest = limits.argsort(descending=True)
     return torch.cat([longest[k::threads] for k in range(threads)]), limits
