@@ -72,9 +72,9 @@ class Sorted:
         return users
 
     def _addends(self) -> dict[int, tuple[Value, set[Value]]]:
-        """Find products whose columns are only ever added to the same columns of a stream: one operator does both.
+        """Find products whose columns are only ever added to those of one stream or vector: one operator does both.
 
-        Return, by product, the stream's leaf and the sums that it makes.
+        Return, by product, the leaf and the sums that it makes.
         """
         found, build = {}, Builder()
         for index, product in enumerate(self.program.products):
@@ -83,7 +83,7 @@ class Sorted:
             places = {_addend(part, user) for part in parts for user in self.users[part]}
             covered = sum(part.width for part in parts) == product.width
             if covered and len(places) == 1 and (place := places.pop()) is not None:
-                leaf = build.leaf("stream", *place, product.width)
+                leaf = build.leaf(*place, product.width)
                 leaf = next(
                     (v for v in self.order if (v.op, v.data, v.width) == (leaf.op, leaf.data, leaf.width)), leaf
                 )
@@ -203,14 +203,14 @@ def _late(order: list[Value], products: Sequence[Product]) -> set[Value]:
     return late
 
 
-def _addend(part: Value, user: Value | None) -> tuple[int, int] | None:
-    """Return the stream, and its column that meets the product's column 0, when ``user`` adds a stream to the part."""
+def _addend(part: Value, user: Value | None) -> tuple[str, int, int] | None:
+    """Return the stream or vector that ``user`` adds to the part, and its column that meets the product's column 0."""
     if user is None or user.op != "add" or user.width != part.width:
         return None
     other = user.args[0] if user.args[1] is part else user.args[1]
-    if other.op != "stream" or other.width != part.width or other.data[1] < part.data[1]:
+    if other.op not in ("stream", "vector") or other.width != part.width or other.data[1] < part.data[1]:
         return None
-    return other.data[0], other.data[1] - part.data[1]
+    return other.op, other.data[0], other.data[1] - part.data[1]
 
 
 def _start(part: Value, index: int) -> int:

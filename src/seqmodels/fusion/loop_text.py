@@ -35,6 +35,7 @@ class Loop:
     def __init__(self, program: Program, smooth: bool) -> None:
         self.sorted = Sorted(program)
         text = _Text(self.sorted, smooth)
+        self.text = text.source
         self.wanted: list[Place] = text.wanted
         self.early: list[Value] = text.read
         scope: dict[str, Any] = {
@@ -42,7 +43,7 @@ class Loop:
             **{name: getattr(torch, name) for name in ("cat", "addcmul", "where")},
             "threshold": torch.ops.aten.threshold_backward.grad_input,
         }
-        exec(text.source, scope)  # noqa: S102 - the text is generated above
+        exec(self.text, scope)  # noqa: S102 - the text is generated above
         self.make: Callable[..., Callable[..., list[Any]]] = scope["make"]
 
 
@@ -184,13 +185,20 @@ class _Text:
         """Write a product, with what is added to all its columns, and name its parts."""
         product = self.program.products[index]
         operand = self._side_by_side(list(product.operand))
-        self.head.append(f"p{index} = like.new_empty((like.shape[0], {product.width}))")
         self.head.append(f"m{index} = products[{index}]")
-        out = f"p{index}"
+        parts = [v for v, (j, _) in self.found.column.items() if j == index]
+        places = [self.found.places[v] for v in parts if v in self.found.places]
+        direct = len(places) == 1 and all(v.width == product.width for v in parts)
+        out = self._row(places[0]) if direct else f"p{index}"
+        if not direct:
+            self.head.append(f"{out} = like.new_empty((like.shape[0], {product.width}))")
         leaf = self._term(self.found.added[index][0]) if index in self.found.added else None
         self.lines.append(f"m{index}({operand}, {leaf}, {out})")
         self._release()
-        for part in [v for v, (j, _) in self.found.column.items() if j == index]:
+        for part in parts:
+            if direct:
+                self.names[part] = out
+                continue
             self.names[part] = self._columns(out, self.found.column[part][1], part.width, product.width)
             self.memory[part] = self.at
             if part in self.found.places:
