@@ -1,40 +1,73 @@
 """The portable executor where it does what only it does: several chunks of time, and tanh by way of the sigmoid."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from seqmodels import cells
 from seqmodels.cells import Cell
 from seqmodels.fusion import portable, products
 from seqmodels.fusion.loop import Sorted
-from seqmodels.fusion.loop_text import loop_of
 from seqmodels.fusion.plan import plan_for
-from seqmodels.fusion.portable import Portable
+from seqmodels.fusion.portable import Portable, loop_of
 from seqmodels.fusion.trace import example
 from seqmodels.unroll.eager import Eager
 from tests.fusion.running import Through, assert_equals_eager
 
+
+class ProductState(NamedTuple):
+    h: Tensor  # (batch, hidden)
+
+
+class ProductCell(Cell[ProductState]):
+    """Carries a product that only ever meets the next input: y = tanh(Wx + h), h = V y."""
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.input_size, self.hidden_size = input_size, hidden_size
+        self.weight_ih = nn.Parameter(torch.randn(hidden_size, input_size))
+        self.weight_hh = nn.Parameter(torch.randn(hidden_size, hidden_size) / hidden_size)
+
+    def initial_state(self, x: Tensor) -> ProductState:
+        return ProductState(self.zeros(x))
+
+    def project(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight_ih)
+
+    def step(self, wx: Tensor, state: ProductState) -> tuple[Tensor, ProductState]:
+        y = torch.tanh(wx + state.h)
+        return y, ProductState(F.linear(y, self.weight_hh))
+
+
+class ForgetfulCell(ProductCell):
+    """Puts out what its input decides; its state fades."""
+
+    def step(self, wx: Tensor, state: ProductState) -> tuple[Tensor, ProductState]:
+        return wx, ProductState(state.h * 0.5)
+
+
 BATCH, TIME, INPUT, HIDDEN = 40, 19, 3, 31
 CELLS = (
     *(cells.LSTMCell, cells.GRUCell, cells.ElmanCell, cells.NoOutputGateLSTMCell, cells.JordanCell, cells.IndRNNCell),
-    cells.ConcatLinearCell,
+    *(cells.ConcatLinearCell, ProductCell, ForgetfulCell),
 )
 
 
+@pytest.mark.parametrize("hidden", [1, HIDDEN])
 @pytest.mark.parametrize("ragged", [False, True], ids=["whole", "ragged"])
 @pytest.mark.parametrize("make", CELLS, ids=lambda kind: kind.__name__)
 def test_large_rows_in_several_chunks_equal_eager(
-    monkeypatch: pytest.MonkeyPatch, make: Callable[[int, int], Cell[Any]], ragged: bool
+    monkeypatch: pytest.MonkeyPatch, make: Callable[[int, int], Cell[Any]], ragged: bool, hidden: int
 ) -> None:
     monkeypatch.setattr(portable, "CHUNK", 1)  # chunks of eight steps
     assert BATCH * HIDDEN >= portable.SMOOTH
     torch.manual_seed(0)
     lengths = torch.randint(1, TIME, (BATCH,)) if ragged else None
-    assert_equals_eager(Portable(), make(INPUT, HIDDEN), torch.randn(BATCH, TIME, INPUT), lengths=lengths)
+    assert_equals_eager(Portable(), make(INPUT, hidden), torch.randn(BATCH, TIME, INPUT), lengths=lengths)
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
@@ -57,9 +90,20 @@ def test_the_gradient_of_relu_is_one_operator_of_the_loop() -> None:
 def test_a_product_that_is_wanted_is_written_into_its_row_with_what_is_added_to_it() -> None:
     x = torch.randn(4, TIME, INPUT)
     for cell, operators in ((cells.ConcatLinearCell(INPUT, 5), 1), (cells.JordanCell(INPUT, 5), 3)):
-        loop = loop_of(plan_for(cell, *example(cell, x)).inference, False)
+        loop = loop_of(plan_for(cell, *example(cell, x)).inference, smooth=False, masked=False)
         step, _, _ = loop.text.partition("for k")[2].partition("n0 =")
         assert len(step.strip().splitlines()) == 1 + operators, loop.text
+
+
+def test_a_carried_product_adds_the_row_of_the_next_step() -> None:
+    x = torch.randn(4, TIME, INPUT)
+    elman, product = cells.ElmanCell(INPUT, 5), ProductCell(INPUT, 5)
+    backward = plan_for(elman, *example(elman, x)).pair((True,), (True,), ()).backward
+    for program in (backward, plan_for(product, *example(product, x)).inference):
+        plain, masked = (loop_of(program, smooth=False, masked=m).text for m in (False, True))
+        step = plain.partition("for k")[2]
+        assert "t_add(" not in step, plain
+        assert "t_add(" in masked.partition("for k")[2], masked
 
 
 def test_output_is_contiguous_and_may_be_changed_in_place() -> None:

@@ -5,12 +5,15 @@ from typing import Any
 from seqmodels.fusion.loop import Place, Sorted, is_number
 from seqmodels.fusion.values import Value
 
+END = 1 << 30
+"""In the place of a node: after the step."""
+
 
 class Nodes:
     """The nodes of a sorted program: values, ("product", index), and ("run", values) for joined activations.
 
     ``absorbed`` are the products of two values that are computed with a sum, by the sum; ``reads`` the late values
-    that each node reads. ``smooth`` lets tanhs be computed as sigmoids.
+    that each node reads, and ``last`` the last node that reads a value. ``smooth`` lets tanhs be computed as sigmoids.
     """
 
     def __init__(self, found: Sorted, smooth: bool) -> None:
@@ -18,6 +21,40 @@ class Nodes:
         self.absorbed = self._absorbed()
         self.order = self._nodes()
         self.reads = [self._reads(node) for node in self.order]
+        self.last = {value: place for place, values in enumerate(self.reads) for value in values}
+        self.last |= {v: END for group in self.program.carried for v in group}
+
+    def ahead(self) -> dict[int, tuple[int, Value]]:
+        """Find products whose result is carried and does nothing in the next step but meet a row that is known before.
+
+        Such a product adds the next step's row at once. Return, by product, the carry and the sum that it then is.
+        """
+        ahead = {}
+        for index, group in enumerate(self.program.carried):
+            carries = [v for v in self.found.order if v.op == "carry" and v.data[0] == index]
+            users = self.found.users[carries[0]] if len(carries) == 1 else []
+            if len(group) > 1 or group[0].op != "product" or len(users) != 1 or carries[0] in self.found.places:
+                continue
+            part, total, product = group[0], users[0], group[0].data[0]
+            alone = self.found.users[part] == [None] and part not in self.found.places
+            whole = part.width == self.program.products[product].width > 1  # a view of one column may be read late
+            if not alone or not whole or product in self.found.added:
+                continue
+            if total is None or total.op != "add" or total in self.found.places or total.width != part.width:
+                continue
+            row = total.args[0] if total.args[1] is carries[0] else total.args[1]
+            read_before = self.last.get(total, END) < self.order.index(("product", product))
+            if row in self.found.early and row not in self.found.still and row.width == part.width and read_before:
+                ahead[product] = index, total
+        return ahead
+
+    def last_use(self, carry: int) -> int:
+        """Return the last node that reads a carry."""
+        found = -1
+        for at, (node, values) in enumerate(zip(self.order, self.reads, strict=True)):
+            if any(v.op == "carry" and v.data[0] == carry for v in values):
+                found = END if isinstance(node, Value) and node.op == "spread" else at  # a view is read later
+        return found
 
     def _absorbed(self) -> dict[Value, Value]:
         """Find sums with a product of two values that nothing else needs, which is computed with the sum."""

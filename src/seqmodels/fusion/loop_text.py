@@ -4,70 +4,49 @@ Results are written into the rows of the buffers where they are wanted, else int
 nothing reads it any more: nothing is allocated in the loop, and nothing is copied into place after it.
 """
 
-from collections.abc import Callable
-from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
 import torch
 
 from seqmodels.fusion.loop import Place, Sorted, is_number, number_of
-from seqmodels.fusion.loop_nodes import Nodes, adjacent
-from seqmodels.fusion.program import Program
+from seqmodels.fusion.loop_nodes import END, Nodes, adjacent
 from seqmodels.fusion.values import POINTWISE, REDUCTIONS, Value
 
 INTO = {"add", "sub", "mul", "div", "neg", "exp", "log", "log1p", "expm1", "sqrt", "rsqrt", "tanh", "sigmoid", "abs"}
 INTO |= {"sin", "cos", "erf", "sign", "maximum", "minimum", "relu", "where", "threshold"}
 """Operators that can write their result into given memory."""
-END = 1 << 30
+
+SCOPE: dict[str, Any] = {
+    **{f"t_{name}": function for name, function in (*POINTWISE.items(), *REDUCTIONS.items())},
+    **{name: getattr(torch, name) for name in ("cat", "addcmul", "where")},
+    "t_threshold": lambda x, v: torch.ops.aten.threshold_backward(x, v, 0),
+    "threshold": torch.ops.aten.threshold_backward.grad_input,
+}
+"""What the text calls, by the names it has there."""
 
 
-class Loop:
-    """A sorted program with its loop as a function.
+class Text:
+    """Writes a loop node after node: ``source``, which reads rows of ``read`` and writes those that are ``wanted``."""
 
-    ``make(products, like)`` makes scratch and returns ``loop(early, rows, keep, *carries)``, which runs the steps of a
-    chunk and returns the carries. ``products`` multiply by the program's weights: ``product(operand, added, out)``.
-    ``early`` are rows, one a step (a tensor where it is the same for all); ``rows`` are those to write, for each of
-    ``wanted`` one a step; ``keep`` are the masks of rows that are still running, or Nones. All are in the order in
-    which the loop meets them.
-    """
-
-    def __init__(self, program: Program, smooth: bool) -> None:
-        self.sorted = Sorted(program)
-        text = _Text(self.sorted, smooth)
-        self.text = text.source
-        self.wanted: list[Place] = text.wanted
-        self.early: list[Value] = text.read
-        scope: dict[str, Any] = {
-            **{f"t_{name}": function for name, function in (*POINTWISE.items(), *REDUCTIONS.items())},
-            **{name: getattr(torch, name) for name in ("cat", "addcmul", "where")},
-            "threshold": torch.ops.aten.threshold_backward.grad_input,
-        }
-        exec(self.text, scope)  # noqa: S102 - the text is generated above
-        self.make: Callable[..., Callable[..., list[Any]]] = scope["make"]
-
-
-loop_of = lru_cache(maxsize=256)(Loop)
-
-
-class _Text:
-    """Writes the text, node after node."""
-
-    def __init__(self, found: Sorted, smooth: bool) -> None:
-        self.found, self.program, self.smooth = found, found.program, smooth
+    def __init__(self, found: Sorted, smooth: bool, masked: bool) -> None:
+        self.found, self.program, self.smooth, self.masked = found, found.program, smooth, masked
         self.head: list[str] = []
         self.lines: list[str] = []
         self.names: dict[Value, str] = {}
         self.wanted: list[Place] = []
         self.read: list[Value] = []
+        self.first: list[str] = []  # what is done before the loop
+        self.later: list[int] = []  # which early rows are read a step ahead
         self.constants: dict[float, str] = {}
         self.free: dict[int, list[str]] = {}
         self.owner: dict[Value, str] = {}  # values in scratch, by name
         self.memory: dict[Value, int] = {}  # values in memory that the next step writes again: the first node that does
-        work = Nodes(found, smooth)
-        self.nodes, self.reads, self.absorbed = work.order, work.reads, work.absorbed
-        self.last = {value: place for place, values in enumerate(self.reads) for value in values}
-        self.last |= {v: END for group in self.program.carried for v in group}
+        self.work = Nodes(found, smooth)
+        self.nodes, self.reads = self.work.order, self.work.reads
+        self.absorbed, self.last = self.work.absorbed, self.work.last
+        self.ahead = {} if masked else self.work.ahead()
+        self.sums = {total: carry for carry, total in self.ahead.values()}
         for at, node in enumerate(self.nodes):
             self.at = at
             self._emit(node)
@@ -76,6 +55,8 @@ class _Text:
     def _emit(self, node: Any) -> None:
         if not isinstance(node, Value):
             (self._multiply if node[0] == "product" else self._activate)(node[1])
+        elif node in self.sums:
+            self.names[node] = f"c{self.sums[node]}"
         elif node.op == "carry":
             self._carry(node)
         else:
@@ -192,7 +173,7 @@ class _Text:
         out = self._row(places[0]) if direct else f"p{index}"
         if not direct:
             self.head.append(f"{out} = like.new_empty((like.shape[0], {product.width}))")
-        leaf = self._term(self.found.added[index][0]) if index in self.found.added else None
+        leaf = self._term(self.found.added[index][0]) if index in self.found.added else self._next_row(index)
         self.lines.append(f"m{index}({operand}, {leaf}, {out})")
         self._release()
         for part in parts:
@@ -203,6 +184,17 @@ class _Text:
             self.memory[part] = self.at
             if part in self.found.places:
                 self.lines.append(f"{self._row(self.found.places[part])}.copy_({self.names[part]})")
+
+    def _next_row(self, index: int) -> str | None:
+        """Return the name of the next step's row, where a product adds that."""
+        if index not in self.ahead:
+            return None
+        carry, total = self.ahead[index]
+        row = next(v for v in total.args if v.op != "carry")
+        number = int(self._term(row).removeprefix("e"))
+        self.first.append(f"c{carry} = t_add(c{carry}, early[{number}][0])")
+        self.later.append(number)
+        return f"f{number}"
 
     def _columns(self, name: str, start: int, size: int, total: int) -> str:
         """Return the name of columns of scratch, cut once."""
@@ -262,38 +254,29 @@ class _Text:
         if len(group) > 1:
             return f"cat([{', '.join(map(self._wide, group))}], -1)"
         value, name = group[0], self._wide(group[0])
-        if value not in self.found.late:
+        if value not in self.found.late or (value.op == "product" and value.data[0] in self.ahead):
             return name
         place = self.found.places.get(value)
         if value.op in ("carry", "spread") or (place is not None and self.found.buffers[place.buffer].total):
             return f"{name}.clone()"
         written = self.memory.get(value, END)
-        return f"{name}.clone()" if self._last_use(index) >= written else name
-
-    def _last_use(self, carry: int) -> int:
-        """Return the last node that reads a carry."""
-        found = -1
-        for at, (node, values) in enumerate(zip(self.nodes, self.reads, strict=True)):
-            if any(v.op == "carry" and v.data[0] == carry for v in values):
-                found = END if isinstance(node, Value) and node.op == "spread" else at  # a view is read later
-        return found
+        return f"{name}.clone()" if self.work.last_use(index) >= written else name
 
     def _finish(self) -> str:
         carries = range(len(self.program.carries))
         after = [self._carried(i) for i in carries]
         ends = [f"n{i} = {expression}" for i, expression in enumerate(after)]
-        plain = [f"c{i} = n{i}" for i in carries] or ["pass"]
-        masked = [f"c{i} = where(k, n{i}, c{i})" for i in carries] or ["pass"]
+        kept = [f"c{i} = where(k, n{i}, c{i})" if self.masked else f"c{i} = n{i}" for i in carries]
         rows = [f"r{i}" for i in range(len(self.wanted))]
         moving = [f"e{i}" for i, v in enumerate(self.read) if v not in self.found.still]
         still = [f"e{i} = early[{i}]" for i, v in enumerate(self.read) if v in self.found.still]
         given = [f"early[{i}]" for i, v in enumerate(self.read) if v not in self.found.still]
+        given += [f"(*early[{i}][1:], None)" for i in self.later]
         given += [f"rows[{i}]" for i in range(len(rows))]
+        named = ["k", *moving, *(f"f{i}" for i in self.later), *rows]
         names = "".join(f"c{i}, " for i in carries)
-        body = [*self.lines, *ends, "if k is None:", *(f"    {s}" for s in plain), "else:"]
-        body += [f"    {s}" for s in masked]
-        inside = [*still, f"for {', '.join(['k', *moving, *rows])}, in zip(keep, {', '.join(given)}):"]
-        inside += [f"    {line}" for line in body]
+        inside = [*still, *self.first, f"for {', '.join(named)}, in zip(keep, {', '.join(given)}):"]
+        inside += [f"    {line}" for line in [*self.lines, *ends, *kept] or ["pass"]]
         inside.append(f"return [{names}]")
         function = [f"def loop(early, rows, keep, {names}):", *(f"    {line}" for line in inside), "return loop"]
         return "\n".join(["def make(products, like):", *(f"    {line}" for line in [*self.head, *function])])

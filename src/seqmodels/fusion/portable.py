@@ -6,8 +6,9 @@ that what is computed at once stays in the cache. Apart from the cell's own outp
 a step's rows lie together.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from itertools import repeat
 from typing import Any
 
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 
 from seqmodels.fusion.loop import Place, Sorted, is_number, number_of
-from seqmodels.fusion.loop_text import Loop, loop_of
+from seqmodels.fusion.loop_text import SCOPE, Text
 from seqmodels.fusion.products import outer, repeated, rows_of, turned
 from seqmodels.fusion.program import Program, width
 from seqmodels.fusion.values import Value, evaluate
@@ -27,6 +28,30 @@ CHUNK = 2**18
 
 SMOOTH = 1024
 """Numbers from which on tanh is quicker in three operators, by way of the sigmoid, on CPUs and in fp32."""
+
+
+class Loop:
+    """A sorted program with its loop as a function.
+
+    ``make(products, like)`` makes scratch and returns ``loop(early, rows, keep, *carries)``, which runs the steps of a
+    chunk and returns the carries. ``products`` multiply by the program's weights: ``product(operand, added, out)``.
+    ``early`` are rows, one a step (a tensor where it is the same for all); ``rows`` are those to write, for each of
+    ``wanted`` one a step; ``keep`` has an entry a step, where the loop is ``masked`` the mask of rows that are still
+    running. All are in the order in which the loop meets them.
+    """
+
+    def __init__(self, program: Program, *, smooth: bool, masked: bool) -> None:
+        self.sorted = Sorted(program)
+        text = Text(self.sorted, smooth, masked)
+        self.text = text.source
+        self.wanted: list[Place] = text.wanted
+        self.early: list[Value] = text.read
+        scope = dict(SCOPE)
+        exec(self.text, scope)  # noqa: S102 - the text is generated above
+        self.make: Callable[..., Callable[..., list[Any]]] = scope["make"]
+
+
+loop_of = lru_cache(maxsize=512)(Loop)
 
 
 class Portable:
@@ -63,7 +88,8 @@ class Portable:
         like = streams[0]
         batch, time = like.shape[:2]
         smooth = like.dtype == torch.float32 and like.device.type == "cpu"
-        loop = loop_of(program, smooth and batch * max(program.carries, default=1) >= SMOOTH)
+        smooth = smooth and batch * max(program.carries, default=1) >= SMOOTH
+        loop = loop_of(program, smooth=smooth, masked=lengths is not None)
         size = min(time, max(8, CHUNK // max(1, batch * max(program.carries, default=1))))
         run = _Run(loop, size, [s.transpose(0, 1) for s in streams], carries, vectors, weights, first)
         real = None if lengths is None else length_mask(lengths.to(like.device), time).t().unsqueeze(-1)
@@ -145,7 +171,8 @@ class _Run:
         order = -1 if program.backwards else 1
         early = [known[v] if v in found.still else known[v].unbind(0)[::order] for v in self._loop.early]
         rows = [self._rows(place, piece).unbind(0)[::order] for place in self._loop.wanted]
-        kept: Iterable[Any] = repeat(None) if keep is None else keep.unbind(0)[::order]
+        steps = piece.stop - piece.start
+        kept: Iterable[Any] = repeat(None, steps) if keep is None else keep.unbind(0)[::order]
         carries = self._steps(early, rows, kept, *carries)
         for written, wanted in found.copies:
             self._rows(wanted, piece).copy_(self._rows(written, piece))
