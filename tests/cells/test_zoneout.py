@@ -66,9 +66,28 @@ def test_zoneout_draws_any_number_of_units_at_any_rate(rate: float) -> None:
     assert set(keep.unique().tolist()) <= {0.0, 1.0}
     spread = (rate * (1 - rate) / keep.numel()) ** 0.5
     assert abs(keep.double().mean() - rate) <= 4 * spread + 1e-6
-    quarters = keep.flatten()[: keep.numel() // 4 * 4].view(-1, 4)  # of one random number: none tells of another
-    for other in range(1, 4):
-        assert abs((quarters[:, 0] * quarters[:, other]).double().mean() - rate**2) <= 8 * spread + 1e-6
+    numbers = keep.flatten().double()  # four of one random number: none of them tells of another
+    for lag in (1, 2, 3):
+        assert abs((numbers[:-lag] * numbers[lag:]).mean() - rate**2) <= 4 * spread + 1e-6
+
+
+def test_zoneout_can_be_mapped_with_the_same_noise_for_all() -> None:
+    cell, x = Zoneout(GRUCell(3, 5), {"h": 0.5}), torch.randn(2, 7, 3)
+    y = torch.vmap(lambda one: unroll(cell, one, backend="eager")[0], randomness="same")(torch.stack([x, x]))
+    torch.testing.assert_close(y[0], y[1], **TOLERANCE[torch.float32])
+
+
+@pytest.mark.parametrize(("batch", "size"), [(2, 5), (2000, 101)], ids=["small", "several MiB of noise"])
+def test_zoneout_can_be_differentiated_by_a_transform(batch: int, size: int) -> None:
+    cell, x = Zoneout(GRUCell(3, size), {"h": 0.5}), torch.randn(batch, 6, 3)
+
+    def loss(x: torch.Tensor) -> torch.Tensor:
+        torch.manual_seed(1)
+        return unroll(cell, x, backend="eager")[0].sum()
+
+    given = x.clone().requires_grad_()
+    loss(given).backward()
+    torch.testing.assert_close(torch.func.grad(loss)(x), given.grad, **TOLERANCE[torch.float32])
 
 
 def test_zoneout_leaves_an_output_that_is_no_state_alone(small, x) -> None:
