@@ -18,11 +18,10 @@ import torch
 from torch import fx
 
 from seqmodels.cells.base import Cell
-from seqmodels.fusion.adjoint import Pair
 from seqmodels.fusion.cpp.emit import source
-from seqmodels.fusion.plan import Plan, plan_for
+from seqmodels.fusion.plan import step_of
 from seqmodels.fusion.program import Program, width
-from seqmodels.fusion.trace import example
+from seqmodels.fusion.step import Step
 from seqmodels.fusion.values import Value
 from seqmodels.sequence import Fixed
 
@@ -54,16 +53,14 @@ def main() -> None:
 
 def described(cell: Cell[Any], *, cpp: bool = False) -> str:
     """Return the programs of a cell in words or, with ``cpp``, as the C++ that is compiled (fp32)."""
-    wx, state = example(cell, torch.zeros(1, 1, cell.input_size))
-    plan = plan_for(cell, wx, state)
-    step = plan.step
-    pair = plan.pair((True,) * len(step.streams), (True,) * step.num_weights, (True,) * len(step.vectors))
+    step, wx, state, constants = step_of(cell, torch.zeros(2, 3, cell.input_size, requires_grad=True))
+    assert step.pair is not None
     if cpp:
-        return "\n".join(_own(source(program, "float")) for program in (pair.forward, pair.backward))
+        return "\n".join(_own(source(program, "float")) for program in (step.pair.forward, step.pair.backward))
     streams, carries = _names(wx, "wx"), _names(state, "state")
     carries = [name.removeprefix("state.") for name in carries]
-    constants = [*_fixed(wx, "wx"), *(n for n, _ in cell.named_parameters()), *(n for n, _ in cell.named_buffers())]
-    return "\n".join([*_hoisted(plan, constants), "", *_both(pair, streams, carries)])
+    constants = [*_fixed(wx, "wx"), *constants[len(_fixed(wx, "wx")) :]]
+    return "\n".join([*_hoisted(step, constants), "", *_both(step, streams, carries, constants)])
 
 
 def _own(text: str) -> str:
@@ -90,32 +87,48 @@ def _fixed(tree: Any, prefix: str) -> list[str]:
     return [name for field, part in zip(fields, tree, strict=True) for name in _fixed(part, f"{prefix}.{field}")]
 
 
-def _hoisted(plan: Plan, constants: list[str]) -> list[str]:
+def _hoisted(step: Step, constants: list[str]) -> list[str]:
     """Return the lines that are computed once for a whole sequence, from parameters alone."""
-    lines = ["once a sequence (ordinary torch operators, differentiated by autograd)"]
+    lines, results = _calls(step.hoisted, constants)
+    names = [f"w{i}" if i < step.num_weights else f"v{i - step.num_weights}" for i in range(len(results))]
+    made = [f"  {name} = {result}" for name, result in zip(names, results, strict=True)]
+    return ["once a sequence (ordinary torch operators)", *lines, *made]
+
+
+def _calls(function: Any, given: list[str]) -> tuple[list[str], list[str]]:
+    """Return the calls of a traced function, a line each, and the names of its results."""
+    lines: list[str] = []
     names: dict[fx.Node, str] = {}
-    given = iter(constants)
-    for node in plan.step.hoisted.graph.nodes:
+    inputs = iter(given)
+    for node in function.graph.nodes:
         if node.op == "placeholder":
-            names[node] = next(given)
+            names[node] = next(inputs)
+        elif node.op == "get_attr":
+            names[node] = str(node.target)
         elif node.op == "call_function":
-            names[node] = node.name
-            arguments = [
-                names[a] if isinstance(a, fx.Node) else "end" if a == sys.maxsize else str(a) for a in node.args
-            ]
-            if node.target is operator.getitem:
-                names[node] = f"{arguments[0]}[{arguments[1]}]"
-                continue
-            name = str(node.target).removeprefix("aten.").split(".")[0]
-            lines.append(f"  {node.name} = {name}({', '.join(arguments)})")
+            names[node] = _call(node, names, lines)
         elif node.op == "output":
-            for i, one in enumerate(node.args[0]):
-                kind, index = ("w", i) if i < plan.step.num_weights else ("v", i - plan.step.num_weights)
-                lines.append(f"  {kind}{index} = {names[one]}")
-    return lines
+            return lines, [names.get(one, "None") for one in node.args[0]]
+    return lines, []
 
 
-def _both(pair: Pair, streams: list[str], carries: list[str]) -> Iterable[str]:
+def _call(node: fx.Node, names: dict[fx.Node, str], lines: list[str]) -> str:
+    """Write the line of a call; return the name of its result."""
+    arguments = [names[a] if isinstance(a, fx.Node) else "end" if a == sys.maxsize else str(a) for a in node.args]
+    if node.target is operator.getitem:
+        return f"{arguments[0]}[{arguments[1]}]"
+    name = str(node.target).removeprefix("aten.").split(".")[0]
+    if name in ("t", "detach") or (name == "permute" and node.args[1] == [1, 0]):
+        plain = arguments[0]
+        turned = plain.removesuffix(".T") if plain.endswith(".T") else f"{plain}.T"
+        return plain if name == "detach" else turned
+    lines.append(f"  {node.name} = {name}({', '.join(arguments)})")
+    return node.name
+
+
+def _both(step: Step, streams: list[str], carries: list[str], constants: list[str]) -> Iterable[str]:
+    pair = step.pair
+    assert pair is not None
     forward = _Printer("a", pair.forward, streams, carries)
     yield from forward.lines("forward, for t = 0, 1, …")
     saved = [forward.join(group) for group in pair.forward.outputs[1:]]
@@ -134,17 +147,25 @@ def _both(pair: Pair, streams: list[str], carries: list[str]) -> Iterable[str]:
     yield from (
         f"  d{name} = {backward.join(group)}" for name, group in zip(carries, pair.backward.carried, strict=True)
     )
-    for index, group in zip(pair.wanted_vectors, pair.backward.totals, strict=True):
-        yield f"  dv{index} += {backward.join(group)}"
+    totals = [backward.join(group) for group in pair.backward.totals]
+    yield from (f"  sum{i} += {total}" for i, total in enumerate(totals))
     yield ""
     yield "after the loop, over all steps and rows at once"
-    for each in pair.weight_gradients:
+    products: list[str] = []
+    for each in pair.contractions:
+        if isinstance(each, int):
+            products.append(f"sum{each}")
+            continue
         operand = " | ".join(f"kept({saved[i]})" for i in each.operand)
         whole = each.width == width(pair.backward.outputs[each.output])
         cotangent = written[each.output] + ("" if whole else f"[{each.start}:{each.start + each.width}]")
         operand = f"({operand})" if len(each.operand) > 1 else operand
-        left, right = (cotangent, operand) if each.transposed else (operand, cotangent)
-        yield f"  dw{each.weight} += {left}.T @ {right}"
+        left, right = (cotangent, operand) if each.flipped else (operand, cotangent)
+        products.append(f"p{len(products)}")
+        yield f"  {products[-1]} = {left}.T @ {right}"
+    lines, results = _calls(step.epilogue, [*constants, *products])
+    yield from lines
+    yield from (f"  d{name} = {result}" for name, result in zip(constants, results, strict=True) if result != "None")
 
 
 class _Printer:

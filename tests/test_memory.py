@@ -5,6 +5,8 @@ import io
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,10 @@ import torch
 from torch import Tensor
 
 from seqmodels import memory
+from seqmodels.cells import GRUCell, LSTMCell
 from seqmodels.memory import LARGE, Pool, room
+from seqmodels.unroll import unroll
+from tests.unroll.fakes import assert_same
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere memory is PyTorch's")
 BYTE = torch.zeros(1, dtype=torch.uint8)
@@ -44,6 +49,41 @@ def test_room_is_memory_like_any_other(columns: int, dtype: torch.dtype) -> None
     made.share_memory_()
     assert made.is_shared()
     assert made.long().sum() == 3 * columns
+
+
+@pytest.mark.parametrize("mode", [torch.enable_grad, torch.no_grad, torch.inference_mode, lambda: torch.device("meta")])
+def test_room_is_a_view_of_nothing(mode: Callable[[], AbstractContextManager[object]]) -> None:
+    like = torch.zeros(1)
+    with mode():
+        made = room((3, 5, LARGE // 16), like)
+        assert not made._is_view()
+        assert made._base is None
+        assert made.is_contiguous()
+        assert not made.untyped_storage().resizable()  # from the pool
+        made.fill_(1).mul_(2)
+    assert made[2, 4, -1] == 2
+
+
+@pytest.mark.parametrize("cell", [GRUCell(3, 17), LSTMCell(3, 17)], ids=lambda cell: type(cell).__name__)
+@pytest.mark.parametrize("change", [lambda y: y.add_(1), lambda y: y.mul_(2), lambda y: y[:, 1::2].neg_()])
+def test_large_outputs_may_be_changed_in_place(
+    cell: LSTMCell | GRUCell, change: Callable[[Tensor], Tensor], pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "LARGE", 1)  # all are large, and the test is fast
+    sequences = torch.randn(5, 64, 3, dtype=torch.float64)
+
+    def through(backend: str) -> dict[str, Tensor]:
+        x = sequences.clone().requires_grad_()
+        y, final = unroll(cell.double(), x, backend=backend)
+        change(y)
+        final[0].mul_(3)
+        wanted = {"x": x, **dict(cell.named_parameters())}
+        loss = y.sin().sum() + final[0].cos().sum()
+        gradients = dict(zip(wanted, torch.autograd.grad(loss, list(wanted.values())), strict=True))
+        return {"y": y.detach(), "final": final[0].detach(), **gradients}
+
+    assert_same(through("fused"), through("eager"))
+    assert pool.idle  # outputs came from it
 
 
 def test_memory_is_used_again_once_nobody_looks_at_it(pool: Pool) -> None:

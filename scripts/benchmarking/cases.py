@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from seqmodels import cells
 from seqmodels.cells import Cell
-from seqmodels.fusion.plan import Executor
+from seqmodels.fusion.executor import Executor
 from seqmodels.fusion.portable import Portable
 from seqmodels.unroll.fused import Fused
 

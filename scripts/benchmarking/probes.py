@@ -87,8 +87,7 @@ def _build(name: str, backend: str, shape: Any) -> dict[str, Any]:
     from benchmarking.cases import CASES  # noqa: PLC0415
     from seqmodels.fusion.cpp.build import library, reason  # noqa: PLC0415
     from seqmodels.fusion.cpp.emit import source  # noqa: PLC0415
-    from seqmodels.fusion.plan import plan_for  # noqa: PLC0415
-    from seqmodels.fusion.trace import example  # noqa: PLC0415
+    from seqmodels.fusion.plan import step_of  # noqa: PLC0415
 
     del backend
     cell = CASES[name].cell(shape.input, shape.hidden)
@@ -104,12 +103,11 @@ def _build(name: str, backend: str, shape: Any) -> dict[str, Any]:
     import torch._dynamo  # noqa: PLC0415 - torch's tracer does so when it is first used
 
     tracer = lap()
-    plan = plan_for(cell, *example(cell, torch.zeros(1, 1, shape.input)))
-    step = plan.step
-    pair = plan.pair((True,) * len(step.streams), (True,) * step.num_weights, (True,) * len(step.vectors))
+    step = step_of(cell, torch.zeros(2, 2, shape.input, requires_grad=True))[0]
+    assert step.pair is not None
     trace = lap()
     kernels = []
-    for program in (pair.forward, pair.backward, plan.inference):
+    for program in (step.pair.forward, step.pair.backward, step.forward):
         library(source(program, "float"))
         kernels.append(lap())
     return {"compiler": compiler, "tracer": tracer, "trace": trace, "kernels": kernels}

@@ -88,4 +88,5 @@ def room(shape: tuple[int, ...], like: Tensor) -> Tensor:
     except OSError:
         _pool.idle.clear()
         return like.new_empty(shape)
-    return torch.frombuffer(view, dtype=like.dtype, count=prod(shape)).view(shape)
+    flat = torch.frombuffer(view, dtype=like.dtype, count=prod(shape))
+    return flat.resize_(shape)  # no view: autograd would let nobody change it in place as the output of a function

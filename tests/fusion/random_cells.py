@@ -1,5 +1,12 @@
-"""Small cells drawn at random: products in sequence and in parallel, and pointwise graphs between them."""
+"""Small cells drawn at random: products in sequence and in parallel, and pointwise graphs between them.
 
+:class:`PlainCell` holds what every executor must take; ``VariedCell``, in ``varied_cells.py``, all else that users
+write into a step. What both draw from is in ``random_operators.py`` and ``random_gradients.py``, a line an operator.
+Drawing is apart from the cells, so that a step reaches no more code than it runs.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from random import Random
 from typing import Any, NamedTuple
 
@@ -8,6 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqmodels.cells import Cell
+from tests.fusion.random_gradients import PRODUCTS
+from tests.fusion.random_operators import BINARY, UNARY
 
 INPUT = 4
 
@@ -27,136 +36,154 @@ class ThreeFields(NamedTuple):
     c: Tensor
 
 
-STATES: tuple[Any, ...] = (OneField, TwoFields, ThreeFields)
+class Instruction(NamedTuple):
+    """What a step does next."""
 
-UNARY: dict[str, Any] = {
-    "tanh": torch.tanh,
-    "sigmoid": torch.sigmoid,
-    "softplus": F.softplus,
-    "relu": torch.relu,
-    "gelu": F.gelu,
-    "silu": F.silu,
-    "leaky_relu": F.leaky_relu,
-    "hardtanh": F.hardtanh,
-    "sin": torch.sin,
-    "erf": torch.erf,
-    "bell": lambda x: torch.exp(-x * x),
-    "decay": lambda x: torch.exp(-F.softplus(x)),
-    "root": lambda x: torch.sqrt(1 + x.square()),
-    "log": lambda x: torch.log1p(x.abs()),
-    "rational": lambda x: x / (1 + x**2),
-    "away from the mean": lambda x: x - x.mean(-1, keepdim=True),
-    "normalised": lambda x: F.layer_norm(x, x.shape[-1:]),
-    "summed": lambda x: 0.1 * x * x.sum(-1, keepdim=True),
-    "softmax": lambda x: torch.softmax(x, -1),
-    "below the largest": lambda x: x - x.amax(-1, keepdim=True),
-    "scaled": lambda x: x * torch.rsqrt(1 + (x * x).sum(-1, keepdim=True)),
-}
-BINARY: dict[str, Any] = {
-    "add": torch.add,
-    "sub": torch.sub,
-    "mul": torch.mul,
-    "ratio": lambda x, y: x / (1 + y.abs()),
-    "larger": torch.maximum,
-    "chosen": lambda x, y: torch.where(x > y, 0.5 * x, y - 1),
-    "mixed": lambda x, y: torch.lerp(x, y, 0.3),
-    "gated": lambda x, y: torch.sigmoid(y) * x + (1 - torch.sigmoid(y)) * y,
-}
+    text: str
+    run: Callable[..., list[Tensor]]
+    arguments: tuple[Any, ...]
+
+
+STATES: tuple[Any, ...] = (OneField, TwoFields, ThreeFields)
 
 
 class RandomCell(Cell[Any]):
-    """A cell whose step is a list of instructions drawn with a seed; each appends values to a list."""
+    """A cell whose step is a list of instructions; each appends values to a list."""
 
-    def __init__(self, seed: int) -> None:
-        super().__init__()
-        torch.manual_seed(seed)
-        self._random = Random(seed)
-        draw = self._random
-        self.input_size = INPUT
-        self.fields = tuple(draw.choice((2, 3, 5, 19)) for _ in range(draw.randint(1, 3)))
-        self.hidden_size = self.fields[0]
-        self.inputs = tuple(draw.choice((1, 3, 5, 19)) for _ in range(draw.randint(1, 2))) + self.fields[:1]
-        self.projection = nn.Linear(INPUT, sum(self.inputs))
-        self.widths = [*self.fields, *self.inputs]
-        self.program: list[tuple[Any, ...]] = []
-        for _ in range(draw.randint(1, 3)):
-            self._draw_product()
-            for _ in range(draw.randint(1, 5)):
-                self._draw_pointwise()
-        self.ends = tuple(self._draw_width(width) for width in self.fields)
-        self.output = tuple(draw.choice(range(len(self.fields), len(self.widths))) for _ in range(draw.randint(1, 2)))
-        del self._random
-
-    def _parameter(self, *shape: int) -> str:
-        name = f"parameter_{len(self._parameters)}"
-        self.register_parameter(name, nn.Parameter(torch.randn(shape) / max(shape) ** 0.5))
-        return name
-
-    def _draw_product(self) -> None:
-        draw = self._random
-        operands = tuple(draw.choice(range(len(self.widths))) for _ in range(draw.choice((1, 1, 2))))
-        depth = sum(self.widths[i] for i in operands)
-        gates = tuple(draw.choice((*self.fields, 1, 7)) for _ in range(draw.randint(1, 3)))
-        matrices = [(n, p.shape) for n, p in self.named_parameters(recurse=False) if p.dim() == 2]
-        old = [name for name, (rows, columns) in matrices if columns == depth and rows >= sum(gates)]
-        shared = bool(old) and draw.random() < 0.5
-        spare = draw.choice((0, 0, 4))
-        weight = draw.choice(old) if shared else self._parameter(sum(gates) + spare, depth)
-        bias = self._parameter(sum(gates)) if draw.random() < 0.5 else None
-        self.program.append(("product", operands, weight, bias, gates))
-        self.widths += gates
-
-    def _draw_pointwise(self) -> None:
-        draw = self._random
-        first = draw.choice(range(len(self.widths)))
-        width = self.widths[first]
-        kind = draw.choice(("unary", "binary", "binary", "vector"))
-        if kind == "unary":
-            self.program.append((kind, draw.choice(sorted(UNARY)), first))
-        elif kind == "binary":
-            others = [i for i, w in enumerate(self.widths) if w in (width, 1)]
-            self.program.append((kind, draw.choice(sorted(BINARY)), first, draw.choice(others)))
-        else:
-            self.program.append((kind, draw.choice(("add", "mul", "chosen")), first, self._parameter(width)))
-        self.widths.append(width)
-
-    def _draw_width(self, width: int) -> int:
-        """Return one of the last values of a width."""
-        return self._random.choice([i for i, w in enumerate(self.widths) if w == width][-3:])
-
-    @property
-    def output_size(self) -> int:
-        return sum(self.widths[i] for i in self.output)
+    fields: tuple[int, ...]
+    inputs: tuple[int, ...]
+    program: list[Instruction]
+    ends: tuple[int, ...]
+    output: tuple[int, ...]
+    projection: nn.Linear
+    output_size = 0  # set on each cell
 
     def initial_state(self, x: Tensor) -> Any:
         return STATES[len(self.fields) - 1](*(self.zeros(x, width) for width in self.fields))
 
-    def project(self, x: Tensor) -> Tensor:
+    def project(self, x: Tensor) -> Any:
         return self.projection(x)
 
-    def step(self, wx: Tensor, state: Any) -> tuple[Tensor, Any]:
+    def step(self, wx: Any, state: Any) -> tuple[Tensor, Any]:
         values = [*state, *wx.split(self.inputs, -1)]
-        for kind, *details in self.program:
-            values += getattr(self, f"_{kind}")(values, *details)
+        for _, run, arguments in self.program:
+            values += run(self, values, *arguments)
         new = type(state)(*(torch.tanh(values[i]) for i in self.ends))
         return torch.cat([values[i] for i in self.output], -1), new
 
-    def _product(
-        self, values: list[Tensor], operands: tuple[int, ...], weight: str, bias: str | None, gates: tuple[int, ...]
-    ) -> list[Tensor]:
-        operand = torch.cat([values[i] for i in operands], -1)
-        rows = getattr(self, weight)[: sum(gates)]
-        product = F.linear(operand, rows, None if bias is None else getattr(self, bias))
-        return list(product.split(gates, -1))
-
-    def _unary(self, values: list[Tensor], name: str, first: int) -> list[Tensor]:
-        return [UNARY[name](values[first])]
-
-    def _binary(self, values: list[Tensor], name: str, first: int, second: int) -> list[Tensor]:
-        return [BINARY[name](values[first], values[second])]
-
-    def _vector(self, values: list[Tensor], name: str, first: int, vector: str) -> list[Tensor]:
-        return [BINARY[name](values[first], getattr(self, vector))]
-
     def extra_repr(self) -> str:
-        return f"fields={self.fields}, inputs={self.inputs}, {self.program}, ends={self.ends}, output={self.output}"
+        program = [(text, *(each for each in arguments if not callable(each))) for text, _, arguments in self.program]
+        return f"fields={self.fields}, inputs={self.inputs}, {program}, ends={self.ends}, output={self.output}"
+
+
+class Draft(ABC):
+    """Draws what a cell computes, with a seed."""
+
+    widths_of_fields: tuple[int, ...]
+
+    def __init__(self, seed: int, cell: RandomCell) -> None:
+        torch.manual_seed(seed)
+        self.cell, self.random = cell, Random(seed)
+        draw = self.random
+        cell.input_size = INPUT
+        cell.fields = self.fields = tuple(draw.choice(self.widths_of_fields) for _ in range(draw.randint(1, 3)))
+        cell.hidden_size = self.fields[0]
+        inputs = tuple(draw.choice((1, *self.widths_of_fields[1:])) for _ in range(draw.randint(1, 2)))
+        cell.inputs = inputs + self.fields[:1]
+        cell.projection = nn.Linear(INPUT, sum(cell.inputs))
+        self.widths = [*self.fields, *cell.inputs]
+        cell.program = []
+        self.draw()
+        cell.ends = tuple(self.late(width) for width in self.fields)
+        cell.output = tuple(draw.choice(range(len(self.fields), len(self.widths))) for _ in range(draw.randint(1, 2)))
+        cell.output_size = sum(self.widths[i] for i in cell.output)
+
+    @abstractmethod
+    def draw(self) -> None:
+        """Draw the program."""
+
+    def append(self, width: int, text: str, run: Callable[..., list[Tensor]], *arguments: Any) -> None:
+        self.cell.program.append(Instruction(text, run, arguments))
+        self.widths.append(width)
+
+    def parameter(self, *shape: int) -> str:
+        name = f"parameter_{len(self.cell._parameters)}"
+        self.cell.register_parameter(name, nn.Parameter(torch.randn(shape) / max(shape) ** 0.5))
+        return name
+
+    def product(self, spellings: tuple[str, ...] = ("F.linear",)) -> None:
+        draw = self.random
+        operands = tuple(draw.choice(range(len(self.widths))) for _ in range(draw.choice((1, 1, 2))))
+        depth = sum(self.widths[i] for i in operands)
+        gates = tuple(draw.choice((*self.fields, 1, 7)) for _ in range(draw.randint(1, 3)))
+        matrices = [(n, p.shape) for n, p in self.cell.named_parameters(recurse=False) if p.dim() == 2]
+        old = [name for name, (rows, columns) in matrices if columns == depth and rows >= sum(gates)]
+        shared = bool(old) and draw.random() < 0.5
+        spare = draw.choice((0, 0, 4))
+        weight = draw.choice(old) if shared else self.parameter(sum(gates) + spare, depth)
+        bias = self.parameter(sum(gates)) if draw.random() < 0.5 else None
+        spelling = spellings[0] if len(spellings) == 1 else draw.choice(spellings)
+        details = (PRODUCTS[spelling], operands, (weight, bias), gates)
+        self.cell.program.append(Instruction(spelling, product, details))
+        self.widths += gates
+
+    def late(self, width: int) -> int:
+        """Return one of the last values of a width."""
+        return self.random.choice([i for i, w in enumerate(self.widths) if w == width][-3:])
+
+
+def product(
+    cell: RandomCell, values: list[Tensor], spelled: Any, operands: tuple[int, ...], *rest: Any
+) -> list[Tensor]:
+    (weight, bias), gates = rest
+    operand, rows = torch.cat([values[i] for i in operands], -1), getattr(cell, weight)[: sum(gates)]
+    if spelled is F.linear:
+        return list(F.linear(operand, rows, None if bias is None else getattr(cell, bias)).split(gates, -1))
+    result = spelled(operand, rows)
+    return list((result if bias is None else result + getattr(cell, bias)).split(gates, -1))
+
+
+def one(cell: RandomCell, values: list[Tensor], function: Any, first: int) -> list[Tensor]:
+    return [function(values[first])]
+
+
+def two(cell: RandomCell, values: list[Tensor], function: Any, first: int, second: int) -> list[Tensor]:
+    return [function(values[first], values[second])]
+
+
+def vector(cell: RandomCell, values: list[Tensor], function: Any, first: int, name: str) -> list[Tensor]:
+    return [function(values[first], getattr(cell, name))]
+
+
+class PlainCell(RandomCell):
+    """Products with parameters, pointwise operators, sums along a row: never refused."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        PlainDraft(seed, self)
+
+
+class PlainDraft(Draft):
+    widths_of_fields = (2, 3, 5, 19)
+
+    def draw(self) -> None:
+        for _ in range(self.random.randint(1, 3)):
+            self.product()
+            for _ in range(self.random.randint(1, 5)):
+                self.pointwise()
+
+    def pointwise(self) -> None:
+        draw = self.random
+        first = draw.choice(range(len(self.widths)))
+        width = self.widths[first]
+        kind = draw.choice(("unary", "binary", "binary", "vector"))
+        if kind == "unary":
+            name = draw.choice(sorted(UNARY))
+            self.append(width, name, one, UNARY[name], first)
+        elif kind == "binary":
+            others = [i for i, w in enumerate(self.widths) if w in (width, 1)]
+            name = draw.choice(sorted(BINARY))
+            self.append(width, name, two, BINARY[name], first, draw.choice(others))
+        else:
+            name = draw.choice(("add", "mul", "chosen"))
+            self.append(width, name, vector, BINARY[name], first, self.parameter(width))

@@ -1,6 +1,7 @@
 """Building kernels: damaged, killed, simultaneous and impossible builds do no harm."""
 
 import os
+import shlex
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ import torch
 from seqmodels.cells import ElmanCell
 from seqmodels.fusion.cpp import build
 from seqmodels.fusion.cpp.build import BuildFailed, cache_folder, library, reason
+from seqmodels.fusion.cpp.cache import whole
 from seqmodels.unroll.fused import Fused
 from tests.fusion.running import needs_compiler
 
@@ -60,38 +62,19 @@ def test_a_damaged_kernel_is_built_anew(cache: Path, damage: str) -> None:
     library(text)
     folder = kernel_of(cache, text)
     code = folder / "kernel.so"
-    whole = code.read_bytes()
+    content = code.read_bytes()
     code.unlink()  # the old file is still mapped: other bytes get a file of their own
     if damage == "cut short":
-        code.write_bytes(whole[: len(whole) // 2])
+        code.write_bytes(content[: len(content) // 2])
     elif damage == "overwritten":
-        code.write_bytes(bytes(len(whole)))
+        code.write_bytes(bytes(len(content)))
     elif damage == "no checksum":
-        code.write_bytes(whole)
+        code.write_bytes(content)
         (folder / "kernel.sha256").unlink()
     forget()
     assert library(text).scratch(1, 1) == 42
-    assert build._whole(kernel_of(cache, text))
+    assert whole(kernel_of(cache, text))
     assert not list(cache.glob("building-*"))
-
-
-@needs_compiler
-def test_a_cache_that_cannot_be_written_is_replaced_by_a_private_folder(
-    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    blocked = tmp_path / "a file"
-    blocked.write_text("in the way")
-    monkeypatch.setenv("SEQMODELS_CACHE_DIR", str(blocked))
-    assert reason() is None
-    assert library(ANSWER.format(43)).scratch(1, 1) == 43
-
-
-@needs_compiler
-def test_a_cache_that_everyone_may_write_to_is_not_trusted(cache: Path) -> None:
-    cache.mkdir(parents=True)
-    cache.chmod(0o777)
-    assert library(ANSWER.format(44)).scratch(1, 1) == 44
-    assert not list(cache.iterdir())
 
 
 def in_processes(count: int, code: str, **environment: str) -> list[subprocess.Popen[str]]:
@@ -107,7 +90,7 @@ def test_two_processes_may_build_at_once(cache: Path) -> None:
     for process in in_processes(2, code):
         said, failed = process.communicate(timeout=60)
         assert said == "45\n", failed
-    assert build._whole(kernel_of(cache, text))
+    assert whole(kernel_of(cache, text))
     assert not list(cache.glob("building-*"))
 
 
@@ -125,11 +108,9 @@ def test_threads_share_one_build(cache: Path) -> None:
 
 @needs_compiler
 def test_a_killed_build_leaves_nothing_that_is_loaded(cache: Path, tmp_path: Path) -> None:
-    slow = tmp_path / "slow compiler"
-    slow.write_text("#!/bin/sh\nsleep 30\n")
-    slow.chmod(0o755)
+    slow = slow_compiler(tmp_path / "slow compiler")
     code = "from seqmodels.fusion.cpp.build import reason; reason()"
-    (process,) = in_processes(1, code, CXX=f"'{slow}'")
+    (process,) = in_processes(1, code, CXX=slow)
     patience = time.monotonic() + 30
     while not list(cache.glob("building-*/kernel.cpp")) and time.monotonic() < patience:
         time.sleep(0.02)
@@ -156,22 +137,54 @@ def test_a_kernel_without_its_functions_is_not_kept(cache: Path) -> None:
     assert not [path for path in cache.glob("*/kernel.cpp") if path.read_text() == "int nothing;"]
 
 
-@needs_compiler
-def test_a_compiler_that_takes_too_long_is_stopped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    slow = tmp_path / "slow"
-    slow.write_text("#!/bin/sh\nsleep 30\n")
-    slow.chmod(0o755)
-    monkeypatch.setenv("CXX", str(slow))
-    monkeypatch.setattr("seqmodels.fusion.cpp.compiler.TIMEOUT", 0.1)
+def slow_compiler(path: Path) -> str:
+    """Write a compiler that takes half a minute; it leaves a mark at once, and a child of it one after a second."""
+    mark = shlex.quote(f"{path}.mark")
+    path.write_text(f"#!/bin/sh\necho start >> {mark}\n(sleep 1; echo child >> {mark}) &\nsleep 30\n")
+    path.chmod(0o755)
+    Path(f"{path}.mark").touch()
+    return str(path)
+
+
+@pytest.mark.parametrize("limit", ["TIMEOUT", "TRIAL"])
+def test_a_compiler_that_hangs_is_stopped_with_its_children_and_not_tried_again(
+    limit: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    slow = slow_compiler(tmp_path / "slow")
+    monkeypatch.setenv("CXX", slow)
+    monkeypatch.setattr(f"seqmodels.fusion.cpp.compiler.{limit}", 0.3)
     began = time.monotonic()
-    assert "took longer than" in (reason() or "")
+    assert "took longer than 0.3 seconds" in (reason() or "")
     assert time.monotonic() - began < 10
+    time.sleep(1.2)
+    assert Path(f"{slow}.mark").read_text() in ("start\n", "")  # the latter where starting alone took too long
+
+
+@needs_compiler
+def test_a_kernel_that_takes_too_long_does_not_stop_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert reason() is None
+    with monkeypatch.context() as patch:
+        patch.setattr("seqmodels.fusion.cpp.compiler.TIMEOUT", 0)
+        with pytest.raises(BuildFailed, match="took longer than 0 seconds"):
+            library(ANSWER.format(50))
+    assert library(ANSWER.format(51)).scratch(1, 1) == 51
+
+
+@needs_compiler
+@pytest.mark.parametrize(("name", "quoted"), [("a compiler's", False), ("a compiler's", True), ("plain", False)])
+def test_a_compiler_may_have_any_name(name: str, quoted: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    compiler = tmp_path / name
+    compiler.write_text('#!/bin/sh\nexec c++ "$@"\n')
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CXX", f"{shlex.quote(str(compiler))} -O1" if quoted else str(compiler))
+    assert reason() is None
 
 
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
         ("CXX", "/nonexistent", "CXX names, '/nonexistent', is not there"),
+        ("CXX", "c++ '-O2", 'CXX, "c\\+\\+ \'-O2", is no command: No closing quotation'),
         ("CXX", "false", "cannot build kernels"),
         ("SEQMODELS_CPP", "0", "SEQMODELS_CPP=0 switches them off"),
         ("PATH", "/nonexistent", "no C\\+\\+ compiler is installed"),

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from seqmodels.cells import Cell, ElmanCell, GRUCell, JordanCell, LSTMCell, ProjectedLSTMCell, RecurrentDropout, Zoneout
-from seqmodels.fusion.plan import Executor
+from seqmodels.fusion.executor import Executor
 from seqmodels.fusion.portable import Portable
 from seqmodels.layers import Recurrent
 from seqmodels.unroll import unroll

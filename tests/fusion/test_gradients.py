@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from seqmodels.cells import ALL_CELLS, Cell, ElmanCell, GRUCell, LSTMCell, RecurrentDropout
 from seqmodels.fusion import products
 from seqmodels.fusion.cpp.executor import Cpp
-from seqmodels.fusion.plan import Executor
+from seqmodels.fusion.executor import Executor
 from seqmodels.fusion.products import unread
 from seqmodels.unroll.eager import Eager
 from tests.conftest import TOLERANCE

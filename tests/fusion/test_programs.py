@@ -26,7 +26,7 @@ from seqmodels.cells import (
     Zoneout,
 )
 from seqmodels.fusion.cpp.executor import Cpp
-from seqmodels.fusion.plan import Executor
+from seqmodels.fusion.executor import Executor
 from seqmodels.fusion.portable import Portable
 from tests.fusion.running import EXECUTORS, Through, assert_equals_eager, needs_compiler
 from tests.unroll.fakes import random_state, with_random_parameters

@@ -115,9 +115,9 @@ class Multiplying(UserCell):
 
 
 def refusal(cell: Cell[Any]) -> str:
-    x = torch.zeros(3, SIZE)
+    x = torch.zeros(3, 4, SIZE)
     with pytest.raises(Refused) as caught:
-        plan_for(cell, cell.project(x), cell.initial_state(x))
+        plan_for(cell, cell.project(x), cell.initial_state(x[:, 0]))
     return str(caught.value)
 
 
@@ -130,11 +130,10 @@ def refusal(cell: Cell[Any]) -> str:
         (MultiplyingStates, "both depend on the state", "return h @ (h.t() @ wx)"),
         (Drawing, "draws random numbers", "return wx + torch.randn_like(h)"),
         (Dropping, "draws random numbers", "return wx + F.dropout(h, 0.5)"),
-        (MixingRows, "over something else than the last dimension", "return wx - h.mean(0)"),
-        (ReversingRows, "aten.flip", "return wx + h.flip(0)"),
+        (MixingRows, "along the batch", "return wx - h.mean(0)"),
+        (ReversingRows, "along the batch", "return wx + h.flip(0)"),
         (CountingRows, "the size of the batch", "return wx + h / h.shape[0]"),
         (WritingToItsState, "in place", "return wx + h.mul_(0.5)"),
-        (WritingToPart, "aten.slice_scatter", "h[:, :2] = 0"),
         (Failing, "KeyError: 'forgotten'", 'raise KeyError("forgotten")'),
     ],
 )
@@ -146,11 +145,11 @@ def test_a_refusal_names_the_reason_and_the_line(make: type[UserCell], reason: s
 
 
 def test_a_state_that_changes_its_shape_is_refused() -> None:
-    assert "changes its shape" in refusal(Growing())
+    assert "changes in a step from" in refusal(Growing())
 
 
 def test_a_state_of_other_fields_is_refused() -> None:
-    assert "a state of 1 tensors and returns one of 2" in refusal(Multiplying())
+    assert "was given UserState(tensor) and returns tuple(tensor, tensor)" in refusal(Multiplying())
 
 
 def test_a_refusal_is_the_same_when_it_is_asked_for_again() -> None:
@@ -181,6 +180,6 @@ class Nested(UserCell):
         return self.hidden(torch.cat([wx, h], -1)) + F.softplus(h)
 
 
-@pytest.mark.parametrize("make", [OverwritingItsOwn, Spreading, Nested])
+@pytest.mark.parametrize("make", [OverwritingItsOwn, WritingToPart, Spreading, Nested])
 def test_what_can_be_expressed_is_not_refused(make: type[UserCell]) -> None:
     assert_equals_eager(Portable(), make().double(), torch.randn(3, 4, SIZE, dtype=torch.float64))

@@ -133,5 +133,7 @@ def test_every_backend_runs_under_autocast(name: str, backend: str, ragged: bool
     lengths = torch.tensor(LENGTHS) if ragged else None
     expected, _ = unroll(cell, x, lengths=lengths, backend="eager")
     with torch.autocast("cpu", dtype=torch.bfloat16):
+        if "processor" in (why := backends_for(cell, x)[backend] or ""):
+            pytest.skip(why)
         actual, _ = unroll(cell, x, lengths=lengths, backend=backend)
     assert_close(actual.float(), expected, rtol=0.05, atol=0.05)  # bfloat16 has three digits

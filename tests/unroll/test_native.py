@@ -1,5 +1,8 @@
 """PyTorch's kernels: what they take, and that padding costs neither exactness nor safety."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 
@@ -28,6 +31,41 @@ def test_native_refuses_what_it_cannot_compute(cell: LSTMCell, reason: str) -> N
 def test_native_refuses_devices_it_was_not_checked_on() -> None:
     x = torch.zeros(1, 1, INPUT, device="meta")
     assert "not on meta" in (backends_for(LSTMCell(INPUT, HIDDEN), x)["native"] or "")
+
+
+@pytest.mark.parametrize("name", ["step", "project", "initial_state", "forward"])
+def test_native_refuses_a_cell_with_a_method_of_its_own(name: str) -> None:
+    cell, x = LSTMCell(INPUT, HIDDEN), torch.zeros(1, 1, INPUT)
+    setattr(cell, name, getattr(LSTMCell(INPUT, HIDDEN), name))
+    assert backends_for(cell, x)["native"] == f"this LSTMCell has a method {name} of its own"
+    delattr(cell, name)
+    assert backends_for(cell, x)["native"] is None
+
+
+@pytest.mark.parametrize("on", ["object", "class"])
+@pytest.mark.parametrize("name", ["step", "project"])
+def test_a_method_that_was_replaced_is_the_one_that_runs(name: str, on: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = with_random_parameters(LSTMCell(INPUT, HIDDEN))
+    x = torch.randn(2, 3, INPUT, dtype=torch.float64)
+    before = unroll(cell, x)[0]
+    if on == "object":
+        monkeypatch.setattr(cell, name, replaced(getattr(cell, name)), raising=True)
+    else:
+        monkeypatch.setattr(LSTMCell, name, replaced(getattr(LSTMCell, name)))
+        assert "step or project of LSTMCell is no longer" in (backends_for(cell, x)["native"] or "")
+    y = unroll(cell, x)[0]
+    torch.testing.assert_close(y, unroll(cell, x, backend="eager")[0])
+    assert not torch.allclose(y, before)
+
+
+def replaced(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method whose result, or the first part of it, is doubled."""
+
+    def double(*args: Any) -> Any:
+        result = method(*args)
+        return (2 * result[0], result[1]) if isinstance(result, tuple) else 2 * result
+
+    return double
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)

@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from seqmodels.cells import LSTMCell, MinGRUCell, MinLSTMCell
+from seqmodels.cells.base import LinearCell
 from seqmodels.unroll import backends_for, unroll
 from seqmodels.unroll.scan import linear_recurrence, solve_in_pairs, solve_in_turn
 from tests.conftest import TOLERANCE
@@ -83,3 +84,30 @@ def test_scan_refuses_what_is_not_linear() -> None:
     assert "OwnStep has a step of its own" in (backends_for(OwnStep(INPUT, HIDDEN), x)["scan"] or "")
     with pytest.raises(ValueError, match="cannot run this: OwnStep has a step of its own"):
         unroll(OwnStep(INPUT, HIDDEN), x, backend="scan")
+
+
+@pytest.mark.parametrize("name", ["step", "project", "coefficients", "initial_state", "forward"])
+def test_scan_refuses_a_cell_with_a_method_of_its_own(name: str) -> None:
+    cell, x = MinGRUCell(INPUT, HIDDEN), torch.zeros(1, 1, INPUT)
+    setattr(cell, name, getattr(MinGRUCell(INPUT, HIDDEN), name))
+    assert backends_for(cell, x)["scan"] == f"this MinGRUCell has a method {name} of its own"
+    delattr(cell, name)
+    assert backends_for(cell, x)["scan"] is None
+
+
+@pytest.mark.parametrize("kind", [MinGRUCell, LinearCell])
+def test_a_step_that_was_replaced_is_the_one_that_runs(kind: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    cell, x = MinGRUCell(INPUT, HIDDEN), torch.randn(2, 3, INPUT)
+    monkeypatch.setattr(kind, "step", OwnStep.step)
+    assert "has a step of its own" in (backends_for(cell, x)["scan"] or "")
+    assert torch.equal(unroll(cell, x)[0], torch.zeros(2, 3, HIDDEN))
+
+
+@pytest.mark.parametrize("name", ["project", "coefficients"])
+def test_a_scan_runs_what_a_class_has_now(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    cell, x = MinGRUCell(INPUT, HIDDEN), torch.randn(2, 3, INPUT)
+    before, method = unroll(cell, x, backend="scan")[0], getattr(MinGRUCell, name)
+    monkeypatch.setattr(MinGRUCell, name, lambda cell, value: method(cell, 2 * value))
+    y = unroll(cell, x, backend="scan")[0]
+    assert_close(y, unroll(cell, x, backend="eager")[0])
+    assert not torch.allclose(y, before)

@@ -1,44 +1,52 @@
-"""The backward program of a step, derived from PyTorch's own derivative formulas.
+"""The backward program of a step, lowered from the gradients that autograd traced.
 
-Everything between products is pointwise (or a sum along a row), so one vector-Jacobian product of all of it together,
-traced once, is the whole adjoint: its inputs are the leaves, the products' results and the cotangents. The cotangent of
-a product's operand is that product's cotangent times the transposed weight, a product again. Gradients of weights and
-of vectors do not appear in the loop: the program only writes, or adds up, the rows that they are made of afterwards.
+The gradients of the inputs and of the state are rows like all others: the cotangent of a product's operand is that
+product's cotangent times the transposed weight, a product again. Gradients of parameters are sums over the batch. None
+is formed in the loop: where the traced gradient of a parameter first sums over the batch (a *contraction*), the program
+writes, or adds up, the rows that are summed, and what the graph does with the sum is done once, after the loop, with
+the sum over all steps in its place. That is right where it is linear, which is checked.
 
 What the backward pass needs of the forward pass is stored or computed again by one rule: leaves of the state, results
 of products and of anything dearer than arithmetic are stored; arithmetic on these is computed again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
-import torch
-from torch import Tensor, fx
-from torch._subclasses import FakeTensorMode
-from torch.fx.experimental.proxy_tensor import make_fx
-
-from seqmodels.fusion.decompositions import DECOMPOSITIONS
-from seqmodels.fusion.lowering import Lower
 from seqmodels.fusion.program import Mover, Program, width
-from seqmodels.fusion.rows import Row, cut, row
-from seqmodels.fusion.trace import BATCH, Step
-from seqmodels.fusion.values import CHEAP, Builder, Value, evaluate, walk
+from seqmodels.fusion.values import CHEAP, Builder, Value, walk
 
 GIVEN = ("stream", "vector", "scalar")
 """Leaves that the backward program has anyway."""
 
 
 @dataclass(frozen=True)
-class WeightGradient:
-    """One weight's gradient: saved operands side by side, times columns of an output stream, over all steps."""
+class Contraction:
+    """A sum over the batch: of a row, or of the products of each number of ``early`` with each of ``late``."""
 
-    weight: int
-    transposed: bool
+    late: tuple[Value, ...]  # values side by side that depend on a cotangent
+    early: tuple[Value, ...] | None  # those of the forward pass that they meet; None in a sum of rows
+    flipped: bool  # whether the graph has the late numbers first
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """The values of a step's gradients: of streams and carries (None where none is wanted), and contractions."""
+
+    streams: tuple[tuple[Value, ...] | None, ...]
+    carries: tuple[tuple[Value, ...], ...]
+    contractions: tuple[Contraction, ...]
+
+
+@dataclass(frozen=True)
+class WeightGradient:
+    """A contraction of products: saved operands side by side, times columns of an output stream, over all steps."""
+
     operand: tuple[int, ...]  # the saved values side by side that were multiplied
-    output: int  # which output stream of the backward program holds the product's cotangent
+    output: int  # which output stream of the backward program holds the cotangent
     start: int  # its first column there
     width: int
+    flipped: bool
 
 
 @dataclass(frozen=True)
@@ -46,128 +54,41 @@ class Pair:
     """Forward with what the backward pass needs, and the backward pass for the inputs that want a gradient.
 
     Forward outputs: the step's output, then each saved value. Backward streams: those of the forward program, the saved
-    values, the output's cotangent; the first outputs of the backward program are the cotangents of ``wanted_streams``,
-    its totals those of ``wanted_vectors``.
+    values, the output's cotangent; the first outputs of the backward program are the cotangents of ``wanted_streams``.
+    ``contractions`` are in the order of the graph: a weight gradient, or the number of a total.
     """
 
     forward: Program
     backward: Program
     wanted_streams: tuple[int, ...]
-    wanted_vectors: tuple[int, ...]
-    weight_gradients: tuple[WeightGradient, ...]
+    contractions: tuple[WeightGradient | int, ...]
     reads: frozenset[int]  # the streams that the backward program reads
 
 
-def inference(step: Step) -> Program:
-    """Return the forward program that keeps nothing."""
-    y, carried = _spread(step.builder, step.output), tuple(_spread(step.builder, one) for one in step.state)
-    widths = (tuple(_size(s) for s in step.streams), tuple(_size(s) for s in step.carries), step.vectors)
-    return Program(*widths, step.products, (y,), carried)
-
-
-def derive(step: Step, streams: Sequence[bool], weights: Sequence[bool], vectors: Sequence[bool]) -> Pair:
-    """Derive both programs; the arguments say which streams, weights and vectors want a gradient."""
-    plain, build = inference(step), step.builder
-    forward_products = len(step.products)
-    needed = sorted({value.data[0] for value in plain.values() if value.op == "product"})
-    gradients = _gradients(step, plain, needed)
-    d_streams = [gradients("stream", i, w) for i, w in enumerate(plain.streams) if streams[i]]
-    d_products = {j: gradients("product", j, build.products[j].width) for j in needed}
-    d_carries = [gradients("carry", i, w) for i, w in enumerate(plain.carries)]
-    d_vectors = [gradients("vector", i, w) for i, w in enumerate(plain.vectors) if vectors[i]]
-    heavy = [j for j in needed if weights[build.products[j].weight]]
-
-    groups = [*d_streams]
-    places = {}
-    for j in heavy:
-        places[j] = _place(groups, d_products[j])
-    used = [v for group in (*groups, *d_carries, *d_vectors) for v in group]
-    saved = list(dict.fromkeys(piece for j in heavy for piece in build.products[j].operand))
-    saved = _saved(used, build, forward_products, saved)
-    backward = _rewrite(plain, build, forward_products, saved, groups, d_carries, d_vectors)
-    weight_gradients = tuple(
-        WeightGradient(
-            build.products[j].weight,
-            build.products[j].transposed,
-            tuple(saved.index(piece) for piece in build.products[j].operand),
-            *places[j],
-            build.products[j].width,
-        )
-        for j in heavy
-    )
+def derive(plain: Program, build: Builder, gradients: Gradients) -> Pair:
+    """Derive both programs from the forward program that keeps nothing and the values of the gradients."""
+    forward_products = len(plain.products)
+    groups = [d for d in gradients.streams if d is not None]
+    heavy = [one for one in gradients.contractions if one.early is not None]
+    places = {one: _place(groups, one.late) for one in heavy}
+    totals = [one.late for one in gradients.contractions if one.early is None]
+    used = [v for group in (*groups, *gradients.carries, *totals) for v in group]
+    saved = _saved(used, build, forward_products, [piece for one in heavy for piece in one.early or ()])
+    backward = _rewrite(plain, build, forward_products, saved, groups, gradients.carries, totals)
     outputs = (plain.outputs[0], *((value,) for value in saved))
     forward = Program(plain.streams, plain.carries, plain.vectors, plain.products, outputs, plain.carried)
-    wanted_streams, wanted_vectors = (tuple(i for i, w in enumerate(kind) if w) for kind in (streams, vectors))
     reads = frozenset(value.data[0] for value in backward.values() if value.op == "stream")
-    return Pair(forward, backward, wanted_streams, wanted_vectors, weight_gradients, reads)
-
-
-def _gradients(step: Step, plain: Program, needed: list[int]) -> Callable[[str, int, int], tuple[Value, ...]]:
-    """Trace the pointwise adjoint; return a function from a leaf or product to the values of its gradient."""
-    build = step.builder
-    operands = {j: build.products[j].operand for j in needed}
-    roots = [
-        *plain.outputs[0],
-        *(v for group in plain.carried for v in group),
-        *(v for j in needed for v in operands[j]),
-    ]
-    atoms = [v for v in walk(roots, build.products) if v.op in ("stream", "carry", "vector", "product")]
-
-    def region(*tensors: Tensor) -> tuple[Tensor, ...]:
-        known = dict(zip(atoms, tensors, strict=True))
-        return tuple(evaluate(root, known) for root in roots)
-
-    def adjoint(*tensors: Tensor) -> tuple[Tensor, ...]:
-        _, pull, *_ = torch.func.vjp(region, *tensors[: len(atoms)])
-        return pull(tuple(tensors[len(atoms) :]))
-
-    with FakeTensorMode():
-        fakes = [torch.empty(BATCH, value.width) for value in (*atoms, *roots)]
-        graph = make_fx(torch.func.functionalize(adjoint), DECOMPOSITIONS)(*fakes).graph
-    inputs = [node for node in graph.nodes if node.op == "placeholder"]
-    results = dict(zip(atoms, next(n for n in graph.nodes if n.op == "output").args[0], strict=True))
-    known = {node: row(value) for node, value in zip(inputs, atoms, strict=False)}
-    cotangents = iter(inputs[len(atoms) :])
-    for index, group in enumerate([plain.outputs[0], *plain.carried]):
-        offset = 0
-        for value in group:
-            known[next(cotangents)] = row(build.leaf("cotangent", index, offset, value.width))
-            offset += value.width
-    pulled: dict[fx.Node, tuple[int, int, int]] = {}  # the cotangents of operands: product, first column, width
-    for j in needed:
-        offset = 0
-        for value in operands[j]:
-            pulled[next(cotangents)] = (j, offset, value.width)
-            offset += value.width
-
-    def operand_cotangent(node: fx.Node) -> Row | None:
-        if node not in pulled:
-            return None
-        j, offset, size = pulled[node]
-        product = build.products[j]
-        whole = build.product(
-            gradient("product", j, product.width), product.weight, not product.transposed, product.depth
+    numbers = iter(range(len(totals)))
+    contractions = tuple(
+        next(numbers)
+        if one.early is None
+        else WeightGradient(
+            tuple(saved.index(piece) for piece in one.early), *places[one], width(one.late), one.flipped
         )
-        return row(build.cut(whole, offset, size))
-
-    lower = Lower(build, BATCH, known, lambda _: None, operand_cotangent)
-
-    def gradient(kind: str, index: int, total: int) -> tuple[Value, ...]:
-        mine = [value for value in atoms if value.op == kind and value.data[0] == index]
-        edges = {0, total} | {v.data[1] for v in mine} | {v.data[1] + v.width for v in mine}
-        bounds = sorted(edges)
-        found = []
-        for start, end in pairwise(bounds):
-            whole = build.scalar(0.0)
-            for value in mine:
-                offset = start - value.data[1]
-                if 0 <= offset < value.width:
-                    part = cut(build, lower.number(results[value]).pieces, offset, end - start)
-                    whole = build.apply("add", whole, part[0][0])
-            found.append(build.spread(whole, end - start))
-        return tuple(found)
-
-    return gradient
+        for one in gradients.contractions
+    )
+    wanted = tuple(i for i, d in enumerate(gradients.streams) if d is not None)
+    return Pair(forward, backward, wanted, contractions, reads)
 
 
 def _place(groups: list[tuple[Value, ...]], wanted: tuple[Value, ...]) -> tuple[int, int]:
@@ -182,30 +103,25 @@ def _place(groups: list[tuple[Value, ...]], wanted: tuple[Value, ...]) -> tuple[
 
 def _saved(used: list[Value], build: Builder, forward_products: int, saved: list[Value]) -> list[Value]:
     """Extend ``saved`` by what the backward values ``used`` need of the forward pass."""
-    late = _late(used, build, forward_products)
-    kept, seen = dict.fromkeys(saved), set()
-
-    def visit(value: Value) -> None:
+    late = late_values(used, build, forward_products)
+    kept, seen, stack = dict.fromkeys(saved), set[Value](), list(reversed(used))
+    while stack:
+        value = stack.pop()
         if value in seen or value in kept:
-            return
+            continue
         seen.add(value)
         if value in late:
-            for argument in build.products[value.data[0]].operand if value.op == "product" else value.args:
-                visit(argument)
+            stack += reversed(build.products[value.data[0]].operand if value.op == "product" else value.args)
         elif value.op in ("carry", "product") or (value.args and value.op not in CHEAP and value.op != "spread"):
             kept[value] = None
         elif value.op in ("eq", "ne"):  # computed again, a number may be another one in its last bit
             kept.update((argument, None) for argument in value.args if argument.op not in GIVEN)
         else:
-            for argument in value.args:
-                visit(argument)
-
-    for value in used:
-        visit(value)
+            stack += reversed(value.args)
     return list(kept)
 
 
-def _late(used: list[Value], build: Builder, forward_products: int) -> set[Value]:
+def late_values(used: Sequence[Value], build: Builder, forward_products: int) -> set[Value]:
     """Return the values that depend on a cotangent, which exist in the backward pass alone."""
     late: set[Value] = set()
     for value in walk(used, build.products):
@@ -223,9 +139,9 @@ def _rewrite(
     build: Builder,
     forward_products: int,
     saved: list[Value],
-    groups: list[tuple[Value, ...]],
-    carries: list[tuple[Value, ...]],
-    vectors: list[tuple[Value, ...]],
+    groups: Sequence[tuple[Value, ...]],
+    carries: Sequence[tuple[Value, ...]],
+    totals: Sequence[tuple[Value, ...]],
 ) -> Program:
     """Write the backward program: what was saved becomes streams, cotangents become a stream and the carries."""
     given = len(plain.streams)
@@ -244,23 +160,7 @@ def _rewrite(
 
     places = {value: index for index, value in enumerate(saved)}
     move = Mover(build.products, change)
-    moved = [move.groups(kind) for kind in (groups, carries, vectors)]
+    moved = [move.groups(kind) for kind in (groups, carries, totals)]
     streams = (*plain.streams, *(value.width for value in saved), width(plain.outputs[0]))
-    return Program(
-        streams,
-        plain.carries,
-        plain.vectors,
-        tuple(move.builder.products),
-        moved[0],
-        moved[1],
-        moved[2],
-        backwards=True,
-    )
-
-
-def _spread(builder: Builder, one: Row) -> tuple[Value, ...]:
-    return tuple(builder.spread(value, span) for value, span in one.pieces)
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    return int(torch.Size(shape).numel())
+    products = tuple(move.builder.products)
+    return Program(streams, plain.carries, plain.vectors, products, *moved, backwards=True)

@@ -4,66 +4,141 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._decomp import get_decompositions
+from torch._decomp import decomposition_table
 
 from seqmodels.fusion.rows import Refused
 
 aten = torch.ops.aten
+
+DECOMPOSED = """
+tanh_backward sigmoid_backward threshold_backward threshold silu silu_backward softplus softplus_backward gelu
+gelu_backward _softmax _softmax_backward_data _log_softmax _log_softmax_backward_data leaky_relu leaky_relu_backward
+elu elu_backward celu hardsigmoid hardsigmoid_backward hardswish hardswish_backward mish mish_backward hardtanh_backward
+addcmul addcdiv lerp square log_sigmoid_forward log_sigmoid_backward rsub logit logit_backward glu glu_backward
+_prelu_kernel _prelu_kernel_backward softshrink hardshrink logsumexp linalg_vector_norm native_group_norm
+native_group_norm_backward _fused_rms_norm _fused_rms_norm_backward isinf isnan isposinf isneginf
+nan_to_num logaddexp logaddexp2 xlogy sinc frac heaviside hypot copysign fmin fmax std.correction mean.default
+unfold_backward diagonal_backward select_scatter masked_fill_ special_entr index_copy index_fill
+""".split()
+"""Names of operators, all their overloads or one; those of PyTorch's own table."""
+
+
+def _overloads(name: str) -> list[Any]:
+    packet, _, overload = name.partition(".")
+    found = getattr(aten, packet)
+    return [getattr(found, one) for one in ([overload] if overload else found.overloads())]
+
+
+def _sum(x: Tensor) -> Tensor:
+    return x.sum(-1, keepdim=True)
 
 
 def _layer_norm(x: Tensor, shape: Any, weight: Tensor | None, bias: Tensor | None, eps: float) -> tuple[Tensor, ...]:
     """Layer normalisation as sums along the row; PyTorch's own decomposition goes through views of views."""
     if len(shape) != 1:
         raise Refused(f"a layer normalisation over {len(shape)} dimensions")
-    mean = x.sum(-1, keepdim=True) / shape[0]
+    mean = _sum(x) / shape[0]
     away = x - mean
-    scale = torch.rsqrt((away * away).sum(-1, keepdim=True) / shape[0] + eps)
+    scale = torch.rsqrt(_sum(away * away) / shape[0] + eps)
     out = away * scale
     out = out if weight is None else out * weight
     return out if bias is None else out + bias, mean, scale
+
+
+def _layer_norm_backward(
+    d: Tensor, x: Tensor, shape: Any, mean: Tensor, scale: Tensor, weight: Tensor | None, bias: Any, mask: list[bool]
+) -> tuple[Tensor | None, ...]:
+    del bias
+    if len(shape) != 1:
+        raise Refused(f"a layer normalisation over {len(shape)} dimensions")
+    out, size, rest = (x - mean) * scale, shape[0], list(range(x.dim() - 1))
+    dout = d if weight is None else d * weight
+    dx = (dout - _sum(dout) / size - out * (_sum(dout * out) / size)) * scale if mask[0] else None
+    return dx, (d * out).sum(rest) if mask[1] else None, d.sum(rest) if mask[2] else None
 
 
 def _variance(x: Tensor, dim: Any = None, *, correction: float | None = None, keepdim: bool = False) -> Tensor:
     if dim is None or [d % x.dim() for d in dim] != [x.dim() - 1]:
         raise Refused("a variance over something else than the last dimension")
     size = x.shape[-1]
-    away = x - x.sum(-1, keepdim=True) / size
+    away = x - _sum(x) / size
     return (away * away).sum(-1, keepdim=keepdim) / (size - (1 if correction is None else correction))
 
 
-DECOMPOSED = [
-    "tanh_backward",
-    "sigmoid_backward",
-    "threshold_backward",
-    "silu",
-    "silu_backward",
-    "softplus",
-    "softplus_backward",
-    "gelu",
-    "gelu_backward",
-    "_softmax",
-    "_softmax_backward_data",
-    "_log_softmax",
-    "_log_softmax_backward_data",
-    "leaky_relu",
-    "leaky_relu_backward",
-    "elu",
-    "elu_backward",
-    "hardsigmoid",
-    "hardsigmoid_backward",
-    "hardswish",
-    "hardswish_backward",
-    "mish",
-    "mish_backward",
-    "hardtanh_backward",
-    "addcmul",
-    "addcdiv",
-    "lerp",
-    "square",
-    "log_sigmoid_forward",
-    "log_sigmoid_backward",
-    "rsub",
-    "logit",
-]
-OWN: dict[Any, Any] = {aten.native_layer_norm.default: _layer_norm, aten.var.correction: _variance}
-DECOMPOSITIONS: dict[Any, Any] = {**get_decompositions([getattr(aten, name) for name in DECOMPOSED]), **OWN}
+def _variance_and_mean(x: Tensor, dim: Any = None, **options: Any) -> tuple[Tensor, Tensor]:
+    return _variance(x, dim, **options), x.mean(dim, keepdim=options.get("keepdim", False))
+
+
+def _cumulative_sum(x: Tensor, dim: int, **_: Any) -> Tensor:
+    """A cumulative sum along the row is a product with ones on and above the diagonal."""
+    if x.dim() != 2 or dim % 2 != 1:
+        raise Refused("a cumulative sum over something else than the only dimension beside the batch")
+    size = x.shape[1]
+    return x @ torch.ones(size, size, dtype=x.dtype, device=x.device).triu()
+
+
+def _matrix_vector(a: Tensor, b: Tensor) -> Tensor:
+    return (a @ b.unsqueeze(1)).squeeze(1)
+
+
+def _one_product(a: Tensor, b: Tensor) -> Any:
+    """A batch of one product is a product; ``einsum`` and ``tensordot`` make such."""
+    return torch.mm(a.squeeze(0), b.squeeze(0)).unsqueeze(0) if a.shape[0] == 1 else NotImplemented
+
+
+def _finite(x: Tensor) -> Tensor:
+    return x.abs() < float("inf")
+
+
+def _index_add(x: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1) -> Tensor:
+    places: list[Any] = [None] * (dim % x.dim())
+    return aten.index_put(x, [*places, index], source if alpha == 1 else source * alpha, True)
+
+
+def _shrink_backward(d: Tensor, x: Tensor, bound: float) -> Tensor:
+    return torch.where((x >= -bound) & (x <= bound), 0.0, d)
+
+
+def _largest(x: Tensor, dim: int, keepdim: bool = False, *, least: bool = False) -> tuple[Tensor, Tensor]:
+    """The largest number of a row and the first place where it is."""
+    last, size = dim % x.dim() == x.dim() - 1, x.shape[dim]
+    if not last:
+        raise Refused("the largest number over something else than the last dimension")
+    found = x.amin(-1, keepdim=True) if least else x.amax(-1, keepdim=True)
+    places = torch.arange(size, dtype=x.dtype, device=x.device)
+    place = torch.where(x == found, places, float(size)).amin(-1, keepdim=True)
+    return (found, place) if keepdim else (found.squeeze(-1), place.squeeze(-1))
+
+
+def _scatter(x: Tensor, dim: int, index: Tensor, source: Any) -> Tensor:
+    """Put one number into the place of a row that was found as the largest one's."""
+    if dim % x.dim() != x.dim() - 1 or index.shape[-1] != 1:
+        raise Refused("numbers scattered into places that are computed")
+    places = torch.arange(x.shape[-1], dtype=index.dtype, device=x.device)
+    return torch.where(places == index, source, x)
+
+
+OWN: dict[Any, Any] = {
+    aten.max.dim: _largest,
+    aten.min.dim: lambda x, dim, keepdim=False: _largest(x, dim, keepdim, least=True),
+    aten.scatter.src: _scatter,
+    aten.scatter.value: _scatter,
+    aten.native_layer_norm.default: _layer_norm,
+    aten.native_layer_norm_backward.default: _layer_norm_backward,
+    aten.var.correction: _variance,
+    aten.var_mean.correction: _variance_and_mean,
+    aten.cumsum.default: _cumulative_sum,
+    aten.mv.default: _matrix_vector,
+    aten.bmm.default: _one_product,
+    aten.isfinite.default: _finite,
+    aten.index_add.default: _index_add,
+    aten.softshrink_backward.default: _shrink_backward,
+    aten.hardshrink_backward.default: _shrink_backward,
+}
+FROM_TORCH = {
+    op: decomposition_table[op]
+    for name in DECOMPOSED
+    for op in _overloads(name)
+    if op in decomposition_table and "out" not in op._overloadname
+}
+DECOMPOSITIONS: dict[Any, Any] = {**FROM_TORCH, **OWN}

@@ -8,100 +8,106 @@ import torch
 from torch import Tensor
 
 from seqmodels.fusion.adjoint import Pair
-from seqmodels.fusion.plan import Executor, Plan
+from seqmodels.fusion.executor import Executor
 from seqmodels.fusion.products import InputProduct, input_gradient, unread
+from seqmodels.fusion.step import Step
 
 TWICE = "the fused back-end has no second derivatives; for a gradient of a gradient use unroll(..., backend='eager')"
 
 
 class Inputs(NamedTuple):
-    """What a program runs on: see :meth:`seqmodels.fusion.portable.Portable.run` for the shapes.
+    """What a step's programs run on, streams ``(batch, time, width)`` and carries ``(batch, width)`` in one dtype.
 
-    ``made`` says, by its number, what a stream was computed as: the gradient then goes to that in its place. The same
-    form holds whether a gradient is wanted of each tensor, and the gradients, which may be None.
+    ``constants`` are as the step was traced with them. ``made`` says, by its number, what a stream was computed as: the
+    gradient then goes to that in its place. The same form holds whether a gradient is wanted of each tensor, and the
+    gradients, which may be None.
     """
 
     streams: list[Any]
     carries: list[Any]
-    vectors: list[Any]
-    weights: list[Any]
+    constants: list[Any]
     made: dict[int, Any]
 
     @classmethod
-    def split(cls, plan: Plan, made: Iterable[int], tensors: Sequence[Any]) -> "Inputs":
+    def split(cls, step: Step, made: Iterable[int], tensors: Sequence[Any]) -> "Inputs":
         """Undo :meth:`flat`."""
-        sizes = (len(plan.step.streams), len(plan.step.carries), len(plan.step.vectors), plan.step.num_weights)
         rest = iter(tensors)
-        streams, carries, vectors, weights = (list(islice(rest, size)) for size in sizes)
+        sizes = (len(step.streams), len(step.carries), len(step.constants))
+        streams, carries, constants = (list(islice(rest, size)) for size in sizes)
         behind = {number: InputProduct(next(rest), next(rest), next(rest)) for number in made}
-        return cls(streams, carries, vectors, weights, behind)
+        return cls(streams, carries, constants, behind)
 
     def flat(self) -> list[Any]:
         behind = (tensor for product in self.made.values() for tensor in product)
-        return [*self.streams, *self.carries, *self.vectors, *self.weights, *behind]
+        return [*self.streams, *self.carries, *self.constants, *behind]
 
 
 def run(
-    plan: Plan, executor: Executor, inputs: Inputs, lengths: Tensor | None, y: Tensor | None = None
+    step: Step, executor: Executor, inputs: Inputs, lengths: Tensor | None, y: Tensor | None = None
 ) -> tuple[Tensor, list[Tensor]]:
-    """Run a plan over a sequence; return the output ``(batch, time, output)`` and the carries after the last steps.
+    """Run a step over a sequence; return the output ``(batch, time, output)`` and the carries after the last steps.
 
     Without gradients the output is written into ``y`` where that is given.
     """
-    if torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in inputs.flat()):
-        y, *carried = _Fused.apply(plan, executor, lengths, tuple(inputs.made), *inputs.flat())
+    if step.pair is not None and torch.is_grad_enabled():
+        y, *carried = _Fused.apply(step, executor, lengths, tuple(inputs.made), *inputs.flat())
         return y, carried
-    (y,), carried, _ = executor.run(plan.inference, *inputs[:4], lengths, y)
-    return y, carried
+    with torch.no_grad():
+        weights, vectors = _hoisted(step, inputs)
+        outputs, carried, _ = executor.run(
+            step.forward, inputs.streams, inputs.carries, vectors, weights, lengths, y
+        )
+    return outputs[0], carried
+
+
+def _hoisted(step: Step, inputs: Inputs) -> tuple[list[Tensor], list[Tensor]]:
+    """Compute the weights and vectors of a step from its constants."""
+    dtype = inputs.streams[0].dtype
+    found = step.hoisted(*inputs.constants)
+    weights, vectors = found[: step.num_weights], found[step.num_weights :]
+    return [weight.to(dtype) for weight in weights], [vector.reshape(-1).to(dtype) for vector in vectors]
 
 
 class _Fused(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, plan: Plan, executor: Executor, lengths: Tensor | None, made: tuple[int, ...], *tensors: Any
+        ctx: Any, step: Step, executor: Executor, lengths: Tensor | None, made: tuple[int, ...], *tensors: Any
     ) -> Any:
-        inputs = Inputs.split(plan, made, tensors)
-        wanted = Inputs.split(plan, made, ctx.needs_input_grad[4:])
-        for number, behind in wanted.made.items():
-            wanted.streams[number] = any(behind)
-        pair = plan.pair(*(tuple(map(bool, kind)) for kind in (wanted.streams, wanted.weights, wanted.vectors)))
+        assert step.pair is not None, "a step is run with gradients only if it was traced with them"
+        inputs, pair = Inputs.split(step, made, tensors), step.pair
+        weights, vectors = _hoisted(step, inputs)
         executor.prepare((pair.forward, pair.backward), inputs.streams[0].dtype)
-        outputs, carried, _ = executor.run(pair.forward, *inputs[:4], lengths)
+        outputs, carried, _ = executor.run(pair.forward, inputs.streams, inputs.carries, vectors, weights, lengths)
         streams = [s if i in pair.reads else unread(s) for i, s in enumerate(inputs.streams)]
-        ctx.plan, ctx.pair, ctx.executor, ctx.made, ctx.num_saved = plan, pair, executor, made, len(outputs) - 1
-        kept = Inputs(streams, [], inputs.vectors, inputs.weights, inputs.made)
-        ctx.save_for_backward(lengths, *outputs[1:], *kept.flat())
+        ctx.step, ctx.executor, ctx.made = step, executor, made
+        ctx.counts = (len(outputs) - 1, len(weights), len(vectors))
+        kept = Inputs(streams, [], inputs.constants, inputs.made)
+        ctx.save_for_backward(lengths, *outputs[1:], *weights, *vectors, *kept.flat())
         return (outputs[0], *carried)
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor, *dcarries: Tensor) -> Any:
-        plan, pair = ctx.plan, ctx.pair
-        lengths, *rest = ctx.saved_tensors
-        saved, rest = rest[: ctx.num_saved], rest[ctx.num_saved :]
-        start = len(plan.step.streams)
-        given = Inputs.split(plan, ctx.made, [*rest[:start], *dcarries, *rest[start:]])
-        wanted = Inputs.split(plan, ctx.made, ctx.needs_input_grad[4:])
+        step: Step = ctx.step
+        assert step.pair is not None
+        lengths, *tensors = ctx.saved_tensors
+        rest = iter(tensors)
+        saved, weights, vectors = (list(islice(rest, count)) for count in ctx.counts)
+        left = list(rest)
+        start = len(step.streams)
+        given = Inputs.split(step, ctx.made, [*left[:start], *dcarries, *left[start:]])
+        wanted = Inputs.split(step, ctx.made, ctx.needs_input_grad[4:])
         with torch.no_grad(), torch.autocast(dy.device.type, enabled=False):
             streams = [*given.streams, *saved, dy]
             outputs, carried, totals = ctx.executor.run(
-                pair.backward, streams, list(dcarries), given.vectors, given.weights, lengths
+                step.pair.backward, streams, list(dcarries), vectors, weights, lengths
             )
-            d = _nothing(plan, ctx.made)
+            d = Inputs.split(step, ctx.made, [None] * (len(left) + len(dcarries)))
             d.carries[:] = carried
-            for index, output in zip(pair.wanted_streams, outputs, strict=False):
+            for index, output in zip(step.pair.wanted_streams, outputs, strict=False):
                 d.streams[index] = output
-            for index, total in zip(pair.wanted_vectors, totals, strict=True):
-                d.vectors[index] = total
-            _weight_gradients(ctx.executor, pair, saved, outputs, given, wanted, d)
-        gradients = d.flat()
+            _constant_gradients(step, ctx.executor, saved, outputs, totals, given, wanted, d)
+        gradients = [one if needed else None for one, needed in zip(d.flat(), wanted.flat(), strict=True)]
         return (None, None, None, None, *(_once(gradients) if torch.is_grad_enabled() else gradients))
-
-
-def _nothing(plan: Plan, made: Sequence[int]) -> Inputs:
-    """Return a place for the gradient of every input."""
-    step = plan.step
-    count = len(step.streams) + len(step.carries) + len(step.vectors) + step.num_weights + 3 * len(made)
-    return Inputs.split(plan, made, [None] * count)
 
 
 class _Sum(NamedTuple):
@@ -113,11 +119,44 @@ class _Sum(NamedTuple):
     operands: list[Tensor] | None
 
 
-def _weight_gradients(
-    executor: Executor, pair: Pair, saved: list[Tensor], outputs: list[Tensor], given: Inputs, wanted: Inputs, d: Inputs
+def _constant_gradients(
+    step: Step,
+    executor: Executor,
+    saved: list[Tensor],
+    outputs: list[Tensor],
+    totals: list[Tensor],
+    given: Inputs,
+    wanted: Inputs,
+    d: Inputs,
 ) -> None:
-    """Fill ``d`` with the gradients of the weights and of what the streams were computed as."""
-    sums = [_Sum(g.output, g.start, g.start + g.width, [saved[i] for i in g.operand]) for g in pair.weight_gradients]
+    """Fill ``d`` with the gradients of the constants and of what the streams were computed as."""
+    pair = step.pair
+    assert pair is not None
+    assert step.epilogue is not None
+    heavy = [one for one in pair.contractions if not isinstance(one, int)]
+    sums = [_Sum(g.output, g.start, g.start + g.width, [saved[i] for i in g.operand]) for g in heavy]
+    behind = _behind(pair, outputs, given, wanted, sums)
+    found = iter(_summed(executor, outputs, sums))
+    whole = []
+    for contraction, shape in zip(pair.contractions, step.sums, strict=True):
+        if isinstance(contraction, int):
+            whole.append(totals[contraction].view(shape))
+        else:
+            product = next(found)
+            whole.append(product.t() if contraction.flipped else product)
+    d.constants[:] = step.epilogue(*given.constants, *whole)
+    for number, output in behind.items():
+        needs = wanted.made[number]
+        dx = input_gradient(outputs[output], given.made[number].weight) if needs.x else None
+        dweight = next(found).t() if needs.weight else None
+        d.made[number] = InputProduct(dx, dweight, next(found)[0].clone() if needs.bias else None)  # type: ignore[arg-type]
+        d.streams[number] = None
+
+
+def _behind(
+    pair: Pair, outputs: list[Tensor], given: Inputs, wanted: Inputs, sums: list[_Sum]
+) -> dict[int, int]:
+    """Return, for the streams whose product the gradient goes to, the output with it; add the sums it takes."""
     behind = {number: output for output, number in enumerate(pair.wanted_streams) if number in given.made}
     for number, output in behind.items():
         size = outputs[output].shape[-1]
@@ -125,17 +164,7 @@ def _weight_gradients(
             sums.append(_Sum(output, 0, size, [given.made[number].x]))
         if wanted.made[number].bias:
             sums.append(_Sum(output, 0, size, None))
-    found = iter(_summed(executor, outputs, sums))
-    for each in pair.weight_gradients:
-        gradient = next(found).t() if each.transposed else next(found)
-        before = d.weights[each.weight]
-        d.weights[each.weight] = gradient if before is None else before + gradient
-    for number, output in behind.items():
-        needs = wanted.made[number]
-        dx = input_gradient(outputs[output], given.made[number].weight) if needs.x else None
-        dweight = next(found).t() if needs.weight else None
-        d.made[number] = (dx, dweight, next(found)[0].clone() if needs.bias else None)
-        d.streams[number] = None
+    return behind
 
 
 def _summed(executor: Executor, outputs: list[Tensor], sums: list[_Sum]) -> list[Tensor]:

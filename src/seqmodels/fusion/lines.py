@@ -2,7 +2,9 @@
 
 import linecache
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent import futures
 from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType
@@ -13,10 +15,16 @@ from torch import fx
 from torch.fx import traceback
 from torch.overrides import TorchFunctionMode
 
+from seqmodels.fusion.rows import Refused
+
 _PACKAGE = Path(__file__).parents[1]
-_TORCH = (str(Path(torch.__file__).parent), "<")
-MACHINERY = (*_TORCH, str(_PACKAGE / "fusion"), str(_PACKAGE / "unroll"), str(_PACKAGE / "cells" / "products.py"))
-"""Files whose frames are not the user's: torch, this package's tracing, generated code."""
+_LIBRARIES = (str(Path(torch.__file__).parent), str(Path(futures.__file__).parent), threading.__file__, "<frozen", "<eval", "<string>")
+MACHINERY = (*_LIBRARIES, str(_PACKAGE / "fusion"), str(_PACKAGE / "unroll"), str(_PACKAGE / "cells" / "products.py"))
+"""Files whose frames are not the user's: torch, threads, this package's tracing, generated code."""
+
+
+LAYOUT = {"stride", "is_contiguous", "data_ptr", "storage_offset", "untyped_storage", "storage", "as_strided"}
+"""What tells how a tensor lies in memory, which a kernel decides for itself."""
 
 
 @contextmanager
@@ -25,16 +33,30 @@ def noted() -> Iterator[None]:
 
     torch's own record keeps the frames of functions called ``forward`` alone, and a step is not called so.
     """
-    with traceback.preserve_node_meta(), _Noting():
+    with traceback.preserve_node_meta(), Noting():
         yield
 
 
-class _Noting(TorchFunctionMode):
+class Noting(TorchFunctionMode):
+    """Notes the line of each call; refuses calls that ask how a tensor lies in memory.
+
+    ``reads_wants`` says whether it was asked if a tensor wants a gradient.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads_wants = False
+
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        frame = sys._getframe(1)
+        frame = caller = sys._getframe(1)
         while frame is not None and frame.f_code.co_filename.startswith(MACHINERY):
             frame = frame.f_back  # type: ignore[assignment]
         traceback.set_stack_trace([] if frame is None else [_line(frame.f_code, frame.f_lineno)])
+        name = getattr(function, "__name__", "")
+        if name == "__get__":
+            self.reads_wants |= getattr(function.__self__, "__name__", "") in ("requires_grad", "grad_fn", "is_leaf")
+        elif name in LAYOUT and frame is caller:
+            raise Refused(f"the step asks how a tensor lies in memory ({name}), which a kernel decides for itself")
         return function(*args, **(kwargs or {}))
 
 

@@ -4,17 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from seqmodels.fusion.program import Mover, Program, width
-from seqmodels.fusion.values import Builder, Product, Value, walk
+from seqmodels.fusion.values import Builder, Product, Value, inner, is_number, number_of, walk
 
-
-def is_number(value: Value) -> bool:
-    """Say whether a value is one number for all rows and columns."""
-    return value.op == "scalar" or (value.op == "spread" and value.args[0].op == "scalar")
-
-
-def number_of(value: Value) -> float:
-    """Return that number."""
-    return (value if value.op == "scalar" else value.args[0]).data[0]
+FACTORS = 32
+"""How many factors of a product of numbers are looked at together: enough for derivatives."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +43,17 @@ class Sorted:
         self.order = program.values()
         self.late = _late(self.order, program.products)
         self.users = self._users()
+        self.parts = self._parts()
         self.added = self._addends()
-        self.column = {v: (j, _start(v, j)) for j in range(len(program.products)) for v in self._parts(j)}
-        used = {v for late in self.late if late not in self._sums() for v in inner(late, program.products)}
+        self.column = {v: (j, _start(v, j)) for j in self.parts for v in self.results(j)}
+        sums = {value for _, made in self.added.values() for value in made}
+        used = {v for late in self.late if late not in sums for v in inner(late, program.products)}
         used |= {v for group in (*program.outputs, *program.totals, *program.carried) for v in group}
         early = [v for v in self.order if v in used and v not in self.late and not is_number(v)]
         self.early = list(dict.fromkeys([*early, *(leaf for leaf, _ in self.added.values())]))
         self.leaves = [v for v in walk(self.early, list(program.products)) if v.op in ("stream", "vector")]
-        self.still = {v for v in self.early if all(x.op != "stream" for x in walk([v], list(program.products)))}
+        moving = _dependent([*self.order, *self.early], program.products, ("stream", "carry", "product"))
+        self.still = {v for v in self.early if v not in moving}
         self.runs = self._runs()
         self._lay_out()
 
@@ -71,32 +67,36 @@ class Sorted:
             users[root].append(None)
         return users
 
-    def _addends(self) -> dict[int, tuple[Value, set[Value]]]:
+    def _addends(self) -> dict[int, tuple[Value, list[Value]]]:
         """Find products whose columns are only ever added to those of one stream or vector: one operator does both.
 
         Return, by product, the leaf and the sums that it makes.
         """
         found, build = {}, Builder()
-        for index, product in enumerate(self.program.products):
-            parts = [v for v in self.order if v.op == "product" and v.data[0] == index]
-            sums = {user for part in parts for user in self.users[part]}
+        for index, parts in self.parts.items():
+            product = self.program.products[index]
+            sums = list(dict.fromkeys(user for part in parts for user in self.users[part] if user is not None))
             places = {_addend(part, user) for part in parts for user in self.users[part]}
-            covered = sum(part.width for part in parts) == product.width
-            if covered and len(places) == 1 and (place := places.pop()) is not None:
+            covered = {column for part in parts for column in range(part.data[1], part.data[1] + part.width)}
+            if len(covered) == product.width and len(places) == 1 and (place := places.pop()) is not None:
                 leaf = build.leaf(*place, product.width)
                 leaf = next(
                     (v for v in self.order if (v.op, v.data, v.width) == (leaf.op, leaf.data, leaf.width)), leaf
                 )
-                found[index] = leaf, {s for s in sums if s is not None}
+                found[index] = leaf, sums
         return found
 
-    def _sums(self) -> set[Value]:
-        return {value for _, sums in self.added.values() for value in sums}
+    def _parts(self) -> dict[int, list[Value]]:
+        """Return, by product, the values that are columns of it."""
+        parts: dict[int, list[Value]] = {index: [] for index in range(len(self.program.products))}
+        for value in self.order:
+            if value.op == "product":
+                parts[value.data[0]].append(value)
+        return {index: values for index, values in parts.items() if values}
 
-    def _parts(self, index: int) -> list[Value]:
+    def results(self, index: int) -> list[Value]:
         """Return the values that are columns of what a product, with its addend, comes to."""
-        parts = [v for v in self.order if v.op == "product" and v.data[0] == index]
-        return [*parts, *self.added[index][1]] if index in self.added else parts
+        return [*self.parts[index], *self.added[index][1]] if index in self.added else self.parts[index]
 
     def _runs(self) -> dict[int, list[list[Value]]]:
         """Find, by product, sigmoids and tanhs of columns side by side that nothing else reads."""
@@ -190,17 +190,18 @@ class Sorted:
                 self.places[after[0]] = replace(place, shift=1)
 
 
-def inner(value: Value, products: Sequence[Product]) -> Sequence[Value]:
-    """Return what a value is computed from."""
-    return products[value.data[0]].operand if value.op == "product" else value.args
+def _late(order: Sequence[Value], products: Sequence[Product]) -> set[Value]:
+    """Return the values that hang on the carries: they are computed in the loop, and so are all products."""
+    return _dependent(order, products, ("carry", "product"))
 
 
-def _late(order: list[Value], products: Sequence[Product]) -> set[Value]:
-    late: set[Value] = set()
+def _dependent(order: Sequence[Value], products: Sequence[Product], ops: Sequence[str]) -> set[Value]:
+    """Return those of values in order that are, or are computed from, one of some operators or leaves."""
+    found: set[Value] = set()
     for value in order:
-        if value.op in ("carry", "product") or any(argument in late for argument in inner(value, products)):
-            late.add(value)
-    return late
+        if value.op in ops or any(argument in found for argument in inner(value, products)):
+            found.add(value)
+    return found
 
 
 def _addend(part: Value, user: Value | None) -> tuple[str, int, int] | None:
@@ -229,12 +230,15 @@ def _rewrite(program: Program) -> Program:
     late = _late(program.values(), program.products)
 
     def factors(value: Value) -> tuple[list[Value], list[Value]]:
-        if value not in late:
-            return [], [value]
-        if value.op != "mul":
-            return [value], []
-        (late_a, early_a), (late_b, early_b) = map(factors, value.args)
-        return late_a + late_b, early_a + early_b
+        found: tuple[list[Value], list[Value]] = [], []
+        pending = [value]
+        while pending:
+            value = pending.pop()
+            if value in late and value.op == "mul" and sum(map(len, found)) + len(pending) < FACTORS:
+                pending += reversed(value.args)
+            else:
+                found[value not in late].append(value)
+        return found
 
     def change(mover: Mover, value: Value) -> Value | None:
         if value in late and value.op == "where" and (relu := _relu_gradient(value)) is not None:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from seqmodels.fusion.loop import Place, Sorted, is_number
-from seqmodels.fusion.values import Value
+from seqmodels.fusion.loop import Place, Sorted
+from seqmodels.fusion.values import Value, is_number
 
 END = 1 << 30
 """In the place of a node: after the step."""
@@ -37,7 +37,8 @@ class Nodes:
                 continue
             part, total, product = group[0], users[0], group[0].data[0]
             alone = self.found.users[part] == [None] and part not in self.found.places
-            whole = part.width == self.program.products[product].width > 1  # a view of one column may be read late
+            whole = part.width == carries[0].width == self.program.products[product].width
+            whole = whole and part.width > 1  # a view of one column may be read late
             if not alone or not whole or product in self.found.added:
                 continue
             if total is None or total.op != "add" or total in self.found.places or total.width != part.width:
@@ -49,11 +50,18 @@ class Nodes:
         return ahead
 
     def last_use(self, carry: int) -> int:
-        """Return the last node that reads a carry."""
+        """Return the last node that reads a carry as it was before the step."""
+
+        def meant(value: Value) -> bool:
+            return value.op == "carry" and value.data[0] == carry
+
+        if any(meant(value) for group in self.program.carried for value in group):
+            return END  # what another carry becomes is read after all nodes
         found = -1
         for at, (node, values) in enumerate(zip(self.order, self.reads, strict=True)):
-            if any(v.op == "carry" and v.data[0] == carry for v in values):
-                found = END if isinstance(node, Value) and node.op == "spread" else at  # a view is read later
+            single = isinstance(node, Value)
+            if any(map(meant, values)) or (single and meant(node)):  # its own node copies it where it is wanted
+                found = END if single and node.op == "spread" else max(found, at)  # a view is read later
         return found
 
     def _absorbed(self) -> dict[Value, Value]:

@@ -9,12 +9,11 @@ from typing import Any
 
 import torch
 
-from seqmodels.fusion.loop import Place, Sorted, is_number, number_of
+from seqmodels.fusion.loop import Place, Sorted
 from seqmodels.fusion.loop_nodes import END, Nodes, adjacent
-from seqmodels.fusion.values import POINTWISE, REDUCTIONS, Value
+from seqmodels.fusion.values import POINTWISE, REDUCTIONS, TRUTHS, Builder, Value, is_number, number_of
 
-INTO = {"add", "sub", "mul", "div", "neg", "exp", "log", "log1p", "expm1", "sqrt", "rsqrt", "tanh", "sigmoid", "abs"}
-INTO |= {"sin", "cos", "erf", "sign", "maximum", "minimum", "relu", "where", "threshold"}
+INTO = {*POINTWISE, "threshold"} - {*TRUTHS, "pow"}
 """Operators that can write their result into given memory."""
 
 SCOPE: dict[str, Any] = {
@@ -35,6 +34,8 @@ class Text:
         self.lines: list[str] = []
         self.names: dict[Value, str] = {}
         self.wanted: list[Place] = []
+        self.rows: dict[Place, str] = {}
+        self.views: set[str] = set()
         self.read: list[Value] = []
         self.first: list[str] = []  # what is done before the loop
         self.later: list[int] = []  # which early rows are read a step ahead
@@ -144,9 +145,10 @@ class Text:
 
     def _row(self, place: Place) -> str:
         """Return the name of the row of a place at a step."""
-        if place not in self.wanted:
+        if place not in self.rows:
+            self.rows[place] = f"r{len(self.wanted)}"
             self.wanted.append(place)
-        return f"r{self.wanted.index(place)}"
+        return self.rows[place]
 
     def _scratch(self, value: Value) -> str:
         free = self.free.setdefault(value.width, [])
@@ -165,9 +167,10 @@ class Text:
     def _multiply(self, index: int) -> None:
         """Write a product, with what is added to all its columns, and name its parts."""
         product = self.program.products[index]
-        operand = self._side_by_side(list(product.operand))
+        nothing = [Builder().scalar(0.0)] if -1 in product.select else []  # a column of zeros behind the operand's
+        operand = self._side_by_side([*product.operand, *nothing])
         self.head.append(f"m{index} = products[{index}]")
-        parts = [v for v, (j, _) in self.found.column.items() if j == index]
+        parts = self.found.results(index)
         places = [self.found.places[v] for v in parts if v in self.found.places]
         direct = len(places) == 1 and all(v.width == product.width for v in parts)
         out = self._row(places[0]) if direct else f"p{index}"
@@ -201,9 +204,9 @@ class Text:
         if size == total:
             return name
         view = f"{name}_{start}_{size}"
-        line = f"{view} = {name}[:, {start}:{start + size}]"
-        if line not in self.head:
-            self.head.append(line)
+        if view not in self.views:
+            self.views.add(view)
+            self.head.append(f"{view} = {name}[:, {start}:{start + size}]")
         return view
 
     def _activate(self, run: tuple[Value, ...]) -> None:

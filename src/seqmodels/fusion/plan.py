@@ -1,186 +1,219 @@
-"""From a cell and a sequence to fused kernels: what is traced is kept, by the structure of the cell."""
+"""From a cell and a sequence to programs: what was traced is kept, and used for cells that are the same."""
 
 import os
 import threading
+import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Generic, Protocol, TypeVar
+from dataclasses import dataclass, field
+from typing import Any
 
-import torch
 from torch import Tensor
 
 from seqmodels.cells.base import Cell
-from seqmodels.fusion.adjoint import Pair, derive, inference
-from seqmodels.fusion.program import Program
-from seqmodels.fusion.rows import Refused
-from seqmodels.fusion.trace import Step, example, fixed, trace
-from seqmodels.sequence import leaves
-
-T = TypeVar("T")
+from seqmodels.fusion.cpp.build import BuildFailed
+from seqmodels.fusion.executor import Executor
+from seqmodels.fusion.guards import Guard, Inspection, inspect
+from seqmodels.fusion.projection import linear_in
+from seqmodels.fusion.rows import Mutating, Refused
+from seqmodels.fusion.step import Step, lowered
+from seqmodels.fusion.trace import Form, fixed, trace
+from seqmodels.fusion.validate import validate
 
 KEPT = 256
-"""How many traced steps are remembered; the least recently used one is forgotten first."""
+"""How many kinds of cells are remembered; the least recently used one is forgotten first."""
+
+FORMS = 64
+"""How many forms of inputs are remembered of a kind of cell."""
+
+CHANGES = 16
+"""How often an attribute of one cell may change before its programs are not derived anew any more."""
 
 
-class Executor(Protocol):
-    """Runs programs; see :meth:`seqmodels.fusion.portable.Portable.run` for the contract."""
-
-    def prepare(self, programs: Sequence[Program], dtype: torch.dtype) -> None:
-        """Make programs ready that will be run in ``dtype``."""
-        ...
-
-    def run(
-        self,
-        program: Program,
-        streams: Sequence[Tensor],
-        carries: Sequence[Tensor],
-        vectors: Sequence[Tensor],
-        weights: Sequence[Tensor],
-        lengths: Tensor | None,
-        first: Tensor | None = None,
-    ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]: ...
-
-    def outer(self, operands: Sequence[Tensor], cotangent: Tensor, *, ones: bool = False) -> Tensor: ...
-
-
+@dataclass
 class Plan:
-    """A traced step with the programs derived from it so far."""
+    """A step's programs, and by which executors they were found to be right."""
 
-    def __init__(self, step: Step) -> None:
-        self.step = step
-        self.inference = inference(step)
-        self._pairs: dict[tuple[Any, ...], Pair] = {}
-
-    def pair(self, streams: tuple[bool, ...], weights: tuple[bool, ...], vectors: tuple[bool, ...]) -> Pair:
-        """Return the forward and backward programs for the inputs that want a gradient."""
-        key = (streams, weights, vectors)
-        if key not in self._pairs:
-            with _tracing:
-                if key not in self._pairs:
-                    # a thread of its own has none of the caller's hooks on saved tensors, with which nothing is derived
-                    with ThreadPoolExecutor(1) as aside:
-                        self._pairs[key] = aside.submit(derive, self.step, streams, weights, vectors).result()
-        return self._pairs[key]
+    step: Step
+    key: str  # what they were derived from: all that the step can read, and the form of its inputs
+    found_right: set[str] = field(default_factory=set)
+    refusal: str | None = None  # why the programs are not to be used after all
 
 
-_tracing = threading.RLock()
+@dataclass
+class _Kind:
+    """A cell that was inspected, and what was derived from it, or why nothing was, by the form of the inputs."""
+
+    guard: Guard
+    digest: str
+    plans: OrderedDict[Form, Plan | str] = field(default_factory=OrderedDict)
+    linear: dict[Any, tuple[int, int | None] | None] = field(default_factory=dict)
+
+
+_kinds: OrderedDict[type, list[_Kind]] = OrderedDict()
+@dataclass
+class _Notes:
+    """What is remembered of one cell while it lives."""
+
+    changes: int = 0
+    closed: str | None = None  # why what it reads cannot be followed
+
+
+_notes: dict[int, _Notes] = {}
+tracing = threading.RLock()
 """Held while something is traced: torch's tracer keeps its state in global variables, and a second one breaks both."""
 
 
 def _after_fork() -> None:
     """Give the child a lock of its own: a thread that held the old one in the parent does not exist here."""
-    global _tracing  # noqa: PLW0603
-    _tracing = threading.RLock()
+    global tracing  # noqa: PLW0603
+    tracing = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-class _Recent(Generic[T]):
-    """Results by key; the least recently used one is forgotten first."""
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[Any, T] = OrderedDict()
-
-    def get(self, key: Any, make: Callable[[], T]) -> T:
-        with _tracing:
-            found = self._kept.get(key)
-            if found is None:
-                found = self._kept[key] = make()
-                if len(self._kept) > KEPT:
-                    self._kept.popitem(last=False)
-            else:
-                self._kept.move_to_end(key)
-            return found
-
-
-_plans: _Recent[Plan | Refused] = _Recent()
-_verdicts: _Recent[str] = _Recent()
-
-
-def plan_for(cell: Cell[Any], wx: Any, state: Any) -> Plan:
-    """Return the plan of a cell's step for leaves of these shapes, tracing it when it is new.
+def plan_for(cell: Cell[Any], wx: Any, state: Any) -> tuple[Plan, list[Tensor]]:
+    """Return the plan of a cell's step, derived where it is new, and the constants that its programs take.
 
     Args:
-        cell: the cell.
-        wx: what ``step`` receives at one step, leaves ``(batch, ...)``.
-        state: a state.
+        cell: the cell, which is not changed.
+        wx: what ``project`` returned, leaves ``(batch, time, ...)``.
+        state: a state, leaves ``(batch, ...)``.
 
     Raises:
         Refused: the step cannot be expressed; the message says what and where.
     """
-
-    def make() -> Plan | Refused:
-        try:
-            return Plan(trace(cell, wx, state))
-        except Refused as error:
-            return error
-
-    found = _plans.get((fingerprint(cell), _shape(wx), _shape(state)), make)
-    if isinstance(found, Refused):
-        raise Refused(str(found))
-    return found
-
-
-def refusal(cell: Cell[Any], x: Tensor) -> str | None:
-    """Return why the step of ``cell`` over ``x (batch, time, input)`` cannot be expressed, or None when it can."""
-
-    def make() -> str:
-        try:
-            plan_for(cell, *example(cell, x))
-        except Refused as error:
-            return str(error)
-        return ""
-
-    return _verdicts.get((fingerprint(cell), x.shape[2:], x.dtype, x.device), make) or None
+    form = Form.of(wx, state)
+    kind, tensors = _kind_of(cell)
+    found = kind.plans.get(form)
+    if found is None:
+        with tracing:
+            found = kind.plans.get(form) or _derived(cell, kind, form, wx, state)
+    if isinstance(found, str):
+        raise Refused(found)
+    if found.refusal is not None:
+        raise Refused(found.refusal)
+    return found, [*fixed(wx), *tensors]
 
 
-def fingerprint(cell: Cell[Any]) -> tuple[Any, ...]:
-    """Return what a step's trace may depend on: types, flags and plain attributes, names and shapes of parameters."""
-    return tuple(
-        (name, type(module), *_of_class(type(module)), *_frozen(module.__dict__))
-        for name, module in cell.named_modules()
-    )
+def _kind_of(cell: Cell[Any]) -> tuple[_Kind, list[Tensor]]:
+    """Return the kind of a cell as it is now, and its tensors."""
+    for kind in _kinds.get(type(cell), ()):
+        if (tensors := kind.guard(cell)) is not None:
+            return kind, tensors
+    with tracing:
+        return _new_kind(cell)
 
 
-def _of_class(kind: type) -> Iterator[tuple[str, Any]]:
-    """Yield the numbers and texts of a module's class and its bases, and what its step is."""
-    for base in kind.__mro__:
-        if base.__module__.partition(".")[0] in ("torch", "abc", "typing", "builtins"):
-            continue
-        for name, value in vars(base).items():
-            if name == "step" or (isinstance(value, bool | int | float | str | tuple) and not name.startswith("__")):
-                yield name, _hashable(value)
-
-
-_TENSORS = ("_parameters", "_buffers")
-_MACHINERY = {"_modules", "_non_persistent_buffers_set"}
-
-
-def _frozen(attributes: dict[str, Any]) -> tuple[Any, ...]:
-    found: list[Any] = []
-    for name, value in attributes.items():
-        if name in _TENSORS:
-            found += [(key, None if t is None else (t.shape, t.dtype, t.device)) for key, t in value.items()]
-        elif name not in _MACHINERY and not (name.startswith("_") and not value):
-            found.append((name, _hashable(value)))
-    return tuple(found)
-
-
-def _hashable(value: Any) -> Any:
-    if isinstance(value, dict):
-        return tuple((key, _hashable(item)) for key, item in value.items())
-    if isinstance(value, list | tuple | set):
-        return (type(value), *map(_hashable, value))
+def _new_kind(cell: Cell[Any]) -> tuple[_Kind, list[Tensor]]:
+    notes = _notes_of(cell)
+    if notes.closed is not None:
+        raise Refused(notes.closed)
     try:
-        hash(value)
-    except TypeError:
-        return id(value)
-    return value
+        found = inspect(cell)
+        notes.changes += 1
+        if notes.changes > CHANGES:
+            raise Refused(f"what the step reads has changed {CHANGES} times; hold a number that changes in a buffer")
+    except Refused as error:
+        notes.closed = str(error)
+        raise
+    kind = _Kind(found.guard, found.digest)
+    kinds = _kinds.setdefault(type(cell), [])
+    kinds.insert(0, kind)
+    _kinds.move_to_end(type(cell))
+    del kinds[KEPT:]
+    if len(_kinds) > KEPT:
+        _kinds.popitem(last=False)
+    return kind, [*found.tensors, *found.outside]
 
 
-def _shape(tree: Any) -> tuple[Any, ...]:
-    rows = ((leaf.shape[1:], leaf.dtype, leaf.device) for leaf in leaves(tree))
-    return (type(tree), *rows, *((value.shape, value.dtype) for value in fixed(tree)))
+def _notes_of(cell: Cell[Any]) -> _Notes:
+    if (notes := _notes.get(id(cell))) is None:  # by its id, since a user's class may define equality
+        notes = _notes[id(cell)] = _Notes()
+        weakref.finalize(cell, _notes.pop, id(cell), None)
+    return notes
+
+
+def _derived(cell: Cell[Any], kind: _Kind, form: Form, wx: Any, state: Any) -> Plan | str:
+    """Derive a plan, or say why there is none; a text holds nothing of the cell, where an exception would."""
+    made: Plan | str
+    try:
+        made = Plan(derived(cell, inspect(cell), wx, state), f"{kind.digest} {form}")
+    except Refused as error:
+        made = str(error)
+        if isinstance(error, Mutating):
+            _notes_of(cell).closed = made
+    kind.plans[form] = made
+    if len(kind.plans) > FORMS:
+        kind.plans.popitem(last=False)
+    return made
+
+
+def derived(cell: Cell[Any], inspection: Inspection, wx: Any, state: Any) -> Step:
+    """Trace a step and lower it.
+
+    Raises:
+        Refused: the step cannot be expressed, or something in the engine failed on it; the message says what.
+    """
+    try:
+        return lowered(trace(cell, inspection, wx, state))
+    except (Refused, KeyboardInterrupt):
+        raise
+    except Exception as error:  # whatever the engine stumbles over, the definition still runs
+        raise Refused(f"no program could be derived: {type(error).__name__}: {error}") from None
+
+
+def check(plan: Plan, cell: Cell[Any], executor: Executor, wx: Any, state: Any) -> None:
+    """Compare a plan's programs with the step before an executor runs them for the first time.
+
+    Raises:
+        Refused: they differ, or could not be compared.
+        BuildFailed: the executor cannot build them.
+    """
+    name = type(executor).__name__
+    if name in plan.found_right:
+        return
+    with tracing:
+        try:
+            validate(cell, inspect(cell), plan.step, executor, wx, state, plan.key)
+        except (BuildFailed, KeyboardInterrupt):
+            raise
+        except Refused as error:
+            plan.refusal = str(error)
+            raise
+        except Exception as error:
+            plan.refusal = f"the derived program could not be compared with the step: {type(error).__name__}: {error}"
+            raise Refused(plan.refusal) from None
+    plan.found_right.add(name)
+
+
+def linear_projection(cell: Cell[Any], x: Tensor) -> tuple[Tensor, Tensor | None] | None:
+    """Return weight and bias where ``cell.project`` is ``torch.nn.functional.linear`` and nothing else."""
+    try:
+        kind, tensors = _kind_of(cell)
+    except Refused:
+        return None
+    key = x.dtype, x.device
+    if key not in kind.linear:
+        with tracing:
+            kind.linear[key] = linear_in(cell, inspect(cell), x)
+    found = kind.linear[key]
+    if found is None:
+        return None
+    weight, bias = found
+    return tensors[weight], None if bias is None else tensors[bias]
+
+
+def step_of(cell: Cell[Any], x: Tensor) -> tuple[Step, Any, Any, list[str]]:
+    """Derive the programs of a cell for an input ``x (batch, time, input)``, to be looked at.
+
+    Returns:
+        The programs, what ``project`` returned, the initial state, and the names of the constants.
+
+    Raises:
+        Refused: the step cannot be expressed; the message says what and where.
+    """
+    inspection, wx, state = inspect(cell), cell.project(x), cell.initial_state(x[:, 0])
+    names = [*("fixed" for _ in fixed(wx)), *inspection.names, *("outside" for _ in inspection.outside)]
+    return derived(cell, inspection, wx, state), wx, state, names

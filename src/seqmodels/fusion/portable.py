@@ -6,7 +6,7 @@ that what is computed at once stays in the cache. Apart from the cell's own outp
 a step's rows lie together.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import repeat
@@ -15,11 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqmodels.fusion.loop import Place, Sorted, is_number, number_of
+from seqmodels.fusion.loop import Place, Sorted
 from seqmodels.fusion.loop_text import SCOPE, Text
 from seqmodels.fusion.products import outer, repeated, rows_of, turned
 from seqmodels.fusion.program import Program, width
-from seqmodels.fusion.values import Value, evaluate
+from seqmodels.fusion.values import Product, Value, evaluate, in_order, is_number, number_of
 from seqmodels.memory import room
 from seqmodels.sequence import length_mask
 
@@ -46,6 +46,7 @@ class Loop:
         self.text = text.source
         self.wanted: list[Place] = text.wanted
         self.early: list[Value] = text.read
+        self.bulk = bulk(self.sorted.early)
         scope = dict(SCOPE)
         exec(self.text, scope)  # noqa: S102 - the text is generated above
         self.make: Callable[..., Callable[..., list[Any]]] = scope["make"]
@@ -147,8 +148,7 @@ class _Run:
             if buffer.carry is not None:
                 self._buffers[-1][0].copy_(carries[buffer.carry])
         self.totals = [like.new_zeros(width(group)) for group in program.totals]
-        matrices = [weights[p.weight].t() if p.transposed else weights[p.weight] for p in program.products]
-        self._steps = loop.make([repeated(matrix, batch, time) for matrix in matrices], like[0])
+        self._steps = loop.make([_multiplier(p, weights, batch, time, like) for p in program.products], like[0])
 
     def outputs(self, time: int) -> list[Tensor]:
         """Return the output streams ``(batch, time, width)``."""
@@ -166,8 +166,8 @@ class _Run:
             source = streams if leaf.op == "stream" else self._vectors
             index, offset = leaf.data
             known[leaf] = source[index][..., offset : offset + leaf.width]
-        for value in found.early:
-            in_bulk(value, known)
+        for value, derivative, arguments in self._loop.bulk:
+            known[value] = derivative(*(known[a] for a in arguments)) if derivative else evaluate(value, known)
         order = -1 if program.backwards else 1
         early = [known[v] if v in found.still else known[v].unbind(0)[::order] for v in self._loop.early]
         rows = [self._rows(place, piece).unbind(0)[::order] for place in self._loop.wanted]
@@ -204,22 +204,47 @@ class _Run:
             start += value.width
 
 
-def in_bulk(value: Value, known: dict[Value, Any]) -> Any:
-    """Compute a value for many steps at once, as ``evaluate`` does, with torch's operators for two derivatives."""
-    if value in known or not value.args:
-        return evaluate(value, known)
+def _multiplier(
+    product: Product, weights: Sequence[Tensor], batch: int, time: int, like: Tensor
+) -> Callable[[Tensor, Tensor | None, Tensor], object]:
+    """Return a function ``(operand, added, out)`` that computes a product, plus what is added, into ``out``."""
+    if not product.select:
+        weight = weights[product.weight]
+        return repeated(weight.t() if product.transposed else weight, batch, time)
+    indices = torch.tensor([product.depth if i == -1 else i for i in product.select], device=like.device)
+
+    def select(operand: Tensor, added: Tensor | None, out: Tensor) -> Tensor:
+        if added is None:
+            return torch.index_select(operand, -1, indices, out=out)
+        return torch.add(operand.index_select(-1, indices), added, out=out)
+
+    return select
+
+
+def bulk(values: Iterable[Value]) -> list[tuple[Value, Callable[..., Tensor] | None, tuple[Value, ...]]]:
+    """Return in order how values are computed for many steps at once: by ``evaluate``, or an operator for a derivative.
+
+    Each comes with that operator, or None, and its arguments.
+    """
+    chosen: dict[Value, tuple[Callable[..., Tensor] | None, tuple[Value, ...]]] = {}
+
+    def arguments(value: Value) -> tuple[Value, ...]:
+        chosen[value] = _derivative(value, chosen) or (None, value.args)
+        return chosen[value][1]
+
+    return [(value, *chosen[value]) for value in in_order(values, arguments) if value.args]
+
+
+def _derivative(value: Value, computed: Container[Value]) -> tuple[Callable[..., Tensor], tuple[Value, Value]] | None:
+    """Return torch's operator for a derivative of sigmoid or tanh times a factor, and its arguments."""
     for factor, rest in (value.args, value.args[::-1]) if value.op == "mul" else ():
-        if rest in known or factor.op == "scalar":
+        if rest in computed or factor.op == "scalar":
             continue
         if (s := _sigmoid_of(rest)) is not None:
-            known[value] = torch.ops.aten.sigmoid_backward(in_bulk(factor, known), in_bulk(s, known))
-            return known[value]
+            return torch.ops.aten.sigmoid_backward, (factor, s)
         if (t := _tanh_of(rest)) is not None:
-            known[value] = torch.ops.aten.tanh_backward(in_bulk(factor, known), in_bulk(t, known))
-            return known[value]
-    for argument in value.args:
-        in_bulk(argument, known)
-    return evaluate(value, known)
+            return torch.ops.aten.tanh_backward, (factor, t)
+    return None
 
 
 def _sigmoid_of(value: Value) -> Value | None:

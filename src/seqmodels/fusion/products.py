@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from seqmodels.memory import room
+from seqmodels.sequence import map_leaves
 
 ONEDNN_OUTPUT = 16 << 20
 """Bytes of output up to which oneDNN's product, a tenth faster than BLAS, gains more than its fresh memory costs."""
@@ -111,32 +112,56 @@ class InputProduct(NamedTuple):
 
 
 class RoomyLinear(TorchFunctionMode):
-    """While active, large calls of ``torch.nn.functional.linear`` on the CPU write into :func:`~seqmodels.memory.room`.
+    """While active, large calls of ``torch.nn.functional.linear`` on the CPU that record gradients lie as kernels like.
 
-    Their results may have time first in memory; ``view``, which torch's own allow in any way, is ``reshape`` therefore.
+    That may be with time first in memory. A result that anything but the kernel gets to see is put aside, and PyTorch's
+    own, which is computed then, goes in its place: ``project`` cannot tell the difference.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._made: list[tuple[Tensor, InputProduct]] = []
+        self._made: dict[int, tuple[Tensor, InputProduct]] = {}  # by id: the tensors are held, so that theirs stay
+        self._instead: dict[int, Tensor] = {}
+
+    @property
+    def touched(self) -> bool:
+        """Say whether a result was put aside: then the next call had better be PyTorch's own."""
+        return bool(self._instead)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if func is F.linear and not kwargs and _large(*args):
+        if self._made:
+            args, kwargs = self._seen(args), {name: self._seen(value) for name, value in (kwargs or {}).items()}
+        if func is F.linear and not kwargs and torch.is_grad_enabled() and _large(*args):
             made = InputProduct(args[0], args[1], args[2] if len(args) == 3 else None)
-            if not torch.is_grad_enabled():
-                return _projected(*made)  # a chunk of steps, which the cache holds in any layout
             wx = _Linear.apply(*made)
-            self._made.append((wx, made))
+            self._made[id(wx)] = wx, made
             return wx
-        if func is Tensor.view and not kwargs and not isinstance(args[1], torch.dtype):
-            func = Tensor.reshape
-        return func(*args, **kwargs)
+        return func(*args, **(kwargs or {}))
+
+    def settled(self, tree: Any) -> Any:
+        """Return what ``project`` returned, with PyTorch's own results where others were put aside."""
+        return map_leaves(lambda leaf: self._instead.get(id(leaf), leaf), tree) if self._instead else tree
+
+    def plain(self, tree: Any) -> Any:
+        """Return what ``project`` returned, with PyTorch's own results alone."""
+        return map_leaves(self._seen, tree) if self._made else tree
+
+    def _seen(self, one: Any) -> Any:
+        if isinstance(one, list | tuple) and not hasattr(one, "_fields"):
+            return type(one)(map(self._seen, one))
+        if id(one) not in self._made:
+            return one
+        if id(one) not in self._instead:
+            made = self._made[id(one)][1]
+            self._instead[id(one)] = F.linear(*made)
+        return self._instead[id(one)]
 
     def behind(self, stream: Tensor) -> InputProduct | None:
         """Return what a stream was computed as, where nobody but its user asks for its gradient."""
-        watched = stream._backward_hooks or stream.retains_grad
-        return None if watched else next((made for wx, made in self._made if wx is stream), None)
+        if id(stream) in self._instead:
+            return None
+        found = self._made.get(id(stream))
+        return None if found is None else found[1]
 
 
 def _large(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> bool:
@@ -151,7 +176,7 @@ def _large(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> bool:
     )
 
 
-def _projected(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+def projected(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return product(x.reshape(-1, x.shape[-1]), weight.t(), bias).view(*x.shape[:-1], -1)
 
 
@@ -161,7 +186,7 @@ class _Linear(torch.autograd.Function):
         ctx.save_for_backward(x, weight)
         time_first = x.shape[0] > 1 and (turned(x) or TURN * x.shape[-1] <= weight.shape[0])
         x = x.transpose(0, 1) if time_first else x
-        wx = _projected(x, weight, bias)
+        wx = projected(x, weight, bias)
         return wx.transpose(0, 1) if time_first else wx
 
     @staticmethod

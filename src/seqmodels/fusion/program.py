@@ -8,7 +8,7 @@ writes output streams, and it adds up rows that only their sum over time matters
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from seqmodels.fusion.values import Builder, Product, Value, walk
+from seqmodels.fusion.values import Builder, Product, Value, inner, walk
 
 
 @dataclass(frozen=True)
@@ -55,27 +55,66 @@ def width(group: Iterable[Value]) -> int:
 
 
 class Mover:
-    """Copies values into a fresh builder; ``change`` returns what a value becomes there, or None for a plain copy."""
+    """Copies values into a fresh builder; ``change`` returns what a value becomes there, or None for a plain copy.
+
+    ``change`` gets the mover, with which it asks for what other values became. It may be called several times for one
+    value: it is broken off where it asks for one that was not moved yet, and called again after that.
+    """
 
     def __init__(self, products: Sequence[Product], change: Callable[["Mover", Value], Value | None]) -> None:
         self.builder = Builder()
         self._products = products
         self._change = change
         self._known: dict[Value, Value] = {}
+        self._moving = False
 
     def __call__(self, value: Value) -> Value:
         if value not in self._known:
-            changed = self._change(self, value)
-            self._known[value] = self._copy(value) if changed is None else changed
+            if self._moving:
+                raise _NotMoved(value)
+            self._moving = True
+            try:
+                self._move(value)
+            finally:
+                self._moving = False
         return self._known[value]
 
     def groups(self, groups: Iterable[Iterable[Value]]) -> tuple[tuple[Value, ...], ...]:
         """Copy groups of values side by side."""
         return tuple(tuple(self(value) for value in group) for group in groups)
 
+    def _move(self, value: Value) -> None:
+        pending = [value]  # a list, where calls within calls would run out of stack
+        while pending:
+            value = pending[-1]
+            try:
+                changed = self._known.get(value) or self._change(self, value)
+                if changed is None:
+                    missing = [each for each in inner(value, self._products) if each not in self._known]
+                    pending += reversed(missing)
+                    if missing:
+                        continue
+                    changed = self._copy(value)
+                self._known[value] = changed
+                pending.pop()
+            except _NotMoved as missed:
+                pending.append(missed.value)
+
     def _copy(self, value: Value) -> Value:
-        if value.op == "product":
-            old = self._products[value.data[0]]
-            whole = self.builder.product(map(self, old.operand), old.weight, old.transposed, old.width)
-            return self.builder.cut(whole, value.data[1], value.width)
-        return self.builder.copy(value, tuple(map(self, value.args)))
+        if value.op != "product":
+            return self.builder.copy(value, tuple(map(self, value.args)))
+        old = self._products[value.data[0]]
+        operand = tuple(map(self, old.operand))
+        if old.select:
+            whole = self.builder.select(operand, old.select)
+        else:
+            whole = self.builder.product(operand, old.weight, old.transposed, old.width)
+        return self.builder.cut(whole, value.data[1], value.width)
+
+
+class _NotMoved(Exception):
+    """A value is asked for that was not moved yet."""
+
+    def __init__(self, value: Value) -> None:
+        super().__init__()
+        self.value = value

@@ -1,8 +1,8 @@
 """From a traced graph of ATen operators to values: shapes become runs of columns, operators become pointwise values.
 
 A state-dependent tensor ``(batch, ...)`` is held as a :class:`Row`: its shape without the batch, and pieces side by
-side that cover its columns in order. Splitting, slicing, stacking and reshaping only regroup pieces; what remains is
-pointwise.
+side that cover its columns in order. Splitting, slicing, stacking and reshaping only regroup pieces (``moves.py``);
+what remains is pointwise.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from math import prod
 
 import torch
 
-from seqmodels.fusion.values import Builder, Value
+from seqmodels.fusion.values import TRUTHS, Builder, Value
 
 Piece = tuple[Value, int]
 """A value and the number of columns it covers: its width, or any number for a value of width 1."""
@@ -20,6 +20,10 @@ Piece = tuple[Value, int]
 
 class Refused(ValueError):
     """A step that cannot be expressed as products, sums along a row and pointwise operators; the message says why."""
+
+
+class Mutating(Refused):
+    """A step that changes what it reads: it will be refused at the next call too, when that is something else."""
 
 
 @dataclass(frozen=True)
@@ -94,41 +98,12 @@ def intervals(rows: Sequence[Row]) -> list[tuple[int, int]]:
     return [(a, b - a) for a, b in pairwise(ordered)]
 
 
-def reshape(one: Row, shape: Sequence[int]) -> Row:
-    """Give a row another shape; a -1 is worked out."""
-    sizes = list(shape)
-    if -1 in sizes:
-        known = prod(size for size in sizes if size != -1)
-        sizes[sizes.index(-1)] = one.width // known
-    if prod(sizes) != one.width:
-        raise Refused(f"a view mixes the batch with the features: {one.shape} to {tuple(sizes)}")
-    return Row(tuple(sizes), one.pieces)
+JOINS = {"sum": "add", "amax": "maximum", "amin": "minimum"}
 
 
-def narrow(builder: Builder, one: Row, dim: int, start: int, length: int) -> Row:
-    """Take ``length`` entries of dimension ``dim`` (the batch not counted) from ``start``."""
-    inner, outer = prod(one.shape[dim + 1 :]), prod(one.shape[:dim])
-    size = one.shape[dim]
-    pieces: list[Piece] = []
-    for index in range(outer):
-        pieces += cut(builder, one.pieces, (index * size + start) * inner, length * inner)
-    return Row((*one.shape[:dim], length, *one.shape[dim + 1 :]), tuple(pieces))
-
-
-def concatenate(builder: Builder, rows: Sequence[Row], dim: int) -> Row:
-    """Join rows along dimension ``dim`` (the batch not counted)."""
-    pieces: list[Piece] = []
-    for index in range(prod(rows[0].shape[:dim])):
-        for r in rows:
-            block = prod(r.shape[dim:])
-            pieces += cut(builder, r.pieces, index * block, block)
-    size = sum(r.shape[dim] for r in rows)
-    return Row((*rows[0].shape[:dim], size, *rows[0].shape[dim + 1 :]), tuple(pieces))
-
-
-def reduction(builder: Builder, op: str, one: Row, *, keepdim: bool) -> Row:
-    """Take the "sum" or the "amax" over the last dimension."""
-    size, join = one.shape[-1], "add" if op == "sum" else "maximum"
+def reduction(builder: Builder, op: str, one: Row) -> Row:
+    """Take the "sum", the "amax" or the "amin" over the last dimension."""
+    size = one.shape[-1]
     pieces: list[Piece] = []
     for index in range(prod(one.shape[:-1])):
         parts = []
@@ -140,21 +115,43 @@ def reduction(builder: Builder, op: str, one: Row, *, keepdim: bool) -> Row:
                 parts.append(builder.reduce(op, value))
         whole = parts[0]
         for part in parts[1:]:
-            whole = builder.apply(join, whole, part)
+            whole = builder.apply(JOINS[op], whole, part)
         pieces.append((whole, 1))
-    return Row((*one.shape[:-1], 1) if keepdim else one.shape[:-1], tuple(pieces))
+    return Row(one.shape[:-1], tuple(pieces))
+
+
+def spread_pieces(builder: Builder, pieces: Sequence[Piece]) -> list[Value]:
+    """Return pieces as values of the widths that they cover."""
+    return [builder.spread(value, span) for value, span in pieces]
+
+
+def is_truth(value: Value) -> bool:
+    """Say whether a value is true or false, where others are numbers."""
+    return value.op in TRUTHS
 
 
 def as_number(builder: Builder, one: Row) -> Row:
     """Turn truth values into 0 and 1, where they meet arithmetic."""
     zero, unit = builder.scalar(0.0), builder.scalar(1.0)
-    truths = {"gt", "ge", "lt", "le", "eq", "ne", "and", "or", "not"}
-    return Row(
-        one.shape,
-        tuple((builder.apply("where", v, unit, zero) if v.op in truths else v, span) for v, span in one.pieces),
-    )
+    numbers = ((builder.apply("where", v, unit, zero) if is_truth(v) else v, span) for v, span in one.pieces)
+    return Row(one.shape, tuple(numbers))
+
+
+def as_truth(builder: Builder, one: Row) -> Row:
+    """Turn numbers into whether they are not 0."""
+    zero = builder.scalar(0.0)
+    truths = ((v if is_truth(v) else builder.apply("ne", v, zero), span) for v, span in one.pieces)
+    return Row(one.shape, tuple(truths))
+
+
+def without_batch(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape with which a constant meets rows: one of (1, size) meets them as (size,) does."""
+    while len(shape) > 1 and shape[0] == 1:
+        shape = shape[1:]
+    return shape
 
 
 def scale(builder: Builder, one: Row, factor: float) -> Row:
     """Multiply a row by a number."""
-    return one if factor == 1 else pointwise(builder, "mul", [one, row(builder.scalar(factor))])
+    number = Row((), ((builder.scalar(factor), 1),))
+    return one if factor == 1 else pointwise(builder, "mul", [one, number])

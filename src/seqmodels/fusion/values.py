@@ -5,8 +5,9 @@ stands for one number a row and is spread over the width where it meets a wider 
 expressions are one object, and they are cut lazily: cutting the gates of one wide sum apart gives as many narrow sums.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -14,73 +15,63 @@ from torch import Tensor
 
 LEAVES = ("stream", "carry", "vector", "scalar", "cotangent")
 
+COMPARISONS = ("gt", "ge", "lt", "le", "eq", "ne")
+LOGICAL = ("and", "or", "xor", "not")
+TRUTHS = {*COMPARISONS, *LOGICAL}
+"""Operators whose result is true or false: never a root of a program or an operand of a product."""
+
+_ROUNDING = ("floor", "ceil", "round", "trunc")
+_ARITHMETIC = ("add", "sub", "mul", "div", "neg", "pow", "fmod", "remainder")
+_CHOICES = ("maximum", "minimum", "relu", "abs", "sign", "where")
+_EXPONENTIAL = ("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "rsqrt", "sigmoid", "erf", "erfc")
+_CIRCULAR = ("sin", "cos", "tan", "asin", "acos", "atan", "atan2")
+_HYPERBOLIC = ("sinh", "cosh", "tanh", "asinh", "acosh", "atanh")
+_NAMES = (*COMPARISONS, *_ROUNDING, *_ARITHMETIC, *_CHOICES, *_EXPONENTIAL, *_CIRCULAR, *_HYPERBOLIC)
 POINTWISE: dict[str, Callable[..., Tensor]] = {
-    "add": torch.add,
-    "sub": torch.sub,
-    "mul": torch.mul,
-    "div": torch.div,
-    "neg": torch.neg,
-    "exp": torch.exp,
-    "log": torch.log,
-    "log1p": torch.log1p,
-    "expm1": torch.expm1,
-    "sqrt": torch.sqrt,
-    "rsqrt": torch.rsqrt,
-    "tanh": torch.tanh,
-    "sigmoid": torch.sigmoid,
-    "relu": torch.relu,
-    "abs": torch.abs,
-    "sign": torch.sign,
-    "sin": torch.sin,
-    "cos": torch.cos,
-    "erf": torch.erf,
-    "pow": torch.pow,
-    "maximum": torch.maximum,
-    "minimum": torch.minimum,
-    "gt": torch.gt,
-    "ge": torch.ge,
-    "lt": torch.lt,
-    "le": torch.le,
-    "eq": torch.eq,
-    "ne": torch.ne,
-    "and": torch.logical_and,
-    "or": torch.logical_or,
-    "not": torch.logical_not,
-    "where": torch.where,
+    **{name: getattr(torch, name) for name in _NAMES},
+    **{name: getattr(torch, f"logical_{name}") for name in LOGICAL},
 }
-REDUCTIONS: dict[str, Callable[..., Tensor]] = {"sum": torch.sum, "amax": torch.amax}
-CHEAP = {"add", "sub", "mul", "neg", "gt", "ge", "lt", "le", "eq", "ne", "and", "or", "not", "where", "maximum"} | {
-    "minimum",
-    "abs",
-    "sign",
-}
+REDUCTIONS: dict[str, Callable[..., Tensor]] = {"sum": torch.sum, "amax": torch.amax, "amin": torch.amin}
+CHEAP = {"add", "sub", "mul", "neg", "where", "maximum", "minimum", "abs", "sign", *_ROUNDING, *TRUTHS}
 """Operators that cost less than storing their result and reading it back: the backward pass computes them again."""
+
+_NUMBER_SECOND = {"add", "sub", "mul", "div", "pow", "fmod", "remainder", *COMPARISONS}
+"""Operators of torch whose second argument may be a number."""
 
 
 @dataclass(eq=False, slots=True)
 class Value:
-    """One row of ``width`` numbers: a leaf, columns of a product, a sum along a row, or an operator of values."""
+    """One row of ``width`` numbers: a leaf, columns of a product, a reduction of a row, or an operator of values."""
 
     op: str
     args: tuple["Value", ...]
     width: int
     data: tuple[Any, ...] = ()
     level: int = field(default=0)
-    """How many products and row sums must finish before this value can be computed."""
+    """How many products and reductions must finish before this value can be computed."""
 
     def __repr__(self) -> str:
-        inside = ", ".join(map(repr, self.args or self.data))
-        return f"{self.op}({inside}):{self.width}"
+        return self._described(3)
+
+    def _described(self, depth: int) -> str:
+        """Return a description of bounded length: an expression can be thousands of operators deep."""
+        parts = [argument._described(depth - 1) if depth else "…" for argument in self.args]
+        return f"{self.op}({', '.join(parts or map(repr, self.data))}):{self.width}"
 
 
 @dataclass(frozen=True)
 class Product:
-    """Operand pieces side by side, times a weight: ``rows (K, N)`` as given, or transposed, plus nothing."""
+    """Operand pieces side by side, times a weight: ``rows (K, N)`` as given, or transposed, plus nothing.
+
+    Where ``select`` is not empty there is no weight, and ``weight`` is -1: column j of the result is column
+    ``select[j]`` of the pieces side by side, or 0 where that is -1.
+    """
 
     operand: tuple[Value, ...]
     weight: int
     transposed: bool
     width: int  # number of columns
+    select: tuple[int, ...] = ()
 
     @property
     def depth(self) -> int:
@@ -94,27 +85,70 @@ class Builder:
         self.products: list[Product] = []
         self._known: dict[Any, Value] = {}
         self._cuts: dict[tuple[Value, int, int], Value] = {}
+        self._numbers: dict[Product, int] = {}
+
+    @property
+    def size(self) -> int:
+        """How many values there are."""
+        return len(self._known)
 
     def leaf(self, op: str, index: int, offset: int, width: int) -> Value:
         return self._intern(op, (), width, (index, offset))
 
     def scalar(self, number: float) -> Value:
-        return self._intern("scalar", (), 1, (float(number),))
+        number = float(number)
+        key = ("scalar", number.hex())  # 0.0 and -0.0 are equal, and two numbers here
+        if key not in self._known:
+            self._known[key] = Value("scalar", (), 1, (number,))
+        return self._known[key]
 
     def product(self, operand: Iterable[Value], weight: int, transposed: bool, width: int) -> Value:
-        wanted = Product(tuple(operand), weight, transposed, width)
-        if all(piece.op == "spread" and piece.args[0] is self.scalar(0.0) for piece in wanted.operand):
+        pieces = tuple(operand)
+        if all(is_number(piece) and number_of(piece) == 0 for piece in pieces):
             return self.spread(self.scalar(0.0), width)
-        if wanted not in self.products:
-            self.products.append(wanted)
-        level = 1 + max(piece.level for piece in wanted.operand)
-        return self._intern("product", (), width, (self.products.index(wanted), 0), level)
+        return self._whole(Product(pieces, weight, transposed, width))
+
+    def select(self, operand: Iterable[Value], indices: Sequence[int]) -> Value:
+        """Return columns of the operand's pieces side by side, by their numbers there; 0 where the number is -1.
+
+        Columns are moved as they are, without arithmetic. The same column may be wanted any number of times.
+        """
+        columns = [(piece, column) for piece in operand for column in range(piece.width)]
+        assert all(-1 <= index < len(columns) for index in indices), indices
+        wanted = [None if index == -1 else columns[index] for index in indices]
+        pieces = list(dict.fromkeys(where[0] for where in wanted if where is not None))
+        if (simple := self._moved(pieces, wanted)) is not None:
+            return simple
+        starts = {piece: sum(before.width for before in pieces[:i]) for i, piece in enumerate(pieces)}
+        found = tuple(-1 if where is None else starts[where[0]] + where[1] for where in wanted)
+        return self._whole(Product(tuple(pieces), -1, False, len(found), found))
+
+    def _moved(self, pieces: list[Value], wanted: list[tuple[Value, int] | None]) -> Value | None:
+        """Return zeros, one column again and again, or columns that stand in order already."""
+        if not pieces:
+            return self.spread(self.scalar(0.0), len(wanted))
+        columns = [where[1] for where in wanted if where is not None]
+        if len(pieces) > 1 or len(columns) < len(wanted):
+            return None
+        if pieces[0].op == "spread" or len(set(columns)) == 1:
+            return self.spread(self.cut(pieces[0], columns[0], 1), len(wanted))
+        adjacent = all(after == before + 1 for before, after in pairwise(columns))
+        return self.cut(pieces[0], columns[0], len(wanted)) if adjacent else None
+
+    def _whole(self, product: Product) -> Value:
+        """Return all columns of a product."""
+        number = self._numbers.setdefault(product, len(self.products))
+        if number == len(self.products):
+            self.products.append(product)
+        level = 1 + max(piece.level for piece in product.operand)
+        return self._intern("product", (), product.width, (number, 0), level)
 
     def reduce(self, op: str, value: Value) -> Value:
-        """Return the "sum" or the largest ("amax") of a row's columns."""
+        """Return the "sum" of a row's columns, the largest ("amax") or the smallest ("amin")."""
         if value.op == "spread":
-            return self.apply("mul", value.args[0], self.scalar(value.width))
-        return self._intern(op, (value,), 1, (), value.level + 1)
+            one = value.args[0]
+            return self.apply("mul", one, self.scalar(value.width)) if op == "sum" else one
+        return value if value.width == 1 else self._intern(op, (value,), 1, (), value.level + 1)
 
     def spread(self, value: Value, width: int) -> Value:
         """Repeat a value of width 1 over ``width`` columns, where a product or a buffer needs them all."""
@@ -124,6 +158,7 @@ class Builder:
         if any(argument.op == "spread" for argument in args):  # a number a row meets wider values as it is
             narrow = self.apply(op, *(a.args[0] if a.op == "spread" else a for a in args))
             return self.spread(narrow, max(argument.width for argument in args))
+        args = tuple(self._typed(a, op in LOGICAL or (op == "where" and i == 0)) for i, a in enumerate(args))
         if (simple := self._simplify(op, args)) is not None:
             return simple
         if op in ("add", "mul", "maximum", "minimum") and args[0].op == "scalar":
@@ -131,21 +166,33 @@ class Builder:
         width = max(argument.width for argument in args)
         return self._intern(op, args, width, (), max(argument.level for argument in args))
 
+    def _typed(self, value: Value, truth: bool) -> Value:
+        """Return a value as a truth value, which all numbers but 0 are, or as a number."""
+        if value.op == "scalar" or (value.op in TRUTHS) == truth:
+            return value
+        zero, one = self.scalar(0.0), self.scalar(1.0)
+        return self.apply("ne", value, zero) if truth else self.apply("where", value, one, zero)
+
     def cut(self, value: Value, start: int, width: int) -> Value:
         """Return columns ``start … start + width`` of a value."""
-        if value.width == 1 or (start == 0 and width == value.width):
-            return value
-        key = (value, start, width)
-        if key not in self._cuts:
-            if value.op == "spread":
-                made = self.spread(value.args[0], width)
-            elif value.args:
-                made = self.apply(value.op, *(self.cut(argument, start, width) for argument in value.args))
-            else:
-                index, offset = value.data
-                made = self._intern(value.op, (), width, (index, offset + start), value.level)
-            self._cuts[key] = made
-        return self._cuts[key]
+
+        def made(value: Value) -> Any:
+            whole = value.width == 1 or (start == 0 and width == value.width)
+            return value if whole else self._cuts.get((value, start, width))
+
+        for each in in_order([value], lambda each: () if made(each) else each.args):
+            if not made(each):
+                self._cuts[each, start, width] = self._cut(each, tuple(map(made, each.args)), start, width)
+        return made(value)
+
+    def _cut(self, value: Value, args: tuple[Value, ...], start: int, width: int) -> Value:
+        """Return columns of a value whose arguments are cut already."""
+        if value.op == "spread":
+            return self.spread(args[0], width)
+        if args:
+            return self.apply(value.op, *args)
+        index, offset = value.data
+        return self._intern(value.op, (), width, (index, offset + start), value.level)
 
     def copy(self, value: Value, args: tuple[Value, ...]) -> Value:
         """Return another builder's value here, over arguments that are here already."""
@@ -154,7 +201,8 @@ class Builder:
         if value.op in REDUCTIONS:
             return self.reduce(value.op, args[0])
         if not args:
-            return self._intern(value.op, (), value.width, value.data)
+            known = value.op == "scalar"
+            return self.scalar(number_of(value)) if known else self._intern(value.op, (), value.width, value.data)
         return self.spread(self.apply(value.op, *args), value.width)  # what turns out to be a number keeps its width
 
     def _intern(self, op: str, args: tuple[Value, ...], width: int, data: tuple[Any, ...], level: int = 0) -> Value:
@@ -164,6 +212,7 @@ class Builder:
         return self._known[key]
 
     def _simplify(self, op: str, args: tuple[Value, ...]) -> Value | None:
+        """Return what an operator comes to whatever the numbers are: also infinite ones, and what is no number."""
         numbers = [argument.data[0] if argument.op == "scalar" else None for argument in args]
         if op == "where" and numbers[0] is not None:
             return args[1] if numbers[0] else args[2]
@@ -172,73 +221,85 @@ class Builder:
             return self.scalar(float(exact))
         if op == "add" and 0.0 in numbers:
             return args[1 - numbers.index(0.0)]
-        if op == "sub" and numbers[1] == 0.0:
+        if (op == "sub" and numbers[1] == 0.0) or (op in ("mul", "div") and numbers[1] == 1.0):
             return args[0]
         if op == "sub" and numbers[0] == 0.0:
             return self.apply("neg", args[1])
-        if op in ("mul", "div") and numbers[1] == 1.0:
-            return args[0]
         if op == "mul" and numbers[0] == 1.0:
             return args[1]
-        if op == "mul" and 0.0 in numbers:
-            return self.scalar(0.0)
-        if op == "neg":
-            return self._negate(args[0])
+        if op == "neg" and args[0].op == "neg":
+            return args[0].args[0]
         return None
 
-    def _negate(self, value: Value) -> Value | None:
-        return value.args[0] if value.op == "neg" else None
+
+def is_number(value: Value) -> bool:
+    """Say whether a value is one number for all rows and columns."""
+    return value.op == "scalar" or (value.op == "spread" and value.args[0].op == "scalar")
 
 
-def walk(roots: Iterable[Value], products: list[Product]) -> list[Value]:
-    """Return every value that ``roots`` need, arguments before their users."""
+def number_of(value: Value) -> float:
+    """Return that number."""
+    return (value if value.op == "scalar" else value.args[0]).data[0]
+
+
+def in_order(roots: Iterable[Value], arguments: Callable[[Value], Iterable[Value]]) -> list[Value]:
+    """Return values and what they are computed from, arguments before their users.
+
+    ``arguments`` is called once for each value, when that is first met.
+    """
     order: list[Value] = []
     seen: set[Value] = set()
-
-    def visit(value: Value) -> None:
-        if value in seen:
-            return
-        seen.add(value)
-        for argument in products[value.data[0]].operand if value.op == "product" else value.args:
-            visit(argument)
-        order.append(value)
-
-    for root in roots:
-        visit(root)
+    pending: list[tuple[Value | None, Iterator[Value]]] = [(None, iter(roots))]
+    while pending:
+        user, rest = pending[-1]
+        value = next((argument for argument in rest if argument not in seen), None)
+        if value is not None:
+            seen.add(value)
+            pending.append((value, iter(arguments(value))))
+        else:
+            pending.pop()
+            if user is not None:
+                order.append(user)
     return order
 
 
-def evaluate(value: Value, known: dict[Value, Any]) -> Any:
+def inner(value: Value, products: Sequence[Product]) -> Sequence[Value]:
+    """Return what a value is computed from."""
+    return products[value.data[0]].operand if value.op == "product" else value.args
+
+
+def walk(roots: Iterable[Value], products: Sequence[Product]) -> list[Value]:
+    """Return every value that ``roots`` need, arguments before their users."""
+    return in_order(roots, lambda value: inner(value, products))
+
+
+def evaluate(value: Value, known: dict[Value, Any]) -> Tensor:
     """Compute a value with torch operators from the tensors ``(..., width)`` of values in ``known``, and keep it."""
-    if value in known:
-        return known[value]
-    if value.op == "scalar":
-        return value.data[0]
-    arguments = [evaluate(argument, known) for argument in value.args]
-    if value.op in REDUCTIONS:
-        result = REDUCTIONS[value.op](arguments[0], dim=-1, keepdim=True)
-    elif value.op == "spread":
-        one = arguments[0]
-        if not isinstance(one, Tensor):  # a number: any tensor at hand tells the batch
-            one = next(iter(known.values())).new_full((1,), one)
-            one = one.expand(*next(iter(known.values())).shape[:-1], 1)
-        result = one.expand(*one.shape[:-1], value.width)
-    else:
-        result = _call(value.op, arguments)
-    known[value] = result
-    return result
+    for each in in_order([value], lambda each: () if each in known else each.args):
+        if each not in known and each.op != "scalar":
+            arguments = [known[a] if a in known else number_of(a) for a in each.args]
+            known[each] = _computed(each, arguments, known)
+    return known[value] if value in known else _filled(number_of(value), known)
 
 
-def _call(op: str, arguments: list[Any]) -> Any:
-    """Call an operator some of whose arguments may be Python numbers where torch wants tensors."""
-    if op in ("maximum", "minimum"):
-        low_or_high = {"maximum": "min", "minimum": "max"}[op]
-        number = [a for a in arguments if not isinstance(a, Tensor)]
-        if number:
-            return torch.clamp(next(a for a in arguments if isinstance(a, Tensor)), **{low_or_high: number[0]})
-    if op in ("gt", "ge", "lt", "le", "eq", "ne", "sub", "div", "add", "mul") and not isinstance(arguments[0], Tensor):
-        mirrored = {"gt": "lt", "ge": "le", "lt": "gt", "le": "ge"}
-        if op in mirrored or op in ("eq", "ne", "add", "mul"):
-            return POINTWISE[mirrored.get(op, op)](arguments[1], arguments[0])
-        return arguments[0] - arguments[1] if op == "sub" else arguments[0] / arguments[1]
+def _computed(value: Value, arguments: list[Any], known: dict[Value, Any]) -> Tensor:
+    """Apply a value's operator to tensors, some of which may be Python numbers."""
+    op, first = value.op, arguments[0]
+    if op in REDUCTIONS:
+        return REDUCTIONS[op](first, dim=-1, keepdim=True)
+    if op == "spread":
+        one = first if isinstance(first, Tensor) else _filled(first, known)
+        return one.expand(*one.shape[:-1], value.width)
+    if not all(isinstance(argument, Tensor) for argument in arguments):
+        if op in ("maximum", "minimum"):  # the Builder puts a number second; at the bound, clamp passes gradients on
+            return torch.clamp(first, **{"min" if op == "maximum" else "max": arguments[1]})
+        if op not in _NUMBER_SECOND or not isinstance(first, Tensor):
+            like = next(a for a in (*arguments, *known.values()) if isinstance(a, Tensor) and a.is_floating_point())
+            arguments = [a if isinstance(a, Tensor) else like.new_full((), a) for a in arguments]
     return POINTWISE[op](*arguments)
+
+
+def _filled(number: float, known: dict[Value, Any]) -> Tensor:
+    """Return one number for every row; any tensor at hand tells how many there are."""
+    like = next(iter(known.values()))
+    return like.new_full((1,), number).expand(*like.shape[:-1], 1)

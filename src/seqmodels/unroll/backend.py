@@ -7,6 +7,23 @@ from torch import Tensor
 from seqmodels.cells.base import Cell
 
 
+class Projection:
+    """``cell.project`` of a whole sequence, computed when a back-end first asks for it, and once.
+
+    A back-end that only then finds that it cannot run a cell leaves it to the next.
+    """
+
+    def __init__(self, cell: Cell[Any], x: Tensor) -> None:
+        self.cell, self.x = cell, x
+        self.known: tuple[Any] | None = None
+
+    def __call__(self) -> Any:
+        """Return what the cell makes of the input alone, leaves ``(batch, time, ...)``."""
+        if self.known is None:
+            self.known = (self.cell.project(self.x),)
+        return self.known[0]
+
+
 class Backend(Protocol):
     """One way to run a cell over a sequence."""
 
@@ -14,6 +31,12 @@ class Backend(Protocol):
         """Return why this back-end cannot run ``cell`` over ``x (batch, time, input)``, or None when it can."""
         ...
 
-    def __call__(self, cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None) -> tuple[Tensor, Any]:
-        """Run ``cell`` over ``x``; return outputs ``(batch, time, output)`` and the state after each last real step."""
+    def __call__(
+        self, cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None, projection: Projection | None = None
+    ) -> tuple[Tensor, Any]:
+        """Run ``cell`` over ``x``; return outputs ``(batch, time, output)`` and the state after each last real step.
+
+        Raises:
+            Refused: this back-end cannot run the cell; nothing but ``projection`` has been asked for.
+        """
         ...

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from seqmodels.cells.base import Cell
 from seqmodels.sequence import length_mask, map_leaves, unbind_steps
+from seqmodels.unroll.backend import Projection
 
 
 class Eager:
@@ -16,15 +17,18 @@ class Eager:
         del cell, x  # nothing is refused: this is the definition
         return None
 
-    def __call__(self, cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None) -> tuple[Tensor, Any]:
+    def __call__(
+        self, cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None, projection: Projection | None = None
+    ) -> tuple[Tensor, Any]:
+        projected = (projection or Projection(cell, x))()
         outputs = []
         if lengths is None:
-            for wx in unbind_steps(cell.project(x)):
+            for wx in unbind_steps(projected):
                 output, state = cell.step(wx, state)
                 outputs.append(output)
             return torch.stack(outputs, dim=1), state  # (batch, time, output)
         real = length_mask(lengths, x.shape[1])[..., None]  # (batch, time, 1)
-        for wx, real_now in zip(unbind_steps(cell.project(x)), real.unbind(1), strict=True):
+        for wx, real_now in zip(unbind_steps(projected), real.unbind(1), strict=True):
             output, new_state = cell.step(wx, state)
             state = _advance(real_now, new_state, state)
             outputs.append(output)

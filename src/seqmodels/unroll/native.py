@@ -1,13 +1,16 @@
 """PyTorch's own kernels (cuDNN, oneDNN, ATen's loops), for the cells that they compute exactly."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from seqmodels.cells import Cell, ElmanCell, LSTMCell, ProjectedLSTMCell, ResetAfterGRUCell
+from seqmodels.fusion.rows import Refused
 from seqmodels.sequence import last_step, length_mask
+from seqmodels.unroll.backend import Projection
 
 _SATURATED = 1e4  # a sigmoid of it is exactly 1, of its negative exactly 0, in every dtype
 
@@ -21,8 +24,11 @@ class Native:
     """
 
     def refuses(self, cell: Cell[Any], x: Tensor) -> str | None:
-        if type(cell) not in _KERNELS:  # of this very class: a subclass may have another step
-            return f"PyTorch has no kernel for {type(cell).__name__}"
+        kind = type(cell)
+        if kind not in _KERNELS:  # of this very class: a subclass may have another step
+            return f"PyTorch has no kernel for {kind.__name__}"
+        if (changed := _changed(cell)) is not None:
+            return changed
         if isinstance(cell, ElmanCell) and cell.activation not in _ELMAN_KERNELS:
             return f"PyTorch has kernels for ElmanCell with {' or '.join(_ELMAN_KERNELS)}, not {cell.activation}"
         if x.device.type not in ("cpu", "cuda"):
@@ -30,9 +36,20 @@ class Native:
         on_one_dnn = x.device.type == "cpu" and x.dtype != torch.float64 and torch.backends.mkldnn.is_available()
         if isinstance(cell, ProjectedLSTMCell) and on_one_dnn:
             return f"oneDNN, PyTorch's kernel on the CPU in {x.dtype}, has no LSTM with projections"
+        if torch.is_autocast_enabled("cpu") and x.device.type == "cpu" and not _runs_under_autocast(kind, x.dtype):
+            return f"this processor has no {kind.__name__} in the type of torch.autocast (oneDNN)"
         return None
 
-    def __call__(self, cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None) -> tuple[Tensor, Any]:
+    def __call__(
+        self, cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None, projection: Projection | None = None
+    ) -> tuple[Tensor, Any]:
+        del projection  # the kernel multiplies the input itself
+        if why := self.refuses(cell, x):
+            raise Refused(why)
+        return self.run(cell, x, state, lengths)
+
+    def run(self, cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None) -> tuple[Tensor, Any]:
+        """Run a cell that is not refused."""
         kernel = _KERNELS[type(cell)]
         weights = kernel.weights(cell)
         hold = None if lengths is None else kernel.hold(cell)
@@ -58,11 +75,42 @@ class Native:
         return y.masked_fill(padding, 0), type(state)(last_step(y, lengths), *(leaf[0] for leaf in final[1:]))
 
 
+def _changed(cell: Cell[Any]) -> str | None:
+    """Say what of a cell is no longer what its kernel computes."""
+    kind = type(cell)
+    if (name := set_on_itself(cell)) is not None:
+        return f"this {kind.__name__} has a method {name} of its own"
+    if _METHODS[kind] != (kind.step, kind.project):
+        return f"step or project of {kind.__name__} is no longer the one that PyTorch's kernel computes"
+    return None
+
+
+def set_on_itself(cell: Cell[Any]) -> str | None:
+    """Return which method of a cell was set on the object, ``cell.step = ...``; None if all are those of its class."""
+    own = vars(cell)
+    if own.keys().isdisjoint(_NAMES):
+        return None
+    return next(name for name in _NAMES if name in own)
+
+
 def _in_one_piece(weights: list[Tensor]) -> list[Tensor]:
     """Return the weights as views of one buffer, as cuDNN wants them: else it copies them and warns at every call."""
     buffer = torch.cat([weight.reshape(-1) for weight in weights])
     parts = buffer.split([weight.numel() for weight in weights])
     return [part.view_as(weight) for part, weight in zip(parts, weights, strict=True)]
+
+
+@lru_cache(maxsize=16)
+def _runs_under_autocast(kind: type[Cell[Any]], dtype: torch.dtype) -> bool:
+    """Try a tiny kernel: autocast asks oneDNN for kernels in narrow types that a processor may not have."""
+    cell = kind(2, 2).to(dtype)
+    x = torch.zeros(1, 1, 2, dtype=dtype)
+    with torch.no_grad():
+        try:
+            Native().run(cell, x, cell.initial_state(x[:, 0]), None)
+        except RuntimeError:
+            return False
+    return True
 
 
 class _Kernel(NamedTuple):
@@ -95,6 +143,8 @@ def _hold_elman(cell: ElmanCell) -> Tensor | None:
     return torch.full_like(cell.bias, -_SATURATED) if cell.activation == "relu" else None
 
 
+_NAMES = ("step", "project", "initial_state", "coefficients", "forward")
+
 _ELMAN_KERNELS: dict[str, Callable[..., Any]] = {"tanh": torch.rnn_tanh, "relu": torch.rnn_relu}
 
 _KERNELS: dict[type[Cell[Any]], _Kernel] = {
@@ -103,3 +153,5 @@ _KERNELS: dict[type[Cell[Any]], _Kernel] = {
     ProjectedLSTMCell: _Kernel(lambda _: torch.lstm, _projected_weights, _hold_memory),
     ResetAfterGRUCell: _Kernel(lambda _: torch.gru, _reset_after_weights, lambda _: None),
 }
+
+_METHODS = {kind: (kind.step, kind.project) for kind in _KERNELS}  # as they are now: a class can be changed later

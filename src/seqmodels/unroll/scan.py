@@ -7,7 +7,12 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 from seqmodels.cells.base import Cell, LinearCell
+from seqmodels.fusion.rows import Refused
 from seqmodels.sequence import length_mask
+from seqmodels.unroll.backend import Projection
+from seqmodels.unroll.native import set_on_itself
+
+_STEP = LinearCell.step  # as it is now: a class can be changed later
 
 
 class Scan:
@@ -21,13 +26,19 @@ class Scan:
         del x  # any shape, device and dtype will do
         if not isinstance(cell, LinearCell):
             return f"{type(cell).__name__} is not linear in its state (no LinearCell), so its steps cannot be joined"
-        if type(cell).step is not LinearCell.step:
+        if type(cell).step is not _STEP:
             return f"{type(cell).__name__} has a step of its own beside its coefficients"
+        if (name := set_on_itself(cell)) is not None:
+            return f"this {type(cell).__name__} has a method {name} of its own"
         return None
 
-    def __call__(self, cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None) -> tuple[Tensor, Any]:
+    def __call__(
+        self, cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None, projection: Projection | None = None
+    ) -> tuple[Tensor, Any]:
+        if why := self.refuses(cell, x):
+            raise Refused(why)
         assert isinstance(cell, LinearCell)
-        a, b = cell.coefficients(cell.project(x))  # each (batch, time, hidden)
+        a, b = cell.coefficients((projection or Projection(cell, x))())  # each (batch, time, hidden)
         if lengths is None:
             h = linear_recurrence(a, b, state[0])
             return h, type(state)(h[:, -1])

@@ -1,21 +1,25 @@
 """``unroll``: a cell, a sequence, a back-end."""
 
+import logging
 from difflib import get_close_matches
 from typing import Any
 
 from torch import Tensor
 
 from seqmodels.cells import Cell, LSTMCell
+from seqmodels.fusion.rows import Refused
 from seqmodels.sequence import length_mask
 from seqmodels.sequence import reverse as reverse_time
 from seqmodels.unroll.arguments import checked_lengths, checked_state, checked_x
-from seqmodels.unroll.backend import Backend
+from seqmodels.unroll.backend import Backend, Projection
 from seqmodels.unroll.eager import Eager
 from seqmodels.unroll.fused import Fused
 from seqmodels.unroll.native import Native
 from seqmodels.unroll.scan import Scan
 
 BACKENDS: dict[str, Backend] = {"native": Native(), "fused": Fused(), "scan": Scan(), "eager": Eager()}
+log = logging.getLogger("seqmodels")
+
 TINY = 2**14
 """Below this many hidden numbers a call (batch x time x hidden), compiling a kernel costs more than it saves."""
 
@@ -51,12 +55,11 @@ def unroll(
     lengths = checked_lengths(lengths, x)
     state = checked_state(cell, x, state)
     bare = cell.bare()
-    run = _choose(bare, x, backend)
     if lengths is not None:  # 0 is finite: a NaN in the padding would reach the weights' gradients as 0 * NaN
         x = x.masked_fill(~length_mask(lengths, x.shape[1])[..., None], 0)
     if not reverse:
-        return run(bare, x, state, lengths)
-    y, state = run(bare, reverse_time(x, lengths), state, lengths)
+        return _run(bare, x, state, lengths, backend)
+    y, state = _run(bare, reverse_time(x, lengths), state, lengths, backend)
     return reverse_time(y, lengths), state
 
 
@@ -82,13 +85,29 @@ def preference(cell: Cell[Any], x: Tensor) -> list[str]:
     return [name for name in names if name != "fused" or not tiny]
 
 
-def _choose(cell: Cell[Any], x: Tensor, name: str) -> Backend:
-    if name == "auto":
-        return next(BACKENDS[n] for n in preference(cell, x) if BACKENDS[n].refuses(cell, x) is None)
-    if name not in BACKENDS:
+def _run(cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None, name: str) -> tuple[Tensor, Any]:
+    """Run the back-end of a name, or the first that does not refuse."""
+    if name != "auto" and name not in BACKENDS:
         nearest = get_close_matches(str(name), ["auto", *BACKENDS], n=1, cutoff=0.4)
         hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
         raise ValueError(f"backend must be 'auto' or one of {', '.join(map(repr, BACKENDS))}, got {name!r}{hint}")
-    if reason := BACKENDS[name].refuses(cell, x):
-        raise ValueError(f"backend {name!r} cannot run this: {reason}; backend='auto' takes one that can")
-    return BACKENDS[name]
+    projection = Projection(cell, x)
+    for each in preference(cell, x) if name == "auto" else [name]:
+        try:
+            return BACKENDS[each](cell, x, state, lengths, projection)
+        except Refused as error:
+            if name != "auto":
+                raise ValueError(f"backend {name!r} cannot run this: {error}; backend='auto' takes one that can") from None
+            if each == "fused":
+                _tell(cell, str(error))
+    raise AssertionError("the back-end eager refuses nothing")
+
+
+_told: set[tuple[str, str]] = set()
+
+
+def _tell(cell: Cell[Any], why: str) -> None:
+    """Say once that a cell is not fused."""
+    if (key := (type(cell).__qualname__, why)) not in _told:
+        _told.add(key)
+        log.warning("%s is not fused, which costs speed: %s", key[0], why)

@@ -3,9 +3,9 @@
 A kernel is a folder ``<key>`` with ``kernel.cpp``, ``kernel.so`` and the checksum of the latter. The key is the sha256
 of the source, the flags, the compiler and the processor's features, so that nothing ever has to be invalidated. A
 folder is made under a temporary name, loaded, and only then renamed: what carries a key's name was once loaded whole.
+Whatever goes wrong is a :class:`BuildFailed` or a :func:`reason`, in words: programs then run as torch operators.
 """
 
-import atexit
 import ctypes
 import hashlib
 import logging
@@ -21,13 +21,32 @@ from pathlib import Path
 from typing import NamedTuple
 
 from seqmodels.durable import sha256_of
-from seqmodels.fusion.cpp.compiler import COMMON, FLAVOURS, BuildFailed, Compiler, find, processor, share_openmp
+from seqmodels.fusion.cpp.cache import (
+    STRAY,
+    cache_folder,
+    close_to_others,
+    note_use,
+    record,
+    recorded,
+    sweep,
+    trusted_folder,
+    whole,
+)
+from seqmodels.fusion.cpp.compiler import (
+    COMMON,
+    FLAVOURS,
+    BuildFailed,
+    Compiler,
+    TookTooLong,
+    find,
+    processor,
+    share_openmp,
+    trial_seconds,
+)
 
-__all__ = ["BuildFailed", "Library", "cache_folder", "library", "reason"]
+__all__ = ["BuildFailed", "Library", "cache_folder", "library", "reason", "record", "recorded"]
 
 logger = logging.getLogger("seqmodels")
-STRAY = "building-"
-DAY = 24 * 60 * 60
 SMOKE = """#include <cmath>
 extern "C" long scratch(long batch, long threads) {
   long total = 0;
@@ -40,7 +59,10 @@ extern "C" void run(const long*) {}
 
 
 class Library:
-    """A loaded kernel: ``run(pointer)`` runs it, ``scratch(batch, threads)`` says how many numbers of room it needs."""
+    """A loaded kernel: ``run(pointer)`` runs it, ``scratch(batch, threads)`` says how many numbers of room it needs.
+
+    It stays loaded as long as the process: another thread may be running it.
+    """
 
     def __init__(self, path: Path) -> None:
         code = ctypes.CDLL(str(path))
@@ -73,14 +95,6 @@ def reason() -> str | None:
     return found if isinstance(found, str) else None
 
 
-def cache_folder() -> Path:
-    """Return where kernels are kept: under ``SEQMODELS_CACHE_DIR``, or the user's cache folder."""
-    if own := os.environ.get("SEQMODELS_CACHE_DIR"):
-        return Path(own).expanduser().absolute() / "kernels"
-    base = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-    return Path(base).absolute() / "seqmodels" / "kernels"
-
-
 def _settings() -> tuple[str, str, str]:
     """Return what of the environment decides about the compiler: a change is noticed."""
     return os.environ.get("SEQMODELS_CPP", ""), os.environ.get("CXX", ""), os.environ.get("PATH", os.defpath)
@@ -96,15 +110,18 @@ def _toolchain(switch: str, cxx: str, path: str) -> _Toolchain | str:
     compiler = find({"CXX": cxx, "PATH": path})
     if isinstance(compiler, str):
         return compiler
-    shared, failure = share_openmp(), ""
+    shared, failure, end = share_openmp(), "", time.monotonic() + trial_seconds()
     for extra in FLAVOURS:
         if "-fopenmp" in extra and not shared:
             continue
         chain = _Toolchain(compiler, (*COMMON, *extra))
         try:
-            if _load(SMOKE, chain).scratch(3, 1) == 3:
+            if _load(SMOKE, chain, end).scratch(3, 1) == 3:
                 return chain
             failure = failure or "a tiny kernel returned a wrong number"
+        except TookTooLong as error:  # it would be as slow with other flags
+            failure = str(error)
+            break
         except BuildFailed as error:
             failure = failure or str(error)
     return f"the compiler {compiler.command[0]} cannot build kernels: {failure}"
@@ -126,8 +143,12 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def _load(text: str, chain: _Toolchain) -> Library:
-    """Return a kernel from this process, else from the cache, else from the compiler; threads share one build."""
+def _load(text: str, chain: _Toolchain, end: float | None = None) -> Library:
+    """Return a kernel from this process, else from the cache, else from the compiler; threads share one build.
+
+    Raises:
+        BuildFailed: there is none, or the compiler was not done at ``end``, a time of ``time.monotonic``.
+    """
     parts = (text, " ".join(chain.flags), repr(chain.compiler), processor())
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     with _guard:
@@ -135,43 +156,40 @@ def _load(text: str, chain: _Toolchain) -> Library:
     with lock:
         if key not in _known:
             try:
-                _known[key] = _from_cache(key) or _build(key, text, chain)
+                _known[key] = _from_cache(key) or _build(key, text, chain, end)
             except BuildFailed as error:  # kept: the same compiler would say the same about the same text
                 _known[key] = error
         found = _known[key]
     if isinstance(found, BuildFailed):
-        raise BuildFailed(str(found))
+        raise type(found)(str(found))
     return found
 
 
 def _from_cache(key: str) -> Library | None:
-    folder = _folder() / key
-    try:
-        return Library(folder / "kernel.so") if _whole(folder) else None
-    except OSError:  # taken away in this moment, or a system that maps no code from there
+    folder = trusted_folder() / key
+    if not whole(folder):
         return None
-
-
-def _whole(folder: Path) -> bool:
-    """Say whether a kernel is as it was built: a damaged file would crash the process that loads it."""
     try:
-        return (folder / "kernel.sha256").read_text(encoding="ascii") == sha256_of(folder / "kernel.so")
-    except (OSError, UnicodeDecodeError):
-        return False
+        found = Library(folder / "kernel.so")
+    except (OSError, AttributeError):  # taken away in this moment, or a system that maps no code from there
+        return None
+    note_use(folder)
+    return found
 
 
-def _build(key: str, text: str, chain: _Toolchain) -> Library:
+def _build(key: str, text: str, chain: _Toolchain, end: float | None) -> Library:
     began = time.perf_counter()
+    folder = trusted_folder()
     try:
-        folder = _folder()
         made = Path(tempfile.mkdtemp(prefix=STRAY, dir=folder))
     except OSError as error:
         raise BuildFailed(f"there is no folder to build in: {error}") from error
     try:
         source, code = made / "kernel.cpp", made / "kernel.so"
         source.write_text(text, encoding="utf-8")
-        chain.compiler.build(source, code, chain.flags)
-        (made / "kernel.sha256").write_text(sha256_of(code), encoding="ascii")
+        chain.compiler.build(source, code, chain.flags, end)
+        (made / "kernel.sha256").write_bytes(sha256_of(code).encode())
+        close_to_others(made)
         loaded = Library(code)
         _publish(made, folder / key)
     except (OSError, AttributeError) as error:
@@ -179,7 +197,7 @@ def _build(key: str, text: str, chain: _Toolchain) -> Library:
     finally:
         shutil.rmtree(made, ignore_errors=True)
     logger.debug("built the kernel %s in %.1f s", key[:12], time.perf_counter() - began)
-    _sweep(folder)
+    sweep(folder)
     return loaded
 
 
@@ -189,7 +207,7 @@ def _publish(made: Path, target: Path) -> None:
         try:
             made.rename(target)
         except OSError:
-            if _whole(target):
+            if whole(target):
                 return
             try:
                 target.rename(made / "damaged")  # goes with the folder
@@ -197,38 +215,3 @@ def _publish(made: Path, target: Path) -> None:
                 continue
         else:
             return
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what killed builds have left: folders under temporary names that are older than a day."""
-    for stray in folder.glob(f"{STRAY}*"):
-        try:
-            if time.time() - stray.stat().st_mtime > DAY:
-                shutil.rmtree(stray, ignore_errors=True)
-        except OSError:  # another process was faster
-            continue
-
-
-def _folder() -> Path:
-    """Return the cache folder, or one for this process alone where the cache cannot be written or trusted."""
-    folder = cache_folder()
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        facts = folder.stat()
-        if os.access(folder, os.W_OK | os.X_OK) and not facts.st_mode & 0o002:  # else anyone could put code there
-            return folder
-    except OSError:
-        pass
-    return _private(os.getpid())
-
-
-@lru_cache(maxsize=1)
-def _private(process: int) -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="seqmodels-"))
-
-    def remove() -> None:
-        if os.getpid() == process:  # a forked child leaves its parent's folder alone
-            shutil.rmtree(folder, ignore_errors=True)
-
-    atexit.register(remove)
-    return folder

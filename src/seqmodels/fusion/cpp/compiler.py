@@ -8,13 +8,18 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-TIMEOUT = 300
+TIMEOUT = 60
 """Seconds that one build may take; a kernel takes one or two."""
+
+TRIAL = 20
+"""Seconds that trying a compiler may take, with all flags that are tried: whoever waits for it has not asked for it."""
 
 COMMON = ("-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-std=c++17", "-fPIC")
 FLAVOURS = (("-march=native", "-fopenmp"), ("-march=native",), ("-fopenmp",), ())
@@ -28,6 +33,15 @@ class BuildFailed(RuntimeError):
     """A kernel that could not be built or loaded; the message holds what the compiler said first."""
 
 
+class TookTooLong(BuildFailed):
+    """A build that was stopped because its time was over."""
+
+
+def trial_seconds() -> float:
+    """Return how long trying a compiler may take: never longer than a build."""
+    return min(TRIAL, TIMEOUT)
+
+
 @dataclass(frozen=True)
 class Compiler:
     """A command, and what tells one version of it from another without asking it."""
@@ -35,28 +49,53 @@ class Compiler:
     command: tuple[str, ...]
     identity: tuple[str, int, int]  # path, time of change, size
 
-    def build(self, source: Path, library: Path, flags: tuple[str, ...]) -> None:
+    def build(self, source: Path, library: Path, flags: tuple[str, ...], end: float | None = None) -> None:
         """Compile, then link without OpenMP's flag: the kernel shares the runtime that torch has loaded.
 
         Raises:
-            BuildFailed: the compiler failed or took longer than ``TIMEOUT``.
+            BuildFailed: the compiler failed.
+            TookTooLong: it took longer than ``TIMEOUT``, or until ``end``, a time of ``time.monotonic``.
         """
         compiled = source.with_suffix(".o")
-        _run([*self.command, *flags, "-c", "-o", str(compiled), str(source)])
-        _run([*self.command, "-shared", "-o", str(library), str(compiled)])
+        began = time.monotonic()
+        end = began + TIMEOUT if end is None else end
+        try:
+            _run([*self.command, *flags, "-c", "-o", str(compiled), str(source)], end)
+            _run([*self.command, "-shared", "-o", str(library), str(compiled)], end)
+        except subprocess.TimeoutExpired:
+            seconds = round(max(0, end - began), 1)
+            raise TookTooLong(f"{self.command[0]} took longer than {seconds:g} seconds") from None
         compiled.unlink()
 
 
 def find(environment: Mapping[str, str]) -> Compiler | str:
     """Return the compiler that ``CXX`` names, else the first of ``CANDIDATES``; or, in words, why there is none."""
-    wish = shlex.split(environment.get("CXX", ""))
-    for command in [wish] if wish else [[name] for name in CANDIDATES]:
-        if (path := shutil.which(command[0], path=environment.get("PATH"))) is not None:
-            facts = Path(path).resolve().stat()
-            return Compiler((path, *command[1:]), (path, facts.st_mtime_ns, facts.st_size))
-    if wish:
-        return f"the compiler that the environment variable CXX names, {wish[0]!r}, is not there"
+    wish = environment.get("CXX", "")
+    try:
+        for command in _commands(wish, environment.get("PATH")):
+            if (path := shutil.which(command[0], path=environment.get("PATH"))) is not None:
+                path = os.path.abspath(path)  # noqa: PTH100 - it runs in another folder, and links keep their names
+                facts = os.stat(path)  # noqa: PTH116 - of what a link leads to
+                return Compiler((path, *command[1:]), (path, facts.st_mtime_ns, facts.st_size))
+    except ValueError as error:
+        return f"the environment variable CXX, {wish!r}, is no command: {error}"
+    except OSError as error:
+        return f"the C++ compiler cannot be looked at: {error}"
+    if words := shlex.split(wish):
+        return f"the compiler that the environment variable CXX names, {words[0]!r}, is not there"
     return f"no C++ compiler is installed (looked for {', '.join(CANDIDATES)}); CXX may name one"
+
+
+def _commands(wish: str, path: str | None) -> list[list[str]]:
+    """Return the commands to look for: what ``CXX`` holds is a path, else words as a shell reads them.
+
+    Raises:
+        ValueError: a quote is not closed.
+    """
+    if wish.strip() and shutil.which(wish, path=path) is not None:  # spaces and quotes in it are its own
+        return [[wish]]
+    words = shlex.split(wish)
+    return [words] if words else [[name] for name in CANDIDATES]
 
 
 @lru_cache(maxsize=1)
@@ -91,14 +130,20 @@ def share_openmp() -> bool:
     return False
 
 
-def _run(command: list[str]) -> None:
-    """Run the compiler in the folder of what it makes, so that nothing of a killed build lies anywhere else."""
+def _run(command: list[str], end: float) -> None:
+    """Run the compiler in the folder of what it makes, so that nothing of a killed build lies anywhere else.
+
+    Raises:
+        BuildFailed: it does not start, or fails.
+        subprocess.TimeoutExpired: it was still running at ``end``.
+    """
     folder = str(Path(command[command.index("-o") + 1]).parent)
     try:
         process = subprocess.Popen(  # noqa: S603 - the command is the user's own compiler
             command,
             cwd=folder,
             env={**os.environ, "TMPDIR": folder, "LC_ALL": "C"},
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -106,14 +151,20 @@ def _run(command: list[str]) -> None:
     except OSError as error:
         raise BuildFailed(f"{command[0]} does not start: {error}") from error
     try:
-        said, _ = process.communicate(timeout=TIMEOUT)
-    except BaseException as error:  # an interrupt too: the driver's children must not live on
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        if isinstance(error, subprocess.TimeoutExpired):
-            raise BuildFailed(f"{command[0]} took longer than {TIMEOUT} seconds") from None
+        said, _ = process.communicate(timeout=end - time.monotonic())
+    except BaseException:  # an interrupt too
+        _kill(process)
         raise
     if process.returncode:
         lines = said.decode(errors="replace").splitlines()
         errors = [line for line in lines if "error" in line.lower()] or lines
         raise BuildFailed(f"{command[0]} failed ({process.returncode}): " + "\n".join(errors[:4]))
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    """Kill a compiler and its children, and do not wait for what they were still to say: one may have got away."""
+    with suppress(OSError):
+        os.killpg(process.pid, signal.SIGKILL)
+    if process.stdout is not None:
+        process.stdout.close()
+    process.wait()

@@ -1,9 +1,27 @@
-"""The part of a kernel around its passes: time, rows, threads, carries."""
+"""The part of a kernel around its passes: arguments, time, rows, threads, carries."""
 
 from collections.abc import Sequence
 
 from seqmodels.fusion.program import Program
 from seqmodels.fusion.values import Value
+
+
+def arguments(program: Program) -> list[str]:
+    """Return the definition of ``struct Args``."""
+    fields = ["i64 batch, time, threads", "const i64 *order, *lengths", "T* scratch"]
+    fields += [f"const T* s{i}; i64 s{i}_row, s{i}_time" for i in range(len(program.streams))]
+    fields += [f"const T* c{i}; i64 c{i}_row; T* e{i}" for i in range(len(program.carries))]
+    fields += [f"const T* v{i}" for i in range(len(program.vectors))]
+    fields += [f"const T* w{i}; i64 w{i}_row, w{i}_column" for i in weights_of(program)]
+    fields += [f"T* o{i}; i64 o{i}_row, o{i}_time" for i in range(len(program.outputs))]
+    fields += [f"T* t{i}" for i in range(len(program.totals))]
+    return ["struct Args {", *(f"  {line};" for line in fields), "};"]
+
+
+def weights_of(program: Program) -> list[int]:
+    """Return which weights a program multiplies with."""
+    used = {value.data[0] for value in program.values() if value.op == "product"}
+    return sorted({program.products[index].weight for index in used if not program.products[index].select})
 
 
 def driver(program: Program, num_passes: int, blocks: dict[Value, str], carry_at: Sequence[str]) -> list[str]:

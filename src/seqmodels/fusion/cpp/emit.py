@@ -1,14 +1,25 @@
 """A program as C++ text."""
 
+import math
+import re
+from collections.abc import Sequence
 from importlib.resources import files
 
-from seqmodels.fusion.cpp.driver import driver
-from seqmodels.fusion.cpp.schedule import TRUTHS, Key, Pass, Schedule, direct, schedule
+from seqmodels.fusion.cpp.driver import arguments, driver
+from seqmodels.fusion.cpp.schedule import Key, Pass, Schedule, direct, schedule
 from seqmodels.fusion.program import Program
-from seqmodels.fusion.values import REDUCTIONS, Value
+from seqmodels.fusion.values import CHEAP, LOGICAL, REDUCTIONS, TRUTHS, Value
 
 OPERATORS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "gt": ">", "ge": ">=", "lt": "<", "le": "<=", "eq": "=="}
-OPERATORS |= {"ne": "!=", "and": "&", "or": "|"}
+OPERATORS |= {"ne": "!=", "and": "&", "or": "|", "xor": "^"}
+
+CALLS = 48
+"""Elementary functions in one pass from which on they are called: compiled in place, a thousand take minutes."""
+
+NEUTRAL = {"sum": "0", "amax": "-INFINITY", "amin": "INFINITY"}
+WHOLE = {"sum": "sum", "amax": "largest", "amin": "smallest"}
+COMBINE = {"sum": "{} + {}", "amax": "f_maximum({}, {})", "amin": "f_minimum({}, {})"}
+"""What a reduction begins with, what makes one number of a vector's, and one vector of two."""
 
 
 def source(program: Program, real: str) -> str:
@@ -41,8 +52,9 @@ class _Emitter:
         self.read: set[str] = set()  # streams' addresses at the step after this one
 
     def text(self) -> str:
-        self.lines = [_headers(self.real, "runtime.h")]
-        self._arguments()
+        dear = [sum(v.op not in CHEAP for v in work.body) for work in self.plan.passes.values()]
+        lines = ["#define FUNCTION static __attribute__((noinline))"] if max(dear, default=0) > CALLS else []
+        self.lines = [*lines, _headers(self.real, "runtime.h", "elementary.h"), *arguments(self.program)]
         self._sizes()
         for number, (key, work) in enumerate(self.plan.passes.items()):
             self._pass(number, key, work)
@@ -52,49 +64,46 @@ class _Emitter:
     def put(self, *lines: str) -> None:
         self.lines += lines
 
-    def _arguments(self) -> None:
-        program = self.program
-        fields = ["i64 batch, time, threads", "const i64 *order, *lengths", "T* scratch"]
-        fields += [f"const T* s{i}; i64 s{i}_row, s{i}_time" for i in range(len(program.streams))]
-        fields += [f"const T* c{i}; i64 c{i}_row; T* e{i}" for i in range(len(program.carries))]
-        fields += [f"const T* v{i}" for i in range(len(program.vectors))]
-        fields += [f"const T* w{i}; i64 w{i}_row, w{i}_column" for i in self.weights()]
-        fields += [f"T* o{i}; i64 o{i}_row, o{i}_time" for i in range(len(program.outputs))]
-        fields += [f"T* t{i}" for i in range(len(program.totals))]
-        self.put("struct Args {", *(f"  {line};" for line in fields), "};")
-
-    def weights(self) -> list[int]:
-        return weights_of(self.program)
-
     def _sizes(self) -> None:
         """Lay out the packed weights and a row's buffers."""
-        total = "0"
-        for work in self.plan.passes.values():
-            for block in work.blocks:
-                depth = self.program.products[block.data[0]].depth
-                self.blocks[block] = total
-                total = f"{total} + {depth} * padded({block.width})"
-        self.put(f"static constexpr i64 PACKED = {total};")
-        offset, self.carry_at = "0", []
-        for size in self.program.carries:
-            self.carry_at.append(offset)
-            offset = f"{offset} + padded({size}) + W"  # a vector to spare: a cut may begin anywhere
-        self.put(f"static constexpr i64 CARRY = {offset};")
-        offset, self.buffer_at = "0", {}
-        for value in self.plan.buffers:
-            self.buffer_at[value] = offset
-            offset = f"{offset} + padded({value.width})"
-        self.put(f"static constexpr i64 BUFFER = {offset};")
+        made = [block for work in self.plan.passes.values() for block in work.blocks]
+        packed = [block for block in made if not self.program.products[block.data[0]].select]
+        depths = [self.program.products[block.data[0]].depth for block in packed]
+        panels = [f"{depth} * padded({block.width})" for depth, block in zip(depths, packed, strict=True)]
+        self.blocks = dict(zip(packed, self._laid_out("PACKED", panels), strict=True))
+        # a vector to spare: a cut may begin anywhere
+        self.carry_at = self._laid_out("CARRY", [f"padded({size}) + W" for size in self.program.carries])
+        kept = self._laid_out("BUFFER", [f"padded({value.width})" for value in self.plan.buffers])
+        self.buffer_at = dict(zip(self.plan.buffers, kept, strict=True))
         blocks = max((len(work.blocks) for work in self.plan.passes.values()), default=0)
         sums = max((len(work.sums) for work in self.plan.passes.values()), default=0)
         self.put(f"enum {{ BLOCKS = {blocks}, SUMS = {sums}, TILED = ROWS * UNITS * W }};")
         self.put("struct Thread { i64 n; const i64* row; T *now, *next, *buffer, *sums, *tiles; const T* packed; };")
+        for index in sorted({block.data[0] for block in made} - {block.data[0] for block in self.blocks}):
+            self.put(self._moves(index))
+
+    def _laid_out(self, name: str, sizes: Sequence[str]) -> list[str]:
+        """Lay things out one after the other: define constants for where each begins, and for the size of all."""
+        ends = [f"{name}{number}" for number in range(1, len(sizes))] + [name] * bool(sizes)
+        begins = ["0", *ends][: len(sizes)]
+        for begin, size, end in zip(begins, sizes, ends, strict=True):
+            self.put(f"static constexpr i64 {end} = {begin} + {size};")
+        if not sizes:
+            self.put(f"static constexpr i64 {name} = 0;")
+        return begins
+
+    def _moves(self, index: int) -> str:
+        """Return the table of where the columns of a product without a weight come from."""
+        product = self.program.products[index]
+        columns = [(i, column) for i, piece in enumerate(product.operand) for column in range(piece.width)]
+        places = [(-1, 0) if source == -1 else columns[source] for source in product.select]
+        return f"static const Move MOVE{index}[] = {{{', '.join(f'{{{i}, {column}}}' for i, column in places)}}};"
 
     def _pass(self, number: int, key: Key, work: Pass) -> None:
         size = key[1]
         self.put(f"static void pass{number}(const Args& a, const Thread& x, i64 t, i64 active) {{")
         for i in range(len(work.sums)):
-            start = self._neutral(work.sums[i])
+            start = NEUTRAL[work.sums[i].op]
             self.put(f"  for (i64 r = 0; r < active; r++) store(x.sums + (r * SUMS + {i}) * W, splat({start}));")
         self.put(
             f"  const i64 vectors = padded({size}) / W;",
@@ -105,14 +114,13 @@ class _Emitter:
             "      m = (active - r0 + m - 1) / m;",
         )
         for place, block in enumerate(work.blocks):
-            self._product(place, block)
+            (self._product if block in self.blocks else self._select)(place, block)
         self._rows(key, work)
         self.put("    }", "  }")
         for i, value in enumerate(work.sums):
-            whole = "largest" if value.op == "amax" else "sum"
             self.put(
                 f"  for (i64 r = 0; r < active; r++) x.buffer[r * BUFFER + {self.buffer_at[value]}] = "
-                f"{whole}(load(x.sums + (r * SUMS + {i}) * W));"
+                f"{WHOLE[value.op]}(load(x.sums + (r * SUMS + {i}) * W));"
             )
         self.put("}")
 
@@ -135,6 +143,20 @@ class _Emitter:
             start += piece.width
         self.put("      }")
 
+    def _select(self, place: int, block: Value) -> None:
+        """Fill the rows of a tile with columns of the operand, as they are."""
+        index, start = block.data
+        pieces = ", ".join(map(self.address, self.program.products[index].operand))
+        self.put(
+            "      for (i64 i = 0; i < m; i++) {",
+            "        const i64 r = r0 + i, b = x.row[r];",
+            f"        const T* const pieces[] = {{{pieces}}};",
+            f"        T* const to = x.tiles + {place} * TILED + i * UNITS * W;",
+            f"        move(pieces, MOVE{index} + {start} + first * W, {block.width} - first * W, nv * W, to);",
+            "        (void)r, (void)b;",
+            "      }",
+        )
+
     def _rows(self, key: Key, work: Pass) -> None:
         """Compute the pointwise values of a tile, vector by vector."""
         size = key[1]
@@ -144,8 +166,8 @@ class _Emitter:
         statements = self._statements(key, work)
         statements += [f"__builtin_prefetch({next_step} + j);" for next_step in sorted(self.read)]
         self.near = False
-        text = " ".join(statements)
-        used = [name for name in self._pointers() if f"{name}p + " in text]
+        found = set(re.findall(r"\b([so]\d+)p \+ ", " ".join(statements)))
+        used = [name for name in self._pointers() if name in found]
         self.put(
             "      for (i64 i = 0; i < m; i++) {",
             "        const i64 r = r0 + i, b = x.row[r];",
@@ -191,16 +213,12 @@ class _Emitter:
             at = f"x.sums + (r * SUMS + {i}) * W"
             lines += [
                 f"{{ vec term = {term};",
-                f"  if (PART) for (int l = LANES; l < W; l++) term[l] = {self._neutral(value)};",
+                f"  if (PART) for (int l = LANES; l < W; l++) term[l] = {NEUTRAL[value.op]};",
             ]
-            combine = f"f_maximum(load({at}), term)" if value.op == "amax" else f"load({at}) + term"
-            lines.append(f"  store({at}, {combine}); }}")
+            lines.append(f"  store({at}, {COMBINE[value.op].format(f'load({at})', 'term')}); }}")
         for kind, index, start, value in self.plan.writes.get(key, []):
             lines.append(self._write(kind, index, start, value))
         return lines
-
-    def _neutral(self, value: Value) -> str:
-        return "-INFINITY" if value.op == "amax" else "0"
 
     def _write(self, kind: str, index: int, start: int, value: Value) -> str:
         term = self.term(value)
@@ -216,6 +234,8 @@ class _Emitter:
 
     def _expression(self, value: Value) -> str:
         terms = [self.term(argument) for argument in value.args]
+        if value.op in LOGICAL:  # numbers that nothing is computed from stand for truth values too
+            terms = [f"({t} != 0)" if a.op == "scalar" else t for a, t in zip(value.args, terms, strict=True)]
         if value.op == "spread":
             return terms[0]
         if value.op == "neg":
@@ -233,7 +253,7 @@ class _Emitter:
         if value in self.names:
             return self.names[value]
         if value.op == "scalar":
-            return f"splat((T){value.data[0]!r})"
+            return f"splat((T){_literal(value.data[0])})"
         if value.width == 1 and self.key[1] > 1:
             return f"splat(*({self.address(value)}))"
         at = f"{self.address(value)} + j"
@@ -266,7 +286,5 @@ class _Emitter:
         return f"a.{kind}{index} + b * a.{kind}{index}_row + t * a.{kind}{index}_time + {start}"
 
 
-def weights_of(program: Program) -> list[int]:
-    """Return which weights a program multiplies with."""
-    used = {value.data[0] for value in program.values() if value.op == "product"}
-    return sorted({program.products[index].weight for index in used})
+def _literal(number: float) -> str:
+    return repr(number) if math.isfinite(number) else "NAN" if math.isnan(number) else f"{'-' * (number < 0)}INFINITY"

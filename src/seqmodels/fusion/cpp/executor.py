@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from seqmodels.fusion.cpp.build import Library, library
-from seqmodels.fusion.cpp.emit import outer_source, source, weights_of
+from seqmodels.fusion.cpp.driver import weights_of
+from seqmodels.fusion.cpp.emit import outer_source, source
 from seqmodels.fusion.portable import Portable
 from seqmodels.fusion.products import turned
 from seqmodels.fusion.program import Program, width

@@ -5,15 +5,14 @@ all pointwise values of that width that depend on them. A value that a later pas
 back from the output stream that it is written to anyway; what hangs on no product is computed again where it is used.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from seqmodels.fusion.program import Program
-from seqmodels.fusion.values import LEAVES, REDUCTIONS, Value
+from seqmodels.fusion.values import LEAVES, REDUCTIONS, TRUTHS, Value, in_order
 
 Key = tuple[int, int]
 """A pass: the level of its products, and the width of its values."""
-
-TRUTHS = {"gt", "ge", "lt", "le", "eq", "ne", "and", "or", "not"}
 
 
 @dataclass
@@ -39,7 +38,7 @@ class Schedule:
 
 def direct(value: Value) -> bool:
     """Say whether an operand can be read where it lies."""
-    return value.op in ("carry", "stream")
+    return value.op in ("carry", "stream", "vector")
 
 
 def schedule(program: Program) -> Schedule:
@@ -104,35 +103,33 @@ class _Fill:
     def __init__(self, program: Program, made: Schedule, goals: dict[Key, list[Value]], key: Key) -> None:
         self.program, self.made, self.goals, self.key = program, made, goals, key
         self.found = Pass()
-        self.seen: set[Value] = set()
 
     def run(self) -> Pass:
-        for value in list(self.goals[self.key]):
+        roots = []
+        for value in self.goals[self.key]:
             if value.op in REDUCTIONS and self.key == _key(value.args[0]):
-                self.visit(value.args[0])
+                roots.append(value.args[0])
                 self.found.sums.append(value)
             else:
-                self.visit(value)
+                roots.append(value)
+        computed = set[Value]()
+        for value in in_order(roots, lambda value: self.visit(value, computed)):
+            if value in computed:
+                self.found.body.append(value)
         return self.found
 
-    def visit(self, value: Value) -> None:
-        if value in self.seen or value.op in (*LEAVES, *REDUCTIONS):
-            return
-        self.seen.add(value)
-        if self.made.at.get(value, self.key) < self.key:
-            return  # an earlier pass keeps it
-        level, size = self.key
-        if value.op == "product":
-            if _key(value) == self.key:
-                self.found.blocks.append(value)
-            else:
-                self.ask(value)
-        elif self.elsewhere(value, level, size):
+    def visit(self, value: Value, computed: set[Value]) -> Sequence[Value]:
+        """Return what a value is computed from in this pass, and note that it is, unless it comes from elsewhere."""
+        if value.op in (*LEAVES, *REDUCTIONS) or self.made.at.get(value, self.key) < self.key:
+            return ()  # it lies somewhere, or an earlier pass keeps it
+        if value.op == "product" and _key(value) == self.key:
+            self.found.blocks.append(value)
+        elif value.op == "product" or self.elsewhere(value, *self.key):
             self.ask(value)
         else:
-            for argument in value.args:
-                self.visit(argument)
-            self.found.body.append(value)
+            computed.add(value)
+            return value.args
+        return ()
 
     def elsewhere(self, value: Value, level: int, size: int) -> bool:
         if value.level == 0 or value.op in TRUTHS or value.op == "spread":

@@ -1,0 +1,125 @@
+"""What a traced gradient does with sums over the batch: from there to the gradients of the parameters.
+
+A gradient of a parameter sums over the batch at one place, a *contraction*, and goes on without it. Over a sequence the
+sums of all steps add up, and what comes after them is done once, for their sum: that is the same where it is linear.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor, fx, nn
+
+from seqmodels.fusion.lines import where
+from seqmodels.fusion.operators import CREATED, FILLED, MOVES, SAME
+from seqmodels.fusion.rows import Refused
+from seqmodels.fusion.trace import BATCH
+
+aten = torch.ops.aten
+SUMMING = {aten.sum.dim_IntList, aten.sum.default, torch.ops.prims.sum.default}
+EACH = MOVES | SAME | SUMMING | {aten.neg.default, aten.mean.dim, aten.mean.default, aten._to_copy.default}
+EACH |= {aten.add.Tensor, aten.sub.Tensor, aten.copy.default}
+"""Linear in all their tensors together."""
+FIRST = {aten.div.Tensor, aten.div.Scalar, aten.mul.Scalar, aten.mul.Tensor, aten.mm.default, aten.bmm.default}
+"""Linear in one tensor, the others being constant; a divisor always is."""
+Function = Callable[..., Sequence[Any]]
+
+
+def is_contraction(node: fx.Node) -> bool:
+    """Say whether a node sums over the batch."""
+    if node.target is aten.mm.default:
+        return _shape(node.args[0])[1:] == (BATCH,)
+    return node.target in SUMMING and _shape(node.args[0])[:1] == (BATCH,)
+
+
+def contractions(wanted: Sequence[fx.Node], constant: dict[fx.Node, None]) -> tuple[list[fx.Node], list[fx.Node]]:
+    """Return the contractions that gradients need, and the nodes that come after them, in order.
+
+    Raises:
+        Refused: what comes after them is not linear in them.
+    """
+    found: dict[fx.Node, None] = {}
+    after: dict[fx.Node, None] = {}
+    stack = [(node, False) for node in reversed(wanted)]
+    while stack:
+        node, ready = stack.pop()
+        if node in constant or node in found or node in after:
+            continue
+        if is_contraction(node):
+            found[node] = None
+        elif ready:
+            after[node] = None
+        else:
+            stack.append((node, True))
+            stack += [(argument, False) for argument in reversed(node.all_input_nodes)]
+    for node in after:
+        _check_linear(node, constant)
+    return list(found), list(after)
+
+
+def _check_linear(node: fx.Node, constant: dict[fx.Node, None]) -> None:
+    def still(argument: Any) -> bool:
+        return not isinstance(argument, fx.Node) or argument in constant
+
+    def nothing(argument: Any) -> bool:
+        return isinstance(argument, fx.Node) and "zeros" in str(argument.target)
+
+    inputs = node.all_input_nodes
+    moving = [one for one in inputs if not still(one)]
+    linear = node.target in CREATED | FILLED
+    if node.target in EACH:
+        indices = [one for one in inputs if not one.meta["val"].is_floating_point()]
+        linear = all(one in moving or nothing(one) or one in indices for one in inputs)
+    elif node.target in FIRST:
+        linear = len(moving) == 1 and node.args.count(moving[0]) == 1
+        linear = linear and not ("div" in str(node.target) and not still(node.args[1]))
+    elif node.target is aten.where.self:
+        linear = still(node.args[0]) and all(not still(one) or _is_zero(one) for one in node.args[1:])
+    elif node.target is aten.masked_fill.Scalar:
+        linear = still(node.args[1]) and node.args[2] == 0
+    shapes = [value.shape for value in (n.meta.get("val") for n in (node, *inputs)) if isinstance(value, Tensor)]
+    if not linear or any(BATCH in shape for shape in shapes):
+        raise Refused(f"the gradient of a parameter goes through {node.target} for each step alone\n{where(node)}")
+
+
+def _is_zero(argument: Any) -> bool:
+    if not isinstance(argument, fx.Node):
+        return argument == 0
+    number = argument.args[0] if argument.target is aten.scalar_tensor.default else None
+    return number == 0 or "zeros" in str(argument.target)
+
+
+def function(
+    root: nn.Module,
+    given: Sequence[fx.Node],
+    constant: dict[fx.Node, None],
+    sums: Sequence[fx.Node],
+    after: Sequence[fx.Node],
+    results: Sequence[fx.Node | None],
+) -> Function:
+    """Return a function of the constants, and of the sums over all steps, to those results.
+
+    A contraction of products takes the place of its node; the sum of a row ``(1, ...)`` that of its argument, so that
+    the node itself takes out whatever other dimensions it sums over.
+    """
+    new, copies = fx.Graph(), {}
+    for node in given:
+        copies[node] = new.placeholder(node.name)
+    taken = {node: new.placeholder(f"sum_of_{node.name}") for node in sums}
+    for node in constant:
+        if node not in copies:
+            copies[node] = new.node_copy(node, copies.__getitem__)
+    for node, placeholder in taken.items():
+        if node.target is aten.mm.default:
+            copies[node] = placeholder
+        else:
+            copies[node] = new.node_copy(node, lambda _, one=placeholder: one)  # type: ignore[misc]
+    for node in after:
+        copies[node] = new.node_copy(node, copies.__getitem__)
+    new.output(tuple(None if node is None else copies[node] for node in results))
+    new.eliminate_dead_code()
+    return fx.GraphModule(root, new)
+
+
+def _shape(argument: Any) -> tuple[int, ...]:
+    return tuple(cast(fx.Node, argument).meta["val"].shape)

@@ -1,0 +1,254 @@
+"""Is a derived program the step? It is compared with the step itself before it is used.
+
+A few rows run a few steps, once through a Python loop over the step and once through the program: outputs, final states
+and every gradient. In double precision the program must agree to rounding; where its executor computes in another
+precision or by generated code, that is then compared in the precision that it will be used in.
+"""
+
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from seqmodels.cells.base import Cell
+from seqmodels.fusion.cpp.build import record, recorded
+from seqmodels.fusion.executor import Executor
+from seqmodels.fusion.function import Inputs, run
+from seqmodels.fusion.guards import Inspection
+from seqmodels.fusion.portable import Portable
+from seqmodels.fusion.rows import Refused
+from seqmodels.fusion.step import Step
+from seqmodels.fusion.trace import fill, fixed, replica, unchanged
+from seqmodels.sequence import leaves, length_mask, map_leaves, unbind_steps
+
+ROWS, STEPS = 3, 4
+LENGTHS = (4, 2, 3)
+EXACT = 1e-5
+"""By how much of a tensor's largest number double precision may be off: constants like ``finfo.eps`` are of the type
+that was traced."""
+ROUNDED = {torch.float64: 1e-6, torch.float32: 2e-3, torch.bfloat16: 0.2, torch.float16: 3e-2}
+TRIES = 3
+"""Draws of which one must agree in low precision, where a threshold may fall to one side or the other."""
+LARGE = 300.0
+"""What numbers are multiplied by to see functions saturate."""
+
+
+class Case(NamedTuple):
+    """A small problem: what project returned, a state, the tensors of the cell."""
+
+    wx: Any
+    state: Any
+    constants: list[Tensor]
+    lengths: Tensor | None
+
+
+def validate(
+    cell: Cell[Any], inspection: Inspection, step: Step, executor: Executor, wx: Any, state: Any, key: str
+) -> None:
+    """Compare a program with the step that it was derived from.
+
+    Args:
+        cell: the cell, which is not changed.
+        inspection: what the cell's step can read.
+        step: the derived programs.
+        executor: what will run them.
+        wx: what ``project`` returned, whose first rows are used.
+        state: a state, likewise.
+        key: what the cell is, in which form, for the record of what was found right before.
+
+    Raises:
+        Refused: they differ; the message says by how much.
+    """
+    name = type(executor).__name__
+    digest = hashlib.sha256("\0".join((key, name, str(step.dtype), _version())).encode()).hexdigest()
+    if recorded(digest):
+        return
+    # a thread of its own has none of the caller's modes: no_grad, inference, autocast, hooks on saved tensors
+    with unchanged(cell, inspection), torch.autograd.set_detect_anomaly(False), ThreadPoolExecutor(1) as aside:
+        aside.submit(_Comparison(cell, inspection, step, wx, state).check, executor).result()
+    record(digest)
+
+
+@lru_cache(maxsize=1)
+def _version() -> str:
+    """Return what tells this version of the package, and of torch, from others."""
+    try:
+        own = version("seqmodels")
+    except PackageNotFoundError:
+        own = ""
+    files = sorted(Path(__file__).parents[1].glob("**/*.[ph]*"))
+    facts = ((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+    return f"{own} {torch.__version__} {[*facts]}"
+
+
+class _Comparison:
+    def __init__(self, cell: Cell[Any], inspection: Inspection, step: Step, wx: Any, state: Any) -> None:
+        self.cell, self.inspection, self.step, self.wx, self.state = cell, inspection, step, wx, state
+        self.names = [*(f"wx[{i}]" for i in range(len(step.streams))), *(f"state[{i}]" for i in range(len(step.carries)))]
+        self.names += ["wx"] * len(list(fixed(wx))) + inspection.names
+        self.grad = step.pair is not None
+        self.constants: dict[torch.dtype, list[Tensor]] = {}
+
+    def check(self, executor: Executor) -> None:
+        """Compare in double precision, then as the executor will run."""
+        with torch.set_grad_enabled(self.grad):
+            exact = executor if self.step.dtype == torch.float64 else Portable()
+            for kind, rows, scale in (("", ROWS, 1.0), (" for a batch of one", 1, 1.0), (" where it saturates", ROWS, LARGE)):
+                case = self._case(torch.float64, rows, scale, 0)
+                if differs := self._differs(case, exact, EXACT, finite=scale > 1):
+                    raise Refused(f"the derived program is not the step{kind}: {differs}")
+            if self.step.dtype == torch.float64:
+                return
+            for scale in (1.0, LARGE):
+                found = ""
+                for seed in range(TRIES):
+                    case = self._case(self.step.dtype, ROWS, scale, seed)
+                    found = self._differs(case, executor, ROUNDED[self.step.dtype], finite=scale > 1)
+                    if not found:
+                        break
+                else:
+                    raise Refused(f"the derived kernel is not the step: {found}")
+
+    def _case(self, dtype: torch.dtype, rows: int, scale: float, seed: int) -> Case:
+        """Take the first rows and steps, one as it is and the others with noise, and the cell's tensors."""
+        generator = torch.Generator().manual_seed(seed)
+        steps = 2 if rows == 1 else STEPS
+
+        def drawn(tensor: Tensor, leading: int) -> Tensor:
+            part = tensor.detach()[_cycle(rows, tensor.shape[0], tensor.device)]
+            part = part[:, _cycle(steps, tensor.shape[1], tensor.device)] if leading == 2 else part
+            if not part.is_floating_point():
+                return part.clone()
+            noise = torch.randn(part.shape, generator=generator, dtype=torch.float64).to(part.device)
+            noise[0] = 0 if rows > 1 else noise[0]
+            return ((part.double() + noise) * scale).to(dtype)
+
+        wx = _in_tree(self.wx, lambda t: drawn(t, 2), lambda t: _constant(t, dtype, generator))
+        state = map_leaves(lambda t: drawn(t, 1), self.state)
+        if dtype not in self.constants:
+            self.constants[dtype] = [_constant(t, dtype, generator) for t in self.inspection.tensors]
+        lengths = None if rows == 1 else torch.tensor(LENGTHS)
+        return Case(wx, state, self.constants[dtype], lengths)
+
+    def _differs(self, case: Case, executor: Executor, bound: float, *, finite: bool) -> str:
+        """Return the largest difference between step and program in words, or nothing."""
+        wanted = self._measured(case, lambda cell, wx, state, _: _loop(cell, wx, state, case.lengths))
+        got = self._measured(case, lambda _, wx, state, constants: self._run(executor, wx, state, constants, case))
+        worst, said = 0.0, ""
+        for name, value in wanted.items():
+            other = got[name]
+            if finite and not bool(value.isfinite().all()):  # inf - inf depends on the order of operations
+                continue
+            if value.shape != other.shape or value.dtype != other.dtype:
+                facts = [f"{tuple(t.shape)}, {t.dtype}" for t in (other, value)]
+                return f"{name} is {facts[0]} and should be {facts[1]}"
+            off = _distance(value, other)
+            if off > bound and off > worst:
+                worst, said = off, f"{name} differs by {off:.2g} of its largest number"
+        return said
+
+    def _run(self, executor: Executor, wx: Any, state: Any, constants: list[Tensor], case: Case) -> tuple[Tensor, Any]:
+        step, dtype = self.step, case_dtype(wx)
+        inputs = Inputs(
+            [leaf.reshape(*leaf.shape[:2], -1).to(dtype) for leaf in leaves(wx)],
+            [leaf.reshape(leaf.shape[0], -1).to(dtype) for leaf in leaves(state)],
+            [*constants, *self.inspection.outside],
+            {},
+        )
+        y, final = run(step, executor, inputs, case.lengths)
+        ends = iter(final)
+        after = map_leaves(lambda leaf: _typed(next(ends).view(leaf.shape), leaf.dtype), state)
+        return _typed(y, torch.bool if step.output == torch.bool else dtype), after
+
+    def _measured(self, case: Case, through: Callable[..., tuple[Tensor, Any]]) -> dict[str, Tensor]:
+        """Return outputs, final state and, where they are wanted, the gradients of everything."""
+        step = self.step
+        own = [leaf.wants and self.grad for leaf in (*step.streams, *step.carries, *step.constants)]
+        given = [*leaves(case.wx), *leaves(case.state), *fixed(case.wx), *case.constants]
+        placed = [t.detach().requires_grad_(want) for t, want in zip(given, own, strict=False)]
+        count = len(step.streams) + len(step.carries)
+        data, constants = iter(placed[:count]), placed[count:]
+        values = iter(constants)
+        wx, state = fill(case.wx, data, values), fill(case.state, data, values)
+        y, after = through(replica(self.cell, self.inspection, list(values)), wx, state, constants)
+        results = [y, *leaves(after)]
+        found = {"the output": y.detach()}
+        found |= {f"the final state[{i}]": leaf.detach() for i, leaf in enumerate(leaves(after))}
+        ends = [one for one in results if one.requires_grad]
+        if not self.grad or not ends:
+            return found
+        generator = torch.Generator().manual_seed(1)
+        cotangents = [torch.randn(e.shape, generator=generator, dtype=torch.float64).to(e) for e in ends]
+        wanted = [(name, one) for name, one in zip(self.names, placed, strict=False) if one.requires_grad]
+        if wanted:
+            gradients = torch.autograd.grad(ends, [one for _, one in wanted], cotangents, allow_unused=True)
+            for (name, one), gradient in zip(wanted, gradients, strict=True):
+                found[f"the gradient of {name}"] = torch.zeros_like(one) if gradient is None else gradient
+        return found
+
+
+def case_dtype(wx: Any) -> torch.dtype:
+    """Return the type of the numbers of a projected sequence."""
+    return next(leaf.dtype for leaf in leaves(wx) if leaf.is_floating_point())
+
+
+def _cycle(count: int, size: int, device: torch.device) -> Tensor:
+    return torch.arange(count, device=device) % size
+
+
+def _constant(tensor: Tensor, dtype: torch.dtype, generator: torch.Generator) -> Tensor:
+    """Return a tensor of the cell in another precision; one whose numbers are all alike gets noise."""
+    one = tensor.detach()
+    if not one.is_floating_point():
+        return one.clone()
+    one = one.double()
+    if one.numel() > 1 and bool((one == one.flatten()[0]).all()):
+        one = one + 0.2 * torch.randn(one.shape, generator=generator, dtype=torch.float64).to(one.device)
+    return one.to(dtype if tensor.dtype != torch.float64 else torch.float64)
+
+
+def _in_tree(tree: Any, leaf: Callable[[Tensor], Tensor], value: Callable[[Tensor], Tensor]) -> Any:
+    streams, values = iter([leaf(t) for t in leaves(tree)]), iter([value(t) for t in fixed(tree)])
+    return fill(tree, streams, values)
+
+
+def _typed(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    return tensor != 0 if dtype == torch.bool else tensor.to(dtype)
+
+
+def _loop(cell: Cell[Any], wx: Any, state: Any, lengths: Tensor | None) -> tuple[Tensor, Any]:
+    """Unroll as the back-end ``eager`` does."""
+    outputs = []
+    steps = unbind_steps(wx)
+    real = None if lengths is None else length_mask(lengths, len(steps)).to(leaves(wx)[0].device)
+    for number, now in enumerate(steps):
+        output, new = cell.step(now, state)
+        if real is not None:
+            keep = real[:, number]
+            new = map_leaves(lambda n, o, keep=keep: torch.where(_beside(keep, n), n, o), new, state)
+            output = output.masked_fill(~_beside(keep, output), 0)
+        state = new
+        outputs.append(output)
+    return torch.stack(outputs, dim=1), state
+
+
+def _beside(keep: Tensor, like: Tensor) -> Tensor:
+    return keep.view(-1, *[1] * (like.dim() - 1))
+
+
+def _distance(one: Tensor, other: Tensor) -> float:
+    """Return the largest difference as a part of the largest number; infinite where NaN or infinity differ."""
+    a, b = one.double(), other.double()
+    same = (a == b) | (a.isnan() & b.isnan())
+    off = torch.where(same, 0.0, (a - b).abs())
+    if not bool(off.isfinite().all()):
+        return float("inf")
+    largest = a[a.isfinite()].abs().max() if bool(a.isfinite().any()) else torch.zeros(())
+    return float(off.max() / (largest + 1e-2)) if off.numel() else 0.0
+
