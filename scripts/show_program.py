@@ -21,7 +21,7 @@ from seqmodels.cells.base import Cell
 from seqmodels.fusion.cpp.emit import source
 from seqmodels.fusion.plan import step_of
 from seqmodels.fusion.program import Program, width
-from seqmodels.fusion.step import Step
+from seqmodels.fusion.tracing.step import Step
 from seqmodels.fusion.values import Value
 from seqmodels.sequence import Fixed
 

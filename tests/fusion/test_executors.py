@@ -1,10 +1,13 @@
 """Programs drawn at random, and every kind of value in every place, through both executors against an interpreter."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from random import Random
 
 import pytest
 
+from seqmodels.fusion import portable
 from seqmodels.fusion.plan import Executor
+from seqmodels.fusion.portable import Portable
 from seqmodels.fusion.program import Program, width
 from seqmodels.fusion.values import Builder, Value
 from tests.fusion.interpreter import LENGTHS, assert_runs, inputs_for
@@ -12,72 +15,189 @@ from tests.fusion.running import EXECUTORS
 
 WIDTHS = (1, 2, 5, 19)  # one, parts of a vector, several vectors and a part
 WIDE = 23
+Group = tuple[Value, ...]
 
 
-def program_of(
-    build: Builder,
-    outputs: list[tuple[Value, ...]],
-    carried: list[tuple[Value, ...]],
-    totals: list[tuple[Value, ...]],
-    *,
-    vectors: tuple[int, ...] = (WIDE,),
-    streams: tuple[int, ...] = (WIDE, WIDE),
-    backwards: bool = False,
-) -> Program:
-    products, kinds = tuple(build.products), map(tuple, (outputs, carried, totals))
-    return Program(streams, tuple(map(width, carried)), vectors, products, *kinds, backwards=backwards)
+class Draft(Builder):
+    """A builder that knows the shapes of the weights it multiplies with."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weights: list[tuple[int, int]] = []
+
+    def times(self, operand: Sequence[Value], size: int, *, transposed: bool = False) -> Value:
+        """Multiply with one more weight."""
+        shape = (width(operand), size)
+        self.weights.append(shape[::-1] if transposed else shape)
+        return self.product(operand, len(self.weights) - 1, transposed, size)
+
+    def program(
+        self,
+        outputs: Sequence[Group],
+        carried: Sequence[Group],
+        totals: Sequence[Group] = (),
+        *,
+        backwards: bool = False,
+    ) -> Program:
+        widths = (WIDE, WIDE), tuple(map(width, carried)), (WIDE,)
+        groups = tuple(outputs), tuple(carried), tuple(totals)
+        return Program(*widths, tuple(self.products), *groups, backwards=backwards)
 
 
-KINDS: dict[str, Callable[[Builder, int], Value]] = {
-    "number": lambda b, n: b.spread(b.scalar(0.5), n),
-    "vector": lambda b, n: b.leaf("vector", 0, 1, n),
-    "stream": lambda b, n: b.leaf("stream", 0, 2, n),
-    "carry": lambda b, n: b.leaf("carry", 0, 3, n),
-    "of a stream": lambda b, n: b.apply("tanh", b.leaf("stream", 0, 0, n)),
-    "of a vector": lambda b, n: b.apply("exp", b.leaf("vector", 0, 0, n)),
-    "of a carry": lambda b, n: b.apply("sin", b.leaf("carry", 0, 0, n)),
-    "product": lambda b, n: b.product([b.leaf("carry", 0, 0, 4)], n, False, n),
-    "part of a product": lambda b, n: b.cut(b.product([b.leaf("carry", 0, 1, 4)], WIDE, True, WIDE), 3, n),
-    "sum with a product": lambda b, n: b.apply("add", KINDS["product"](b, n), KINDS["stream"](b, n)),
-    "selected": lambda b, n: b.select(
-        [b.leaf("carry", 0, 0, 7), b.leaf("stream", 0, 0, 9)], [12, -1, 0, *range(n)][:n]
-    ),
-    "spread sum": lambda b, n: b.spread(b.reduce("sum", b.leaf("carry", 0, 0, 7)), n),
-    "spread column of a stream": lambda b, n: b.spread(b.leaf("stream", 0, 4, 1), n),
-    "spread column of a carry": lambda b, n: b.spread(b.leaf("carry", 0, 4, 1), n),
-    "chosen": lambda b, n: b.apply(
-        "where", b.apply("gt", KINDS["carry"](b, n), KINDS["stream"](b, n)), b.scalar(2), b.scalar(3)
-    ),
-}
-WEIGHTS = [(4, max(n, 1)) for n in range(WIDE)] + [(WIDE, 4)]
-
-
-def everywhere(kind: str, size: int, backwards: bool) -> Program:
-    """Put a value to every use that a program has for one."""
-    b = Builder()
-    value = KINDS[kind](b, size)
-    state, one = b.leaf("carry", 0, 0, WIDE), b.leaf("stream", 1, 0, 3)
-    weights = len(WEIGHTS)
-    alone = b.product([value], weights + size, False, WIDE)
-    among = b.product([one, value, b.leaf("carry", 0, 2, 5)], weights + WIDE + size, True, 6)
-    moved = b.select([one, value], [size + 2, -1, *range(size + 2, -1, -1)])
-    new = b.apply("tanh", b.apply("add", alone, b.leaf("stream", 0, 0, WIDE)))
-    outputs = [(new,), (value,), (value, one), (among,), (moved,), (state,), (value,)]
-    carried = [(new,), (value,), (one, value)]
-    b.apply("add", b.leaf("carry", 1, 0, size), state)
-    outputs.append((b.leaf("carry", 1, 0, size), b.leaf("carry", 2, 1, size)))
-    return program_of(b, outputs, carried, [(value,), (value, one, new)], backwards=backwards)
-
-
-ALL_WEIGHTS = [*WEIGHTS, *((n, WIDE) for n in range(WIDE)), *((6, n + 8) for n in range(WIDE))]
-
-
-@pytest.mark.parametrize("backwards", [False, True], ids=["forwards", "backwards"])
-@pytest.mark.parametrize("size", WIDTHS)
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("executor", EXECUTORS)
-def test_every_value_in_every_place(executor: Executor, kind: str, size: int, backwards: bool) -> None:
-    program = everywhere(kind, size, backwards)
-    given = inputs_for(program, ALL_WEIGHTS)
+def check(executor: Executor, draft: Draft, program: Program, seed: int = 0) -> None:
+    given = inputs_for(program, draft.weights, seed)
     assert_runs(executor, program, given, None)
     assert_runs(executor, program, given, LENGTHS)
+
+
+def carry(b: Builder, n: int, start: int = 0) -> Value:
+    return b.leaf("carry", 0, start, n)
+
+
+def stream(b: Builder, n: int, start: int = 0) -> Value:
+    return b.leaf("stream", 0, start, n)
+
+
+KINDS: dict[str, Callable[[Draft, int], Value]] = {
+    "number": lambda b, n: b.spread(b.scalar(0.5), n),
+    "vector": lambda b, n: b.leaf("vector", 0, 1, n),
+    "stream": lambda b, n: stream(b, n, 2),
+    "carry": lambda b, n: carry(b, n, 3),
+    "of a stream": lambda b, n: b.apply("tanh", stream(b, n)),
+    "of a vector": lambda b, n: b.apply("exp", b.leaf("vector", 0, 0, n)),
+    "of a carry": lambda b, n: b.apply("sin", carry(b, n)),
+    "product": lambda b, n: b.times([carry(b, 4)], n),
+    "part of a product": lambda b, n: b.cut(b.times([carry(b, 4, 1)], WIDE, transposed=True), 3, n),
+    "sum with a product": lambda b, n: b.apply("add", b.times([carry(b, 4)], n), stream(b, n)),
+    "selected": lambda b, n: b.select([carry(b, 7), stream(b, 9)], [12, -1, 0, *range(n)][:n]),
+    "part of a selected": lambda b, n: b.cut(b.select([carry(b, WIDE)], [-1, *range(WIDE - 1, 0, -1)]), 1, n),
+    "sum": lambda b, n: b.spread(b.reduce("sum", carry(b, 7)), n),
+    "largest": lambda b, n: b.spread(b.reduce("amax", stream(b, 7)), n),
+    "smallest": lambda b, n: b.spread(b.reduce("amin", b.apply("sin", carry(b, 9))), n),
+    "column of a stream": lambda b, n: b.spread(stream(b, 1, 4), n),
+    "column of a carry": lambda b, n: b.spread(carry(b, 1, 4), n),
+    "chosen": lambda b, n: b.apply("where", b.apply("gt", carry(b, n), stream(b, n)), b.scalar(2), b.scalar(3)),
+    "chosen by a number a row": lambda b, n: b.apply(
+        "where", b.apply("xor", b.apply("gt", carry(b, 1), stream(b, 1)), b.scalar(1)), carry(b, n, 1), b.scalar(3)
+    ),
+}
+
+
+def everywhere(b: Draft, value: Value) -> tuple[list[Group], list[Group], list[Group]]:
+    """Put a value to every use that a program has for one; the state is the first carry."""
+    size, one = value.width, b.leaf("stream", 1, 0, 3)
+    alone = b.times([value], WIDE)
+    among = b.times([one, value, carry(b, 5, 2)], 6, transposed=True)
+    moved = b.select([one, value], [size + 2, -1, *range(size + 2, -1, -1)])
+    new = b.apply("tanh", b.apply("add", alone, stream(b, WIDE)))
+    before = (b.leaf("carry", 1, 0, size), b.leaf("carry", 2, 1, size))
+    outputs = [(new,), (value,), (value, one), (among,), (moved,), (carry(b, WIDE),), (value,), before]
+    return outputs, [(new,), (value,), (one, value)], [(value,), (value, one, new)]
+
+
+@pytest.mark.parametrize("size", WIDTHS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_value_in_every_place(kind: str, size: int) -> None:
+    for backwards in (False, True):
+        draft = Draft()
+        program = draft.program(*everywhere(draft, KINDS[kind](draft, size)), backwards=backwards)
+        check(Portable(), draft, program)
+
+
+@pytest.mark.parametrize("place", ["output", "carry", "total", "operand", "selected"])
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_values_of_all_kinds_side_by_side(executor: Executor, place: str) -> None:
+    b = Draft()
+    values = tuple(KINDS[kind](b, size) for size in WIDTHS for kind in KINDS)
+    number = b.times(values, 3) if place == "operand" else b.select(values, [*range(width(values)), -1][::-2])
+    state = (b.apply("tanh", b.apply("add", b.times([carry(b, WIDE)], WIDE), stream(b, WIDE))),)
+    groups: dict[str, tuple[list[Group], list[Group], list[Group]]] = {
+        "output": ([state, values], [state], []),
+        "carry": ([state, (b.leaf("carry", 1, 3, width(values) - 5),)], [state, values], []),
+        "total": ([state], [state], [values]),
+    }
+    given = groups.get(place, ([(number,)], [state], []))
+    check(executor, b, b.program(*given))
+    check(executor, b, b.program(*given, backwards=True))
+
+
+UNARY = ("tanh", "sigmoid", "relu", "abs", "neg", "sin", "sign", "exp", "erf", "cos")
+BINARY = ("add", "sub", "mul", "maximum", "minimum", "atan2")
+
+
+class Drawn(Draft):
+    """A program drawn at random: values of a few widths, carries that are passed on under other names, or products."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self.random = Random(seed)
+        draw = self.random
+        self.sizes = draw.choices((1, 2, 5, 19), k=2)
+        self.carries = [draw.choice(self.sizes) for _ in range(draw.randint(1, 4))]
+        self.pool = [self.leaf("carry", i, 0, size) for i, size in enumerate(self.carries)]
+        for size in set(self.sizes):
+            self.pool += [stream(self, size, draw.randint(0, 3)), self.leaf("vector", 0, draw.randint(0, 3), size)]
+        for _ in range(draw.randint(2, 14)):
+            self.pool.append(self._made(draw.choice(self.sizes)))
+
+    def any(self, size: int) -> Value:
+        """Return one of the last values of a width, or columns of a wider one."""
+        wide = [value for value in self.pool if value.width >= size][-6:]
+        value = self.random.choice([value for value in self.pool if value.width == size][-6:] + wide)
+        return self.cut(value, self.random.randint(0, value.width - size), size)
+
+    def _made(self, size: int) -> Value:
+        draw = self.random
+        kind = draw.choice(("unary", "binary", "binary", "chosen", "product", "sum", "selected", "reduced"))
+        if kind in ("product", "sum"):
+            operand = [self.any(draw.choice(self.sizes)) for _ in range(draw.randint(1, 2))]
+            whole = self.times(operand, draw.choice((size, size + 4)), transposed=draw.random() < 0.5)
+            part = self.cut(whole, draw.randint(0, whole.width - size), size)
+            return part if kind == "product" else self.apply("add", part, stream(self, size, draw.randint(0, 4)))
+        if kind == "selected":
+            operand = [self.any(draw.choice(self.sizes)) for _ in range(draw.randint(1, 3))]
+            return self.select(operand, [draw.randint(-1, width(operand) - 1) for _ in range(size)])
+        if kind == "reduced":
+            one = self.reduce(draw.choice(("sum", "amax", "amin")), self.any(draw.choice(self.sizes)))
+            return self.apply("mul", self.apply("sin", one), self.any(size))
+        if kind == "chosen":
+            truth = self.apply(draw.choice(("gt", "le")), self.any(size), self.any(draw.choice((1, size))))
+            return self.apply("where", truth, self.any(size), self.scalar(draw.choice((0.0, 0.5))))
+        if kind == "unary":
+            return self.apply(draw.choice(UNARY), self.apply("tanh", self.any(size)))
+        return self.apply(draw.choice(BINARY), self.any(size), self.any(draw.choice((1, size, size))))
+
+    def _carried(self, size: int) -> Group:
+        """Return what a carry becomes: mostly another carry, or a product."""
+        same = [self.leaf("carry", i, 0, size) for i, other in enumerate(self.carries) if other == size]
+        kind = self.random.choice(("carry", "carry", "product", "sum", "any", "parts"))
+        if kind == "carry":
+            return (self.random.choice(same),)
+        if kind == "parts" and size > 1:
+            return self.any(1), self.spread(self.any(size - 1) if size - 1 in self.sizes else self.any(1), size - 1)
+        if kind in ("product", "sum"):
+            whole = self.times([self.any(self.random.choice(self.sizes))], size)
+            return (whole if kind == "product" else self.apply("add", whole, self.random.choice(same)),)
+        return (self.spread(self.any(size), size),)
+
+    def whole(self) -> Program:
+        draw = self.random
+        carried = [self._carried(size) for size in self.carries]
+        outputs = [tuple(draw.choices(self.pool, k=draw.randint(1, 2)))]
+        more = [(value,) for value in (*self.pool[: len(carried)], *draw.sample(self.pool, 2))] + carried
+        outputs += draw.sample(more, draw.randint(0, len(more)))
+        totals = [tuple(draw.choices(self.pool, k=2))] if draw.random() < 0.5 else []
+        return self.program(outputs, carried, totals, backwards=draw.random() < 0.5)
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_programs_drawn_at_random(monkeypatch: pytest.MonkeyPatch, executor: Executor) -> None:
+    monkeypatch.setattr(portable, "CHUNK", 1)  # chunks of eight steps
+    for seed in range(150 if isinstance(executor, Portable) else 12):
+        drawn = Drawn(seed)
+        program = drawn.whole()
+        try:
+            check(executor, drawn, program, seed)
+        except Exception as error:
+            error.add_note(f"seed {seed}")
+            raise

@@ -24,8 +24,8 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from seqmodels.cells import GRUCell
+from seqmodels.errors import Refused
 from seqmodels.fusion.guards import inspect
-from seqmodels.fusion.rows import Refused
 from tests.fusion.guarded import SIZE, Config, Mode, Plain, Slotted, accepts, assert_noticed, scaled_by, stack
 from tests.fusion.test_guards_of_code import ReadingGlobals
 

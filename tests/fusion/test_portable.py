@@ -14,7 +14,7 @@ from seqmodels.fusion import portable, products
 from seqmodels.fusion.loop import Sorted
 from seqmodels.fusion.plan import plan_for
 from seqmodels.fusion.portable import Portable, loop_of
-from seqmodels.fusion.trace import example
+from seqmodels.fusion.tracing.trace import example
 from seqmodels.unroll.eager import Eager
 from tests.fusion.running import Through, assert_equals_eager
 

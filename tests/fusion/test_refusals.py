@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqmodels.cells import Cell
+from seqmodels.errors import Refused
 from seqmodels.fusion.plan import plan_for
 from seqmodels.fusion.portable import Portable
-from seqmodels.fusion.rows import Refused
 from tests.fusion.running import assert_equals_eager
 
 SIZE = 5

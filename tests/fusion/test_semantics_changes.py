@@ -237,17 +237,22 @@ def test_globals_are_read_at_every_call(monkeypatch: pytest.MonkeyPatch) -> None
     GLOBALS["gain"][0] = 1.0
     monkeypatch.setattr(running, "TIME", 62)
     assert_auto_equals_eager(cell, sequence(cell))
-    monkeypatch.setattr(F, "silu", torch.sigmoid)
-    patched = written(lambda s, wx, h: F.silu(s.added(wx, h)))
-    assert_change_is_noticed(patched, lambda: monkeypatch.setattr(F, "silu", torch.sin))
 
 
-def test_surroundings_are_read_at_every_call(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_function_of_torch_that_is_patched_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = written(lambda s, wx, h: F.silu(s.added(wx, h)))
+    assert_change_is_noticed(cell, lambda: monkeypatch.setattr(F, "silu", torch.sin))
+
+
+def test_the_environment_is_read_at_every_call(monkeypatch: pytest.MonkeyPatch) -> None:
     cell = written(times(lambda s: float(os.environ.get("A_GAIN", "1"))))
     assert_change_is_noticed(cell, lambda: monkeypatch.setenv("A_GAIN", "0.5"))
-    default = written(times(lambda s: 2.0 if torch.get_default_dtype() == torch.float64 else 1.0))
+
+
+def test_the_default_dtype_is_read_at_every_call() -> None:
+    cell = written(times(lambda s: 2.0 if torch.get_default_dtype() == torch.float64 else 1.0))
     try:
-        assert_change_is_noticed(default, lambda: torch.set_default_dtype(torch.float64))
+        assert_change_is_noticed(cell, lambda: torch.set_default_dtype(torch.float64))
     finally:
         torch.set_default_dtype(torch.float32)
 

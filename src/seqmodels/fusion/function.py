@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from seqmodels.fusion.adjoint import Pair
 from seqmodels.fusion.executor import Executor
 from seqmodels.fusion.products import InputProduct, input_gradient, unread
-from seqmodels.fusion.step import Step
+from seqmodels.fusion.tracing.adjoint import Pair
+from seqmodels.fusion.tracing.step import Step
 
 TWICE = "the fused back-end has no second derivatives; for a gradient of a gradient use unroll(..., backend='eager')"
 
@@ -54,9 +54,7 @@ def run(
         return y, carried
     with torch.no_grad():
         weights, vectors = _hoisted(step, inputs)
-        outputs, carried, _ = executor.run(
-            step.forward, inputs.streams, inputs.carries, vectors, weights, lengths, y
-        )
+        outputs, carried, _ = executor.run(step.forward, inputs.streams, inputs.carries, vectors, weights, lengths, y)
     return outputs[0], carried
 
 
@@ -153,9 +151,7 @@ def _constant_gradients(
         d.streams[number] = None
 
 
-def _behind(
-    pair: Pair, outputs: list[Tensor], given: Inputs, wanted: Inputs, sums: list[_Sum]
-) -> dict[int, int]:
+def _behind(pair: Pair, outputs: list[Tensor], given: Inputs, wanted: Inputs, sums: list[_Sum]) -> dict[int, int]:
     """Return, for the streams whose product the gradient goes to, the output with it; add the sums it takes."""
     behind = {number: output for output, number in enumerate(pair.wanted_streams) if number in given.made}
     for number, output in behind.items():

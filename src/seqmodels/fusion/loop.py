@@ -127,7 +127,9 @@ class Sorted:
         places: dict[int, Place] = {}
         self.places: dict[Value, Place] = {}
         bundles, begun = self._bundles(), dict[tuple[int, ...], int]()
-        following = {i: before for i, before in program.following().items() if program.outputs[i][0] in self.late}
+        following = program.following()
+        held = {program.outputs[i][0]: i for i in reversed(following)}  # a value is written to one such row
+        following = {i: following[i] for value, i in held.items() if value in self.late}
         for index in (i for i in range(len(program.outputs)) if i not in following):
             bundle = bundles.get(index, (index,))
             sizes = [width(program.outputs[i]) for i in bundle]

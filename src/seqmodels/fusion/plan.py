@@ -10,13 +10,14 @@ from typing import Any
 from torch import Tensor
 
 from seqmodels.cells.base import Cell
+from seqmodels.errors import Mutating, Refused
 from seqmodels.fusion.cpp.build import BuildFailed
 from seqmodels.fusion.executor import Executor
 from seqmodels.fusion.guards import Guard, Inspection, inspect
-from seqmodels.fusion.projection import linear_in
-from seqmodels.fusion.rows import Mutating, Refused
-from seqmodels.fusion.step import Step, lowered
-from seqmodels.fusion.trace import Form, fixed, trace
+from seqmodels.fusion.tracing.form import Form, fixed
+from seqmodels.fusion.tracing.projection import linear_in
+from seqmodels.fusion.tracing.step import Step, lowered
+from seqmodels.fusion.tracing.trace import trace
 from seqmodels.fusion.validate import validate
 
 KEPT = 256
@@ -50,6 +51,8 @@ class _Kind:
 
 
 _kinds: OrderedDict[type, list[_Kind]] = OrderedDict()
+
+
 @dataclass
 class _Notes:
     """What is remembered of one cell while it lives."""

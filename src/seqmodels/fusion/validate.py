@@ -1,8 +1,8 @@
 """Is a derived program the step? It is compared with the step itself before it is used.
 
 A few rows run a few steps, once through a Python loop over the step and once through the program: outputs, final states
-and every gradient. In double precision the program must agree to rounding; where its executor computes in another
-precision or by generated code, that is then compared in the precision that it will be used in.
+and every gradient. In double precision the program must agree to rounding; a compiled kernel in another precision is then
+compared in that.
 """
 
 import hashlib
@@ -17,14 +17,15 @@ import torch
 from torch import Tensor
 
 from seqmodels.cells.base import Cell
+from seqmodels.errors import Refused
 from seqmodels.fusion.cpp.build import record, recorded
 from seqmodels.fusion.executor import Executor
 from seqmodels.fusion.function import Inputs, run
 from seqmodels.fusion.guards import Inspection
 from seqmodels.fusion.portable import Portable
-from seqmodels.fusion.rows import Refused
-from seqmodels.fusion.step import Step
-from seqmodels.fusion.trace import fill, fixed, replica, unchanged
+from seqmodels.fusion.tracing.form import fill, fixed
+from seqmodels.fusion.tracing.step import Step
+from seqmodels.fusion.tracing.trace import replica, unchanged
 from seqmodels.sequence import leaves, length_mask, map_leaves, unbind_steps
 
 ROWS, STEPS = 3, 4
@@ -32,7 +33,8 @@ LENGTHS = (4, 2, 3)
 EXACT = 1e-5
 """By how much of a tensor's largest number double precision may be off: constants like ``finfo.eps`` are of the type
 that was traced."""
-ROUNDED = {torch.float64: 1e-6, torch.float32: 2e-3, torch.bfloat16: 0.2, torch.float16: 3e-2}
+ROUNDED = {torch.float32: 2e-3, torch.bfloat16: 0.2, torch.float16: 3e-2}
+"""The same for compiled kernels in other types."""
 TRIES = 3
 """Draws of which one must agree in low precision, where a threshold may fall to one side or the other."""
 LARGE = 300.0
@@ -90,7 +92,10 @@ def _version() -> str:
 class _Comparison:
     def __init__(self, cell: Cell[Any], inspection: Inspection, step: Step, wx: Any, state: Any) -> None:
         self.cell, self.inspection, self.step, self.wx, self.state = cell, inspection, step, wx, state
-        self.names = [*(f"wx[{i}]" for i in range(len(step.streams))), *(f"state[{i}]" for i in range(len(step.carries)))]
+        self.names = [
+            *(f"wx[{i}]" for i in range(len(step.streams))),
+            *(f"state[{i}]" for i in range(len(step.carries))),
+        ]
         self.names += ["wx"] * len(list(fixed(wx))) + inspection.names
         self.grad = step.pair is not None
         self.constants: dict[torch.dtype, list[Tensor]] = {}
@@ -99,17 +104,22 @@ class _Comparison:
         """Compare in double precision, then as the executor will run."""
         with torch.set_grad_enabled(self.grad):
             exact = executor if self.step.dtype == torch.float64 else Portable()
-            for kind, rows, scale in (("", ROWS, 1.0), (" for a batch of one", 1, 1.0), (" where it saturates", ROWS, LARGE)):
+            for kind, rows, scale in (
+                ("", ROWS, 1.0),
+                (" for a batch of one", 1, 1.0),
+                (" where it saturates", ROWS, LARGE),
+            ):
                 case = self._case(torch.float64, rows, scale, 0)
                 if differs := self._differs(case, exact, EXACT, finite=scale > 1):
                     raise Refused(f"the derived program is not the step{kind}: {differs}")
-            if self.step.dtype == torch.float64:
-                return
+            if self.step.dtype == torch.float64 or isinstance(executor, Portable):
+                return  # the same operators in another precision
             for scale in (1.0, LARGE):
                 found = ""
                 for seed in range(TRIES):
                     case = self._case(self.step.dtype, ROWS, scale, seed)
-                    found = self._differs(case, executor, ROUNDED[self.step.dtype], finite=scale > 1)
+                    bound = ROUNDED[self.step.dtype] * (10 if scale > 1 else 1)  # 1 - tanh(x)**2 keeps few digits
+                    found = self._differs(case, executor, bound, finite=scale > 1)
                     if not found:
                         break
                 else:
@@ -251,4 +261,3 @@ def _distance(one: Tensor, other: Tensor) -> float:
         return float("inf")
     largest = a[a.isfinite()].abs().max() if bool(a.isfinite().any()) else torch.zeros(())
     return float(off.max() / (largest + 1e-2)) if off.numel() else 0.0
-

@@ -12,6 +12,7 @@ from torch._compile import _disable_dynamo  # torch.compiler.disable imports all
 from torch.utils._device import DeviceContext
 
 from seqmodels.cells.base import Cell
+from seqmodels.errors import Refused
 from seqmodels.fusion.cpp.build import BuildFailed, reason
 from seqmodels.fusion.cpp.executor import REALS, Cpp
 from seqmodels.fusion.executor import Executor
@@ -20,7 +21,6 @@ from seqmodels.fusion.guards import inspect
 from seqmodels.fusion.plan import Plan, check, linear_projection, plan_for
 from seqmodels.fusion.portable import Portable
 from seqmodels.fusion.products import InputProduct, RoomyLinear, projected
-from seqmodels.fusion.rows import Refused
 from seqmodels.memory import room
 from seqmodels.sequence import leaves, map_leaves
 from seqmodels.unroll.backend import Projection
@@ -81,7 +81,7 @@ class Fused:
         if _may_be_chunked(cell, x):
             linear = linear_projection(cell, x)
             if linear is not None and (steps := _chunk(x, linear[0])) < x.shape[1]:
-                return self._in_chunks(cell, x, state, lengths, linear, steps)
+                return self._in_chunks(cell, x, state, lengths, linear=linear, steps=steps)
         projection = projection or Projection(cell, x)
         if type(cell) in self._touching or projection.known is not None:
             return self._run(cell, x, projection(), state, lengths)
@@ -91,7 +91,7 @@ class Fused:
         if mode.touched:
             self._touching.add(type(cell))
         try:
-            return self._run(cell, x, wx, state, lengths, mode.behind)
+            return self._run(cell, x, wx, state, lengths, behind=mode.behind)
         except Refused:
             projection.known = (mode.plain(wx),)
             raise
@@ -121,6 +121,7 @@ class Fused:
         wx: Any,
         state: Any,
         lengths: Tensor | None,
+        *,
         behind: Callable[[Tensor], InputProduct | None] = lambda _: None,
         y: Tensor | None = None,
     ) -> tuple[Tensor, Any]:
@@ -153,6 +154,7 @@ class Fused:
         x: Tensor,
         state: Any,
         lengths: Tensor | None,
+        *,
         linear: tuple[Tensor, Tensor | None],
         steps: int,
     ) -> tuple[Tensor, Any]:
@@ -204,7 +206,7 @@ def _may_be_chunked(cell: Cell[Any], x: Tensor) -> bool:
 
 
 def _check_projected(wx: Any, x: Tensor) -> None:
-    """Raise unless every leaf of what ``project`` returned is a tensor ``(batch, time, ...)`` on the device of ``x``."""
+    """Raise unless every leaf of a projection is a tensor ``(batch, time, ...)`` on the device of ``x``."""
     for leaf in leaves(wx):
         if type(leaf) not in (Tensor, torch.nn.Parameter):
             raise Refused(f"project returned a {type(leaf).__name__} among its tensors")

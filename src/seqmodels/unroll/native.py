@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from seqmodels.cells import Cell, ElmanCell, LSTMCell, ProjectedLSTMCell, ResetAfterGRUCell
-from seqmodels.fusion.rows import Refused
+from seqmodels.errors import Refused
 from seqmodels.sequence import last_step, length_mask
 from seqmodels.unroll.backend import Projection
 

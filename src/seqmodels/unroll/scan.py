@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 from seqmodels.cells.base import Cell, LinearCell
-from seqmodels.fusion.rows import Refused
+from seqmodels.errors import Refused
 from seqmodels.sequence import length_mask
 from seqmodels.unroll.backend import Projection
 from seqmodels.unroll.native import set_on_itself

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from seqmodels.cells import Cell, LSTMCell
-from seqmodels.fusion.rows import Refused
+from seqmodels.errors import Refused
 from seqmodels.sequence import length_mask
 from seqmodels.sequence import reverse as reverse_time
 from seqmodels.unroll.arguments import checked_lengths, checked_state, checked_x
@@ -97,7 +97,8 @@ def _run(cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None, name: s
             return BACKENDS[each](cell, x, state, lengths, projection)
         except Refused as error:
             if name != "auto":
-                raise ValueError(f"backend {name!r} cannot run this: {error}; backend='auto' takes one that can") from None
+                text = f"backend {name!r} cannot run this: {error}; backend='auto' takes one that can"
+                raise ValueError(text) from None
             if each == "fused":
                 _tell(cell, str(error))
     raise AssertionError("the back-end eager refuses nothing")

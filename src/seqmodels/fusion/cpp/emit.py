@@ -7,6 +7,7 @@ from importlib.resources import files
 
 from seqmodels.fusion.cpp.driver import arguments, driver
 from seqmodels.fusion.cpp.schedule import Key, Pass, Schedule, direct, schedule
+from seqmodels.fusion.cpp.tiles import filled, moves
 from seqmodels.fusion.program import Program
 from seqmodels.fusion.values import CHEAP, LOGICAL, REDUCTIONS, TRUTHS, Value
 
@@ -52,7 +53,7 @@ class _Emitter:
         self.read: set[str] = set()  # streams' addresses at the step after this one
 
     def text(self) -> str:
-        dear = [sum(v.op not in CHEAP for v in work.body) for work in self.plan.passes.values()]
+        dear = [sum(v.op not in (*CHEAP, "div", "spread") for v in work.body) for work in self.plan.passes.values()]
         lines = ["#define FUNCTION static __attribute__((noinline))"] if max(dear, default=0) > CALLS else []
         self.lines = [*lines, _headers(self.real, "runtime.h", "elementary.h"), *arguments(self.program)]
         self._sizes()
@@ -79,8 +80,8 @@ class _Emitter:
         sums = max((len(work.sums) for work in self.plan.passes.values()), default=0)
         self.put(f"enum {{ BLOCKS = {blocks}, SUMS = {sums}, TILED = ROWS * UNITS * W }};")
         self.put("struct Thread { i64 n; const i64* row; T *now, *next, *buffer, *sums, *tiles; const T* packed; };")
-        for index in sorted({block.data[0] for block in made} - {block.data[0] for block in self.blocks}):
-            self.put(self._moves(index))
+        for index in sorted({block.data[0] for block in made} - {block.data[0] for block in packed}):
+            self.put(moves(index, self.program.products[index]))
 
     def _laid_out(self, name: str, sizes: Sequence[str]) -> list[str]:
         """Lay things out one after the other: define constants for where each begins, and for the size of all."""
@@ -91,13 +92,6 @@ class _Emitter:
         if not sizes:
             self.put(f"static constexpr i64 {name} = 0;")
         return begins
-
-    def _moves(self, index: int) -> str:
-        """Return the table of where the columns of a product without a weight come from."""
-        product = self.program.products[index]
-        columns = [(i, column) for i, piece in enumerate(product.operand) for column in range(piece.width)]
-        places = [(-1, 0) if source == -1 else columns[source] for source in product.select]
-        return f"static const Move MOVE{index}[] = {{{', '.join(f'{{{i}, {column}}}' for i, column in places)}}};"
 
     def _pass(self, number: int, key: Key, work: Pass) -> None:
         size = key[1]
@@ -113,8 +107,7 @@ class _Emitter:
             "      m = (active - r0 + ROWS - 1) / ROWS;",
             "      m = (active - r0 + m - 1) / m;",
         )
-        for place, block in enumerate(work.blocks):
-            (self._product if block in self.blocks else self._select)(place, block)
+        self.put(*filled(self.program.products, work.blocks, self.blocks, self.address))
         self._rows(key, work)
         self.put("    }", "  }")
         for i, value in enumerate(work.sums):
@@ -123,39 +116,6 @@ class _Emitter:
                 f"{WHOLE[value.op]}(load(x.sums + (r * SUMS + {i}) * W));"
             )
         self.put("}")
-
-    def _product(self, place: int, block: Value) -> None:
-        """Multiply the rows of a tile with the panel of a block."""
-        product = self.program.products[block.data[0]]
-        depth, start = product.depth, 0
-        self.put("      {", "        const T* rows[ROWS];")
-        for piece in product.operand:
-            panel = f"x.packed + {self.blocks[block]} + first * {depth} * W + {start} * nv * W"
-            more = "true" if start else "false"
-            self.put(
-                "        for (i64 i = 0; i < m; i++) {",
-                "          const i64 r = r0 + i, b = x.row[r];",
-                f"          rows[i] = {self.address(piece)};",
-                "          (void)r, (void)b;",
-                "        }",
-                f"        TILE[m - 1][nv - 1](rows, {piece.width}, {panel}, x.tiles + {place} * TILED, {more});",
-            )
-            start += piece.width
-        self.put("      }")
-
-    def _select(self, place: int, block: Value) -> None:
-        """Fill the rows of a tile with columns of the operand, as they are."""
-        index, start = block.data
-        pieces = ", ".join(map(self.address, self.program.products[index].operand))
-        self.put(
-            "      for (i64 i = 0; i < m; i++) {",
-            "        const i64 r = r0 + i, b = x.row[r];",
-            f"        const T* const pieces[] = {{{pieces}}};",
-            f"        T* const to = x.tiles + {place} * TILED + i * UNITS * W;",
-            f"        move(pieces, MOVE{index} + {start} + first * W, {block.width} - first * W, nv * W, to);",
-            "        (void)r, (void)b;",
-            "      }",
-        )
 
     def _rows(self, key: Key, work: Pass) -> None:
         """Compute the pointwise values of a tile, vector by vector."""

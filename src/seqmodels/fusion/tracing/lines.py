@@ -11,20 +11,29 @@ from types import CodeType
 from typing import Any
 
 import torch
-from torch import fx
+from torch import Tensor, fx
 from torch.fx import traceback
 from torch.overrides import TorchFunctionMode
 
-from seqmodels.fusion.rows import Refused
+from seqmodels.errors import Refused
 
-_PACKAGE = Path(__file__).parents[1]
-_LIBRARIES = (str(Path(torch.__file__).parent), str(Path(futures.__file__).parent), threading.__file__, "<frozen", "<eval", "<string>")
+_PACKAGE = Path(__file__).parents[2]
+_THREADS = (str(Path(futures.__file__).parent), threading.__file__)
+_GENERATED = ("<frozen", "<eval", "<string>")
+_LIBRARIES = (str(Path(torch.__file__).parent), *_THREADS, *_GENERATED)
 MACHINERY = (*_LIBRARIES, str(_PACKAGE / "fusion"), str(_PACKAGE / "unroll"), str(_PACKAGE / "cells" / "products.py"))
 """Files whose frames are not the user's: torch, threads, this package's tracing, generated code."""
 
 
 LAYOUT = {"stride", "is_contiguous", "data_ptr", "storage_offset", "untyped_storage", "storage", "as_strided"}
 """What tells how a tensor lies in memory, which a kernel decides for itself."""
+CONVERSIONS = {"to", "float", "double", "half", "bfloat16", "type", "type_as"}
+SIZES = {"shape", "size", "__len__", "numel", "nelement"}
+MANY = 100_000
+"""Rows that only a traced batch has."""
+PARTING = {"__iter__", "unbind", "split", "chunk", "tensor_split", "split_with_sizes", "vsplit"}
+"""What would take the batch apart into its rows, of which a trace has a hundred thousand."""
+_TRACING = tuple(str(Path(torch.__file__).parent / name) for name in ("_", "fx"))
 
 
 @contextmanager
@@ -38,14 +47,14 @@ def noted() -> Iterator[None]:
 
 
 class Noting(TorchFunctionMode):
-    """Notes the line of each call; refuses calls that ask how a tensor lies in memory.
+    """Notes the line of each call; refuses those that ask how a tensor lies in memory and those that convert numbers.
 
-    ``reads_wants`` says whether it was asked if a tensor wants a gradient.
+    ``reads_wants`` says whether it was asked if a tensor wants a gradient, ``reads_size`` whether for its size.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.reads_wants = False
+        self.reads_wants = self.reads_size = False
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         frame = caller = sys._getframe(1)
@@ -54,10 +63,28 @@ class Noting(TorchFunctionMode):
         traceback.set_stack_trace([] if frame is None else [_line(frame.f_code, frame.f_lineno)])
         name = getattr(function, "__name__", "")
         if name == "__get__":
-            self.reads_wants |= getattr(function.__self__, "__name__", "") in ("requires_grad", "grad_fn", "is_leaf")
+            name = getattr(function.__self__, "__name__", "")
+            self.reads_wants |= name in ("requires_grad", "grad_fn", "is_leaf")
+        if name in SIZES:
+            self.reads_size |= not caller.f_code.co_filename.startswith(_TRACING)
+        elif name in PARTING and _along_first(name, args, kwargs or {}):
+            raise Refused("an operator along the batch: a row may not see the others")
         elif name in LAYOUT and frame is caller:
             raise Refused(f"the step asks how a tensor lies in memory ({name}), which a kernel decides for itself")
-        return function(*args, **(kwargs or {}))
+        made = function(*args, **(kwargs or {}))
+        if name in CONVERSIONS and isinstance(made, Tensor) and made.is_floating_point():
+            given = args[0].dtype
+            if given.is_floating_point and given != made.dtype:
+                raise Refused(f"the step converts numbers from {given} to {made.dtype}: a program computes in one type")
+        return made
+
+
+def _along_first(name: str, args: Any, kwargs: Any) -> bool:
+    """Say whether a call takes a tensor apart along the batch."""
+    place = 1 if name == "unbind" else 2
+    dim = kwargs.get("dim", args[place] if len(args) > place else 0)
+    one = args[0]
+    return isinstance(one, Tensor) and one.dim() > 0 and one.shape[0] >= MANY and dim in (0, -one.dim())
 
 
 def where(node: fx.Node) -> str:

@@ -22,7 +22,7 @@ import numpy as np
 from torch import Tensor
 from torch._subclasses import FakeTensor
 
-from seqmodels.fusion.rows import Refused
+from seqmodels.errors import Refused
 
 vars_of: Callable[[type], MappingProxyType[str, Any]] = type.__dict__["__dict__"].__get__
 mro_of: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from seqmodels.fusion.rows import Piece, Refused, Row, cut, spread_pieces
+from seqmodels.errors import Refused
+from seqmodels.fusion.tracing.rows import Piece, Row, cut, spread_pieces
 from seqmodels.fusion.values import Builder
 
 RUNS = 32
@@ -23,11 +24,14 @@ Source = tuple[Row, bool]
 
 
 class Moved(NamedTuple):
-    """Where numbers went: ``index`` has the shape of the tensor with a batch of 2; its entries count the columns of the
-    sources one after the other from 1, those of the second row of the batch from ``1 + total``; 0 is a zero."""
+    """Where numbers went: ``places`` has the shape of the tensor with a batch of 2.
+
+    Its entries count the columns of the sources, one after the other, from 1; those of the second row of the batch from
+    ``1 + total``; 0 is a zero.
+    """
 
     sources: tuple[Source, ...]
-    index: Tensor
+    places: Tensor
 
     @property
     def total(self) -> int:
@@ -54,18 +58,20 @@ def move(call: Callable[..., Any], args: Any, kwargs: Any, batch: int) -> Moved 
     Raises:
         Refused: the operator does not take the arguments with another batch.
     """
-    sources: list[Source] = []
-    spans: list[tuple[Moved, int]] = []
-    _visit(lambda one: spans.append((one, len(sources))) or sources.extend(one.sources), (args, kwargs))
+    found: list[Moved] = []
+    _map(lambda one: found.append(one) if isinstance(one, Moved) else None, [args, kwargs])
+    sources = [source for one in found for source in one.sources]
     total = sum(row.width for row, _ in sources)
+    before = 0
 
     def with_indices(one: Any) -> Any:
-        if isinstance(one, Moved):
-            before = sum(row.width for row, _ in sources[: spans.pop(0)[1]])
-            second = one.index > one.total
-            rebased = torch.where(second, one.index - one.total + total, one.index) + before
-            return torch.where(one.index == 0, 0, rebased)
-        return 2 if type(one) is int and one == batch else one
+        nonlocal before
+        if not isinstance(one, Moved):
+            return 2 if type(one) is int and one == batch else one
+        second = one.places > one.total
+        rebased = torch.where(second, one.places - one.total + total, one.places) + before
+        before += one.total
+        return torch.where(one.places == 0, 0, rebased)
 
     try:
         made = call(*_map(with_indices, args), **_map(with_indices, kwargs))
@@ -81,7 +87,7 @@ def settle(builder: Builder, moved: Moved) -> Row:
     Raises:
         Refused: they are not one row for each row of the batch.
     """
-    index, total = moved.index, moved.total
+    index, total = moved.places, moved.total
     if index.dim() == 0 or index.shape[0] != 2:
         raise Refused("an operator along the batch: a row may not see the others")
     first, second = index.reshape(2, -1)
@@ -97,9 +103,9 @@ def settle(builder: Builder, moved: Moved) -> Row:
 
 def layers(base: Moved, index: Any, values: Moved) -> list[Moved]:
     """Take a sum of values into the places that an index names apart into sums of which each names a place once."""
-    places = torch.zeros_like(base.index)
-    positions = torch.arange(base.index.numel()).view(base.index.shape)[index]
-    spread = torch.broadcast_to(values.index, positions.shape)
+    places = torch.zeros_like(base.places)
+    positions = torch.arange(base.places.numel()).view(base.places.shape)[index]
+    spread = torch.broadcast_to(values.places, positions.shape)
     order: dict[int, int] = {}
     turn = torch.tensor([order.setdefault(p, -1) for p in positions.flatten().tolist()])
     for at, place in enumerate(positions.flatten().tolist()):
@@ -112,7 +118,7 @@ def layers(base: Moved, index: Any, values: Moved) -> list[Moved]:
         mine = turn.view(positions.shape) == number
         made = places.flatten().clone()
         made[positions[mine]] = spread[mine]
-        found.append(Moved(values.sources, made.view(base.index.shape)))
+        found.append(Moved(values.sources, made.view(base.places.shape)))
     return found
 
 
@@ -139,10 +145,6 @@ def _gather(builder: Builder, pieces: Sequence[Piece], columns: Sequence[int]) -
         else:
             found.append((cut(builder, pieces, first - 1, 1)[0][0], length))
     return found
-
-
-def _visit(function: Callable[[Moved], Any], tree: Any) -> None:
-    _map(lambda one: function(one) if isinstance(one, Moved) else None, tree)
 
 
 def _map(function: Callable[[Any], Any], tree: Any) -> Any:

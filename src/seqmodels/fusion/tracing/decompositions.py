@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch._decomp import decomposition_table
 
-from seqmodels.fusion.rows import Refused
+from seqmodels.errors import Refused
 
 aten = torch.ops.aten
 

@@ -10,10 +10,10 @@ from typing import Any, cast
 import torch
 from torch import Tensor, fx, nn
 
-from seqmodels.fusion.lines import where
-from seqmodels.fusion.operators import CREATED, FILLED, MOVES, SAME
-from seqmodels.fusion.rows import Refused
-from seqmodels.fusion.trace import BATCH
+from seqmodels.errors import Refused
+from seqmodels.fusion.tracing.form import BATCH
+from seqmodels.fusion.tracing.lines import where
+from seqmodels.fusion.tracing.operators import CREATED, FILLED, MOVES, SAME
 
 aten = torch.ops.aten
 SUMMING = {aten.sum.dim_IntList, aten.sum.default, torch.ops.prims.sum.default}
@@ -54,7 +54,8 @@ def contractions(wanted: Sequence[fx.Node], constant: dict[fx.Node, None]) -> tu
             stack += [(argument, False) for argument in reversed(node.all_input_nodes)]
     for node in after:
         _check_linear(node, constant)
-    return list(found), list(after)
+    backwards = reversed(wanted[0].graph.nodes) if wanted else ()  # then in the order of the forward pass
+    return [node for node in backwards if node in found], list(after)
 
 
 def _check_linear(node: fx.Node, constant: dict[fx.Node, None]) -> None:
@@ -66,7 +67,7 @@ def _check_linear(node: fx.Node, constant: dict[fx.Node, None]) -> None:
 
     inputs = node.all_input_nodes
     moving = [one for one in inputs if not still(one)]
-    linear = node.target in CREATED | FILLED
+    linear: bool = node.target in CREATED | FILLED
     if node.target in EACH:
         indices = [one for one in inputs if not one.meta["val"].is_floating_point()]
         linear = all(one in moving or nothing(one) or one in indices for one in inputs)
@@ -76,7 +77,7 @@ def _check_linear(node: fx.Node, constant: dict[fx.Node, None]) -> None:
     elif node.target is aten.where.self:
         linear = still(node.args[0]) and all(not still(one) or _is_zero(one) for one in node.args[1:])
     elif node.target is aten.masked_fill.Scalar:
-        linear = still(node.args[1]) and node.args[2] == 0
+        linear = still(node.args[1]) and bool(node.args[2] == 0)
     shapes = [value.shape for value in (n.meta.get("val") for n in (node, *inputs)) if isinstance(value, Tensor)]
     if not linear or any(BATCH in shape for shape in shapes):
         raise Refused(f"the gradient of a parameter goes through {node.target} for each step alone\n{where(node)}")
@@ -84,9 +85,9 @@ def _check_linear(node: fx.Node, constant: dict[fx.Node, None]) -> None:
 
 def _is_zero(argument: Any) -> bool:
     if not isinstance(argument, fx.Node):
-        return argument == 0
-    number = argument.args[0] if argument.target is aten.scalar_tensor.default else None
-    return number == 0 or "zeros" in str(argument.target)
+        return bool(argument == 0)
+    number: Any = argument.args[0] if argument.target is aten.scalar_tensor.default else None
+    return bool(number == 0) or "zeros" in str(argument.target)
 
 
 def function(

@@ -12,13 +12,16 @@ from typing import Any, cast
 import torch
 from torch import Tensor, fx
 
-from seqmodels.fusion.adjoint import Contraction, Gradients, Pair, derive, late_values
-from seqmodels.fusion.epilogue import Function, contractions, function
-from seqmodels.fusion.lowering import Lower
-from seqmodels.fusion.operators import CREATED
+from seqmodels.errors import Refused
 from seqmodels.fusion.program import Program
-from seqmodels.fusion.rows import Refused, Row, as_truth, spread_pieces, without_batch
-from seqmodels.fusion.trace import BATCH, Graph, Leaf
+from seqmodels.fusion.tracing.adjoint import Contraction, Gradients, Pair, derive, late_values
+from seqmodels.fusion.tracing.epilogue import Function, contractions, function
+from seqmodels.fusion.tracing.form import BATCH, Leaf
+from seqmodels.fusion.tracing.graph import Graph
+from seqmodels.fusion.tracing.lowering import Lower
+from seqmodels.fusion.tracing.operators import CREATED
+from seqmodels.fusion.tracing.rows import Row, as_truth, spread_pieces, without_batch
+from seqmodels.fusion.tracing.trace import WIDE
 from seqmodels.fusion.values import Builder, Value
 
 aten = torch.ops.aten
@@ -71,7 +74,8 @@ class _Lowering:
         }
         grain = prod(graph.carries[0].shape) if graph.carries else 0
         asked = self._weight_of, self._vector_of, self._literal
-        self.lower = Lower(self.builder, BATCH, self.dtype, known, *asked, grain)
+        traced = WIDE.get(self.dtype, self.dtype)
+        self.lower = Lower(self.builder, BATCH, traced, known, *asked, grain)
 
     def step(self) -> Step:
         graph, build = self.graph, self.builder
@@ -92,7 +96,9 @@ class _Lowering:
         epilogue = None if d is None else function(module, self.given, constant, sums, after, of_constants)
         leaves = graph.streams, graph.carries, graph.constants, graph.output[0], self.dtype
         pair = None if d is None else derive(forward, build, d)
-        shapes = tuple(tuple(cast(Any, n if n.target is aten.mm.default else n.args[0]).meta["val"].shape) for n in sums)
+        shapes = tuple(
+            tuple(cast(Any, n if n.target is aten.mm.default else n.args[0]).meta["val"].shape) for n in sums
+        )
         shapes = tuple((1, *shape[1:]) if shape[:1] == (BATCH,) else shape for shape in shapes)
         return Step(*leaves, hoisted, len(self.weights), forward, pair, epilogue, shapes)
 
@@ -164,7 +170,7 @@ class _Lowering:
         inputs = {one: self._literal(one) for one in node.all_input_nodes}
         if any(value is None for value in inputs.values()):
             return None
-        args, kwargs = fx.node.map_arg((node.args, dict(node.kwargs)), inputs.__getitem__)  # type: ignore[arg-type]
+        args, kwargs = fx.node.map_arg((node.args, dict(node.kwargs)), inputs.__getitem__)
         return cast(Any, node.target)(*args, **kwargs)
 
 

@@ -17,10 +17,20 @@ import torch
 from torch import Tensor, nn
 
 from seqmodels.cells.base import Cell
-from seqmodels.fusion.guard_text import GuardText, comparison
-from seqmodels.fusion.reachable import ABSENT, Part, class_attributes, derives, mro_of, name_of, parts, static, vars_of
-from seqmodels.fusion.rows import Refused
-from seqmodels.fusion.user_code import contents, is_constant, is_lasting, is_library, reads
+from seqmodels.errors import Refused
+from seqmodels.fusion.guards.guard_text import GuardText, comparison
+from seqmodels.fusion.guards.reachable import (
+    ABSENT,
+    Part,
+    class_attributes,
+    derives,
+    mro_of,
+    name_of,
+    parts,
+    static,
+    vars_of,
+)
+from seqmodels.fusion.guards.user_code import contents, is_constant, is_lasting, is_library, reads
 
 LIMIT = 20_000
 """How many values are walked at most."""

@@ -8,9 +8,12 @@ from typing import Any, cast
 import torch
 from torch import Tensor, fx
 
-from seqmodels.fusion.lines import where
-from seqmodels.fusion.moves import Moved, layers, move, settle, start
-from seqmodels.fusion.operators import (
+from seqmodels.errors import Refused
+from seqmodels.fusion.tracing.lines import where
+from seqmodels.fusion.tracing.moves import Moved, settle, start
+from seqmodels.fusion.tracing.moving import lower_move
+from seqmodels.fusion.tracing.multiplying import lower_product
+from seqmodels.fusion.tracing.operators import (
     BINARY,
     BITWISE,
     COMPARISONS,
@@ -24,17 +27,16 @@ from seqmodels.fusion.operators import (
     SUMS,
     UNARY,
 )
-from seqmodels.fusion.rows import (
-    Refused,
+from seqmodels.fusion.tracing.reductions import reduction
+from seqmodels.fusion.tracing.rows import (
     Row,
     as_number,
     as_truth,
     broadcast,
+    logical,
+    negation,
     pointwise,
-    reduction,
-    row,
     scale,
-    spread_pieces,
     without_batch,
 )
 from seqmodels.fusion.values import Builder
@@ -163,11 +165,11 @@ class Lower:
         if target in SAME:
             return self.known[args[0]]
         if target in MOVES or target is operator.getitem:
-            return self._move(node)
+            return lower_move(self, node)
         if target in REDUCTIONS:
             return self._reduce(node)
         if target in (aten.mm.default, aten.addmm.default):
-            return self._product(node)
+            return lower_product(self, node)
         if target in FILLED or target in CREATED:
             return self._filled(node)
         if target in (aten.fill.Scalar, aten.fill.Tensor):
@@ -185,11 +187,11 @@ class Lower:
         if target in COMPARISONS and not (target in OF_TRUTHS and self._are_truths(args)):
             return self._apply(COMPARISONS[target], *map(self.number, args))
         if target in OF_TRUTHS and self._are_truths(args):
-            return self._logical(OF_TRUTHS[target], *map(self.truth, args))
+            return self._logical(OF_TRUTHS[target], *args)
         if target in LOGICAL:
-            return self._logical(LOGICAL[target], *map(self.truth, args))
+            return self._logical(LOGICAL[target], *args)
         if target in (aten.logical_not.default, aten.bitwise_not.default):
-            return self._logical("xor", self.truth(args[0]), self(True))
+            return negation(build, self.truth(args[0]))
         if target in UNARY:
             return self._apply(UNARY[target], self.number(args[0]))
         if target in SUMS:
@@ -217,31 +219,14 @@ class Lower:
         values = [a.meta["val"] for a in arguments if isinstance(a, fx.Node)]
         return len(values) == 2 and all(v.dtype == torch.bool for v in values)
 
-    def _logical(self, op: str, left: Row, right: Row) -> Row:
-        """Apply "and", "or", "xor" or "eq" to truth values; those that are known to begin with go."""
-        if op == "eq":
-            return self._logical("xor", self._logical("xor", left, right), self(True))
-        shape = tuple(torch.broadcast_shapes(left.shape, right.shape))
-        both = [broadcast(self.builder, one, shape) for one in (left, right)]
-        made = pointwise(self.builder, op, both)
-        return Row(made.shape, tuple((self._simple(value), span) for value, span in made.pieces))
-
-    def _simple(self, value: Any) -> Any:
-        numbers = [a.data[0] if a.op == "scalar" else None for a in value.args]
-        if value.op not in ("and", "or", "xor") or numbers == [None, None]:
-            return value
-        number, other = next((n, value.args[1 - i]) for i, n in enumerate(numbers) if n is not None)
-        if value.op == "xor":
-            return self.builder.apply("not", other) if number else other
-        keeps = bool(number) == (value.op == "and")
-        return other if keeps else self.builder.scalar(float(number))
+    def _logical(self, op: str, left: Any, right: Any) -> Row:
+        return logical(self.builder, op, self.truth(left), self.truth(right))
 
     def _where(self, condition: Any, yes: Any, no: Any) -> Row:
-        chosen = self.truth(condition)
+        build, chosen = self.builder, self.truth(condition)
         if all(isinstance(a, fx.Node) and a.meta["val"].dtype == torch.bool for a in (yes, no)):
-            other = self._logical("xor", chosen, self(True))
-            left, right = self._logical("and", chosen, self.truth(yes)), self._logical("and", other, self.truth(no))
-            return self._logical("or", left, right)
+            left = logical(build, "and", chosen, self.truth(yes))
+            return logical(build, "or", left, logical(build, "and", negation(build, chosen), self.truth(no)))
         return self._apply("where", chosen, self.number(yes), self.number(no))
 
     def _clamp(self, node: fx.Node) -> Row:
@@ -263,39 +248,6 @@ class Lower:
         wanted = node.meta["val"].dtype
         return self.truth(node.args[0]) if wanted == torch.bool else self.number(node.args[0])
 
-    def _product(self, node: fx.Node) -> Found:
-        left, right = cast(Any, node.args[-2:])
-        found = self.weight_of(right)
-        if found is not None:
-            operand, flipped = self.number(left), False
-        else:  # W @ x.T: the batch is the last dimension, and the result is a transposed row
-            found = self.weight_of(left)
-            if found is None:
-                raise Refused("a product of two values that both depend on the state")
-            found = (found[0], not found[1])
-            operand, flipped = settle(self.builder, self._moved(right)._replace(index=self._moved(right).index.t())), True
-        weight, transposed = found
-        width = int(node.meta["val"].shape[0 if flipped else 1])
-        pieces = spread_pieces(self.builder, as_number(self.builder, operand).pieces)
-        result = self._parted(self.builder.product(pieces, weight, transposed, width))
-        if flipped:
-            if node.target is aten.addmm.default:
-                raise Refused("a bias along the batch")
-            turned = start(result, batched=True)
-            return turned._replace(index=turned.index.t())
-        if node.target is aten.addmm.default:
-            beta, alpha = (float(cast(Any, node.kwargs.get(k, 1))) for k in ("beta", "alpha"))
-            bias = scale(self.builder, self.number(node.args[0]), beta)
-            result = self._apply("add", bias, scale(self.builder, result, alpha))
-        return result
-
-    def _parted(self, value: Any) -> Row:
-        """Return a product in parts of the grain: a sum over all its gates then needs the same parts as each gate."""
-        if not self.grain or value.op != "product" or value.width % self.grain:
-            return row(value)
-        parts = [self.builder.cut(value, begin, self.grain) for begin in range(0, value.width, self.grain)]
-        return Row((value.width,), tuple((part, self.grain) for part in parts))
-
     def _filled(self, node: fx.Node) -> Row:
         shape, name, target = tuple(node.meta["val"].shape), str(node.target), node.target
         number: Any = 0.0 if "zeros" in name or "empty" in name else 1.0 if "ones" in name else node.args[-1]
@@ -309,39 +261,16 @@ class Lower:
         return Row(sizes, ((self.builder.scalar(float(number)), prod(sizes)),))
 
     def _reduce(self, node: fx.Node) -> Row:
-        op = REDUCTIONS[node.target]
-        truths = node.meta["val"].dtype == torch.bool if isinstance(node.meta["val"], Tensor) else False
-        one = self.number(node.args[0])
+        op, one = REDUCTIONS[cast(Any, node.target)], self.number(node.args[0])
         given: Any = node.args[1] if len(node.args) > 1 else None
-        keepdim = len(node.args) > 2 and node.args[2] is True
         dims = [given] if isinstance(given, int) else given
-        dims = sorted(d % (len(one.shape) + 1) for d in dims) if dims else list(range(len(one.shape) + 1))
-        if 0 in dims:
+        dims = [d % (len(one.shape) + 1) - 1 for d in dims] if dims else list(range(-1, len(one.shape)))
+        if -1 in dims:
             raise Refused("an operator along the batch: a row may not see the others")
-        name = {"mean": "sum", "any": "amax", "all": "amin"}.get(op, op)
-        count = prod(one.shape[d - 1] for d in dims)
-        for dim in reversed(dims):
-            one = self._reduced(name, one, dim - 1)
-        if keepdim:
-            sizes = list(cast(Any, node.args[0]).meta["val"].shape[1:])
-            one = Row(tuple(1 if d + 1 in dims else size for d, size in enumerate(sizes)), one.pieces)
-        one = scale(self.builder, one, 1 / count) if op == "mean" else one
-        return as_truth(self.builder, one) if truths else one
+        made = reduction(self.builder, op, one, dims, keepdim=len(node.args) > 2 and node.args[2] is True)
+        return as_truth(self.builder, made) if node.meta["val"].dtype == torch.bool else made
 
-    def _reduced(self, op: str, one: Row, dim: int) -> Row:
-        if dim == len(one.shape) - 1:
-            return reduction(self.builder, op, one)
-        parts = [settle(self.builder, self._select(one, dim, i)) for i in range(one.shape[dim])]
-        whole = parts[0]
-        for part in parts[1:]:
-            whole = self._apply({"sum": "add", "amax": "maximum", "amin": "minimum"}[op], whole, part)
-        return whole
-
-    def _select(self, one: Row, dim: int, at: int) -> Moved:
-        moved = start(one, batched=True)
-        return moved._replace(index=moved.index.select(dim + 1, at))
-
-    def _moved(self, node: fx.Node) -> Moved:
+    def moved(self, node: fx.Node) -> Moved:
         """Return a node as moved numbers; a list is of no use here."""
         found = self.known[node]
         if isinstance(found, list):
@@ -353,57 +282,11 @@ class Lower:
         shape = tuple(value.shape[1:]) if batched else tuple(value.shape)
         return start(Row(shape, found.pieces), batched=batched)
 
-    def _move(self, node: fx.Node) -> Found:
-        target, args = node.target, cast(Any, node.args)
-        if target is operator.getitem:
-            found = self.known[args[0]]
-            assert isinstance(found, list), args[0].target
-            return found[args[1]]
-        if target is aten.constant_pad_nd.default and len(args) > 2 and args[2] != 0:
-            return self._padded(node)
-        if target is aten.index_put.default:
-            return self._put(node)
-        call: Any = aten.reshape.default if target in (aten.view.default, aten._unsafe_view.default) else target
-        return move(call, self._for_move(args), self._for_move(node.kwargs), self.batch)
-
-    def _for_move(self, tree: Any) -> Any:
-        if isinstance(tree, fx.Node):
-            value = tree.meta["val"]
-            if isinstance(value, Tensor) and not value.is_floating_point() and value.dtype != torch.bool:
-                index = self.literal(tree)
-                if index is None:
-                    raise Refused("an index that is computed, not written down")
-                return index
-            return self._moved(tree)
-        if isinstance(tree, dict):
-            return {key: self._for_move(value) for key, value in tree.items()}
-        return [self._for_move(value) for value in tree] if isinstance(tree, list | tuple) else tree
-
-    def _padded(self, node: fx.Node) -> Row:
-        """Pad with another number than 0: where a padding of ones is 0."""
-        args = cast(Any, node.args)
-        padded = settle(self.builder, cast(Moved, move(node.target, self._for_move(args[:2]), {}, self.batch)))  # type: ignore[arg-type]
-        ones = Row(self(args[0]).shape, ((self.builder.scalar(1.0), self(args[0]).width),))
-        inside = move(node.target, [start(ones, batched=True), args[1]], {}, self.batch)  # type: ignore[arg-type]
-        return self._apply("where", settle(self.builder, cast(Moved, inside)), padded, self(args[2]))
-
-    def _put(self, node: fx.Node) -> Found:
-        """Put values into places; where places may be named more than once the values are added up."""
-        args = cast(Any, node.args)
-        base, index, values = self._moved(args[0]), self._for_move(args[1]), self._moved(args[2])
-        if not (len(args) > 3 and args[3]):
-            return move(node.target, [base, index, values], {}, self.batch)  # type: ignore[arg-type]
-        total = settle(self.builder, base)
-        places = tuple(slice(None) if one is None else one for one in index)
-        for layer in layers(base, places, values):
-            total = self._apply("add", total, settle(self.builder, layer))
-        return total
-
     def transposed(self, node: fx.Node) -> Row:
         """Return the row of a node that has the batch in its last dimension of two."""
         self._lower(node)
-        moved = self._moved(node)
-        return as_number(self.builder, settle(self.builder, moved._replace(index=moved.index.t())))
+        moved = self.moved(node)
+        return as_number(self.builder, settle(self.builder, moved._replace(places=moved.places.t())))
 
 
 def _is_count(node: fx.Node, dtype: torch.dtype) -> bool:

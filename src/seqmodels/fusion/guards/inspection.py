@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from seqmodels.fusion.guard_text import compiled
-from seqmodels.fusion.walk import Walk, readable
+from seqmodels.fusion.guards.guard_text import compiled
+from seqmodels.fusion.guards.walk import Walk, readable
 
 
 class Guard:

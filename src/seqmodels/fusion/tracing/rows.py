@@ -12,18 +12,11 @@ from math import prod
 
 import torch
 
+from seqmodels.errors import Refused
 from seqmodels.fusion.values import TRUTHS, Builder, Value
 
 Piece = tuple[Value, int]
 """A value and the number of columns it covers: its width, or any number for a value of width 1."""
-
-
-class Refused(ValueError):
-    """A step that cannot be expressed as products, sums along a row and pointwise operators; the message says why."""
-
-
-class Mutating(Refused):
-    """A step that changes what it reads: it will be refused at the next call too, when that is something else."""
 
 
 @dataclass(frozen=True)
@@ -98,28 +91,6 @@ def intervals(rows: Sequence[Row]) -> list[tuple[int, int]]:
     return [(a, b - a) for a, b in pairwise(ordered)]
 
 
-JOINS = {"sum": "add", "amax": "maximum", "amin": "minimum"}
-
-
-def reduction(builder: Builder, op: str, one: Row) -> Row:
-    """Take the "sum", the "amax" or the "amin" over the last dimension."""
-    size = one.shape[-1]
-    pieces: list[Piece] = []
-    for index in range(prod(one.shape[:-1])):
-        parts = []
-        for value, span in cut(builder, one.pieces, index * size, size):
-            if value.width == 1:
-                many = op == "sum" and span > 1
-                parts.append(builder.apply("mul", value, builder.scalar(span)) if many else value)
-            else:
-                parts.append(builder.reduce(op, value))
-        whole = parts[0]
-        for part in parts[1:]:
-            whole = builder.apply(JOINS[op], whole, part)
-        pieces.append((whole, 1))
-    return Row(one.shape[:-1], tuple(pieces))
-
-
 def spread_pieces(builder: Builder, pieces: Sequence[Piece]) -> list[Value]:
     """Return pieces as values of the widths that they cover."""
     return [builder.spread(value, span) for value, span in pieces]
@@ -142,6 +113,30 @@ def as_truth(builder: Builder, one: Row) -> Row:
     zero = builder.scalar(0.0)
     truths = ((v if is_truth(v) else builder.apply("ne", v, zero), span) for v, span in one.pieces)
     return Row(one.shape, tuple(truths))
+
+
+def logical(builder: Builder, op: str, left: Row, right: Row) -> Row:
+    """Apply "and", "or", "xor" or "eq" to truth values; those that are known to begin with go."""
+    if op == "eq":
+        return negation(builder, logical(builder, "xor", left, right))
+    made = pointwise(builder, op, [left, right])
+    return Row(made.shape, tuple((_simple(builder, value), span) for value, span in made.pieces))
+
+
+def negation(builder: Builder, one: Row) -> Row:
+    """Return what is true where a row is not."""
+    return logical(builder, "xor", one, Row((), ((builder.scalar(1.0), 1),)))
+
+
+def _simple(builder: Builder, value: Value) -> Value:
+    numbers = [a.data[0] if a.op == "scalar" else None for a in value.args]
+    if value.op not in ("and", "or", "xor") or numbers == [None, None]:
+        return value
+    number, other = next((n, value.args[1 - i]) for i, n in enumerate(numbers) if n is not None)
+    if value.op == "xor":
+        return builder.apply("not", other) if number else other
+    keeps = bool(number) == (value.op == "and")
+    return other if keeps else builder.scalar(float(number))
 
 
 def without_batch(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 
 from seqmodels.cells.base import Cell
 from seqmodels.fusion.guards import Inspection, inspect
-from seqmodels.fusion.trace import replica
+from seqmodels.fusion.tracing.trace import replica
 
 
 class _Calls(TorchFunctionMode):

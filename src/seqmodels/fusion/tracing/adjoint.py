@@ -160,7 +160,8 @@ def _rewrite(
 
     places = {value: index for index, value in enumerate(saved)}
     move = Mover(build.products, change)
-    moved = [move.groups(kind) for kind in (groups, carries, totals)]
+    outputs, carried, summed = (move.groups(kind) for kind in (groups, carries, totals))
     streams = (*plain.streams, *(value.width for value in saved), width(plain.outputs[0]))
     products = tuple(move.builder.products)
-    return Program(streams, plain.carries, plain.vectors, products, *moved, backwards=True)
+    sizes = (streams, plain.carries, plain.vectors)
+    return Program(*sizes, products, outputs, carried, summed, backwards=True)

@@ -13,10 +13,10 @@ from pathlib import Path
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
 
-from seqmodels.fusion.reachable import ABSENT, name_of, static, vars_of, written_in_python
+from seqmodels.fusion.guards.reachable import ABSENT, name_of, static, vars_of, written_in_python
 
 _FOLDERS = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-_FOLDERS += [site.getusersitepackages(), str(Path(__file__).parents[1])]  # the last is seqmodels itself
+_FOLDERS += [site.getusersitepackages(), str(Path(__file__).parents[2])]  # the last is seqmodels itself
 _ROOTS = tuple(os.path.realpath(folder) + os.sep for folder in _FOLDERS)
 
 

@@ -20,8 +20,8 @@ from weakref import ref
 import numpy as np
 import torch
 
-from seqmodels.fusion.reachable import ABSENT, class_attributes, derives, listed, slot, static, vars_of
-from seqmodels.fusion.user_code import contents
+from seqmodels.fusion.guards.reachable import ABSENT, class_attributes, derives, listed, slot, static, vars_of
+from seqmodels.fusion.guards.user_code import contents
 
 HELPERS: dict[str, Any] = {
     "ABSENT": ABSENT,

@@ -1,0 +1,9 @@
+"""Errors that callers may want to tell apart."""
+
+
+class Refused(ValueError):
+    """A back-end cannot run a cell; the message says what in the cell it is and, where it can, in which line."""
+
+
+class Mutating(Refused):
+    """A step changes what it reads, so that it will be something else at the next call."""

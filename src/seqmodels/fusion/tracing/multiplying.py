@@ -1,0 +1,49 @@
+"""Products with a weight in a traced graph."""
+
+from typing import Any, cast
+
+import torch
+from torch import fx
+
+from seqmodels.errors import Refused
+from seqmodels.fusion.tracing.lowering_protocol import Lowering
+from seqmodels.fusion.tracing.moves import Moved, start
+from seqmodels.fusion.tracing.rows import Row, as_number, pointwise, row, scale, spread_pieces
+from seqmodels.fusion.values import Builder, Value
+
+aten = torch.ops.aten
+
+
+def lower_product(lower: Lowering, node: fx.Node) -> Row | Moved:
+    """Lower ``x @ W``, ``W @ x.T`` or either plus a bias; of the second the result has the batch last, as in torch.
+
+    Raises:
+        Refused: neither side depends on parameters alone.
+    """
+    left, right = cast(Any, node.args[-2:])
+    found, build = lower.weight_of(right), lower.builder
+    flipped = found is None
+    if found is None:
+        found = lower.weight_of(left)
+        if found is None or node.target is aten.addmm.default:
+            raise Refused("a product of two values that both depend on the state")
+        found = (found[0], not found[1])
+    operand = as_number(build, lower.transposed(right)) if flipped else lower.number(left)
+    width = int(node.meta["val"].shape[0 if flipped else 1])
+    result = _parted(build, build.product(spread_pieces(build, operand.pieces), *found, width), lower.grain)
+    if flipped:
+        turned = start(result, batched=True)
+        return turned._replace(places=turned.places.t())
+    if node.target is aten.addmm.default:
+        beta, alpha = (float(cast(Any, node.kwargs.get(k, 1))) for k in ("beta", "alpha"))
+        bias = scale(build, lower.number(node.args[0]), beta)
+        result = pointwise(build, "add", [bias, scale(build, result, alpha)])
+    return result
+
+
+def _parted(build: Builder, value: Value, grain: int) -> Row:
+    """Return a product in parts of the grain: a sum over all its gates then needs the same parts as each gate."""
+    if not grain or value.op != "product" or value.width % grain:
+        return row(value)
+    parts = [build.cut(value, begin, grain) for begin in range(0, value.width, grain)]
+    return Row((value.width,), tuple((part, grain) for part in parts))
