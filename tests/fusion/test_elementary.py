@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from seqmodels.fusion.cpp.executor import Cpp
+from seqmodels.fusion.plan import Executor
 from seqmodels.fusion.program import Program
-from seqmodels.fusion.values import Builder
-from tests.fusion.running import needs_compiler
+from seqmodels.fusion.values import COMPARISONS, LOGICAL, POINTWISE, TRUTHS, Builder, Value
+from tests.fusion.running import EXECUTORS, needs_compiler
 
 FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "exp": np.exp,
@@ -105,3 +106,108 @@ def test_functions_of_special_numbers(dtype: torch.dtype) -> None:
     for name, y in computed(x).items():
         wanted = torch.tensor(expected[name], dtype=dtype)
         torch.testing.assert_close(y, wanted, rtol=info.eps, atol=float(info.tiny), equal_nan=True, msg=f"{name}: {y}")
+
+
+BINARY = ("add", "sub", "mul", "div", "pow", "fmod", "remainder", "maximum", "minimum", "atan2", *COMPARISONS)
+UNARY = sorted({*POINTWISE} - {*BINARY, *LOGICAL, "where"})
+NAN, INF = math.nan, math.inf
+SPECIAL = [NAN, INF, -INF, 0.0, -0.0, 0.5, -0.5, 1.0, -1.0, 1.5, -2.5, 3.0, -7.25, 1e6, -1e-3]
+
+
+def points(dtype: torch.dtype) -> Tensor:
+    """Return numbers of every size and sign, halves, and what is no number."""
+    top = {torch.float32: 100, torch.float64: 900}[dtype]
+    sizes = 2.0 ** torch.linspace(-top, top, 301, dtype=torch.float64)
+    small = torch.cat([torch.linspace(-3, 3, 241), torch.arange(-8.5, 9, 0.5)])
+    return torch.cat([sizes, -sizes, small, torch.tensor(SPECIAL)]).to(dtype)
+
+
+def applied(
+    executor: Executor, draw: Callable[[Builder, Value, Value], list[Value]], x: Tensor, y: Tensor
+) -> list[tuple[Tensor, Tensor]]:
+    """Compute values of two rows of numbers; return each as it is computed before the loop over steps, and in it."""
+    build = Builder()
+    a, b, one = (build.leaf(*leaf) for leaf in (("stream", 0, 0, WIDTH), ("stream", 1, 0, WIDTH), ("carry", 0, 0, 1)))
+    early = draw(build, a, b)
+    late = draw(build, build.apply("mul", a, one), build.apply("mul", b, one))  # one is 1, but nobody knows
+    numbers = [build.apply("where", v, build.scalar(1), build.scalar(0)) if v.op in TRUTHS else v for v in early + late]
+    program = Program((WIDTH, WIDTH), (1,), (), (), tuple((v,) for v in numbers), ((one,),))
+    rows = [torch.nn.functional.pad(side, (0, -len(side) % WIDTH)).view(1, -1, WIDTH) for side in (x, y)]
+    found, _, _ = executor.run(program, rows, [x.new_ones(1, 1)], [], [], None)
+    flat = [output.flatten()[: len(x)] for output in found]
+    return list(zip(flat[: len(early)], flat[len(early) :], strict=True))
+
+
+def assert_is(name: str, found: tuple[Tensor, Tensor], wanted: Tensor, *arguments: Tensor) -> None:
+    info = torch.finfo(found[0].dtype)
+    for where, one in zip(("early", "late"), found, strict=True):
+        near = torch.isclose(one, wanted.to(one.dtype), rtol=32 * info.eps, atol=info.tiny, equal_nan=True)
+        wrong = [(*(a[i].item() for a in arguments), one[i].item(), wanted[i].item()) for i in (~near).nonzero()[:5]]
+        assert not wrong, f"{where} {name}: (arguments, found, wanted) are {wrong}"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_operators_of_one_argument_are_torchs(executor: Executor, dtype: torch.dtype) -> None:
+    x = points(dtype)
+    made = applied(executor, lambda build, a, _: [build.apply(name, a) for name in UNARY], x, x)
+    for name, found in zip(UNARY, made, strict=True):
+        assert_is(name, found, POINTWISE[name](x.double()), x)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_operators_of_two_arguments_are_torchs(executor: Executor, dtype: torch.dtype) -> None:
+    x = torch.cat([torch.tensor(SPECIAL, dtype=dtype), 3 * torch.randn(50, dtype=dtype)])
+    x, y = torch.cartesian_prod(x, x).unbind(-1)
+    made = applied(executor, lambda build, a, b: [build.apply(name, a, b) for name in BINARY], x, y)
+    for name, found in zip(BINARY, made, strict=True):
+        assert_is(name, found, POINTWISE[name](x.double(), y.double()).double(), x, y)
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_operators_take_numbers_in_any_place(executor: Executor) -> None:
+    x, numbers = points(torch.float64), (0.0, -0.0, 1.0, 2.5, -1.5, INF, NAN)
+    cases = [(name, number, first) for name in BINARY for number in numbers for first in (False, True)]
+
+    def draw(build: Builder, a: Value, _: Value) -> list[Value]:
+        sides = [(name, a, build.scalar(number), first) for name, number, first in cases]
+        return [build.apply(name, *((n, a) if first else (a, n))) for name, a, n, first in sides]
+
+    for (name, number, first), found in zip(cases, applied(executor, draw, x, x), strict=True):
+        other = torch.full_like(x, number)
+        wanted = POINTWISE[name](*((other, x) if first else (x, other)))
+        assert_is(f"{name} {number} {first}", found, wanted.double(), x)
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_choices_and_truth_values_are_torchs(executor: Executor) -> None:
+    x, y = torch.cartesian_prod(*2 * [torch.tensor(SPECIAL, dtype=torch.float64)]).unbind(-1)
+
+    def draw(build: Builder, a: Value, b: Value) -> list[Value]:
+        n, m, t, u = build.scalar(2), build.scalar(0), build.apply("gt", a, b), build.apply("lt", a, build.scalar(1))
+        made = [build.apply("where", t, *sides) for sides in ((a, n), (n, a), (n, m), (a, b))]
+        made += [build.apply(op, *sides) for op in ("and", "or", "xor") for sides in ((t, u), (t, n), (m, u), (a, b))]
+        return [*made, build.apply("not", t), build.apply("not", a), build.apply("add", t, u), build.apply("eq", t, u)]
+
+    two, zero, t, u = torch.full_like(x, 2), torch.zeros_like(x), x > y, x < 1
+    wanted = [torch.where(t, *sides) for sides in ((x, two), (two, x), (two, zero), (x, y))]
+    for op in (torch.logical_and, torch.logical_or, torch.logical_xor):
+        wanted += [op(*sides) for sides in ((t, u), (t, two), (zero, u), (x, y))]
+    wanted += [~t, torch.logical_not(x), t.double() + u.double(), t == u]
+    for index, (found, meant) in enumerate(zip(applied(executor, draw, x, y), wanted, strict=True)):
+        assert_is(str(index), found, meant.double(), x, y)
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_the_sign_of_zero_is_kept(executor: Executor) -> None:
+    x = torch.tensor([0.0, -0.0, 1.0, -1.0], dtype=torch.float64)
+
+    def draw(build: Builder, a: Value, _: Value) -> list[Value]:
+        values = [build.apply("mul", a, build.scalar(n)) for n in (0.0, -0.0)]
+        values += [build.apply(op, a) for op in ("neg", "abs", "floor", "ceil", "round", "trunc", "sqrt", "sin")]
+        return [build.apply("div", build.scalar(1.0), value) for value in values]
+
+    wanted = [x * 0.0, x * -0.0, -x, x.abs(), x.floor(), x.ceil(), x.round(), x.trunc(), x.sqrt(), x.sin()]
+    for found, meant in zip(applied(executor, draw, x, x), wanted, strict=True):
+        assert_is("1 / x", found, 1 / meant, x)

@@ -21,10 +21,12 @@ CELLS: dict[str, type[PaperCell]] = {
     if issubclass(kind, PaperCell) and kind.__module__ == module.__name__
 }
 REFUSED = {
-    "AttentionOverStates": "both depend on the state",
-    "ConvolutionalLSTM": "aten.convolution",
-    "FastWeights": "both depend on the state",
+    "AttentionOverStates": "bmm",
+    "ConvolutionalLSTM": "convolution",
+    "DeltaNet": "bmm",
+    "FastWeights": "bmm",
     "LinearRecurrentUnit": "complex",
+    "Rotation": "an index that is computed",
 }
 """A part of the reason for every cell that is refused."""
 BATCH, TIME = 5, 6

@@ -14,6 +14,9 @@ from tests.unroll.fakes import random_state
 MOST_REFUSED = 0.4
 """The part of varied cells that may be refused: were it larger, the others would say little."""
 
+FOUND_WRONG = "is not the step"
+"""What the engine says of a program that it has compared with the step."""
+
 
 @pytest.fixture
 def as_torch_operators(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,10 +37,14 @@ def options(seed: int) -> tuple[Tensor, dict[str, Any]]:
 
 
 def verdict(cell: RandomCell, seed: int) -> tuple[str, list[str]]:
-    """Say why a cell is refused, if it is, and in what it differs from ``eager``."""
+    """Say why a cell is refused, if it is, and in what it differs from ``eager``.
+
+    A program that was derived and then found to be another than the step is a difference too, though nobody sees it.
+    """
     x, rest = options(seed)
     given = cell.given_state(x) if isinstance(cell, VariedCell) else random_state(cell, x)
-    return refused_or_different(cell, x, given if seed % 3 else None, **rest)
+    refused, different = refused_or_different(cell, x, given if seed % 3 else None, **rest)
+    return ("", [refused]) if FOUND_WRONG in refused else (refused, different)
 
 
 def plain_failures(seeds: range) -> list[str]:
@@ -80,7 +87,7 @@ def test_plain_cells_equal_eager(seeds: range) -> None:
 
 
 @pytest.mark.usefixtures("as_torch_operators")
-@pytest.mark.parametrize("seeds", batches(1000, 1060, 10))
+@pytest.mark.parametrize("seeds", batches(1000, 1060, 20))
 def test_varied_cells_equal_eager_or_are_refused(seeds: range) -> None:
     assert_agreement(seeds)
 

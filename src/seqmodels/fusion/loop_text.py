@@ -39,7 +39,7 @@ class Text:
         self.read: list[Value] = []
         self.first: list[str] = []  # what is done before the loop
         self.later: list[int] = []  # which early rows are read a step ahead
-        self.constants: dict[float, str] = {}
+        self.constants: dict[str, str] = {}
         self.free: dict[int, list[str]] = {}
         self.owner: dict[Value, str] = {}  # values in scratch, by name
         self.memory: dict[Value, int] = {}  # values in memory that the next step writes again: the first node that does
@@ -133,15 +133,16 @@ class Text:
         if value.op == "spread":
             return f"{terms[0]}.expand(-1, {value.width})"
         if value.op == "pow" and is_number(value.args[1]):
-            return f"t_pow({terms[0]}, {number_of(value.args[1])!r})"
+            return f"t_pow({terms[0]}, {_literal(number_of(value.args[1]))})"
         return f"t_{value.op}({', '.join(terms)})"
 
     def _constant(self, number: float) -> str:
         """Return a name of a number as a tensor: torch would wrap it at every step."""
-        if number not in self.constants:
-            self.constants[number] = f"k{len(self.constants)}"
-            self.head.append(f"{self.constants[number]} = like.new_full((), {_literal(number)})")
-        return self.constants[number]
+        text = _literal(number)  # 0.0 and -0.0 are equal
+        if text not in self.constants:
+            self.constants[text] = f"k{len(self.constants)}"
+            self.head.append(f"{self.constants[text]} = like.new_full((), {text})")
+        return self.constants[text]
 
     def _row(self, place: Place) -> str:
         """Return the name of the row of a place at a step."""

@@ -1,7 +1,7 @@
 """Is a derived program the step? It is compared with the step itself before it is used.
 
 A few rows run a few steps, once through a Python loop over the step and once through the program: outputs, final states
-and every gradient. In double precision the program must agree to rounding; a compiled kernel in another precision is then
+and every gradient. In double precision the program must agree to rounding; a compiled kernel in another one is then
 compared in that.
 """
 

@@ -13,7 +13,7 @@ aten = torch.ops.aten
 DECOMPOSED = """
 tanh_backward sigmoid_backward threshold_backward threshold silu silu_backward softplus softplus_backward gelu
 gelu_backward _softmax _softmax_backward_data _log_softmax _log_softmax_backward_data leaky_relu leaky_relu_backward
-elu elu_backward celu hardsigmoid hardsigmoid_backward hardswish hardswish_backward mish mish_backward hardtanh_backward
+elu celu hardsigmoid hardsigmoid_backward hardswish hardswish_backward mish mish_backward
 addcmul addcdiv lerp square log_sigmoid_forward log_sigmoid_backward rsub logit logit_backward glu glu_backward
 _prelu_kernel _prelu_kernel_backward softshrink hardshrink logsumexp linalg_vector_norm native_group_norm
 native_group_norm_backward _fused_rms_norm _fused_rms_norm_backward isinf isnan isposinf isneginf
@@ -106,7 +106,7 @@ def _largest(x: Tensor, dim: int, keepdim: bool = False, *, least: bool = False)
         raise Refused("the largest number over something else than the last dimension")
     found = x.amin(-1, keepdim=True) if least else x.amax(-1, keepdim=True)
     places = torch.arange(size, dtype=x.dtype, device=x.device)
-    place = torch.where(x == found, places, float(size)).amin(-1, keepdim=True)
+    place = torch.where((x == found) | (x != x), places, float(size)).amin(-1, keepdim=True)  # noqa: PLR0124
     return (found, place) if keepdim else (found.squeeze(-1), place.squeeze(-1))
 
 
@@ -118,7 +118,28 @@ def _scatter(x: Tensor, dim: int, index: Tensor, source: Any) -> Tensor:
     return torch.where(places == index, source, x)
 
 
+def _hardtanh_backward(d: Tensor, x: Tensor, least: float, most: float) -> Tensor:
+    return torch.where((x > least) & (x < most), d, 0.0)
+
+
+def _elu_backward(d: Tensor, alpha: float, scale: float, inner: float, is_result: bool, x: Tensor) -> Tensor:
+    low = (x + alpha * scale) * inner if is_result else inner * alpha * scale * torch.exp(x * inner)
+    return torch.where(x > 0, d * scale, d * low)
+
+
+def _rounded_quotient(a: Tensor, b: Any, *, rounding_mode: str | None) -> Tensor:
+    if rounding_mode is None:
+        return a / b
+    if rounding_mode == "trunc":
+        return torch.trunc(a / b)
+    return torch.round((a - torch.remainder(a, b)) / b)
+
+
 OWN: dict[Any, Any] = {
+    aten.hardtanh_backward.default: _hardtanh_backward,
+    aten.elu_backward.default: _elu_backward,
+    aten.div.Tensor_mode: _rounded_quotient,
+    aten.div.Scalar_mode: _rounded_quotient,
     aten.max.dim: _largest,
     aten.min.dim: lambda x, dim, keepdim=False: _largest(x, dim, keepdim, least=True),
     aten.scatter.src: _scatter,

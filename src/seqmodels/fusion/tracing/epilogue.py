@@ -22,6 +22,8 @@ EACH |= {aten.add.Tensor, aten.sub.Tensor, aten.copy.default}
 """Linear in all their tensors together."""
 FIRST = {aten.div.Tensor, aten.div.Scalar, aten.mul.Scalar, aten.mul.Tensor, aten.mm.default, aten.bmm.default}
 """Linear in one tensor, the others being constant; a divisor always is."""
+SOLVED = {aten.linalg_lu_solve.default: 2, aten.linalg_solve_triangular.default: 1}
+"""Linear in one tensor by its place."""
 Function = Callable[..., Sequence[Any]]
 
 
@@ -74,6 +76,8 @@ def _check_linear(node: fx.Node, constant: dict[fx.Node, None]) -> None:
     elif node.target in FIRST:
         linear = len(moving) == 1 and node.args.count(moving[0]) == 1
         linear = linear and not ("div" in str(node.target) and not still(node.args[1]))
+    elif node.target in SOLVED:
+        linear = moving == [node.args[SOLVED[node.target]]]  # type: ignore[index]
     elif node.target is aten.where.self:
         linear = still(node.args[0]) and all(not still(one) or _is_zero(one) for one in node.args[1:])
     elif node.target is aten.masked_fill.Scalar:

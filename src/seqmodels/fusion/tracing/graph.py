@@ -93,7 +93,7 @@ def check_first(later: fx.Graph, first: fx.Graph, results: int) -> None:
 
 def _needed(graph: fx.Graph, results: int) -> list[fx.Node]:
     """Return the nodes that the first results of a graph need, in order."""
-    found = dict.fromkeys(next(n for n in graph.nodes if n.op == "output").args[0][:results])  # type: ignore[index]
+    found = dict.fromkeys(next(n for n in graph.nodes if n.op == "output").args[0][:results])
     for node in reversed(graph.nodes):
         if node in found:
             found |= dict.fromkeys(node.all_input_nodes)

@@ -76,6 +76,7 @@ class Lower:
     ) -> None:
         self.builder, self.batch, self.dtype, self.grain = builder, batch, dtype, grain
         self.known: dict[fx.Node, Found] = dict(known)
+        self.turned = False  # whether rows are asked for by nodes that have the batch last
         self.weight_of, self.vector_of, self.literal = weight_of, vector_of, literal
 
     def __call__(self, argument: Any) -> Row:
@@ -127,6 +128,12 @@ class Lower:
 
     def _row(self, node: fx.Node) -> Row:
         found = self.known[node]
+        if self.turned and node.meta["val"].dim() == 2:
+            if self.batch in node.meta["val"].shape:
+                moved = self.moved(node)
+                return settle(self.builder, moved._replace(places=moved.places.t()))
+            assert isinstance(found, Row)  # a column of numbers that meets every row
+            return Row((found.width,), found.pieces)
         try:
             if isinstance(found, Moved):
                 found = self.known[node] = settle(self.builder, found)
@@ -180,7 +187,16 @@ class Lower:
             return self._where(args[0], args[1], args[2])
         if target in (aten.masked_fill.Scalar, aten.masked_fill.Tensor):
             return self._where(args[1], args[2], args[0])
-        return self._pointwise(node)
+        return self._turned(node) if _is_turned(node, self.batch) else self._pointwise(node)
+
+    def _turned(self, node: fx.Node) -> Moved:
+        """Lower a node that has the batch in its last dimension of two, as in ``W @ x.T``, by its transposed rows."""
+        self.turned = True
+        try:
+            turned = start(self._pointwise(node), batched=True)
+        finally:
+            self.turned = False
+        return turned._replace(places=turned.places.t())
 
     def _pointwise(self, node: fx.Node) -> Row:
         build, target, args = self.builder, node.target, cast(Any, node.args)
@@ -287,6 +303,11 @@ class Lower:
         self._lower(node)
         moved = self.moved(node)
         return as_number(self.builder, settle(self.builder, moved._replace(places=moved.places.t())))
+
+
+def _is_turned(node: fx.Node, batch: int) -> bool:
+    value = node.meta.get("val")
+    return isinstance(value, Tensor) and value.dim() == 2 and value.shape[1] == batch
 
 
 def _is_count(node: fx.Node, dtype: torch.dtype) -> bool:

@@ -34,7 +34,10 @@ TIME = 3
 def replica(cell: Cell[Any], inspection: Inspection, tensors: Sequence[Tensor]) -> Cell[Any]:
     """Return a copy of a cell, with all that it holds, on other tensors in the places of its own."""
     memo: dict[int, Any] = {id(one): one for one in inspection.uncopied}
-    memo |= {id(old): new for old, new in zip(inspection.tensors, tensors, strict=True)}
+    for old, new in zip(inspection.tensors, tensors, strict=True):
+        memo[id(old)] = new
+        if isinstance(old, torch.nn.Parameter):
+            new._is_param = True  # type: ignore[attr-defined]  # what isinstance(_, Parameter) asks
     return copy.deepcopy(cell, memo)
 
 
@@ -93,7 +96,6 @@ class _Tracer:
         self.constants = [Leaf.of(t, 0)._replace(wants=form.grad and t.requires_grad) for t in given]
         self.names = ["wx"] * len(list(fixed(wx))) + inspection.names
         self.strides: list[tuple[int, ...] | None] = [None] * len(self.carries)
-        self.parameters = [isinstance(t, torch.nn.Parameter) for t in given]
         self.output: Leaf
         self.reads_wants = self.reads_size = False
 
@@ -186,11 +188,7 @@ class _Tracer:
         wants = [*(leaf.wants for leaf in self.streams), *carries, *(leaf.wants for leaf in self.constants)]
         own = [arg.detach().requires_grad_(want) for arg, want in zip(args, wants, strict=True)]
         count = len(self.streams) + len(self.carries)
-        constants = own[count:]
-        for tensor, parameter in zip(constants, self.parameters, strict=True):
-            if parameter:
-                tensor._is_param = True  # type: ignore[attr-defined]  # what isinstance(_, Parameter) asks
-        data, values = iter(own[:count]), iter(constants)
+        data, values = iter(own[:count]), iter(own[count:])
         wx, state = fill(self.wx, data, values), fill(self.state, data, values)
         cell = replica(self.cell, self.inspection, list(values))
         return cell, wx, state, [one if want else None for one, want in zip(own, wants, strict=True)]
