@@ -1,15 +1,18 @@
 """Programs drawn at random, and every kind of value in every place, through both executors against an interpreter."""
 
+import math
 from collections.abc import Callable, Sequence
 from random import Random
 
 import pytest
+import torch
 
 from seqmodels.fusion import portable
+from seqmodels.fusion.cpp.emit import source
 from seqmodels.fusion.plan import Executor
 from seqmodels.fusion.portable import Portable
-from seqmodels.fusion.program import Program, width
-from seqmodels.fusion.values import Builder, Value
+from seqmodels.fusion.program import Mover, Program, width
+from seqmodels.fusion.values import Builder, Value, evaluate, walk
 from tests.fusion.interpreter import LENGTHS, assert_runs, inputs_for
 from tests.fusion.running import EXECUTORS
 
@@ -201,3 +204,70 @@ def test_programs_drawn_at_random(monkeypatch: pytest.MonkeyPatch, executor: Exe
         except Exception as error:
             error.add_note(f"seed {seed}")
             raise
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_moved_columns_are_what_they_were_and_others_do_not_leak(executor: Executor) -> None:
+    b = Draft()
+    state, x = b.leaf("carry", 0, 0, 5), b.leaf("stream", 0, 0, WIDE)
+    moved = b.select([x, state], [WIDE + 4, -1, 3, 3, 0, WIDE, -1, 7])
+    program = b.program([(moved,), (b.apply("neg", b.cut(moved, 1, 3)),)], [(state,)])
+    given = inputs_for(program, [])
+    given.streams[0][:, :, 3], given.streams[0][:, :, 1] = math.inf, math.nan
+    given.carries[0][:, 2], given.carries[0][:, 0] = math.nan, -0.0
+    (found, negated), _, _ = executor.run(program, *given, None)
+    state_column, x_three, x_zero = given.carries[0][:, 4:], given.streams[0][:, :, 3], given.streams[0][:, :, 0]
+    for place, column in ((0, state_column), (2, x_three), (4, x_zero)):
+        assert torch.equal(found[:, :, place], column.expand(found.shape[:2]))
+    assert bool((found[:, :, [1, 6]] == 0).all() and (found[:, :, 5].signbit()).all() and not found.isnan().any())
+    assert torch.equal(negated, -found[:, :, 1:4])
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_reductions_of_what_is_no_number(executor: Executor) -> None:
+    b = Draft()
+    leaves = [stream(b, size, 2) for size in WIDTHS]
+    late = [b.apply("mul", leaf, carry(b, 1)) for leaf in leaves]
+    values = [b.reduce(op, value) for op in ("sum", "amax", "amin") for value in (*leaves, *late)]
+    program = b.program([tuple(values)], [(carry(b, 1),)])
+    given = inputs_for(program, [])
+    special = (math.nan, math.inf, -math.inf)
+    for i, number in enumerate((*special, *special)):
+        given.streams[0][i, :, 2 + 3 * (i // 3)] = number
+        given.streams[0][i, ::2, 3 + i] = special[(i + 1) % 3]
+    given.carries[0].fill_(1)
+    assert_runs(executor, program, given, None)
+
+
+@pytest.mark.parametrize("kind", ["late", "early", "factors"])
+def test_chains_of_thousands_of_values(kind: str) -> None:
+    length = 5_000
+    b = Draft()
+    value = whole = carry(b, 2) if kind == "late" else stream(b, 2)
+    for i in range(length):
+        value = b.apply("mul" if kind == "factors" or i % 2 else "add", value, b.leaf("vector", 0, i % 9, 2))
+    state = b.apply("mul", value, carry(b, 2))
+    value = b.apply("add", b.times([state], 2), b.cut(value, 0, 1))
+    program = b.program([(value,)], [(state,)])
+    assert len(program.values()) > length
+    assert len(repr(program)) < 10_000
+    assert isinstance(hash(program), int)
+    mover = Mover(program.products, lambda _, value: None)
+    moved = mover.groups(program.outputs)
+    assert len(walk(moved[0], mover.builder.products)) > length
+    assert len(source(program, "float")) > length
+    given = inputs_for(program, b.weights)
+    given.vectors[0].fill_(0.999)
+    assert_runs(Portable(), program, given, None)
+    assert evaluate(b.cut(state, 1, 1), {whole: torch.zeros(3, 2)}) is not None
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_a_state_that_is_handed_on_under_another_name(executor: Executor) -> None:
+    b = Draft()
+    delayed, rotated = [b.leaf("carry", i, 0, 5) for i in range(2)], [b.leaf("carry", i, 0, 5) for i in range(2, 5)]
+    new = b.apply("tanh", b.apply("add", b.times([delayed[0], rotated[0]], 5), stream(b, 5)))
+    carried = [delayed[1], b.times([new], 5), rotated[1], rotated[2], b.apply("sub", rotated[0], new)]
+    outputs = [(new,), (delayed[0],), (rotated[2],)]
+    for backwards in (False, True):
+        check(executor, b, b.program(outputs, [(value,) for value in carried], backwards=backwards))

@@ -12,9 +12,9 @@ from seqmodels import cells
 from seqmodels.cells import Cell
 from seqmodels.fusion import portable, products
 from seqmodels.fusion.loop import Sorted
-from seqmodels.fusion.plan import plan_for
+from seqmodels.fusion.plan import step_of
 from seqmodels.fusion.portable import Portable, loop_of
-from seqmodels.fusion.tracing.trace import example
+from seqmodels.fusion.program import Program
 from seqmodels.unroll.eager import Eager
 from tests.fusion.running import Through, assert_equals_eager
 
@@ -80,17 +80,38 @@ def test_weights_in_onednns_own_layout_equal_eager(monkeypatch: pytest.MonkeyPat
         assert_equals_eager(Portable(), kind(INPUT, HIDDEN), torch.randn(BATCH, TIME, INPUT))
 
 
+def backward_of(cell: cells.Cell[Any], x: Tensor) -> Program:
+    pair = step_of(cell, x)[0].pair
+    assert pair is not None
+    return pair.backward
+
+
+def test_columns_that_are_read_twice_are_not_changed_in_place() -> None:
+    """The output is a column of the state: both are tanhs of one product, which would be scaled in place."""
+
+    class Column(cells.ElmanCell):
+        @property
+        def output_size(self) -> int:
+            return 1
+
+        def step(self, wx: Tensor, state: Any) -> tuple[Tensor, Any]:
+            h, after = super().step(wx, state)
+            return h[:, 3:4], after
+
+    torch.manual_seed(0)
+    assert_equals_eager(Portable(), Column(INPUT, 30), torch.randn(61, TIME, INPUT))
+
+
 def test_the_gradient_of_relu_is_one_operator_of_the_loop() -> None:
     cell, x = cells.ElmanCell(INPUT, 5, activation="relu"), torch.randn(4, TIME, INPUT)
-    plan = plan_for(cell, *example(cell, x))
-    backward = plan.pair((True,), (True,), ()).backward
+    backward = backward_of(cell, x)
     assert {value.op for value in Sorted(backward).late} >= {"threshold"}
 
 
 def test_a_product_that_is_wanted_is_written_into_its_row_with_what_is_added_to_it() -> None:
     x = torch.randn(4, TIME, INPUT)
     for cell, operators in ((cells.ConcatLinearCell(INPUT, 5), 1), (cells.JordanCell(INPUT, 5), 3)):
-        loop = loop_of(plan_for(cell, *example(cell, x)).inference, smooth=False, masked=False)
+        loop = loop_of(step_of(cell, x)[0].forward, smooth=False, masked=False)
         step, _, _ = loop.text.partition("for k")[2].partition("n0 =")
         assert len(step.strip().splitlines()) == 1 + operators, loop.text
 
@@ -98,8 +119,8 @@ def test_a_product_that_is_wanted_is_written_into_its_row_with_what_is_added_to_
 def test_a_carried_product_adds_the_row_of_the_next_step() -> None:
     x = torch.randn(4, TIME, INPUT)
     elman, product = cells.ElmanCell(INPUT, 5), ProductCell(INPUT, 5)
-    backward = plan_for(elman, *example(elman, x)).pair((True,), (True,), ()).backward
-    for program in (backward, plan_for(product, *example(product, x)).inference):
+    backward = backward_of(elman, x)
+    for program in (backward, step_of(product, x)[0].forward):
         plain, masked = (loop_of(program, smooth=False, masked=m).text for m in (False, True))
         step = plain.partition("for k")[2]
         assert "t_add(" not in step, plain

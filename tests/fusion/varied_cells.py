@@ -31,8 +31,12 @@ GAIN = 0.9
 
 class Remembering(NamedTuple):
     numbers: Any
-    steps: Tensor  # (batch, 1), whole numbers
     flag: Tensor  # (batch, hidden), bool
+
+
+class Counting(NamedTuple):
+    numbers: Any
+    steps: Tensor  # (batch, 1), whole numbers
 
 
 class Streams(NamedTuple):
@@ -52,6 +56,7 @@ class VariedCell(RandomCell):
     settings: Settings
     options: dict[str, list[float]]
     remembers: bool
+    counts: bool
     sees: bool
     delays: dict[int, int]
     keep: Tensor
@@ -62,10 +67,11 @@ class VariedCell(RandomCell):
 
     def initial_state(self, x: Tensor) -> Any:
         numbers = STATES[len(self.fields) - 1](*(self.zeros(x, width) for width in self.fields))
-        if not self.remembers:
-            return numbers
-        flag = torch.zeros(x.shape[0], self.hidden_size, dtype=torch.bool)
-        return Remembering(numbers, torch.zeros(x.shape[0], 1, dtype=torch.int64), flag)
+        if self.counts:
+            return Counting(numbers, torch.zeros(x.shape[0], 1, dtype=torch.int64))
+        if self.remembers:
+            return Remembering(numbers, torch.zeros(x.shape[0], self.hidden_size, dtype=torch.bool))
+        return numbers
 
     def project(self, x: Tensor) -> Any:
         wx = self.projection(x)
@@ -76,8 +82,10 @@ class VariedCell(RandomCell):
         numbers = state
         if self.sees:
             wx, masks["stream"] = wx
-        if self.remembers:
-            numbers, steps, masks["flag"] = state
+        if self.counts:
+            numbers, steps = state
+        elif self.remembers:
+            numbers, masks["flag"] = state
         values = [*numbers, *wx.split(self.inputs, -1)]
         for _, run, arguments in self.program:
             values += run(self, values, *arguments, **({"masks": masks} if run is masked else {}))
@@ -85,10 +93,11 @@ class VariedCell(RandomCell):
             values[self.delays[i]] if i in self.delays else torch.tanh(values[end]) for i, end in enumerate(self.ends)
         ]
         y = torch.cat([values[i] for i in self.output], -1)
-        if not self.remembers:
-            return y, type(numbers)(*new)
-        y = torch.where(steps > 1, y, 0.5 * y)
-        return y, Remembering(type(numbers)(*new), steps + 1, new[0] > 0.2)
+        if self.counts:
+            return torch.where(steps > 1, y, 0.5 * y), Counting(type(numbers)(*new), steps + 1)
+        if self.remembers:
+            return y, Remembering(type(numbers)(*new), new[0] > 0.2)
+        return y, type(numbers)(*new)
 
     def given_state(self, x: Tensor) -> Any:
         """Return a state drawn at random, what can ask for a gradient asking for one."""
@@ -109,7 +118,8 @@ class VariedDraft(Draft):
         draw = self.random
         cell = self.cell
         cell.slope, cell.settings, cell.options = 0.8, Settings(), {"scale": [0.7]}
-        cell.remembers, cell.sees = draw.random() < 0.2, draw.random() < 0.2
+        cell.counts = draw.random() < 0.05
+        cell.remembers, cell.sees = not cell.counts and draw.random() < 0.15, draw.random() < 0.2
         cell.register_buffer("keep", torch.rand(12) > 0.4)
         for _ in range(draw.randint(1, 3)):
             self.product(tuple(PRODUCTS))

@@ -104,7 +104,7 @@ class Sorted:
         for value in self.order:
             if value.op not in ("sigmoid", "tanh") or value.args[0] not in self.column:
                 continue
-            if self.users[value.args[0]] == [value]:
+            if self.users[value.args[0]] == [value] and not self._is_shared(value.args[0]):
                 found.setdefault(self.column[value.args[0]][0], []).append([value])
         for index, runs in found.items():
             runs.sort(key=lambda run: self.column[run[0].args[0]][1])
@@ -116,6 +116,13 @@ class Sorted:
                     joined.append([value])
             found[index] = joined
         return found
+
+    def _is_shared(self, part: Value) -> bool:
+        """Say whether other columns that are read overlap those of a part, which is changed in place."""
+        index, start = self.column[part]
+        sums = self.added[index][1] if index in self.added else None
+        others = [v for v, (j, _) in self.column.items() if j == index and v is not part and (not sums or v in sums)]
+        return any(self.column[v][1] < start + part.width and start < self.column[v][1] + v.width for v in others)
 
     def _end(self, activation: Value) -> int:
         return self.column[activation.args[0]][1] + activation.width

@@ -44,6 +44,8 @@ class Inspection:
     """Where each of :attr:`tensors` was found first: ``weight_hh``, ``cell.bias``, ``layers[0].weight``."""
     outside: list[Tensor]
     """Those that only classes, closures, defaults of arguments and global variables hold."""
+    shared_state: list[Any]
+    """Containers and objects that only those hold, which a step could change."""
     uncopied: list[object]
     """What ``copy.deepcopy`` of the cell must share: loggers, locks, modules."""
     guard: Guard
@@ -67,6 +69,7 @@ def inspect(cell: nn.Module) -> Inspection:
         [walk.tensors[variable][0] for variable in own],
         [readable(walk.tensors[variable][1]) for variable in own],
         [walk.tensors[variable][0] for variable in others],
+        walk.shared_state,
         list(walk.uncopied.values()),
         Guard(source, walk.text.scope),
         walk.text.digest(source),

@@ -9,7 +9,7 @@ import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from operator import itemgetter
-from types import BuiltinMethodType, FunctionType, MemberDescriptorType, MethodType, ModuleType
+from types import BuiltinFunctionType, BuiltinMethodType, FunctionType, MemberDescriptorType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,10 @@ _ALIKE = {
 """Types that do not change, so that two equal objects serve as well as one that is found twice."""
 
 
+HIDDEN = {"environ", "environb", "getenv"}
+"""Names by which code reads what no walk can follow."""
+
+
 class Walk:
     """Breadth first, so that nesting may be deep: first what the cell holds, then what code and classes hold."""
 
@@ -65,6 +69,7 @@ class Walk:
         self.scopes: dict[int, str] = {}  # variables of dicts of which single names are read
         self.alive: list[Any] = []  # what was found, so that its id stays its own
         self.distinct: list[str] = []  # variables of the objects that are told from equal ones
+        self.shared_state: list[Any] = []  # what a step could change that is no part of the cell
         self.tensors: dict[str, tuple[Tensor, str, bool]] = {}  # by variable: the tensor, its path, if the cell's own
         self.uncopied: dict[int, object] = {}
         self.queue: deque[tuple[Callable[..., None], Any]] = deque()
@@ -110,6 +115,8 @@ class Walk:
         if not TYPE_ONLY.isdisjoint(map(id, mro_of(kind))):
             self._share(value)
             return typed
+        if not self.inside and (id(kind) in _MAY_BE_EMPTY or isinstance(getattr(value, "__dict__", None), dict)):
+            self.shared_state.append(value)
         if id(kind) in _MAY_BE_EMPTY and not value:
             return f"{typed} and not {variable}"
         return f"{typed}{self._object(variable, value, path)}"
@@ -203,7 +210,10 @@ class Walk:
         self._share(module)
         held = object.__getattribute__(module, "__dict__")
         if self._library(held.get("__name__")):
-            return f"{variable} is {self.text.same(module)}"
+            named = {name: held.get(name) for name in attributes or ()}
+            functions = [(n, f) for n, f in named.items() if type(f) in (FunctionType, BuiltinFunctionType)]
+            patched = [f"{variable}.__dict__.get({name!r}) is {self.text.same(f)}" for name, f in functions]
+            return " and ".join([f"{variable} is {self.text.same(module)}", *patched])
         if attributes is None:
             self.modules.append((variable, module, path))
         else:
@@ -234,6 +244,8 @@ class Walk:
         module = function.__globals__.get("__name__")
         if not self._library(module):
             found = reads(function)
+            if hidden := HIDDEN.intersection((*found.names, *found.attributes)):
+                raise Refused(f"{readable(path)!r} reads the environment ({hidden.pop()}): it may change at any time")
             self.attributes |= dict.fromkeys(found.attributes)
             self._scope(f"{variable}.__globals__", function.__globals__, found.names, found.attributes, str(module))
             if found.modules:

@@ -77,7 +77,7 @@ def _check_linear(node: fx.Node, constant: dict[fx.Node, None]) -> None:
         linear = len(moving) == 1 and node.args.count(moving[0]) == 1
         linear = linear and not ("div" in str(node.target) and not still(node.args[1]))
     elif node.target in SOLVED:
-        linear = moving == [node.args[SOLVED[node.target]]]  # type: ignore[index]
+        linear = moving == [node.args[SOLVED[node.target]]]
     elif node.target is aten.where.self:
         linear = still(node.args[0]) and all(not still(one) or _is_zero(one) for one in node.args[1:])
     elif node.target is aten.masked_fill.Scalar:

@@ -21,12 +21,11 @@ class Leaf(NamedTuple):
     shape: tuple[int, ...]  # without batch and time
     dtype: torch.dtype
     device: torch.device
-    wants: bool  # whether a gradient is wanted of it
+    wants: bool  # whether it requires a gradient
 
     @classmethod
     def of(cls, tensor: Tensor, leading: int) -> "Leaf":
-        wants = torch.is_grad_enabled() and tensor.requires_grad
-        return cls(tuple(tensor.shape[leading:]), tensor.dtype, tensor.device, wants)
+        return cls(tuple(tensor.shape[leading:]), tensor.dtype, tensor.device, tensor.requires_grad)
 
     def fake(self, batch: int, strides: tuple[int, ...] | None = None) -> Tensor:
         """Return a row of such leaves; with ``strides`` it lies in memory as an earlier one did."""

@@ -31,6 +31,7 @@ class Graph:
     carries: tuple[Leaf, ...]
     constants: tuple[Leaf, ...]  # fixed inputs, tensors of the cell, tensors outside of it
     output: tuple[torch.dtype, tuple[int, ...]]
+    grad: bool  # whether gradients were traced
 
     @property
     def nodes(self) -> tuple[list[fx.Node], list[fx.Node], list[fx.Node], list[fx.Node]]:

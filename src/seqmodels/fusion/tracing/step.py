@@ -86,7 +86,7 @@ class _Lowering:
         of_constants = [*gradients[inner:], *[None] * (len(graph.constants) - len(gradients[inner:]))]
         sums, after = contractions([n for n in of_constants if n is not None], self.constant)
         d = None
-        if any(one.wants for one in (*graph.streams, *graph.carries, *graph.constants)):
+        if graph.grad:
             d = self._gradients(gradients[:inner], sums, len(products))
         sizes = [tuple(prod(leaf.shape) for leaf in kind) for kind in (graph.streams, graph.carries)]
         vectors = tuple(row.width for row in self.vectors.values())

@@ -8,6 +8,7 @@ user's is changed, whatever the step does. Its gradients are traced as autograd 
 import copy
 import random
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
@@ -37,7 +38,7 @@ def replica(cell: Cell[Any], inspection: Inspection, tensors: Sequence[Tensor]) 
     for old, new in zip(inspection.tensors, tensors, strict=True):
         memo[id(old)] = new
         if isinstance(old, torch.nn.Parameter):
-            new._is_param = True  # type: ignore[attr-defined]  # what isinstance(_, Parameter) asks
+            new._is_param = True  # what isinstance(_, Parameter) asks
     return copy.deepcopy(cell, memo)
 
 
@@ -69,6 +70,7 @@ def trace(cell: Cell[Any], inspection: Inspection, wx: Any, state: Any) -> Graph
 def unchanged(cell: Cell[Any], inspection: Inspection) -> Iterator[None]:
     """Put random generators back, and refuse a step that uses them or that changes what it can read."""
     numpy = sys.modules.get("numpy")
+    held = [(one, _content(one)) for one in inspection.shared_state]
     before = random.getstate(), numpy.random.get_state() if numpy else None, torch.get_rng_state()
     try:
         try:
@@ -80,20 +82,56 @@ def unchanged(cell: Cell[Any], inspection: Inspection) -> Iterator[None]:
         if inspect(cell).digest != inspection.digest:
             raise Mutating("the step changes an attribute of a class, a global variable or what a function closes over")
     finally:
+        for one, content in held:
+            if _content(one) != content:
+                _put_back(one, content)
         random.setstate(before[0])
         torch.set_rng_state(before[2])
         if numpy:
             numpy.random.set_state(before[1])
 
 
+def _content(one: Any) -> list[tuple[Any, ...]]:
+    """Return what a container, or the attributes of an object, hold: as pairs whose second compares by identity."""
+    items = (one if isinstance(one, dict) else vars(one)).items() if _has_names(one) else enumerate(one)
+    return [(key, _Same(value)) for key, value in items]
+
+
+def _has_names(one: Any) -> bool:
+    return isinstance(one, dict) or not isinstance(one, list | set | deque)
+
+
+def _put_back(one: Any, content: list[tuple[Any, ...]]) -> None:
+    found = {key: same.value for key, same in content}
+    if _has_names(one):
+        held = one if isinstance(one, dict) else vars(one)
+        held.clear()
+        held.update(found)
+    else:
+        one.clear()
+        one.update(found.values()) if isinstance(one, set) else one.extend(found.values())
+
+
+class _Same:
+    """A value that equals itself alone, whatever its class says."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.value is self.value
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 class _Tracer:
     def __init__(self, cell: Cell[Any], inspection: Inspection, wx: Any, state: Any, form: Form) -> None:
         self.cell, self.inspection, self.wx, self.state, self.grad = cell, inspection, wx, state, form.grad
         self.device = form.device if form.device.type != "cpu" else nullcontext()
-        self.streams = [Leaf.of(leaf, 2)._replace(wants=form.grad and leaf.requires_grad) for leaf in leaves(wx)]
-        self.carries = [Leaf.of(leaf, 1)._replace(wants=form.grad and leaf.requires_grad) for leaf in leaves(state)]
+        self.streams = [Leaf.of(leaf, 2) for leaf in leaves(wx)]
+        self.carries = [Leaf.of(leaf, 1) for leaf in leaves(state)]
         given = [*fixed(wx), *inspection.tensors]
-        self.constants = [Leaf.of(t, 0)._replace(wants=form.grad and t.requires_grad) for t in given]
+        self.constants = [Leaf.of(t, 0) for t in given]
         self.names = ["wx"] * len(list(fixed(wx))) + inspection.names
         self.strides: list[tuple[int, ...] | None] = [None] * len(self.carries)
         self.output: Leaf
@@ -111,7 +149,8 @@ class _Tracer:
                 check_first(traced.graph, self._traced(BATCH, first).graph, 1 + len(later))
         outside = self._take_in(traced)
         leaves_of = tuple(self.streams), tuple(self.carries), (*self.constants, *outside)
-        return Graph(traced, 1 + len(self.carries), *leaves_of, (self.output.dtype, self.output.shape))
+        grad = self.grad and any(leaf.wants for leaf in (*self.streams, *self.carries, *self.constants))
+        return Graph(traced, 1 + len(self.carries), *leaves_of, (self.output.dtype, self.output.shape), grad)
 
     def _take_in(self, traced: fx.GraphModule) -> list[Leaf]:
         """Make inputs of the tensors that the step found in closures, global variables and classes."""
@@ -149,7 +188,7 @@ class _Tracer:
             self.reads_size |= notes.reads_size
             self._check_state(output, after)
             self.strides = [leaf.stride() for leaf in leaves(after)]
-            wants = [old or leaf.requires_grad for old, leaf in zip(before, leaves(after), strict=True)]
+            wants = [(old and self.grad) or leaf.requires_grad for old, leaf in zip(before, leaves(after), strict=True)]
             self.carries = [leaf._replace(wants=new) for leaf, new in zip(self.carries, wants, strict=True)]
             self.output = Leaf.of(output, 1)
             if wants == before:
@@ -204,7 +243,7 @@ class _Tracer:
             inputs = [one for one in wanted if one is not None]
             ends = [(one, d) for one, d in zip(results, args[count:], strict=True) if one.requires_grad]
             found: Iterator[Any] = iter(())
-            if inputs and ends:
+            if self.grad and inputs and ends:
                 torch.fx.traceback.set_stack_trace([])
                 outputs, cotangents = [one for one, _ in ends], [d for _, d in ends]
                 found = iter(torch.autograd.grad(outputs, inputs, cotangents, allow_unused=True))
