@@ -1,6 +1,7 @@
 """What a program means: an interpreter that executors are compared with."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -105,7 +106,5 @@ def assert_runs(executor: Executor, program: Program, given: Inputs, lengths: Te
     for kind, mine, meant in zip(("output", "carry", "total"), found, wanted, strict=True):
         for index, pair in enumerate(zip(mine, meant, strict=True)):
             one, other = (t[real] for t in pair) if kind == "output" and index in shared else pair
-            name = f"{kind} {index}"
-            torch.testing.assert_close(
-                one, other, rtol=1e-9, atol=1e-10, equal_nan=True, msg=lambda text, name=name: f"{name}: {text}"
-            )
+            differ = partial("{} {}: {}".format, kind, index)
+            torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-10, equal_nan=True, msg=differ)

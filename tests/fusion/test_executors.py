@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from seqmodels.fusion import portable
+from seqmodels.fusion.bulk import evaluate
 from seqmodels.fusion.cpp.emit import source
 from seqmodels.fusion.plan import Executor
 from seqmodels.fusion.portable import Portable
 from seqmodels.fusion.program import Mover, Program, width
-from seqmodels.fusion.values import Builder, Value, evaluate, walk
+from seqmodels.fusion.values import Builder, Value, walk
 from tests.fusion.interpreter import LENGTHS, assert_runs, inputs_for
 from tests.fusion.running import EXECUTORS
 
@@ -124,8 +125,8 @@ def test_values_of_all_kinds_side_by_side(executor: Executor, place: str) -> Non
     check(executor, b, b.program(*given, backwards=True))
 
 
-UNARY = ("tanh", "sigmoid", "relu", "abs", "neg", "sin", "sign", "exp", "erf", "cos")
-BINARY = ("add", "sub", "mul", "maximum", "minimum", "atan2")
+UNARY = ("tanh", "sigmoid", "relu", "abs", "neg", "sin", "exp", "erf", "cos")
+BINARY = ("add", "sub", "mul", "maximum", "minimum")  # none that jumps: rounding may tell equal numbers apart
 
 
 class Drawn(Draft):
@@ -164,7 +165,8 @@ class Drawn(Draft):
             one = self.reduce(draw.choice(("sum", "amax", "amin")), self.any(draw.choice(self.sizes)))
             return self.apply("mul", self.apply("sin", one), self.any(size))
         if kind == "chosen":
-            truth = self.apply(draw.choice(("gt", "le")), self.any(size), self.any(draw.choice((1, size))))
+            bound = self.apply("add", self.any(draw.choice((1, size))), self.scalar(0.1234))
+            truth = self.apply(draw.choice(("gt", "le")), self.any(size), bound)
             return self.apply("where", truth, self.any(size), self.scalar(draw.choice((0.0, 0.5))))
         if kind == "unary":
             return self.apply(draw.choice(UNARY), self.apply("tanh", self.any(size)))
@@ -243,7 +245,7 @@ def test_reductions_of_what_is_no_number(executor: Executor) -> None:
 def test_chains_of_thousands_of_values(kind: str) -> None:
     length = 5_000
     b = Draft()
-    value = whole = carry(b, 2) if kind == "late" else stream(b, 2)
+    value = carry(b, 2) if kind == "late" else stream(b, 2)
     for i in range(length):
         value = b.apply("mul" if kind == "factors" or i % 2 else "add", value, b.leaf("vector", 0, i % 9, 2))
     state = b.apply("mul", value, carry(b, 2))
@@ -259,7 +261,8 @@ def test_chains_of_thousands_of_values(kind: str) -> None:
     given = inputs_for(program, b.weights)
     given.vectors[0].fill_(0.999)
     assert_runs(Portable(), program, given, None)
-    assert evaluate(b.cut(state, 1, 1), {whole: torch.zeros(3, 2)}) is not None
+    leaves = {leaf: torch.ones(3, leaf.width) for leaf in walk([state], []) if not leaf.args}
+    assert evaluate(state, leaves).shape == (3, 2)
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)

@@ -50,10 +50,26 @@ class ForgetfulCell(ProductCell):
         return wx, ProductState(state.h * 0.5)
 
 
+class DelayState(NamedTuple):
+    h: Tensor  # (batch, hidden), two steps ago
+    next: Tensor  # (batch, hidden), one step ago
+
+
+class DelayCell(ProductCell):
+    """Sees its output of two steps ago: one field of the state is handed on as the other."""
+
+    def initial_state(self, x: Tensor) -> Any:
+        return DelayState(self.zeros(x), self.zeros(x))
+
+    def step(self, wx: Tensor, state: Any) -> tuple[Tensor, Any]:
+        y = torch.tanh(wx + F.linear(state.h, self.weight_hh))
+        return y, DelayState(state.next, y)
+
+
 BATCH, TIME, INPUT, HIDDEN = 40, 19, 3, 31
 CELLS = (
     *(cells.LSTMCell, cells.GRUCell, cells.ElmanCell, cells.NoOutputGateLSTMCell, cells.JordanCell, cells.IndRNNCell),
-    *(cells.ConcatLinearCell, ProductCell, ForgetfulCell),
+    *(cells.ConcatLinearCell, ProductCell, ForgetfulCell, DelayCell),
 )
 
 

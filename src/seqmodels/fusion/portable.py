@@ -6,7 +6,7 @@ that what is computed at once stays in the cache. Apart from the cell's own outp
 a step's rows lie together.
 """
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import repeat
@@ -15,11 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from seqmodels.fusion.bulk import bulk, evaluate
 from seqmodels.fusion.loop import Place, Sorted
 from seqmodels.fusion.loop_text import SCOPE, Text
 from seqmodels.fusion.products import outer, repeated, rows_of, turned
 from seqmodels.fusion.program import Program, width
-from seqmodels.fusion.values import Product, Value, evaluate, in_order, is_number, number_of
+from seqmodels.fusion.values import Product, Value, is_number, number_of
 from seqmodels.memory import room
 from seqmodels.sequence import length_mask
 
@@ -219,47 +220,3 @@ def _multiplier(
         return torch.add(operand.index_select(-1, indices), added, out=out)
 
     return select
-
-
-def bulk(values: Iterable[Value]) -> list[tuple[Value, Callable[..., Tensor] | None, tuple[Value, ...]]]:
-    """Return in order how values are computed for many steps at once: by ``evaluate``, or an operator for a derivative.
-
-    Each comes with that operator, or None, and its arguments.
-    """
-    chosen: dict[Value, tuple[Callable[..., Tensor] | None, tuple[Value, ...]]] = {}
-
-    def arguments(value: Value) -> tuple[Value, ...]:
-        chosen[value] = _derivative(value, chosen) or (None, value.args)
-        return chosen[value][1]
-
-    return [(value, *chosen[value]) for value in in_order(values, arguments) if value.args]
-
-
-def _derivative(value: Value, computed: Container[Value]) -> tuple[Callable[..., Tensor], tuple[Value, Value]] | None:
-    """Return torch's operator for a derivative of sigmoid or tanh times a factor, and its arguments."""
-    for factor, rest in (value.args, value.args[::-1]) if value.op == "mul" else ():
-        if rest in computed or factor.op == "scalar":
-            continue
-        if (s := _sigmoid_of(rest)) is not None:
-            return torch.ops.aten.sigmoid_backward, (factor, s)
-        if (t := _tanh_of(rest)) is not None:
-            return torch.ops.aten.tanh_backward, (factor, t)
-    return None
-
-
-def _sigmoid_of(value: Value) -> Value | None:
-    """Return s where a value is ``s * (1 - s)``."""
-    for one, other in (value.args, value.args[::-1]) if value.op == "mul" else ():
-        if _is_one_minus(other) and other.args[1] is one:
-            return one
-    return None
-
-
-def _tanh_of(value: Value) -> Value | None:
-    """Return t where a value is ``1 - t * t``."""
-    square = value.args[1] if _is_one_minus(value) else None
-    return square.args[0] if square is not None and square.op == "mul" and square.args[0] is square.args[1] else None
-
-
-def _is_one_minus(value: Value) -> bool:
-    return value.op == "sub" and value.args[0].op == "scalar" and number_of(value.args[0]) == 1

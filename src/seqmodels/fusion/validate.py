@@ -195,14 +195,16 @@ class _Comparison:
         results = [y, *leaves(after)]
         found = {"the output": y.detach()}
         found |= {f"the final state[{i}]": leaf.detach() for i, leaf in enumerate(leaves(after))}
-        ends = [one for one in results if one.requires_grad]
+        generator = torch.Generator().manual_seed(1)
+        drawn = [(r, torch.randn(r.shape, generator=generator, dtype=torch.float64).to(r)) for r in results]
+        ends = [(result, cotangent) for result, cotangent in drawn if result.requires_grad]
         if not self.grad or not ends:
             return found
-        generator = torch.Generator().manual_seed(1)
-        cotangents = [torch.randn(e.shape, generator=generator, dtype=torch.float64).to(e) for e in ends]
         wanted = [(name, one) for name, one in zip(self.names, placed, strict=False) if one.requires_grad]
         if wanted:
-            gradients = torch.autograd.grad(ends, [one for _, one in wanted], cotangents, allow_unused=True)
+            outputs, cotangents = zip(*ends, strict=True)
+            inputs = [one for _, one in wanted]
+            gradients = torch.autograd.grad(outputs, inputs, cotangents, allow_unused=True)
             for (name, one), gradient in zip(wanted, gradients, strict=True):
                 found[f"the gradient of {name}"] = torch.zeros_like(one) if gradient is None else gradient
         return found

@@ -35,9 +35,6 @@ REDUCTIONS: dict[str, Callable[..., Tensor]] = {"sum": torch.sum, "amax": torch.
 CHEAP = {"add", "sub", "mul", "neg", "where", "maximum", "minimum", "abs", "sign", *_ROUNDING, *TRUTHS}
 """Operators that cost less than storing their result and reading it back: the backward pass computes them again."""
 
-_NUMBER_SECOND = {"add", "sub", "mul", "div", "pow", "fmod", "remainder", *COMPARISONS}
-"""Operators of torch whose second argument may be a number."""
-
 
 @dataclass(eq=False, slots=True)
 class Value:
@@ -271,35 +268,3 @@ def inner(value: Value, products: Sequence[Product]) -> Sequence[Value]:
 def walk(roots: Iterable[Value], products: Sequence[Product]) -> list[Value]:
     """Return every value that ``roots`` need, arguments before their users."""
     return in_order(roots, lambda value: inner(value, products))
-
-
-def evaluate(value: Value, known: dict[Value, Any]) -> Tensor:
-    """Compute a value with torch operators from the tensors ``(..., width)`` of values in ``known``, and keep it."""
-    for each in in_order([value], lambda each: () if each in known else each.args):
-        if each not in known and each.op != "scalar":
-            arguments = [known[a] if a in known else number_of(a) for a in each.args]
-            known[each] = _computed(each, arguments, known)
-    return known[value] if value in known else _filled(number_of(value), known)
-
-
-def _computed(value: Value, arguments: list[Any], known: dict[Value, Any]) -> Tensor:
-    """Apply a value's operator to tensors, some of which may be Python numbers."""
-    op, first = value.op, arguments[0]
-    if op in REDUCTIONS:
-        return REDUCTIONS[op](first, dim=-1, keepdim=True)
-    if op == "spread":
-        one = first if isinstance(first, Tensor) else _filled(first, known)
-        return one.expand(*one.shape[:-1], value.width)
-    if not all(isinstance(argument, Tensor) for argument in arguments):
-        if op in ("maximum", "minimum"):  # the Builder puts a number second; at the bound, clamp passes gradients on
-            return torch.clamp(first, **{"min" if op == "maximum" else "max": arguments[1]})
-        if op not in _NUMBER_SECOND or not isinstance(first, Tensor):
-            like = next(a for a in (*arguments, *known.values()) if isinstance(a, Tensor) and a.is_floating_point())
-            arguments = [a if isinstance(a, Tensor) else like.new_full((), a) for a in arguments]
-    return POINTWISE[op](*arguments)
-
-
-def _filled(number: float, known: dict[Value, Any]) -> Tensor:
-    """Return one number for every row; any tensor at hand tells how many there are."""
-    like = next(iter(known.values()))
-    return like.new_full((1,), number).expand(*like.shape[:-1], 1)
