@@ -10,7 +10,7 @@ import pytest
 import seqmodels
 
 FLOORS: tuple[set[str], ...] = (
-    {"sequence", "memory", "durable", "failures"},
+    {"errors", "sequence", "memory", "durable", "failures"},
     {"cells", "data", "sidecar"},
     {"fusion", "unroll"},
     {"layers"},

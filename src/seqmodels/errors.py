@@ -1,7 +1,7 @@
 """Errors that callers may want to tell apart."""
 
 
-class Refused(ValueError):
+class Refused(ValueError):  # noqa: N818 - it is an answer to a question: the next back-end is asked
     """A back-end cannot run a cell; the message says what in the cell it is and, where it can, in which line."""
 
 
