@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from random import Random
 
 import pytest
@@ -11,7 +12,7 @@ from seqmodels.fusion import portable
 from seqmodels.fusion.bulk import evaluate
 from seqmodels.fusion.cpp.emit import source
 from seqmodels.fusion.plan import Executor
-from seqmodels.fusion.portable import Portable
+from seqmodels.fusion.portable import Loop, Portable
 from seqmodels.fusion.program import Mover, Program, width
 from seqmodels.fusion.values import Builder, Value, walk
 from tests.fusion.interpreter import LENGTHS, assert_runs, inputs_for
@@ -152,12 +153,18 @@ class Drawn(Draft):
 
     def _made(self, size: int) -> Value:
         draw = self.random
-        kind = draw.choice(("unary", "binary", "binary", "chosen", "product", "sum", "selected", "reduced"))
+        kind = draw.choice(("unary", "binary", "binary", "chosen", "product", "sum", "gates", "selected", "reduced"))
         if kind in ("product", "sum"):
             operand = [self.any(draw.choice(self.sizes)) for _ in range(draw.randint(1, 2))]
             whole = self.times(operand, draw.choice((size, size + 4)), transposed=draw.random() < 0.5)
             part = self.cut(whole, draw.randint(0, whole.width - size), size)
             return part if kind == "product" else self.apply("add", part, stream(self, size, draw.randint(0, 4)))
+        if kind == "gates":
+            whole = self.times([self.any(draw.choice(self.sizes))], 2 * size)
+            whole = self.apply("add", whole, stream(self, 2 * size, 1)) if 2 * size < WIDE else whole
+            gates = [self.apply(draw.choice(("sigmoid", "tanh")), self.cut(whole, i * size, size)) for i in range(2)]
+            across = self.cut(whole, draw.randint(0, size), size)
+            return self.apply("add", self.apply("mul", *gates), across) if draw.random() < 0.5 else gates[0]
         if kind == "selected":
             operand = [self.any(draw.choice(self.sizes)) for _ in range(draw.randint(1, 3))]
             return self.select(operand, [draw.randint(-1, width(operand) - 1) for _ in range(size)])
@@ -195,10 +202,17 @@ class Drawn(Draft):
         return self.program(outputs, carried, totals, backwards=draw.random() < 0.5)
 
 
+def _loop(chosen: bool, program: Program, *, smooth: bool, masked: bool) -> Loop:
+    """Return a loop with tanh by way of the sigmoid or not, as the test chooses."""
+    del smooth
+    return Loop(program, smooth=chosen, masked=masked)
+
+
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_programs_drawn_at_random(monkeypatch: pytest.MonkeyPatch, executor: Executor) -> None:
     monkeypatch.setattr(portable, "CHUNK", 1)  # chunks of eight steps
-    for seed in range(150 if isinstance(executor, Portable) else 12):
+    for seed in range(200 if isinstance(executor, Portable) else 12):
+        monkeypatch.setattr(portable, "loop_of", partial(_loop, seed % 2 == 0))
         drawn = Drawn(seed)
         program = drawn.whole()
         try:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqmodels import unroll
+from seqmodels.cells import GRUCell
 from tests.fusion.running import (
     BATCH,
     HIDDEN,
@@ -268,3 +269,16 @@ def test_a_mask_for_one_batch_is_right_for_that_batch_alone() -> None:
     with pytest.raises(RuntimeError):
         unroll(cell, sequence(cell, BATCH + 1, TIME))
     assert_auto_equals_eager(cell)
+
+
+def test_a_step_that_unrolls_a_cell_itself_does_not_wait_for_its_own_trace() -> None:
+    class Outer(UserCell):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = GRUCell(1, 1500)
+
+        def advance(self, wx: Tensor, h: Tensor) -> Tensor:
+            y, _ = unroll(self.inner, wx[..., None])
+            return torch.tanh(y[:, -1, : h.shape[1]] + h)
+
+    assert_auto_equals_eager(Outer().double())

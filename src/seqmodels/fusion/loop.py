@@ -120,8 +120,8 @@ class Sorted:
     def _is_shared(self, part: Value) -> bool:
         """Say whether other columns that are read overlap those of a part, which is changed in place."""
         index, start = self.column[part]
-        sums = self.added[index][1] if index in self.added else None
-        others = [v for v, (j, _) in self.column.items() if j == index and v is not part and (not sums or v in sums)]
+        read = self.added[index][1] if index in self.added else self.parts[index]
+        others = [value for value in read if value is not part]
         return any(self.column[v][1] < start + part.width and start < self.column[v][1] + v.width for v in others)
 
     def _end(self, activation: Value) -> int:

@@ -7,7 +7,6 @@ compared in that.
 
 import hashlib
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from math import prod
@@ -24,6 +23,7 @@ from seqmodels.fusion.executor import Executor
 from seqmodels.fusion.function import Inputs, run
 from seqmodels.fusion.guards import Inspection
 from seqmodels.fusion.portable import SMOOTH, Portable
+from seqmodels.fusion.tracing.aside import aside
 from seqmodels.fusion.tracing.form import fill, fixed
 from seqmodels.fusion.tracing.step import Step
 from seqmodels.fusion.tracing.trace import replica, unchanged
@@ -72,9 +72,8 @@ def validate(
     digest = hashlib.sha256("\0".join((key, name, str(step.dtype), _version())).encode()).hexdigest()
     if recorded(digest):
         return
-    # a thread of its own has none of the caller's modes: no_grad, inference, autocast, hooks on saved tensors
-    with unchanged(cell, inspection), torch.autograd.set_detect_anomaly(False), ThreadPoolExecutor(1) as aside:
-        aside.submit(_Comparison(cell, inspection, step, wx, state).check, executor).result()
+    with unchanged(cell, inspection), torch.autograd.set_detect_anomaly(False):
+        aside(_Comparison(cell, inspection, step, wx, state).check, executor)
     record(digest)
 
 

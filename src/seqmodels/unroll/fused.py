@@ -12,7 +12,7 @@ from torch._compile import _disable_dynamo  # torch.compiler.disable imports all
 from torch.utils._device import DeviceContext
 
 from seqmodels.cells.base import Cell
-from seqmodels.errors import Refused
+from seqmodels.errors import Refused, UnsupportedContext
 from seqmodels.fusion.cpp.build import BuildFailed, reason
 from seqmodels.fusion.cpp.executor import REALS, Cpp
 from seqmodels.fusion.executor import Executor
@@ -21,6 +21,7 @@ from seqmodels.fusion.guards import inspect
 from seqmodels.fusion.plan import Plan, check, linear_projection, plan_for
 from seqmodels.fusion.portable import Portable
 from seqmodels.fusion.products import InputProduct, RoomyLinear, projected
+from seqmodels.fusion.tracing.aside import is_aside
 from seqmodels.memory import room
 from seqmodels.sequence import leaves, map_leaves
 from seqmodels.unroll.backend import Projection
@@ -77,7 +78,7 @@ class Fused:
         self, cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None, projection: Projection | None = None
     ) -> tuple[Tensor, Any]:
         if why := _surroundings(x):
-            raise Refused(why)
+            raise UnsupportedContext(why)
         if _may_be_chunked(cell, x):
             linear = linear_projection(cell, x)
             if linear is not None and (steps := _chunk(x, linear[0])) < x.shape[1]:
@@ -182,6 +183,8 @@ def _surroundings(x: Tensor) -> str | None:
     """Return why nothing can be fused here, whatever the cell; None where it can."""
     if type(x) not in (Tensor, torch.nn.Parameter):
         return f"a {type(x).__name__} in place of a tensor"
+    if is_aside():
+        return "a step that unrolls a cell itself is traced through the back-end 'eager'"
     if not torch.amp.is_autocast_available(x.device.type):
         return f"tensors on {x.device.type} cannot be computed with"
     if torch._C._functorch.maybe_current_level() is not None:

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from seqmodels.cells import Cell, LSTMCell
-from seqmodels.errors import Refused
+from seqmodels.errors import Refused, UnsupportedContext
 from seqmodels.sequence import length_mask
 from seqmodels.sequence import reverse as reverse_time
 from seqmodels.unroll.arguments import checked_lengths, checked_state, checked_x
@@ -99,7 +99,7 @@ def _run(cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None, name: s
             if name != "auto":
                 text = f"backend {name!r} cannot run this: {error}; backend='auto' takes one that can"
                 raise ValueError(text) from None
-            if each == "fused":
+            if each == "fused" and not isinstance(error, UnsupportedContext):
                 _tell(cell, str(error))
     raise AssertionError("the back-end eager refuses nothing")
 

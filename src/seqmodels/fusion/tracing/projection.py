@@ -1,6 +1,5 @@
 """Is a cell's ``project`` one linear map and nothing else? Then inference may multiply a few steps at a time."""
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -11,6 +10,7 @@ from torch.overrides import TorchFunctionMode
 
 from seqmodels.cells.base import Cell
 from seqmodels.fusion.guards import Inspection, inspect
+from seqmodels.fusion.tracing.aside import aside
 from seqmodels.fusion.tracing.trace import replica
 
 
@@ -32,11 +32,10 @@ def linear_in(cell: Cell[Any], inspection: Inspection, x: Tensor) -> tuple[int, 
 
     It is asked of a copy of the cell, on tensors without memory; whatever is raised there means no.
     """
-    with ThreadPoolExecutor(1) as aside:  # a thread of its own has none of the caller's modes
-        try:
-            return aside.submit(_found, cell, inspection, x).result()
-        except Exception:
-            return None
+    try:
+        return aside(_found, cell, inspection, x)
+    except Exception:
+        return None
 
 
 def _found(cell: Cell[Any], inspection: Inspection, x: Tensor) -> tuple[int, int | None] | None:

@@ -10,7 +10,6 @@ import random
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -21,6 +20,7 @@ from torch._subclasses import FakeTensor, FakeTensorMode
 from seqmodels.cells.base import Cell
 from seqmodels.errors import Mutating, Refused
 from seqmodels.fusion.guards import Inspection, inspect
+from seqmodels.fusion.tracing.aside import aside
 from seqmodels.fusion.tracing.form import BATCH, OTHER_BATCH, Form, Leaf, fill, fixed
 from seqmodels.fusion.tracing.graph import Graph, check_batch, check_first, operators
 from seqmodels.fusion.tracing.lines import Noting, where, where_raised
@@ -55,10 +55,9 @@ def trace(cell: Cell[Any], inspection: Inspection, wx: Any, state: Any) -> Graph
         Refused: the step does something that a program cannot follow; the message says what and where.
     """
     form = Form.of(wx, state)
-    # a thread of its own has none of the caller's modes: no_grad, inference, autocast, hooks on saved tensors
-    with unchanged(cell, inspection), torch.autograd.set_detect_anomaly(False), ThreadPoolExecutor(1) as aside:
+    with unchanged(cell, inspection), torch.autograd.set_detect_anomaly(False):
         try:
-            return aside.submit(_Tracer(cell, inspection, wx, state, form).graph).result()
+            return aside(_Tracer(cell, inspection, wx, state, form).graph)
         except Refused as error:
             text = str(error) if "\n" in str(error) else f"{error}\n{where_raised(error)}".rstrip()
             raise type(error)(text) from None
