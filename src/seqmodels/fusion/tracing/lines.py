@@ -106,3 +106,8 @@ def where_raised(error: BaseException) -> str:
 def _line(code: CodeType, number: int) -> str:
     text = linecache.getline(code.co_filename, number).strip()
     return f"in {code.co_name}, {code.co_filename}:{number}" + (f": {text}" if text else "")
+
+
+def at_line(node: fx.Node, error: Refused) -> Refused:
+    """Return an error that names the line that a node comes from."""
+    return error if "\n" in str(error) else Refused(f"{error}\n{where(node)}")

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, fx
 
 from seqmodels.errors import Refused
-from seqmodels.fusion.tracing.lines import where
+from seqmodels.fusion.tracing.lines import at_line, where
 from seqmodels.fusion.tracing.moves import Moved, settle, start
 from seqmodels.fusion.tracing.moving import lower_move
-from seqmodels.fusion.tracing.multiplying import lower_product
+from seqmodels.fusion.tracing.multiplying import is_turned, lower_product
 from seqmodels.fusion.tracing.operators import (
     BINARY,
     BITWISE,
@@ -26,6 +26,7 @@ from seqmodels.fusion.tracing.operators import (
     SAME,
     SUMS,
     UNARY,
+    is_count,
 )
 from seqmodels.fusion.tracing.reductions import reduction
 from seqmodels.fusion.tracing.rows import (
@@ -42,9 +43,10 @@ from seqmodels.fusion.tracing.rows import (
 from seqmodels.fusion.values import Builder
 
 aten = torch.ops.aten
-VALUES = 8000
-"""How many values the two programs of a step may have: a kernel of more takes a compiler minutes."""
+VALUES = 20_000
+"""How many values may be made while a step is lowered, which takes a second or two."""
 
+TOO_MANY = "the step takes thousands of operators on parts of a row, whose kernel would take minutes to compile"
 Found = Row | Moved | list[Moved]
 
 
@@ -92,7 +94,7 @@ class Lower:
         for node in self._needed(wanted):
             self.known[node] = self._node(node)
             if self.builder.size > VALUES:
-                raise Refused(f"the step takes more than {VALUES} operators on parts of a row\n{where(node)}")
+                raise Refused(f"{TOO_MANY}\n{where(node)}")
 
     def number(self, argument: Any) -> Row:
         """Return the row of a node or number, truth values as 0 and 1."""
@@ -140,7 +142,7 @@ class Lower:
             if isinstance(found, list):
                 raise Refused(f"{node.target} gives several tensors where one is wanted")
         except Refused as error:
-            raise _at(node, error) from None
+            raise at_line(node, error) from None
         return found
 
     def _node(self, node: fx.Node) -> Found:
@@ -152,7 +154,7 @@ class Lower:
             found = self._call(node)
             self._check(node, found)
         except Refused as error:
-            raise _at(node, error) from None
+            raise at_line(node, error) from None
         return found
 
     def _check(self, node: fx.Node, found: Found) -> None:
@@ -160,7 +162,7 @@ class Lower:
         value = node.meta.get("val")
         if not isinstance(value, Tensor):
             return
-        if value.dtype not in (self.dtype, torch.bool) and value.dim() and not _is_count(node, value.dtype):
+        if value.dtype not in (self.dtype, torch.bool) and value.dim() and not is_count(node, value.dtype):
             raise Refused(f"a tensor of {value.dtype} in a step that is computed in {self.dtype}")
         if node.target in BITWISE and value.dtype != torch.bool:
             raise Refused(f"the bits of {value.dtype}")
@@ -187,7 +189,7 @@ class Lower:
             return self._where(args[0], args[1], args[2])
         if target in (aten.masked_fill.Scalar, aten.masked_fill.Tensor):
             return self._where(args[1], args[2], args[0])
-        return self._turned(node) if _is_turned(node, self.batch) else self._pointwise(node)
+        return self._turned(node) if is_turned(node, self.batch) else self._pointwise(node)
 
     def _turned(self, node: fx.Node) -> Moved:
         """Lower a node that has the batch in its last dimension of two, as in ``W @ x.T``, by its transposed rows."""
@@ -303,24 +305,3 @@ class Lower:
         self._lower(node)
         moved = self.moved(node)
         return as_number(self.builder, settle(self.builder, moved._replace(places=moved.places.t())))
-
-
-def _is_turned(node: fx.Node, batch: int) -> bool:
-    value = node.meta.get("val")
-    return isinstance(value, Tensor) and value.dim() == 2 and value.shape[1] == batch
-
-
-def _is_count(node: fx.Node, dtype: torch.dtype) -> bool:
-    """Say whether a node holds integers that come of truth values and written numbers, which are exact.
-
-    Others there are none: integers in the input and the state, and conversions of real numbers, are refused.
-    """
-    if dtype not in (torch.int64, torch.int32):
-        return False
-    given = cast(Any, node.args[0]).meta["val"].dtype if node.target is aten._to_copy.default else dtype
-    return not given.is_floating_point
-
-
-def _at(node: fx.Node, error: Refused) -> Refused:
-    """Return an error that names the line that a node comes from."""
-    return error if "\n" in str(error) else Refused(f"{error}\n{where(node)}")

@@ -3,7 +3,7 @@
 from typing import Any, cast
 
 import torch
-from torch import fx
+from torch import Tensor, fx
 
 from seqmodels.errors import Refused
 from seqmodels.fusion.tracing.lowering_protocol import Lowering
@@ -47,3 +47,9 @@ def _parted(build: Builder, value: Value, grain: int) -> Row:
         return row(value)
     parts = [build.cut(value, begin, grain) for begin in range(0, value.width, grain)]
     return Row((value.width,), tuple((part, grain) for part in parts))
+
+
+def is_turned(node: fx.Node, batch: int) -> bool:
+    """Say whether a node has the batch in its last dimension of two."""
+    value = node.meta.get("val")
+    return isinstance(value, Tensor) and value.dim() == 2 and value.shape[1] == batch

@@ -1,6 +1,9 @@
 """Which ATen operators a step may use, by the way they are lowered."""
 
+from typing import Any, cast
+
 import torch
+from torch import fx
 
 aten = torch.ops.aten
 
@@ -119,3 +122,14 @@ REDUCTIONS = {
     aten.all.dim: "all",
     aten.all.dims: "all",
 }
+
+
+def is_count(node: fx.Node, dtype: torch.dtype) -> bool:
+    """Say whether a node holds integers that come of truth values and written numbers, which are exact.
+
+    Others there are none: integers in the input and the state, and conversions of real numbers, are refused.
+    """
+    if dtype not in (torch.int64, torch.int32):
+        return False
+    given = cast(Any, node.args[0]).meta["val"].dtype if node.target is aten._to_copy.default else dtype
+    return not given.is_floating_point

@@ -18,13 +18,15 @@ from seqmodels.fusion.tracing.adjoint import Contraction, Gradients, Pair, deriv
 from seqmodels.fusion.tracing.epilogue import Function, contractions, function
 from seqmodels.fusion.tracing.form import BATCH, Leaf
 from seqmodels.fusion.tracing.graph import Graph
-from seqmodels.fusion.tracing.lowering import Lower
+from seqmodels.fusion.tracing.lowering import TOO_MANY, Lower
 from seqmodels.fusion.tracing.operators import CREATED
 from seqmodels.fusion.tracing.rows import Row, as_truth, spread_pieces, without_batch
 from seqmodels.fusion.tracing.trace import WIDE
 from seqmodels.fusion.values import Builder, Value
 
 aten = torch.ops.aten
+VALUES = 2000
+"""How many values a program may have: a compiler takes some ten seconds for it."""
 TRANSPOSED = {aten.t.default, aten.transpose.int, aten.permute.default}
 
 
@@ -96,6 +98,9 @@ class _Lowering:
         epilogue = None if d is None else function(module, self.given, constant, sums, after, of_constants)
         leaves = graph.streams, graph.carries, graph.constants, graph.output[0], self.dtype
         pair = None if d is None else derive(forward, build, d)
+        for program in (forward,) if pair is None else (pair.forward, pair.backward):
+            if len(program.values()) > VALUES:
+                raise Refused(TOO_MANY)
         shapes = tuple(
             tuple(cast(Any, n if n.target is aten.mm.default else n.args[0]).meta["val"].shape) for n in sums
         )
