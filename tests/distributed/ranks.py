@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
-TIMEOUT = 60.0
+TIMEOUT = 600  # guards against hangs: a busy machine takes minutes
 SEQMODELS = [sys.executable, "-m", "seqmodels"]
 TINY = [
     *("threads=1", "cell.hidden_size=3", "data.batch_size=16", "logger=csv"),
