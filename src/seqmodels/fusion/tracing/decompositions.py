@@ -15,9 +15,9 @@ tanh_backward sigmoid_backward threshold_backward threshold silu silu_backward s
 gelu_backward _softmax _softmax_backward_data _log_softmax _log_softmax_backward_data leaky_relu leaky_relu_backward
 elu celu hardsigmoid hardsigmoid_backward hardswish hardswish_backward mish mish_backward
 addcmul addcdiv lerp square log_sigmoid_forward log_sigmoid_backward rsub logit logit_backward glu glu_backward
-_prelu_kernel _prelu_kernel_backward softshrink hardshrink logsumexp linalg_vector_norm native_group_norm
-native_group_norm_backward _fused_rms_norm _fused_rms_norm_backward isinf isnan isposinf isneginf
-nan_to_num logaddexp logaddexp2 xlogy sinc frac heaviside hypot copysign fmin fmax std.correction mean.default
+_prelu_kernel _prelu_kernel_backward softshrink hardshrink logsumexp linalg_vector_norm
+_fused_rms_norm _fused_rms_norm_backward isinf isposinf isneginf
+nan_to_num logaddexp logaddexp2 xlogy sinc frac heaviside std.correction mean.default
 unfold_backward diagonal_backward select_scatter masked_fill_ special_entr index_copy index_fill
 """.split()
 """Names of operators, all their overloads or one; those of PyTorch's own table."""
@@ -135,7 +135,39 @@ def _rounded_quotient(a: Tensor, b: Any, *, rounding_mode: str | None) -> Tensor
     return torch.round((a - torch.remainder(a, b)) / b)
 
 
+def _group_norm(
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, rows: int, size: int, inner: int, groups: int, eps: float
+) -> tuple[Tensor, ...]:
+    """Group normalisation of rows: a layer normalisation of each group."""
+    if inner != 1:
+        raise Refused("a group normalisation over more than one dimension")
+    out, mean, scale = _layer_norm(x.reshape(rows, groups, size // groups), [size // groups], None, None, eps)
+    out = out.reshape(x.shape)
+    out = out if weight is None else out * weight
+    return out if bias is None else out + bias, mean.squeeze(-1), scale.squeeze(-1)
+
+
+def _group_norm_backward(
+    d: Tensor, x: Tensor, mean: Tensor, scale: Tensor, weight: Tensor | None, *sizes: Any
+) -> tuple[Tensor | None, ...]:
+    rows, size, _, groups, mask = sizes
+    shape = (rows, groups, size // groups)
+    dout = (d if weight is None else d * weight).reshape(shape)
+    given = dout, x.reshape(shape), shape[2:], mean.unsqueeze(-1), scale.unsqueeze(-1)
+    dx, _, _ = _layer_norm_backward(*given, None, None, [mask[0], False, False])
+    out = ((x.reshape(shape) - mean.unsqueeze(-1)) * scale.unsqueeze(-1)).reshape(x.shape)
+    dx = None if dx is None else dx.reshape(x.shape)
+    return dx, (d * out).sum(0) if mask[1] else None, d.sum(0) if mask[2] else None
+
+
 OWN: dict[Any, Any] = {
+    aten.native_group_norm.default: _group_norm,
+    aten.native_group_norm_backward.default: _group_norm_backward,
+    aten.fmax.default: lambda a, b: torch.where((a >= b) | (b != b), a, b),  # noqa: PLR0124
+    aten.fmin.default: lambda a, b: torch.where((a <= b) | (b != b), a, b),  # noqa: PLR0124
+    aten.isnan.default: lambda x: x != x,  # noqa: PLR0124
+    aten.hypot.default: lambda a, b: torch.sqrt(a * a + b * b),
+    aten.floor_divide.default: lambda a, b: _rounded_quotient(a, b, rounding_mode="floor"),
     aten.hardtanh_backward.default: _hardtanh_backward,
     aten.elu_backward.default: _elu_backward,
     aten.div.Tensor_mode: _rounded_quotient,
