@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from lightning.fabric.plugins.io import TorchCheckpointIO
 
-from seqmodels.checkpoint_file import DurableCheckpointIO, keep_previous, load_checkpoint
-from seqmodels.checkpoint_format import FORMAT
+from seqmodels.training.checkpoint_file import DurableCheckpointIO, keep_previous, load_checkpoint
+from seqmodels.training.checkpoint_format import FORMAT
 
 TENSORS = 16
 Checkpoint = dict[str, Any]

@@ -15,12 +15,12 @@ from itertools import islice
 
 from omegaconf import open_dict
 
-from seqmodels.build import build
-from seqmodels.checkpointing import build_task
-from seqmodels.commands.compose import compose
-from seqmodels.quiet import quiet
-from seqmodels.threads import cpu_threads
-from seqmodels.training import load_data
+from seqmodels.config.build import build
+from seqmodels.config.compose import compose
+from seqmodels.system.threads import cpu_threads
+from seqmodels.training.checkpointing import build_task
+from seqmodels.training.fit import load_data
+from seqmodels.training.quiet import quiet
 
 LEAST = 5
 EXPERIMENTS = ("digits_lstm", "mnist_rows", "names", "sst2", "imdb", "japanese_vowels", "jsb_chorales", "ett", "ptb")

@@ -24,13 +24,13 @@ from benchmark_overhead import _Clock
 from omegaconf import open_dict
 from torch.nn import functional as F
 
-from seqmodels.build import build
-from seqmodels.checkpointing import build_task
-from seqmodels.commands.compose import compose
-from seqmodels.quiet import quiet
+from seqmodels.config.build import build
+from seqmodels.config.compose import compose
 from seqmodels.sequence import map_leaves
-from seqmodels.threads import cpu_threads
-from seqmodels.training import build_trainer, load_data
+from seqmodels.system.threads import cpu_threads
+from seqmodels.training.checkpointing import build_task
+from seqmodels.training.fit import build_trainer, load_data
+from seqmodels.training.quiet import quiet
 
 LEAST = 0.9
 INPUT = 5.0

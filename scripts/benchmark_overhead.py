@@ -20,12 +20,12 @@ import torch
 from lightning.pytorch import Callback
 from omegaconf import open_dict
 
-from seqmodels.build import build
-from seqmodels.checkpointing import build_task
-from seqmodels.commands.compose import compose
-from seqmodels.quiet import quiet
-from seqmodels.threads import cpu_threads
-from seqmodels.training import build_trainer, load_data
+from seqmodels.config.build import build
+from seqmodels.config.compose import compose
+from seqmodels.system.threads import cpu_threads
+from seqmodels.training.checkpointing import build_task
+from seqmodels.training.fit import build_trainer, load_data
+from seqmodels.training.quiet import quiet
 
 LIMIT = 1.1
 

@@ -23,14 +23,14 @@ import torch
 from lightning.pytorch import Callback
 from omegaconf import open_dict
 
-from seqmodels.checkpoint_file import keep_previous
-from seqmodels.checkpointing import build_task
-from seqmodels.commands.compose import compose
-from seqmodels.guards import FiniteSteps, GradientNorms
-from seqmodels.quiet import quiet
-from seqmodels.resuming import ResumePoints, StepSeeds
-from seqmodels.threads import cpu_threads
-from seqmodels.training import build_trainer, load_data
+from seqmodels.config.compose import compose
+from seqmodels.system.threads import cpu_threads
+from seqmodels.training.callbacks.guards import FiniteSteps, GradientNorms
+from seqmodels.training.checkpoint_file import keep_previous
+from seqmodels.training.checkpointing import build_task
+from seqmodels.training.fit import build_trainer, load_data
+from seqmodels.training.quiet import quiet
+from seqmodels.training.resuming import ResumePoints, StepSeeds
 
 LIMIT = 0.03
 BLOCK = 10  # steps: so often gradient norms are logged

@@ -27,7 +27,7 @@ from benchmarking.report import failures, markdown, parts, rewrite, stamp
 from benchmarking.sides import FOREIGN, MODES, OWN, Side, sides, wrapped
 from benchmarking.timing import CLOCKS, alternate
 
-from seqmodels.unroll import BACKENDS
+from seqmodels.backends import BACKENDS
 
 log = logging.getLogger("benchmark")
 

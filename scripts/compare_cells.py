@@ -25,10 +25,10 @@ from comparing.report import answers, best_rate, name, table
 from comparing.tasks import CELLS, RATES, TASKS, TIME, UNITS
 from omegaconf import DictConfig, open_dict
 
-from seqmodels.checkpointing import build_model, load_task
-from seqmodels.commands.compose import compose
+from seqmodels.config.compose import compose
 from seqmodels.data.adding import adding
-from seqmodels.training import train
+from seqmodels.training.checkpointing import build_model, load_task
+from seqmodels.training.fit import train
 
 ROOT = Path(__file__).resolve().parents[1]
 STORE, PAGE = ROOT / "docs" / "cells_compared.json", ROOT / "docs" / "cells_compared.md"

@@ -29,9 +29,9 @@ import torch
 from omegaconf import open_dict
 from torch import distributed
 
-from seqmodels.checkpointing import build_task
-from seqmodels.commands.compose import compose
-from seqmodels.training import load_data
+from seqmodels.config.compose import compose
+from seqmodels.training.checkpointing import build_task
+from seqmodels.training.fit import load_data
 
 PRESETS = ("digits_lstm", "adding", "python_docs", "tiny_shakespeare", "ptb", "imdb", "ett")
 SIZES = (1 << 10, 1 << 14, 1 << 18, 1 << 21, 1 << 24)  # bytes

@@ -23,10 +23,10 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig, open_dict
 
-from seqmodels.commands.compose import compose
-from seqmodels.gate import ConfigError
-from seqmodels.resuming import Interrupted
-from seqmodels.training import train
+from seqmodels.config.compose import compose
+from seqmodels.errors import ConfigError
+from seqmodels.training.fit import train
+from seqmodels.training.resuming import Interrupted
 
 COMMON = [
     *(

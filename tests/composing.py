@@ -4,7 +4,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, open_dict
 
-from seqmodels.commands.compose import compose
+from seqmodels.config.compose import compose
 
 TINY = [
     "trainer.accelerator=cpu",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from seqmodels.training import train
+from seqmodels.training.fit import train
 from tests.composing import composed
 
 RUN = [

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from seqmodels.cli import run as run_command
-from seqmodels.commands.compose import implied
+from seqmodels.config.compose import implied
 from tests.conftest import processor_seconds
 
 TINY = ["trainer.max_epochs=1", "trainer.limit_train_batches=2", "cell.hidden_size=5", "trainer=cpu"]

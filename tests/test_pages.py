@@ -10,8 +10,8 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import create_trial
 
 from seqmodels.cells import GRUCell
-from seqmodels.checkpointing import save_model
 from seqmodels.sweeping.page import write_page
+from seqmodels.training.checkpointing import save_model
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from seqmodels.build import target_of
 from seqmodels.cells import ALL_CELLS
 from seqmodels.commands.cells import options
+from seqmodels.config.build import target_of
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from seqmodels import cells
+from seqmodels.backends.fused import Fused
 from seqmodels.cells import Cell
 from seqmodels.fusion.executor import Executor
 from seqmodels.fusion.portable import Portable
-from seqmodels.unroll.fused import Fused
 
 
 class Shape(NamedTuple):

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from benchmarking import foreign
 from benchmarking.cases import CASES, RAGGED, WRAPPERS, Shape, ragged
+from seqmodels.backends import BACKENDS, unroll
 from seqmodels.cells import Cell
-from seqmodels.unroll import BACKENDS, unroll
 
 Side = Callable[[], Any]
 MODES = ("train", "inference")

@@ -10,11 +10,11 @@ from omegaconf import OmegaConf
 
 from fuzzing.judging import NAME, Reader
 from fuzzing.records import VOCABULARIES
-from seqmodels.build import build
-from seqmodels.checkpointing import build_model, load_model, load_trained, save_model
-from seqmodels.commands.compose import compose
-from seqmodels.runs import read_json
-from seqmodels.training import check_fit
+from seqmodels.config.build import build
+from seqmodels.config.compose import compose
+from seqmodels.training.checkpointing import build_model, load_model, load_trained, save_model
+from seqmodels.training.fit import check_fit
+from seqmodels.training.runs import read_json
 
 HOSTILE = (
     b"os.system",

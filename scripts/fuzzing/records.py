@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fuzzing.judging import NAME, Reader
-from seqmodels.build import build
+from seqmodels.config.build import build
 from seqmodels.data.preprocessing import Preprocessing
 from seqmodels.data.records import Format, read_records
 from seqmodels.data.text_preprocessing import TextPreprocessing

@@ -1,45 +1,36 @@
 """Write a recurrent cell as its equations; train it on any sequence task at the speed of a fused kernel."""
 
-import sys
-from importlib import import_module
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from seqmodels.system.names import lazy
 
 if TYPE_CHECKING:
-    from seqmodels.cells import Cell
-    from seqmodels.layers import Bidirectional, Recurrent, Stack, recurrent_stack
-    from seqmodels.unroll.unroll import unroll as unroll
+    from seqmodels import backends as backends
+    from seqmodels import cells as cells
+    from seqmodels import data as data
+    from seqmodels import decoding as decoding
+    from seqmodels import interop as interop
+    from seqmodels import layers as layers
+    from seqmodels import models as models
+    from seqmodels import tasks as tasks
+    from seqmodels import training as training
+    from seqmodels.backends import unroll as unroll
+    from seqmodels.cells import Cell as Cell
+    from seqmodels.layers import Bidirectional as Bidirectional
+    from seqmodels.layers import Recurrent as Recurrent
+    from seqmodels.layers import Stack as Stack
+    from seqmodels.layers import recurrent_stack as recurrent_stack
 
 __version__ = "0.1.0"
-__all__ = ["Bidirectional", "Cell", "Recurrent", "Stack", "__version__", "recurrent_stack", "unroll"]
 
-_HOMES = {
+_PACKAGES = ("backends", "cells", "data", "decoding", "interop", "layers", "models", "tasks", "training")
+_HOMES = {name: f"seqmodels.{name}" for name in _PACKAGES} | {
     "Bidirectional": "seqmodels.layers",
     "Cell": "seqmodels.cells",
     "Recurrent": "seqmodels.layers",
     "Stack": "seqmodels.layers",
     "recurrent_stack": "seqmodels.layers",
-    "unroll": "seqmodels.unroll",
+    "unroll": "seqmodels.backends",
 }
-
-
-class _Package(ModuleType):
-    """Loads a public name when it is first asked for, so that ``seqmodels --help`` need not import torch."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in _HOMES:
-            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        value = getattr(import_module(_HOMES[name]), name)
-        setattr(self, name, value)
-        return value
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        # Python binds a subpackage to its parent when it is imported: `seqmodels.unroll` shall stay the function.
-        if not (name in _HOMES and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-    def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *__all__})
-
-
-sys.modules[__name__].__class__ = _Package
+__all__ = ["Bidirectional", "Cell", "Recurrent", "Stack", "__version__", "recurrent_stack", "unroll"]
+__getattr__, __dir__ = lazy(__name__, _HOMES)

@@ -2,8 +2,10 @@
 
 import os
 import sys
-from difflib import get_close_matches
 from importlib import import_module
+
+from seqmodels.errors import nearest
+from seqmodels.system.streams import discard_output
 
 COMMANDS = {
     "train": ("seqmodels.commands.train:train", "train and test a model: seqmodels train cell=gru cell.hidden_size=64"),
@@ -35,9 +37,8 @@ def run(tokens: list[str]) -> int:
         return 0
     name, *rest = tokens
     if name not in COMMANDS:
-        close = get_close_matches(name, COMMANDS, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        sys.stderr.write(f"seqmodels: there is no command {name!r}{hint} (there are: {', '.join(COMMANDS)})\n")
+        there = f"{nearest(name, COMMANDS)} (there are: {', '.join(COMMANDS)})"
+        sys.stderr.write(f"seqmodels: there is no command {name!r}{there}\n")
         return 2
     if os.environ.get("SEQMODELS_ALLOW"):
         sys.path.append(os.getcwd())  # noqa: PTH109  (the user's own cells lie where the command is called)
@@ -52,17 +53,12 @@ def _call(place: str, tokens: list[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        write_nowhere()
+        discard_output()
         return 0
     except (ValueError, OSError) as error:
         from seqmodels.commands.app import report  # noqa: PLC0415
 
         return report(error)
-
-
-def write_nowhere() -> None:
-    """Let standard output go nowhere: its reader has gone, as after ``| head``."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def usage() -> str:

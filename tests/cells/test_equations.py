@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from seqmodels.backends import unroll
 from seqmodels.cells import (
     ALL_CELLS,
     Cell,
@@ -29,7 +30,6 @@ from seqmodels.cells import (
     ProjectedLSTMCell,
     ResetAfterGRUCell,
 )
-from seqmodels.unroll import unroll
 from tests.conftest import TOLERANCE
 
 Step = Callable[..., tuple[Any, ...]]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from seqmodels.backends import unroll
 from seqmodels.cells import (
     ALL_CELLS,
     Cell,
@@ -18,7 +19,6 @@ from seqmodels.cells import (
     LSTMCell,
 )
 from seqmodels.sequence import at_step
-from seqmodels.unroll import unroll
 from tests.cells.conftest import WRAPPERS
 from tests.conftest import TOLERANCE
 

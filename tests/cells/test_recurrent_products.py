@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seqmodels.backends import unroll
 from seqmodels.cells import (
     Cell,
     ElmanCell,
@@ -21,7 +22,6 @@ from seqmodels.cells import (
     RecurrentDropout,
     RecurrentLayerNorm,
 )
-from seqmodels.unroll import unroll
 from tests.cells.conftest import sigma, some_state
 from tests.conftest import TOLERANCE
 

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from seqmodels.backends import unroll
 from seqmodels.cells import (
     ElmanCell,
     LSTMCell,
@@ -14,7 +15,6 @@ from seqmodels.cells import (
     WeightDrop,
 )
 from seqmodels.sequence import at_step
-from seqmodels.unroll import unroll
 from tests.cells.conftest import some_state
 from tests.conftest import TOLERANCE
 

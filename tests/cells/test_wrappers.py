@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from seqmodels.backends import unroll
 from seqmodels.cells import (
     ALL_CELLS,
     Cell,
@@ -27,7 +28,6 @@ from seqmodels.cells import (
     wrapped,
 )
 from seqmodels.sequence import at_step, leaves
-from seqmodels.unroll import unroll
 from tests.cells.conftest import WRAPPERS, some_state
 from tests.conftest import TOLERANCE
 

@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 
+from seqmodels.backends import unroll
 from seqmodels.cells import (
     ForgetInputOutputCell,
     GRUCell,
@@ -12,7 +13,6 @@ from seqmodels.cells import (
     Zoneout,
 )
 from seqmodels.sequence import Fixed, at_step
-from seqmodels.unroll import unroll
 from tests.cells.conftest import some_state
 from tests.conftest import TOLERANCE
 

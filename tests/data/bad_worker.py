@@ -14,7 +14,7 @@ from torch.utils.data import BatchSampler, Dataset
 
 from seqmodels.commands.app import report
 from seqmodels.data.loading import EpochOrder, SequenceLoader
-from seqmodels.training import train
+from seqmodels.training.fit import train
 from tests.composing import composed
 
 BAD_ROW = 7

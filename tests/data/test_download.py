@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from seqmodels.data.download import DownloadError, download
+from seqmodels.data.download import download
 from seqmodels.data.files import DataFile, load
+from seqmodels.errors import DownloadError
 from tests.data.conftest import Server
 
 CONTENT = bytes(range(256)) * 999

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from seqmodels.build import build
+from seqmodels.config.build import build
 from seqmodels.data import CSVSeriesData, ETTData, SeriesDataModule
 from seqmodels.data.catalog import DATASETS
 from seqmodels.data.records import Record

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from seqmodels.build import build
+from seqmodels.config.build import build
 from seqmodels.data import JSBChoralesData
 from seqmodels.data.piano_roll import KEYS, RollPreprocessing, parse_rolls
 from seqmodels.data.preprocessing import Preprocessing

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from seqmodels.build import build
+from seqmodels.config.build import build
 from seqmodels.data import JapaneseVowelsData, SequenceDataModule, UCRUEAData
 from seqmodels.data.preprocessing import Preprocessing
 from seqmodels.data.series_preprocessing import SeriesPreprocessing

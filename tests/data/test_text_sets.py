@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from seqmodels.build import build
+from seqmodels.config.build import build
 from seqmodels.data import (
     IMDBTextData,
     LanguageModelingData,

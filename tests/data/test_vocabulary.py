@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqmodels.build import build
+from seqmodels.config.build import build
 from seqmodels.data.vocabulary import EOS, PAD, UNK, CharacterVocabulary, Vocabulary, WordVocabulary, split_words
 from seqmodels.data.vocabulary_learning import BPELearner, CharacterLearner, VocabularyLearner, WordLearner
 

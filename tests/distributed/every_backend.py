@@ -4,9 +4,9 @@ import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from seqmodels.backends import backends_for
 from seqmodels.cells import ALL_CELLS, GRUCell, LSTMCell
 from seqmodels.layers import Recurrent
-from seqmodels.unroll import backends_for
 
 ROWS, TIME, INPUT, HIDDEN = 6, 7, 4, 5
 COMPILED = (LSTMCell, GRUCell)  # the others would take a compiler seconds each

@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from seqmodels.training import train
+from seqmodels.training.fit import train
 from tests.composing import composed
 
 

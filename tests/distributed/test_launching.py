@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from seqmodels.commands.compose import compose
 from seqmodels.commands.launch import one_folder
-from seqmodels.gate import ConfigError
+from seqmodels.config.compose import compose
+from seqmodels.errors import ConfigError
 from tests.distributed.faults import fault
 from tests.distributed.ranks import SEQMODELS, TINY, Ended, files, free_port, run, run_together
 
@@ -38,7 +38,7 @@ def test_every_job_of_a_multirun_over_two_processes_is_run_once(tmp_path: Path) 
 
 
 def test_torchrun_has_one_folder_and_a_restart_ends_as_a_run_without_failure(tmp_path: Path) -> None:
-    from tests.resuming.runs import assert_same
+    from tests.training.resuming.runs import assert_same
 
     settings = [*TINY, "trainer=ddp_sim", "callbacks.resume_points.every_n_steps=1", "resume=auto"]
     lost = ok(run([*TORCHRUN, "-m", "seqmodels", "train", *settings, *fault(1, 2, "exit")], tmp_path))
@@ -63,7 +63,7 @@ def test_jobs_of_other_launchers_are_folders_of_one_sweep(launcher: str, tmp_pat
 AGREE = """
 import os, sys
 from seqmodels.commands.launch import agreed
-from seqmodels.gate import ConfigError
+from seqmodels.errors import ConfigError
 def answer():
     if sys.argv[1] == "fail":
         raise ConfigError("no such folder")

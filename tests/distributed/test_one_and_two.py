@@ -10,7 +10,7 @@ import torch
 
 from seqmodels.data import AddingData
 from seqmodels.data.loading import EpochOrder
-from seqmodels.training import train
+from seqmodels.training.fit import train
 from tests.composing import composed
 from tests.distributed.faults import fault
 from tests.distributed.ranks import SEQMODELS, ranks, run

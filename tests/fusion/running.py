@@ -8,17 +8,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seqmodels.backends import unroll
+from seqmodels.backends.eager import Eager
+from seqmodels.backends.fused import Fused
+from seqmodels.backends.unrolling import preference
 from seqmodels.cells import Cell
 from seqmodels.fusion.cpp.build import reason
 from seqmodels.fusion.cpp.executor import Cpp
 from seqmodels.fusion.executor import Executor
 from seqmodels.fusion.portable import Portable
 from seqmodels.sequence import leaves, map_leaves
-from seqmodels.unroll import unroll
-from seqmodels.unroll.eager import Eager
-from seqmodels.unroll.fused import Fused
-from seqmodels.unroll.unroll import preference
-from tests.unroll.fakes import assert_same, measured
+from tests.backends.fakes import assert_same, measured
 
 needs_compiler = pytest.mark.skipif(reason() is not None, reason=f"C++ kernels: {reason()}")
 EXECUTORS = [pytest.param(Portable(), id="portable"), pytest.param(Cpp(), id="cpp", marks=needs_compiler)]

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from seqmodels.backends.fused import Fused
 from seqmodels.cells import ElmanCell
 from seqmodels.fusion.cpp import build
 from seqmodels.fusion.cpp.build import BuildFailed, cache_folder, library, reason
 from seqmodels.fusion.cpp.cache import whole
-from seqmodels.unroll.fused import Fused
 from tests.fusion.running import needs_compiler
 
 ANSWER = """extern "C" long scratch(long batch, long threads) {{ return {} + 0 * batch * threads; }}

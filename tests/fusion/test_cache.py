@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from seqmodels.backends.fused import Fused
 from seqmodels.cells import ElmanCell
 from seqmodels.fusion.cpp import build, cache
 from seqmodels.fusion.cpp.build import BuildFailed, cache_folder, library, reason, record, recorded
 from seqmodels.fusion.cpp.cache import DAY, HOUR, note_use, sweep, trusted_folder, whole
-from seqmodels.unroll.fused import Fused
 from tests.fusion.running import needs_compiler
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")

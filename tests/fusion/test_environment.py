@@ -12,15 +12,15 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from seqmodels.backends import unroll
+from seqmodels.backends.eager import Eager
 from seqmodels.cells import Cell, ElmanCell, GRUCell, JordanCell, LSTMCell, ProjectedLSTMCell, RecurrentDropout, Zoneout
 from seqmodels.fusion.executor import Executor
 from seqmodels.fusion.portable import Portable
 from seqmodels.layers import Recurrent
-from seqmodels.unroll import unroll
-from seqmodels.unroll.eager import Eager
+from tests.backends.fakes import assert_same, random_state, with_gradients, with_random_parameters
 from tests.conftest import TOLERANCE
 from tests.fusion.running import EXECUTORS, Through, assert_equals_eager
-from tests.unroll.fakes import assert_same, random_state, with_gradients, with_random_parameters
 
 BATCH, TIME, INPUT, HIDDEN = 3, 7, 4, 5
 

@@ -8,15 +8,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seqmodels.backends.eager import Eager
 from seqmodels.cells import ALL_CELLS, Cell, ElmanCell, GRUCell, LSTMCell, RecurrentDropout
 from seqmodels.fusion import products
 from seqmodels.fusion.cpp.executor import Cpp
 from seqmodels.fusion.executor import Executor
 from seqmodels.fusion.products import unread
-from seqmodels.unroll.eager import Eager
+from tests.backends.fakes import with_random_parameters
 from tests.conftest import TOLERANCE
 from tests.fusion.running import EXECUTORS, Through, assert_equals_eager, needs_compiler
-from tests.unroll.fakes import with_random_parameters
 
 BATCH, TIME, INPUT, HIDDEN = 7, 41, 3, 19  # more rows than the compiled sum takes at a time, and no multiple of them
 LENGTHS = torch.tensor([41, 1, 30, 17, 41, 40, 2])

@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqmodels import cells
+from seqmodels.backends.eager import Eager
 from seqmodels.cells import Cell
 from seqmodels.fusion import portable, products
 from seqmodels.fusion.loop import Sorted
 from seqmodels.fusion.plan import step_of
 from seqmodels.fusion.portable import Portable, loop_of
 from seqmodels.fusion.program import Program
-from seqmodels.unroll.eager import Eager
 from tests.fusion.running import Through, assert_equals_eager
 
 

@@ -28,8 +28,8 @@ from seqmodels.cells import (
 from seqmodels.fusion.cpp.executor import Cpp
 from seqmodels.fusion.executor import Executor
 from seqmodels.fusion.portable import Portable
+from tests.backends.fakes import random_state, with_random_parameters
 from tests.fusion.running import EXECUTORS, Through, assert_equals_eager, needs_compiler
-from tests.unroll.fakes import random_state, with_random_parameters
 
 BATCH, TIME, INPUT, HIDDEN = 9, 5, 4, 19  # more rows than a tile has, and no whole number of vectors
 LENGTHS = torch.tensor([3, 5, 1, 5, 2, 4, 1, 3, 2])

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.backends.fakes import random_state
 from tests.fusion.random_cells import INPUT, PlainCell, RandomCell
 from tests.fusion.running import needs_compiler, refused_or_different
 from tests.fusion.varied_cells import VariedCell, change
-from tests.unroll.fakes import random_state
 
 MOST_REFUSED = 0.4
 """The part of varied cells that may be refused: were it larger, the others would say little."""

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from seqmodels.backends import BACKENDS
 from seqmodels.cells import Cell, ElmanCell, GRUCell, LSTMCell, MinGRUCell, MinLSTMCell, ResetAfterGRUCell
-from seqmodels.unroll import BACKENDS
 from tests.fusion.running import BATCH, HIDDEN, INPUT, REFUSED, TIME, differences, outcome, sequence
 
 KINDS: list[type[Any]] = [ElmanCell, GRUCell, LSTMCell, MinGRUCell, MinLSTMCell, ResetAfterGRUCell]

@@ -11,7 +11,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from seqmodels.training import train
+from seqmodels.training.fit import train
 from tests.composing import composed
 
 STEPS = 50

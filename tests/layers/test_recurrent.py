@@ -13,8 +13,8 @@ from torch.testing import assert_close
 from seqmodels import Bidirectional, Recurrent, Stack, recurrent_stack, unroll
 from seqmodels.cells import ElmanCell, GRUCell, JordanCell, LSTMCell, MinGRUCell
 from seqmodels.layers import LockedDropout, ReadOut, SequenceLayer
+from tests.backends.fakes import BATCH, INPUT, LENGTHS, TIME, assert_same, measured
 from tests.conftest import TOLERANCE
-from tests.unroll.fakes import BATCH, INPUT, LENGTHS, TIME, assert_same, measured
 
 EXACT = TOLERANCE[torch.float64]
 

@@ -14,7 +14,7 @@ from fuzzing import judging
 from fuzzing.judging import NAME, Reader, judge, judge_written
 from fuzzing.mutation import mutated
 
-from seqmodels.gate import nearest
+from seqmodels.errors import nearest
 
 INPUTS = 250  # of a reader that takes its full share
 

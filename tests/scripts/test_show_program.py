@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from seqmodels.backends.fused import Fused
 from seqmodels.cells import ALL_CELLS, ElmanCell, GRUCell
-from seqmodels.unroll.fused import Fused
 from tests.scripts.conftest import SCRIPTS
 
 

@@ -9,8 +9,8 @@ import pytest
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from seqmodels.cli import run
-from seqmodels.commands.compose import compose
-from seqmodels.commands.experiment_file import write_experiment
+from seqmodels.config.compose import compose
+from seqmodels.config.experiment_file import write_experiment
 
 TINY = ["trainer=cpu", "trainer.max_epochs=2", "trainer.limit_train_batches=1", "trainer.limit_val_batches=1"]
 EMPTY = ["sweep/space=empty", "cell.hidden_size=5"]

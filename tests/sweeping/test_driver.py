@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from seqmodels.gate import ConfigError
+from seqmodels.errors import ConfigError
 from seqmodels.sweeping.driver import DEFAULT, folder_of, ranked
 from seqmodels.sweeping.results import best_of, confirmed, write_trials
 from seqmodels.sweeping.study import hushed, load_sweep

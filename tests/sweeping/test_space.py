@@ -5,8 +5,8 @@ from typing import Any
 import optuna
 import pytest
 
-from seqmodels.commands.compose import parse
-from seqmodels.gate import ConfigError
+from seqmodels.config.compose import parse
+from seqmodels.errors import ConfigError
 from seqmodels.sweeping.space import Space, spell
 
 SPACE = {

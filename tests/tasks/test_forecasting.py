@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from seqmodels.build import build
 from seqmodels.cells import GRUCell
+from seqmodels.config.build import build
 from seqmodels.data import CSVSeriesData, ForecastBatch
 from seqmodels.data.records import Record
 from seqmodels.models import DirectForecaster, RecursiveForecaster, SequenceRegressor

@@ -20,7 +20,8 @@ from seqmodels.data.text_windows import IGNORE
 from seqmodels.data.vocabulary import EOS, UNK, CharacterVocabulary
 from seqmodels.models import LanguageModel, SequenceClassifier
 from seqmodels.sequence import leaves
-from seqmodels.tasks import LanguageModeling, NonMonotonicAveraging
+from seqmodels.tasks import LanguageModeling
+from seqmodels.training.callbacks import NonMonotonicAveraging
 from tests.conftest import TOLERANCE
 from tests.tasks.small import trainer
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from seqmodels.cells import init
 from seqmodels.cells.activation import ACTIVATIONS
 from seqmodels.cells.base import Cell, LinearCell
 from seqmodels.cells.concat_linear import ConcatLinearCell, ConcatLinearState
@@ -101,5 +102,6 @@ __all__ = [
     "Wrapper",
     "Zoneout",
     "ZoneoutInput",
+    "init",
     "wrapped",
 ]

@@ -1,10 +1,11 @@
 """Pointwise functions by the names that cells and configurations use."""
 
 from collections.abc import Callable
-from difflib import get_close_matches
 
 import torch
 from torch import Tensor
+
+from seqmodels.errors import nearest
 
 
 def identity(x: Tensor) -> Tensor:
@@ -28,6 +29,4 @@ def check_activation(name: str, argument: str = "activation") -> str:
     """
     if name in ACTIVATIONS:
         return name
-    nearest = get_close_matches(str(name), ACTIVATIONS, n=1)
-    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-    raise ValueError(f"{argument} must be one of {', '.join(ACTIVATIONS)}, got {name!r}{hint}")
+    raise ValueError(f"{argument} must be one of {', '.join(ACTIVATIONS)}, got {name!r}{nearest(name, ACTIVATIONS)}")

@@ -14,6 +14,8 @@ from seqmodels.cells.wrapper import Wrapper
 
 Module = TypeVar("Module", bound=nn.Module)
 
+__all__ = ["chrono", "forget_bias", "identity_recurrent", "uniform", "xavier_orthogonal"]
+
 
 def uniform(module: Module) -> Module:
     """Draw parameters from U(-1/sqrt(hidden), 1/sqrt(hidden)) as ``torch.nn`` does; gains and the like as documented.

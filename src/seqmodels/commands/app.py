@@ -15,13 +15,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from seqmodels.cli import write_nowhere
-from seqmodels.commands.compose import check_overrides, config_folder, implied
 from seqmodels.commands.launch import is_first, one_folder
-from seqmodels.durable import check_writable
-from seqmodels.failures import RunFailed
-from seqmodels.gate import ConfigError
-from seqmodels.variables import concealed
+from seqmodels.config.compose import check_overrides, config_folder, implied
+from seqmodels.config.variables import concealed
+from seqmodels.errors import ConfigError, RunFailed
+from seqmodels.system.durable import check_writable
+from seqmodels.system.streams import discard_output
 
 Work = Callable[[DictConfig], Mapping[str, float]]
 
@@ -74,7 +73,7 @@ def check_run(config: DictConfig) -> None:
 
 def report(error: BaseException) -> int:
     """Print an error: one line when the user can mend it, else its traceback. Return the exit status."""
-    told = isinstance(error, RunFailed) or type(error).__name__ == "ProcessLost"  # its processes have said more
+    told = isinstance(error, RunFailed)
     if told and not full_errors():
         sys.stderr.write(concealed(f"seqmodels: {error}\n"))
         return 1
@@ -105,7 +104,7 @@ def _guarded(work: Work) -> Callable[[DictConfig], float | None]:
         try:
             metrics = work(config)
         except BrokenPipeError as error:
-            write_nowhere()
+            discard_output()
             raise SystemExit(0) from error
         except Exception as error:
             log_traceback(error)

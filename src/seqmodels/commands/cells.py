@@ -9,8 +9,8 @@ from omegaconf import OmegaConf
 from rich.table import Table
 from rich.text import Text
 
-from seqmodels.commands.compose import config_folder
 from seqmodels.commands.tables import console
+from seqmodels.config.compose import config_folder
 
 USAGE = """seqmodels cells
 
@@ -35,8 +35,8 @@ def main(tokens: list[str]) -> int:
         return 0 if tokens[0] in ("-h", "--help") else 2
     import torch  # noqa: PLC0415  (help must not wait for it)
 
-    from seqmodels.build import build  # noqa: PLC0415
-    from seqmodels.unroll import backends_for  # noqa: PLC0415
+    from seqmodels.backends import backends_for  # noqa: PLC0415
+    from seqmodels.config.build import build  # noqa: PLC0415
 
     table = Table("cell", "cell=", "paper", "equations", "back-ends", show_lines=True)
     for path in options():

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 
 from rich.table import Table
 
-from seqmodels.commands.compose import compose
 from seqmodels.commands.tables import console
-from seqmodels.gate import ConfigError, nearest
+from seqmodels.config.compose import compose
+from seqmodels.errors import ConfigError, nearest
 
 USAGE = """seqmodels data list                        what data=... can be, and what it needs
 seqmodels data verify NAME [key=value ...]    compare its files with those that were published

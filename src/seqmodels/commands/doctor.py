@@ -6,8 +6,8 @@ import sys
 from rich.table import Table
 
 from seqmodels.commands.cells import options
-from seqmodels.commands.compose import config_folder
 from seqmodels.commands.tables import console
+from seqmodels.config.compose import config_folder
 
 USAGE = (
     "seqmodels doctor\n\nPrints versions, cores and accelerators, and for every back-end which cells it runs here.\n"
@@ -19,7 +19,7 @@ def main(tokens: list[str]) -> int:
     if tokens:
         sys.stdout.write(USAGE)
         return 0 if tokens[0] in ("-h", "--help") else 2
-    from seqmodels.runs import environment  # noqa: PLC0415
+    from seqmodels.training.runs import environment  # noqa: PLC0415
 
     facts = environment()
     rows = {
@@ -61,8 +61,8 @@ def _backends() -> Table:
     import torch  # noqa: PLC0415
     from omegaconf import OmegaConf  # noqa: PLC0415
 
-    from seqmodels.build import build  # noqa: PLC0415
-    from seqmodels.unroll import BACKENDS, backends_for  # noqa: PLC0415
+    from seqmodels.backends import BACKENDS, backends_for  # noqa: PLC0415
+    from seqmodels.config.build import build  # noqa: PLC0415
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     x = torch.zeros(1, 2, 3, device=device)

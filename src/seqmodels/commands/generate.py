@@ -7,7 +7,7 @@ from functools import partial
 from omegaconf import DictConfig
 
 from seqmodels.commands.app import check_run, run_app
-from seqmodels.gate import ConfigError
+from seqmodels.errors import ConfigError
 
 
 def main(tokens: list[str]) -> int:
@@ -23,8 +23,8 @@ def main(tokens: list[str]) -> int:
 
 def _generate(prompt: str, config: DictConfig) -> Mapping[str, float]:
     check_run(config)
-    from seqmodels.build import plain  # noqa: PLC0415  (torch and Lightning take seconds, so after all checks)
-    from seqmodels.generation import write  # noqa: PLC0415
+    from seqmodels.config.build import plain  # noqa: PLC0415  (torch and Lightning take seconds, so after all checks)
+    from seqmodels.training.generation import write  # noqa: PLC0415
 
     plain(config)  # what must be given is named before anything runs
     write(config, _standard_input() if prompt == "-" else prompt, sys.stdout)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from seqmodels.gate import ConfigError
+from seqmodels.errors import ConfigError
 
 if TYPE_CHECKING:
     from torch.distributed import TCPStore

@@ -15,8 +15,8 @@ def main(tokens: list[str]) -> int:
 
 def _predict(config: DictConfig) -> Mapping[str, float]:
     check_run(config)
-    from seqmodels.build import plain  # noqa: PLC0415  (torch and Lightning take seconds, so after all checks)
-    from seqmodels.prediction import predict  # noqa: PLC0415
+    from seqmodels.config.build import plain  # noqa: PLC0415  (torch and Lightning take seconds, so after all checks)
+    from seqmodels.training.prediction import predict  # noqa: PLC0415
 
     plain(config)  # what must be given is named before anything runs
     number = predict(config)

@@ -1,4 +1,4 @@
-"""A further process of a run on one machine; the first one starts it, see :mod:`seqmodels.processes`."""
+"""A further process of a run on one machine; the first one starts it, see :mod:`seqmodels.training.processes`."""
 
 import json
 import os
@@ -15,8 +15,8 @@ def main() -> int:
 
     from seqmodels import training  # noqa: PLC0415  (the watch comes first)
     from seqmodels.commands.app import full_errors, is_users  # noqa: PLC0415
-    from seqmodels.processes import ProcessLost  # noqa: PLC0415
-    from seqmodels.resuming import Interrupted  # noqa: PLC0415
+    from seqmodels.errors import ProcessLost  # noqa: PLC0415
+    from seqmodels.training.resuming import Interrupted  # noqa: PLC0415
 
     work = {"train": training.train, "evaluate": training.evaluate}[order["work"]]
     try:

@@ -8,10 +8,10 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import open_dict
 
-from seqmodels.changes import check_unchanged
-from seqmodels.commands.compose import compose, implied, parse
-from seqmodels.gate import ConfigError
-from seqmodels.runs import read_config, settled
+from seqmodels.config.changes import check_unchanged
+from seqmodels.config.compose import compose, implied, parse
+from seqmodels.errors import ConfigError
+from seqmodels.training.runs import read_config, settled
 
 OURS = ("resume", "accept_changes", "hydra.run.dir", "hydra.mode")  # of one start, not of the run
 

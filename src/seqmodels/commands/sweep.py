@@ -17,9 +17,9 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
 from seqmodels.commands.app import log_traceback, run_app
-from seqmodels.commands.compose import compose, composer, parse
 from seqmodels.commands.sweep_report import needs_optuna, report
-from seqmodels.gate import ConfigError
+from seqmodels.config.compose import compose, composer, parse
+from seqmodels.errors import ConfigError
 
 if TYPE_CHECKING:
     from seqmodels.sweeping.watch import Watch
@@ -36,8 +36,8 @@ def _sweep(config: DictConfig) -> Mapping[str, float]:
     with needs_optuna():
         from seqmodels.sweeping.driver import Sweep, check_settings  # noqa: PLC0415
         from seqmodels.sweeping.study import hushed, load_sweep  # noqa: PLC0415
-    from seqmodels.build import check, plain  # noqa: PLC0415
-    from seqmodels.training import checked_seed  # noqa: PLC0415
+    from seqmodels.config.build import check, plain  # noqa: PLC0415
+    from seqmodels.training.fit import checked_seed  # noqa: PLC0415
 
     settings = plain(config.sweep)
     check(settings, "sweep")
@@ -107,7 +107,7 @@ class _Trials:
             ConfigError: a key or value of the space does not fit.
         """
         from seqmodels.sweeping.space import Space  # noqa: PLC0415
-        from seqmodels.training import check_fit  # noqa: PLC0415
+        from seqmodels.training.fit import check_fit  # noqa: PLC0415
 
         checked = Space(space)
         for point in checked.points():
@@ -128,7 +128,7 @@ class _Trials:
         """Train one trial in its own folder, as ``seqmodels train`` would."""
         from seqmodels.sweeping.space import spell  # noqa: PLC0415
         from seqmodels.sweeping.watch import WatchValidation  # noqa: PLC0415
-        from seqmodels.training import train  # noqa: PLC0415
+        from seqmodels.training.fit import train  # noqa: PLC0415
 
         def job(config: DictConfig) -> Mapping[str, float] | Exception:
             try:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from seqmodels.commands.experiment_file import write_experiment
 from seqmodels.commands.tables import console
-from seqmodels.gate import ConfigError, nearest
+from seqmodels.config.experiment_file import write_experiment
+from seqmodels.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
     from optuna import Study

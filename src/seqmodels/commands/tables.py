@@ -9,8 +9,8 @@ from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from seqmodels.durable import write_csv
-from seqmodels.runs import read_json
+from seqmodels.system.durable import write_csv
+from seqmodels.training.runs import read_json
 
 BESIDE = ("persistence", "seasonal_naive")  # forecasts whose metrics stand beside those of the model
 WIDTH = 160  # of a file or a pipe, which has none

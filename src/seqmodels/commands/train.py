@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from seqmodels.commands.app import run_app
 from seqmodels.commands.launch import agreed, is_first
 from seqmodels.commands.resume import continued
-from seqmodels.gate import ConfigError
+from seqmodels.errors import ConfigError
 
 TRAINED = ("cell", "regularizers", "initializer", "pooling", "model", "task", "optimizer", "scheduler", "seed", "name")
 
@@ -34,8 +34,8 @@ def _train(config: DictConfig) -> Mapping[str, float]:
     from lightning.pytorch.utilities import rank_zero_only  # noqa: PLC0415  (seconds, so after all checks)
 
     from seqmodels.commands.tables import print_metrics  # noqa: PLC0415
-    from seqmodels.resuming import Interrupted  # noqa: PLC0415
-    from seqmodels.training import train as run  # noqa: PLC0415
+    from seqmodels.training.fit import train as run  # noqa: PLC0415
+    from seqmodels.training.resuming import Interrupted  # noqa: PLC0415
 
     try:
         metrics = run(config)
@@ -52,7 +52,7 @@ def _train(config: DictConfig) -> Mapping[str, float]:
 
 def _evaluate(config: DictConfig) -> Mapping[str, float]:
     from seqmodels.commands.tables import print_metrics  # noqa: PLC0415
-    from seqmodels.training import evaluate as run  # noqa: PLC0415
+    from seqmodels.training.fit import evaluate as run  # noqa: PLC0415
 
     metrics = run(config)
     if is_first():

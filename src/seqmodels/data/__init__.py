@@ -3,10 +3,12 @@
 from seqmodels.data.adding import AddingData
 from seqmodels.data.ag_news import AGNewsData
 from seqmodels.data.batch import SequenceBatch, TargetKind
+from seqmodels.data.bpe import BPEVocabulary
 from seqmodels.data.collate import pad
 from seqmodels.data.copy_memory import CopyMemoryData
 from seqmodels.data.csv_series import CSVSeriesData
 from seqmodels.data.digits import DigitsData
+from seqmodels.data.forecast_preprocessing import ForecastPreprocessing
 from seqmodels.data.forecasting import SeriesDataModule
 from seqmodels.data.hugging_face import HuggingFaceText
 from seqmodels.data.imdb import IMDBData
@@ -20,6 +22,7 @@ from seqmodels.data.names import NamesData
 from seqmodels.data.own_tables import TextCSVData, TextCSVMultilabelData
 from seqmodels.data.own_text import TextFolderData
 from seqmodels.data.parity import ParityData
+from seqmodels.data.piano_roll import RollPreprocessing
 from seqmodels.data.preprocessing import Preprocessing
 from seqmodels.data.ptb import PTBData
 from seqmodels.data.published_series import (
@@ -33,30 +36,42 @@ from seqmodels.data.published_series import (
 )
 from seqmodels.data.python_docs import PythonDocsData
 from seqmodels.data.sequences import RaggedDataset, SequenceDataset
+from seqmodels.data.series_augmentation import Jitter, Scale, TimeMask, TimeWarp
+from seqmodels.data.series_preprocessing import SeriesPreprocessing
 from seqmodels.data.sst2 import SST2Data
 from seqmodels.data.text import TextData
 from seqmodels.data.text_preprocessing import TextPreprocessing
 from seqmodels.data.text_windows import TextWindow
 from seqmodels.data.tiny_shakespeare import TinyShakespeareData
+from seqmodels.data.token_augmentation import TokenDrop, TokenSwap
+from seqmodels.data.token_preprocessing import TokenPreprocessing
 from seqmodels.data.ucr_uea import UCRUEAData
+from seqmodels.data.vocabulary import CharacterVocabulary, Vocabulary, WordVocabulary
+from seqmodels.data.vocabulary_learning import BPELearner, CharacterLearner, VocabularyLearner, WordLearner
 from seqmodels.data.windows import ForecastBatch
 
 __all__ = [
     "AGNewsData",
     "AddingData",
     "AirlinePassengersData",
+    "BPELearner",
+    "BPEVocabulary",
     "CSVSeriesData",
+    "CharacterLearner",
+    "CharacterVocabulary",
     "CopyMemoryData",
     "DailyMinTemperaturesData",
     "DigitsData",
     "ETTData",
     "ExchangeRateData",
     "ForecastBatch",
+    "ForecastPreprocessing",
     "HuggingFaceText",
     "IMDBData",
     "IMDBTextData",
     "JSBChoralesData",
     "JapaneseVowelsData",
+    "Jitter",
     "LanguageModelingData",
     "MNISTData",
     "MonthlySunspotsData",
@@ -67,11 +82,14 @@ __all__ = [
     "PublishedDataModule",
     "PythonDocsData",
     "RaggedDataset",
+    "RollPreprocessing",
     "SST2Data",
+    "Scale",
     "SequenceBatch",
     "SequenceDataModule",
     "SequenceDataset",
     "SeriesDataModule",
+    "SeriesPreprocessing",
     "StocksData",
     "SunspotsData",
     "TargetKind",
@@ -81,7 +99,16 @@ __all__ = [
     "TextFolderData",
     "TextPreprocessing",
     "TextWindow",
+    "TimeMask",
+    "TimeWarp",
     "TinyShakespeareData",
+    "TokenDrop",
+    "TokenPreprocessing",
+    "TokenSwap",
     "UCRUEAData",
+    "Vocabulary",
+    "VocabularyLearner",
+    "WordLearner",
+    "WordVocabulary",
     "pad",
 ]

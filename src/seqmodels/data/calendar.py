@@ -1,7 +1,6 @@
 """What the calendar says of a point in time, as numbers from -0.5 to 0.5: known of the future, too."""
 
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 
 import numpy as np
 import torch
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seqmodels.data.times import Times
+from seqmodels.errors import nearest
 
 Share = NDArray[np.float64]
 
@@ -47,9 +47,8 @@ def check_calendar(names: Sequence[str]) -> None:
     """Raise ``ValueError`` unless every name is one of :data:`FEATURES`."""
     for name in names:
         if name not in FEATURES:
-            near = get_close_matches(name, FEATURES, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"calendar must name some of {', '.join(FEATURES)}, got {name!r}{hint}")
+            known = f"{', '.join(FEATURES)}, got {name!r}{nearest(name, FEATURES)}"
+            raise ValueError(f"calendar must name some of {known}")
 
 
 def calendar_features(times: Times | None, names: Sequence[str], steps: int) -> Tensor:

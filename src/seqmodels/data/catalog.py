@@ -1,6 +1,5 @@
 """The data sets that come with the package or that it can read from published files."""
 
-import difflib
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -33,6 +32,7 @@ from seqmodels.data.python_docs import PythonDocsData
 from seqmodels.data.sst2 import SST2Data
 from seqmodels.data.tiny_shakespeare import TinyShakespeareData
 from seqmodels.data.ucr_uea import UCRUEAData
+from seqmodels.errors import nearest
 
 DATASETS: tuple[type[SequenceDataModule], ...] = (
     DigitsData,
@@ -79,9 +79,7 @@ def find(name: str) -> type[SequenceDataModule]:
     names = {dataset.name: dataset for dataset in DATASETS}
     if name in names:
         return names[name]
-    near = difflib.get_close_matches(name, names, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"there is no data set {name!r}{hint} (there are: {', '.join(names)})")
+    raise ValueError(f"there is no data set {name!r}{nearest(name, names)} (there are: {', '.join(names)})")
 
 
 def verify(dataset: type[SequenceDataModule], data_dir: str | Path) -> list[FileStatus]:

@@ -8,16 +8,13 @@ from pathlib import Path
 from urllib.error import HTTPError
 
 from seqmodels.data.files import DataFile, published_bytes
-from seqmodels.durable import DurableFile, durable_file
+from seqmodels.errors import DownloadError
+from seqmodels.system.durable import DurableFile, durable_file
 
 CHUNK = 1 << 16
 
 Progress = Callable[[str, int, int | None], None]
 """Told the file's name, the bytes so far, and how many there will be where the server says so."""
-
-
-class DownloadError(OSError):
-    """A file could not be had from any of its addresses; the message has the reason for each."""
 
 
 def progress_line(name: str, done: int, total: int | None) -> None:

@@ -174,7 +174,7 @@ class SeriesDataModule(PublishedDataModule, ABC):
             "seasonal_error": seasonal_error(series.values[:train, :outputs], season).tolist(),
         }
         self._preprocessing = {
-            "_target_": "seqmodels.data.forecast_preprocessing.ForecastPreprocessing",
+            "_target_": "seqmodels.data.ForecastPreprocessing",
             "time": self.reading.time,
             "columns": list(series.names),
             "date_format": self.reading.date_format,

@@ -91,7 +91,7 @@ class JSBChoralesData(PublishedDataModule):
 
     @property
     def preprocessing(self) -> dict[str, Any]:
-        return {"_target_": "seqmodels.data.piano_roll.RollPreprocessing"}
+        return {"_target_": "seqmodels.data.RollPreprocessing"}
 
     def prepare_data(self) -> None:
         """Download what is missing, where that is allowed.

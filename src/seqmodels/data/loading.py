@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler
 
-from seqmodels.failures import RunFailed
+from seqmodels.errors import LoadingFailed
 
 LARGE_PRIME = 1_000_003  # spreads (seed, epoch) pairs over distinct generator seeds
 
@@ -20,10 +20,6 @@ USUAL_PATIENCE = 600.0
 Batch = TypeVar("Batch")
 Augmentation = Callable[[Batch, torch.Generator], Batch]
 """Changes a batch at random; all its randomness comes from the generator."""
-
-
-class LoadingFailed(RunFailed):
-    """A batch could not be read, or its worker process is gone or stands still."""
 
 
 class EpochOrder(Sampler[int]):

@@ -4,7 +4,6 @@ import csv
 import io
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from seqmodels.data.strict_text import decoded
 from seqmodels.data.times import Frequency, Gaps, Times, frequency_of, parse_times
+from seqmodels.errors import nearest
 
 Impute = Literal["forward", "linear", "zero"]
 Numbers = NDArray[np.float64]
@@ -119,9 +119,7 @@ def _rows(text: str, name: str, delimiter: str) -> list[Row]:
 def _column(column: str, index: Mapping[str, int], name: str) -> int:
     if column in index:
         return index[column]
-    near = get_close_matches(column, index, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"{name} has no column {column!r}{hint} (it has: {', '.join(index)})")
+    raise ValueError(f"{name} has no column {column!r}{nearest(column, index)} (it has: {', '.join(index)})")
 
 
 def _numeric(header: Sequence[str], first: Row, time: str | None) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from seqmodels.data.preprocessing import Preprocessing
 from seqmodels.data.ts_format import Missing, parse_case
+from seqmodels.system.names import public_name
 
 FIELDS = ("series", "text")  # where a record has its values; a file of plain lines has them in ``text``
 
@@ -78,8 +79,7 @@ class SeriesPreprocessing(Preprocessing):
 
 def standardization(mean: Sequence[float], deviation: Sequence[float]) -> dict[str, Any]:
     """Return the node of a :class:`SeriesPreprocessing` that subtracts ``mean`` and divides by ``deviation``."""
-    target = f"{SeriesPreprocessing.__module__}.{SeriesPreprocessing.__qualname__}"
-    return {"_target_": target, "mean": list(mean), "deviation": list(deviation)}
+    return {"_target_": public_name(SeriesPreprocessing), "mean": list(mean), "deviation": list(deviation)}
 
 
 def fit_standardization(series: Sequence[Tensor]) -> tuple[list[float], list[float]]:

@@ -13,6 +13,7 @@ from seqmodels.data.collate import pad
 from seqmodels.data.preprocessing import Preprocessing
 from seqmodels.data.text_windows import IGNORE, TextWindow
 from seqmodels.data.vocabulary import PAD, REPLACEMENT, UNK, Vocabulary, WordVocabulary
+from seqmodels.system.names import public_name
 
 CONTEXT = 16
 """Tokens before a new one that are decoded with it: as far as one may change how the next is written."""
@@ -43,7 +44,7 @@ class TextPreprocessing(Preprocessing):
     def node(self) -> dict[str, Any]:
         """What rebuilds it, as JSON holds it."""
         return {
-            "_target_": "seqmodels.data.TextPreprocessing",
+            "_target_": public_name(type(self)),
             "vocabulary": self.vocabulary.node,
             "start": self.start,
             "ends": self.ends,

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from seqmodels.data.corpus import Corpus, token_type
-from seqmodels.durable import remove_strays, write_durably
+from seqmodels.system.durable import remove_strays, write_durably
 
 MARK = b"seqmodels tokens 2"
 END = struct.Struct(f"<QI{len(MARK)}s")

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from seqmodels.data.preprocessing import Preprocessing
 from seqmodels.data.vocabulary import Vocabulary
+from seqmodels.system.names import public_name
 
 
 class TokenPreprocessing(Preprocessing):
@@ -30,9 +31,8 @@ class TokenPreprocessing(Preprocessing):
     @property
     def node(self) -> dict[str, Any]:
         """What rebuilds it, as JSON holds it."""
-        name = f"{type(self).__module__}.{type(self).__name__}"
         options = {"field": self.fields, "max_length": self.max_length}
-        return {"_target_": name, "vocabulary": self.vocabulary.node, **options}
+        return {"_target_": public_name(type(self)), "vocabulary": self.vocabulary.node, **options}
 
     def encode(self, record: Mapping[str, Any]) -> Tensor:
         fields = ["text"] if set(record) == {"text"} else self.fields

@@ -1,7 +1,6 @@
 """The time series archives of UCR and UEA: any of their classification problems, by name."""
 
 import re
-from difflib import get_close_matches
 from pathlib import Path
 
 from seqmodels.data.download import download
@@ -9,6 +8,7 @@ from seqmodels.data.files import DataFile, load, locate, unpacked
 from seqmodels.data.series_archive import ArchiveData, archive_file
 from seqmodels.data.strict_text import decoded
 from seqmodels.data.ts_format import Missing, SeriesFile, parse_ts
+from seqmodels.errors import nearest
 
 
 def _files(archive: str, *parts: tuple[str, int, str]) -> tuple[DataFile, ...]:
@@ -105,8 +105,7 @@ class UCRUEAData(ArchiveData):
         path = locate(self.path, DataFile(f"{self.archive}/{self.archive}_{part}.ts", 0, "", ()))
         if path is None:
             there = sorted(found.name for found in self.path.glob("*") if found.is_dir())
-            close = get_close_matches(self.archive, there, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
+            hint = nearest(self.archive, there)
             raise FileNotFoundError(
                 f"{self.path.absolute() / self.archive} lacks {self.archive}_{part}.ts (plain or with .gz){hint} "
                 f"(archives there: {', '.join(there) or 'none'})"

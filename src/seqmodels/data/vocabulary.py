@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, get_args
 
+from seqmodels.system.names import public_name
+
 Normalization = Literal["NFC", "NFD", "NFKC", "NFKD", "ASCII"]
 """Unicode normal forms; ``ASCII``: the ASCII characters of NFKD: letters lose their marks, others are left out."""
 Splitting = Literal["words", "spaces"]
@@ -65,9 +67,8 @@ class Vocabulary(ABC):
     @property
     def node(self) -> dict[str, Any]:
         """What rebuilds the vocabulary: ``_target_`` and the keywords of its constructor, as JSON holds them."""
-        name = f"{type(self).__module__}.{type(self).__name__}"
         options = {"normalization": self.normalization, "lowercase": self.lowercase}
-        return {"_target_": name, "tokens": list(self.tokens), **options}
+        return {"_target_": public_name(type(self)), "tokens": list(self.tokens), **options}
 
     def normalize(self, text: str) -> str:
         """Return a text as the vocabulary reads it."""

@@ -21,8 +21,8 @@ from seqmodels.fusion.loop_text import SCOPE, Text
 from seqmodels.fusion.products import outer, repeated, rows_of, turned
 from seqmodels.fusion.program import Program, width
 from seqmodels.fusion.values import Product, Value, is_number, number_of
-from seqmodels.memory import room
 from seqmodels.sequence import length_mask
+from seqmodels.system.memory import room
 
 CHUNK = 2**18
 """Numbers ``batch x hidden x steps`` that one chunk of time holds of each value: what fits a second-level cache."""

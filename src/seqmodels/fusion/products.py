@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from seqmodels.memory import room
 from seqmodels.sequence import map_leaves
+from seqmodels.system.memory import room
 
 ONEDNN_OUTPUT = 16 << 20
 """Bytes of output up to which oneDNN's product, a tenth faster than BLAS, gains more than its fresh memory costs."""

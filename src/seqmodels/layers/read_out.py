@@ -1,12 +1,12 @@
 """The read-out of a recurrent network, applied at every step."""
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from seqmodels.errors import nearest
 from seqmodels.layers.base import SequenceLayer, states_of
 from seqmodels.sequence import length_mask
 
@@ -32,8 +32,7 @@ class ReadOut(SequenceLayer):
     def __init__(self, hidden_size: int, output_size: int, *, activation: str = "identity") -> None:
         super().__init__()
         if activation not in _FUNCTIONS:
-            nearest = get_close_matches(str(activation), _FUNCTIONS, n=1)
-            hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+            hint = nearest(activation, _FUNCTIONS)
             raise ValueError(f"activation must be one of {', '.join(_FUNCTIONS)}, got {activation!r}{hint}")
         self.input_size = hidden_size
         self.output_size = output_size

@@ -5,13 +5,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from seqmodels.backends import unroll
 from seqmodels.cells.base import Cell
 from seqmodels.layers.base import SequenceLayer, states_of
-from seqmodels.unroll import unroll
 
 
 class Recurrent(SequenceLayer):
-    """One cell unrolled over time, forwards or backwards; see :func:`~seqmodels.unroll.unroll`."""
+    """One cell unrolled over time, forwards or backwards; see :func:`~seqmodels.backends.unrolling`."""
 
     def __init__(self, cell: Cell[Any], *, reverse: bool = False, backend: str = "auto") -> None:
         super().__init__()

@@ -81,7 +81,7 @@ def recurrent_stack(
         bidirectional: give every layer a second cell that reads backwards.
         dropout: as in :class:`Stack`.
         residual: as in :class:`Stack`.
-        backend: as in :func:`~seqmodels.unroll.unroll`.
+        backend: as in :func:`~seqmodels.backends.unrolling`.
 
     Raises:
         ValueError: the numbers of layers disagree, or sizes do not fit.

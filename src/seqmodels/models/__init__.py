@@ -1,5 +1,6 @@
 """Networks, one for each kind of task: plain modules ``(inputs, lengths) -> outputs``."""
 
+from seqmodels.models import likelihoods, pooling
 from seqmodels.models.classifier import SequenceClassifier
 from seqmodels.models.dense import DenseClassifier
 from seqmodels.models.forecaster import DirectForecaster, Forecaster, RecursiveForecaster
@@ -18,4 +19,6 @@ __all__ = [
     "SequenceClassifier",
     "SequenceNetwork",
     "SequenceRegressor",
+    "likelihoods",
+    "pooling",
 ]

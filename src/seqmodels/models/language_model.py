@@ -42,7 +42,7 @@ class LanguageModel(nn.Module):
         tie_weights: score tokens by the weight of the embedding.
         adaptive_cutoffs: score rare tokens in clusters; see :mod:`seqmodels.models.token_scores` for both.
         initializer: called with the finished network to draw its weights; each part's own way where not given.
-        backend: as in :func:`~seqmodels.unroll.unroll`.
+        backend: as in :func:`~seqmodels.backends.unrolling`.
     """
 
     def __init__(

@@ -11,6 +11,8 @@ from torch.nn import functional as F
 PointLoss = Literal["mse", "mae", "huber"]
 EVERY_95 = 1.959964  # deviations around the mean that hold 95 % of a normal distribution
 
+__all__ = ["GaussianForecast", "Likelihood", "PointForecast", "QuantileForecast"]
+
 
 class Likelihood(ABC):
     """Reads the last dimension of a network's outputs, ``(..., size)``, as numbers about one value."""

@@ -10,6 +10,8 @@ from torch import nn
 
 from seqmodels.layers import AttentionPool, EveryStep, LastStep, MaxPool, MeanPool, SequenceLayer
 
+__all__ = ["attention", "every_step", "last", "maximum", "mean"]
+
 Pooling = Callable[[SequenceLayer], nn.Module]
 
 

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seqmodels.backends import unroll
 from seqmodels.layers.stack import CellFactory
 from seqmodels.models.forecaster import Forecaster
 from seqmodels.models.likelihoods import Likelihood, PointForecast
 from seqmodels.models.sequence_network import Initializer
 from seqmodels.models.window_scaling import Normalization, check_normalization, scaled
 from seqmodels.sequence import map_leaves
-from seqmodels.unroll import unroll
 
 
 class SegmentForecaster(Forecaster):

@@ -38,7 +38,7 @@ class SequenceNetwork(nn.Module, ABC):
         top: makes a layer from the recurrent ones' output size, as ``partial(SelfAttention, heads=4)`` does.
         pooling: from the top layer's steps to one vector, see :mod:`seqmodels.models.pooling`.
         initializer: called with the finished network to draw its weights; each part's own way where not given.
-        backend: as in :func:`~seqmodels.unroll.unroll`.
+        backend: as in :func:`~seqmodels.backends.unrolling`.
     """
 
     def __init__(

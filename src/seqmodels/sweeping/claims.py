@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from seqmodels.runs import read_json, write_json
+from seqmodels.training.runs import read_json, write_json
 
 
 class Claims:

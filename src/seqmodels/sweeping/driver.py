@@ -9,7 +9,7 @@ from typing import Any
 from optuna import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from seqmodels.gate import ConfigError
+from seqmodels.errors import ConfigError
 from seqmodels.sweeping.claims import Claims
 from seqmodels.sweeping.space import Space
 from seqmodels.sweeping.study import CONFIRMATION, Facts, begin, hushed, open_storage, open_study, sampler_for

@@ -11,9 +11,9 @@ from optuna import Study
 from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.study import StudyDirection
 
-from seqmodels.durable import write_text
 from seqmodels.sweeping.driver import ranked
 from seqmodels.sweeping.results import complete_of, confirmed, header, label, row
+from seqmodels.system.durable import write_text
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; color: #222; }

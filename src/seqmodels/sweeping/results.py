@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from optuna import Study
 from optuna.trial import FrozenTrial
 
-from seqmodels.durable import write_csv
 from seqmodels.sweeping.driver import DEFAULT, folder_of, ranked
 from seqmodels.sweeping.worker import AGAIN
+from seqmodels.system.durable import write_csv
 
 
 class Spread(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Any
 
 from optuna.trial import Trial
 
-from seqmodels.gate import ConfigError, nearest
+from seqmodels.errors import ConfigError, nearest
 
 RULES = ("low", "high", "step", "log", "choices", "when")
 HOW = "a list of choices, or {low: ..., high: ...} with step: or log: true"

@@ -20,9 +20,9 @@ from optuna.study import StudyDirection
 from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 
-from seqmodels.build import build
-from seqmodels.gate import ConfigError
-from seqmodels.runs import read_json, write_json
+from seqmodels.config.build import build
+from seqmodels.errors import ConfigError
+from seqmodels.training.runs import read_json, write_json
 
 FACTS = "sweep.json"
 CONFIRMATION = "confirmation of "  # before the name of a study: the study of its best with further seeds

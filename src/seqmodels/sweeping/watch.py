@@ -7,7 +7,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from optuna import TrialPruned
 from optuna.trial import Trial
 
-from seqmodels.gate import ConfigError, nearest
+from seqmodels.errors import NoSuchMetric, nearest
 
 Objectives = Mapping[str, str]  # a metric, and whether to "minimize" or "maximize" it
 
@@ -70,10 +70,6 @@ class WatchValidation(Callback):
         if not trainer.sanity_checking:
             self.count += 1
             self.watch.seen({name: float(value) for name, value in trainer.callback_metrics.items()}, self.count)
-
-
-class NoSuchMetric(ConfigError):  # noqa: N818  (it says what is wrong, as its message does)
-    """An objective is not measured: no trial could succeed."""
 
 
 def _number(metrics: Mapping[str, float], name: str) -> float:

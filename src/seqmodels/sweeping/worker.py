@@ -13,10 +13,9 @@ from typing import Any, NamedTuple
 from optuna import Study, TrialPruned, create_trial
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from seqmodels.gate import ConfigError
+from seqmodels.config.variables import concealed
+from seqmodels.errors import ConfigError, NoSuchMetric
 from seqmodels.sweeping.claims import Claims
-from seqmodels.sweeping.watch import NoSuchMetric
-from seqmodels.variables import concealed
 
 POLL = 0.5  # seconds between two looks at trials that other processes still run
 AGAIN = "runs_again"  # what a trial that was lost, or a copy of one, says of the other: its number

@@ -1,6 +1,5 @@
 """Tasks: a network's loss, metrics and optimiser, as LightningModules."""
 
-from seqmodels.tasks.averaging import NonMonotonicAveraging
 from seqmodels.tasks.classification import Classification
 from seqmodels.tasks.forecasting import Forecasting
 from seqmodels.tasks.language_modeling import LanguageModeling
@@ -13,7 +12,6 @@ __all__ = [
     "Forecasting",
     "LanguageModeling",
     "MultilabelClassification",
-    "NonMonotonicAveraging",
     "Regression",
     "Task",
 ]

@@ -20,7 +20,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from seqmodels.durable import sha256_of
 from seqmodels.fusion.cpp.cache import (
     STRAY,
     cache_folder,
@@ -43,6 +42,7 @@ from seqmodels.fusion.cpp.compiler import (
     share_openmp,
     trial_seconds,
 )
+from seqmodels.system.durable import sha256_of
 
 __all__ = ["BuildFailed", "Library", "cache_folder", "library", "reason", "record", "recorded"]
 

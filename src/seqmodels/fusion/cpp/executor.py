@@ -15,7 +15,7 @@ from seqmodels.fusion.cpp.emit import outer_source, source
 from seqmodels.fusion.portable import Portable
 from seqmodels.fusion.products import turned
 from seqmodels.fusion.program import Program, width
-from seqmodels.memory import room
+from seqmodels.system.memory import room
 
 KEPT = 1024
 """How many compiled programs are remembered; the oldest is forgotten first, and found in the cache on disk again."""

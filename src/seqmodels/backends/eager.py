@@ -1,0 +1,40 @@
+"""The definition of unrolling: a Python loop over steps. Every other back-end is tested against it."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seqmodels.backends.backend import Projection
+from seqmodels.cells.base import Cell
+from seqmodels.sequence import length_mask, map_leaves, unbind_steps
+
+
+class Eager:
+    """A Python loop over ``cell.step``: any cell, any device, any dtype, any order of derivative."""
+
+    def refuses(self, cell: Cell[Any], x: Tensor) -> str | None:
+        del cell, x  # nothing is refused: this is the definition
+        return None
+
+    def __call__(
+        self, cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None, projection: Projection | None = None
+    ) -> tuple[Tensor, Any]:
+        projected = (projection or Projection(cell, x))()
+        outputs = []
+        if lengths is None:
+            for wx in unbind_steps(projected):
+                output, state = cell.step(wx, state)
+                outputs.append(output)
+            return torch.stack(outputs, dim=1), state  # (batch, time, output)
+        real = length_mask(lengths, x.shape[1])[..., None]  # (batch, time, 1)
+        for wx, real_now in zip(unbind_steps(projected), real.unbind(1), strict=True):
+            output, new_state = cell.step(wx, state)
+            state = _advance(real_now, new_state, state)
+            outputs.append(output)
+        return torch.stack(outputs, dim=1).masked_fill(~real, 0), state
+
+
+def _advance(real: Tensor, new: Any, old: Any) -> Any:
+    """Take the new state in the rows that are still ``real (batch, 1)``, the old one in the others."""
+    return map_leaves(lambda n, o: torch.where(real.view(-1, *[1] * (n.dim() - 1)), n, o), new, old)

@@ -1,0 +1,112 @@
+"""``unroll``: a cell, a sequence, a back-end."""
+
+import logging
+from typing import Any
+
+from torch import Tensor
+
+from seqmodels.backends.arguments import checked_lengths, checked_state, checked_x
+from seqmodels.backends.backend import Backend, Projection
+from seqmodels.backends.eager import Eager
+from seqmodels.backends.fused import Fused
+from seqmodels.backends.native import Native
+from seqmodels.backends.scan import Scan
+from seqmodels.cells import Cell, LSTMCell
+from seqmodels.errors import Refused, UnsupportedContext, nearest
+from seqmodels.sequence import length_mask
+from seqmodels.sequence import reverse as reverse_time
+
+BACKENDS: dict[str, Backend] = {"native": Native(), "fused": Fused(), "scan": Scan(), "eager": Eager()}
+log = logging.getLogger("seqmodels")
+
+TINY = 2**14
+"""Below this many hidden numbers a call (batch x time x hidden), compiling a kernel costs more than it saves."""
+
+
+def unroll(
+    cell: Cell[Any],
+    x: Tensor,
+    state: Any = None,
+    *,
+    lengths: Tensor | None = None,
+    reverse: bool = False,
+    backend: str = "auto",
+) -> tuple[Tensor, Any]:
+    """Run ``cell`` over ``x (batch, time, input)``; return outputs ``(batch, time, output)`` and the final state.
+
+    Sequences are padded at the end. Past a sequence's length its output is 0 and its state stands still, so that the
+    final state is the one after its last real step; what the padding holds, NaN included, changes nothing.
+
+    Args:
+        cell: any :class:`~seqmodels.cells.Cell`.
+        x: inputs, in the dtype of the cell's parameters (under autocast in any floating dtype).
+        state: the state before the first step; the cell's initial state unless given.
+        lengths: number of real steps of each sequence, integers ``(batch,)`` in [1, time], on any device. Their values
+            are checked where that is free: on the CPU. On an accelerator reading them would stall it at every call.
+        reverse: read each sequence from its last real step to its first; outputs stay at the steps they belong to.
+        backend: a name in ``BACKENDS``, or ``"auto"`` for the fastest that does not refuse (:func:`preference`).
+
+    Raises:
+        ValueError: a shape, size, length or back-end does not fit; the message names it.
+        TypeError: an argument is of the wrong kind or dtype.
+    """
+    checked_x(cell, x)
+    lengths = checked_lengths(lengths, x)
+    state = checked_state(cell, x, state)
+    bare = cell.bare()
+    if lengths is not None:  # 0 is finite: a NaN in the padding would reach the weights' gradients as 0 * NaN
+        x = x.masked_fill(~length_mask(lengths, x.shape[1])[..., None], 0)
+    if not reverse:
+        return _run(bare, x, state, lengths, backend)
+    y, state = _run(bare, reverse_time(x, lengths), state, lengths, backend)
+    return reverse_time(y, lengths), state
+
+
+def backends_for(cell: Cell[Any], x: Tensor) -> dict[str, str | None]:
+    """Say for every back-end why it cannot run ``cell`` over ``x (batch, time, input)``; None where it can.
+
+    Which of them ``auto`` takes also hangs on the size of the work: :func:`preference`.
+    """
+    return {name: backend.refuses(cell.bare(), x) for name, backend in BACKENDS.items()}
+
+
+def preference(cell: Cell[Any], x: Tensor) -> list[str]:
+    """Return the back-ends that ``auto`` considers, the fastest first.
+
+    The rule is what ``scripts/benchmark_unroll.py`` measures: PyTorch's kernels for the standard LSTM (oneDNN) and on a
+    GPU (cuDNN); kernels derived from the cell elsewhere, where they beat ATen's loops too; for tiny work none of them.
+    """
+    tiny = x.shape[0] * x.shape[1] * cell.hidden_size < TINY
+    if x.device.type != "cpu" or type(cell) is LSTMCell or tiny:
+        names = ["native", "scan", "fused", "eager"]
+    else:
+        names = ["fused", "native", "scan", "eager"]
+    return [name for name in names if name != "fused" or not tiny]
+
+
+def _run(cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None, name: str) -> tuple[Tensor, Any]:
+    """Run the back-end of a name, or the first that does not refuse."""
+    if name != "auto" and name not in BACKENDS:
+        hint = nearest(name, ["auto", *BACKENDS], cutoff=0.4)
+        raise ValueError(f"backend must be 'auto' or one of {', '.join(map(repr, BACKENDS))}, got {name!r}{hint}")
+    projection = Projection(cell, x)
+    for each in preference(cell, x) if name == "auto" else [name]:
+        try:
+            return BACKENDS[each](cell, x, state, lengths, projection)
+        except Refused as error:
+            if name != "auto":
+                text = f"backend {name!r} cannot run this: {error}; backend='auto' takes one that can"
+                raise ValueError(text) from None
+            if each == "fused" and not isinstance(error, UnsupportedContext):
+                _tell(cell, str(error))
+    raise AssertionError("the back-end eager refuses nothing")
+
+
+_told: set[tuple[str, str]] = set()
+
+
+def _tell(cell: Cell[Any], why: str) -> None:
+    """Say once that a cell is not fused."""
+    if (key := (type(cell).__qualname__, why)) not in _told:
+        _told.add(key)
+        log.warning("%s is not fused, which costs speed: %s", key[0], why)

@@ -1,0 +1,1 @@
+"""From configurations to objects: composing, checking, the allow-list, explaining mistakes."""

@@ -1,0 +1,104 @@
+"""The one place where a configuration becomes objects.
+
+A node with a ``_target_`` is a call: its other keys are the callable's keywords, built first. ``_partial_: true`` gives
+the callable with these keywords bound. Nothing else is special. Every name passes the allow-list of
+:mod:`seqmodels.config.allowlist` before it is imported, and every key is checked against the signature before anything
+is called.
+"""
+
+import functools
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from seqmodels.config.allowlist import check_names, join, nodes, resolve
+from seqmodels.config.signatures import SPECIAL, check_signature
+from seqmodels.errors import ConfigError
+
+
+def build(node: Any, **given: Any) -> Any:
+    """Return what a configuration node describes.
+
+    ``given`` are further keywords of its outermost call: objects, and sizes that only the data knows.
+
+    Raises:
+        TargetRefused: a ``_target_`` is not on the allow-list.
+        ConfigError: a key is unknown or missing, or a constructor refused its values.
+    """
+    config, place = plain(node), place_of(node)
+    check(config, place, given)
+    return _construct(config, place, given)
+
+
+def check(config: Any, place: str = "", given: Mapping[str, Any] | None = None) -> None:
+    """Check the targets of a plain configuration, and their keys against their signatures, without calling any.
+
+    Raises:
+        TargetRefused: a ``_target_`` is not on the allow-list.
+        ConfigError: a key is unknown or missing.
+    """
+    check_names(config, place)
+    for where, node in nodes(config, place):
+        if "_target_" in node:
+            check_signature(resolve(node["_target_"], where), node, where, (given or {}) if where == place else {})
+
+
+def plain(node: Any) -> Any:
+    """Return a node as plain dicts and lists with every interpolation resolved.
+
+    Raises:
+        ConfigError: an interpolation has no answer, or a value that must be given (``???``) is not.
+    """
+    if not OmegaConf.is_config(node):
+        return node
+    try:
+        return OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        raise ConfigError(f"{error.full_key} must be given: {error.full_key}=...") from error
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{error.full_key or place_of(node)}: {str(error).splitlines()[0]}") from error
+
+
+def place_of(node: Any) -> str:
+    """Return where in its configuration a node stands, ``"model.cell"`` for example."""
+    return str(node._get_full_key(None) or "") if isinstance(node, DictConfig) else ""
+
+
+def target_of(node: Any) -> Any:
+    """Return the class or function a node names, without calling it."""
+    config, place = plain(node), place_of(node)
+    if not isinstance(config, dict) or "_target_" not in config:
+        raise ConfigError(f"{place or 'the node'} must say by _target_ what it is, got {config!r:.200}")
+    check_names(config, place)
+    return resolve(config["_target_"], place)
+
+
+def accepted(node: Any, offered: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of the ``offered`` keywords that the call of a node takes."""
+    parameters = inspect.signature(target_of(node)).parameters
+    return {name: value for name, value in offered.items() if name in parameters}
+
+
+def _construct(config: Any, place: str, given: Mapping[str, Any]) -> Any:
+    if isinstance(config, list):
+        return [_construct(value, f"{place}[{index}]", {}) for index, value in enumerate(config)]
+    if not isinstance(config, dict):
+        return config
+    keywords = {key: _construct(value, join(place, key), {}) for key, value in config.items() if key not in SPECIAL}
+    if "_target_" not in config:
+        return keywords
+    function = resolve(config["_target_"], place)
+    if config.get("_partial_", False):
+        return functools.partial(function, **keywords, **given)
+    try:
+        return function(**keywords, **given)
+    except ConfigError:
+        raise
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        raise ConfigError(f"{place} ({config['_target_']}): {error}") from error
+    except (RuntimeError, ArithmeticError, MemoryError) as error:  # torch: no room for sizes like these, for example
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ConfigError(f"{place} ({config['_target_']}): {reason}") from error

@@ -1,0 +1,213 @@
+"""Composing configurations with Hydra, after checking what is asked for.
+
+Everything here runs before torch is imported, so that a typo on the command line is answered at once.
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hydra import version
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path
+from hydra.core.config_search_path import SearchPathQuery
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from seqmodels.config.allowlist import check_hydra_names, check_names, check_package
+from seqmodels.config.explaining import COMPOSING, explain, first_lines, is_group, options_of
+from seqmodels.config.files import check_files
+from seqmodels.config.variables import remember_what_is_read
+from seqmodels.errors import ConfigError, nearest
+
+TRIED_ON = {"language_modeling": "python_docs", "regression": "adding"}  # embedded or generated: no file is needed
+
+
+def config_folder() -> Path:
+    """Return the folder of our configurations: beside this package when installed, else that of the checkout."""
+    packaged = Path(__file__).resolve().parents[1] / "configs"
+    return packaged if (packaged / "train.yaml").is_file() else Path(__file__).resolve().parents[3] / "configs"
+
+
+@contextmanager
+def composer(config_dir: str | None = None, others: Sequence[str] = ()) -> Iterator[Hydra]:
+    """Open Hydra on our configurations, those of ``config_dir``, and of ``others`` as ``hydra.searchpath`` names them.
+
+    Raises:
+        ConfigError: there is no such folder, or a file in it cannot be read as a configuration.
+        TargetRefused: configurations of a package that is not on the allow-list are asked for.
+    """
+    search_path = create_config_search_path(str(config_folder()))
+    if config_dir is not None:
+        folder = Path(config_dir).absolute()
+        if not folder.is_dir():
+            raise ConfigError(f"--config-dir {config_dir}: there is no such folder")
+        check_files(folder)
+        search_path.prepend("command-line", f"file://{folder}", anchor=SearchPathQuery(provider="schema"))
+    for place in others:
+        _check_search_path(place)
+        search_path.prepend("hydra.searchpath", place, anchor=SearchPathQuery(provider="schema"))
+    remember_what_is_read()
+    version.setbase("1.3")  # the working directory stays where the command was called
+    GlobalHydra.instance().clear()
+    try:
+        yield Hydra.create_main_hydra2("seqmodels", search_path)
+    finally:
+        GlobalHydra.instance().clear()
+
+
+def _check_search_path(place: str) -> None:
+    scheme, separator, path = place.partition("://")
+    if scheme == "pkg":  # looking for its files imports it
+        check_package(path, "hydra.searchpath")
+    elif not separator or scheme == "file":
+        folder = Path(path if separator else place)
+        if not folder.is_dir():
+            raise ConfigError(f"hydra.searchpath: there is no folder {folder}")
+        check_files(folder)
+
+
+def compose(config_name: str, overrides: list[str], config_dir: str | None = None) -> DictConfig:
+    """Return the configuration of one run, its node ``hydra`` included, after checking it by name.
+
+    Raises:
+        ConfigError: an override names a group, option or key that does not exist, or cannot be composed.
+        TargetRefused: a ``_target_`` is not on the allow-list.
+    """
+    parsed = parse(overrides)
+    with composer(config_dir, _search_path(parsed)) as hydra:
+        return _compose_checked(hydra, config_name, parsed)
+
+
+def check_overrides(config_name: str, args: argparse.Namespace) -> DictConfig:
+    """Check every job that a command line asks for, before any starts; return the configuration of the first.
+
+    Of a sweep over several groups each option is checked once, not every combination.
+
+    Raises:
+        ConfigError, TargetRefused: as :func:`compose`.
+    """
+    overrides = parse(args.overrides)
+    with composer(args.config_dir, _search_path(overrides)) as hydra:
+        for override in overrides:
+            _check_group(hydra, override)
+        choices = [_alternatives(hydra, override) for override in overrides]
+        first = [values[0] for values in choices]
+        config = _compose_checked(hydra, config_name, first)
+        for index, values in enumerate(choices):
+            for value in values[1:]:
+                _compose_checked(hydra, config_name, [*first[:index], value, *first[index + 1 :]])
+        return config
+
+
+def parse(overrides: list[str]) -> list[Override]:
+    """Parse what stands on the command line.
+
+    Raises:
+        ConfigError: it is not ``key=value``.
+    """
+    try:
+        return OverridesParser.create().parse_overrides(overrides)
+    except COMPOSING as error:
+        raise ConfigError(f"cannot read an override: {first_lines(error)}; overrides look like key=value") from error
+
+
+def _search_path(overrides: list[Override]) -> list[str]:
+    """Return what the last ``hydra.searchpath=[...]`` names."""
+    given = [override.value() for override in overrides if override.key_or_group == "hydra.searchpath"]
+    last = given[-1] if given else []
+    if not isinstance(last, list) or not all(isinstance(place, str) for place in last):
+        raise ConfigError(f"hydra.searchpath must be a list of folders, [file:///my/configs], got {last!r}")
+    return [str(place) for place in last]
+
+
+def implied(overrides: list[str]) -> list[str]:
+    """Return the data set that a task is tried on where none is chosen: the default one has classes."""
+    chosen = dict(override.partition("=")[::2] for override in overrides)
+    if {"data", "experiment"} & set(chosen):
+        return []
+    return [f"data={name}" for task, name in TRIED_ON.items() if chosen.get("task") == task]
+
+
+def _compose_checked(hydra: Hydra, config_name: str, overrides: list[Override]) -> DictConfig:
+    for override in overrides:
+        _check_group(hydra, override)
+    lines = [str(override.input_line) for override in overrides]
+    try:
+        config = hydra.compose_config(config_name, lines, RunMode.RUN, with_log_configuration=False)
+        _check_targets(config)
+    except ConfigError:
+        raise
+    except COMPOSING as error:
+        raise explain(hydra, config_name, overrides, error) from error
+    _check_texts(hydra, config_name, overrides)
+    return config
+
+
+def _check_texts(hydra: Hydra, config_name: str, overrides: list[Override]) -> None:
+    """Refuse a text where the configuration has a number; torch need not be imported for that."""
+    texts = [o for o in overrides if isinstance(o.value(), str) and not is_group(hydra, o) and not o.is_add()]
+    texts = [o for o in texts if "${" not in str(o.value()) and not o.key_or_group.startswith("hydra.")]
+    if not texts:
+        return
+    lines = [str(override.input_line) for override in overrides if override not in texts]
+    config = hydra.compose_config(config_name, lines, RunMode.RUN, with_log_configuration=False)
+    for override in texts:
+        before = OmegaConf.select(config, override.key_or_group, throw_on_resolution_failure=False)
+        if isinstance(before, int | float):
+            kind = "true or false" if isinstance(before, bool) else "a number"
+            raise ConfigError(f"{override.key_or_group} must be {kind}, like {before}, got {override.value()!r}")
+
+
+def _check_targets(config: DictConfig) -> None:
+    """Pass the whole configuration through the gate; what only a running job can resolve stays as it is written."""
+    plain = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(plain, dict)
+    check_hydra_names(plain.pop("hydra", {}))
+    config = config.copy()
+    with open_dict(config):
+        config.pop("hydra")
+    for place, target in _targets(config):
+        check_names({"_target_": target}, place)
+
+
+def _targets(node: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the resolved ``_target_`` of every dict; what an interpolation points to is met where it stands."""
+    keys: Any = node.keys() if OmegaConf.is_dict(node) else range(len(node))
+    for key in keys:
+        if key == "_target_":
+            yield place, node[key]
+        elif not OmegaConf.is_interpolation(node, key) and OmegaConf.is_config(node._get_node(key)):
+            yield from _targets(node[key], f"{place}.{key}" if place else str(key))
+
+
+def _alternatives(hydra: Hydra, override: Override) -> list[Override]:
+    """Return the single values of a swept override: all of a group or of Hydra's own keys, the first of other keys."""
+    if not override.is_sweep_override():
+        return [override]
+    values = list(override.sweep_string_iterator())
+    key = override.get_key_element()
+    imported = is_group(hydra, override) or override.key_or_group.startswith("hydra")
+    lines = [f"{key}={value}" for value in (values if imported else values[:1])]
+    return parse(lines)
+
+
+def _check_group(hydra: Hydra, override: Override) -> None:
+    """Check that the options chosen for a group exist."""
+    group = override.key_or_group
+    options = options_of(hydra, group) if "." not in group else []
+    value = override.value() if not override.is_sweep_override() else None
+    if not options or override.is_delete() or override.is_sweep_override():
+        return
+    for choice in value if isinstance(value, list) else [value]:
+        name = str(choice).removesuffix(".yaml")
+        if choice is not None and isinstance(choice, str) and name not in options:
+            known = ", ".join(options)
+            raise ConfigError(
+                f"{group}={choice}: there is no such {group}{nearest(name, options)} (there are: {known})"
+            )

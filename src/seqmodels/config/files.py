@@ -1,0 +1,79 @@
+"""Checking the configuration files of a folder before Hydra reads them, so that what is wrong is said by its file.
+
+Hydra and OmegaConf would pass on errors of other libraries that name no file, and would copy what an alias refers to
+each time it is used, so that a file of ten lines fills any memory.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from seqmodels.errors import ConfigError
+
+LARGEST = 1 << 20  # bytes
+MOST_NODES = 100_000  # keys and values, those behind an alias counted wherever it stands
+HEADER = ("@package",)
+
+
+def check_files(folder: Path) -> None:
+    """Check every configuration in a folder and those below it, hidden ones aside.
+
+    Raises:
+        ConfigError: one of them cannot be read as a configuration; the message names it.
+    """
+    for path in sorted(_found(folder)):
+        try:
+            _check_file(path)
+        except RecursionError as error:
+            raise ConfigError(f"{path}: keys and values are nested too deeply") from error
+        except (OSError, UnicodeError, ValueError, yaml.YAMLError) as error:
+            raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
+
+
+def _found(folder: Path) -> Iterator[Path]:
+    for path in folder.iterdir():
+        if path.name.startswith("."):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            yield from _found(path)
+        elif path.suffix in (".yaml", ".yml"):
+            yield path
+
+
+def _check_file(path: Path) -> None:
+    if not path.is_file() or path.stat().st_size > LARGEST:
+        raise ValueError(f"a configuration must be a plain file of at most {LARGEST} bytes")
+    text = path.read_text(encoding="utf-8")
+    for line in text.splitlines():  # of the comments before the first key, as Hydra reads them
+        if not line.startswith("#"):
+            break
+        words = line.lstrip("# ").split()
+        if words and words[0].startswith("@") and (len(words) != 2 or words[0] not in HEADER):
+            raise ValueError(f"a header must be '# @package NAME', got {line[:80]!r}")
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    _count(root, {}, ())
+    yaml.safe_load(text)  # tags that name Python objects, keys that cannot be keys, dates that are none
+    if root is not None and not isinstance(root, yaml.MappingNode):
+        raise ValueError("a configuration must hold keys and values")
+    for key, value in root.value if root is not None else ():
+        if key.value == "defaults" and not isinstance(value, yaml.SequenceNode):
+            raise ValueError("defaults must be a list")
+
+
+def _count(node: yaml.Node | None, known: dict[int, int], above: tuple[int, ...]) -> int:
+    """Return how many nodes there are once aliases are copied.
+
+    Raises:
+        ValueError: there are too many, or one holds itself.
+    """
+    if isinstance(node, yaml.ScalarNode) or node is None:
+        return 1
+    if id(node) in above:
+        raise ValueError(f"line {node.start_mark.line + 1}: it holds an alias of itself")
+    if id(node) not in known:
+        pairs = [part for pair in node.value for part in (pair if isinstance(pair, tuple) else (pair,))]
+        known[id(node)] = 1 + sum(_count(part, known, (*above, id(node))) for part in pairs)
+    if known[id(node)] > MOST_NODES:
+        raise ValueError(f"line {node.start_mark.line + 1}: more than {MOST_NODES} keys and values, by its aliases")
+    return known[id(node)]

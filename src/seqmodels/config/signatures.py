@@ -1,0 +1,67 @@
+"""Comparing a node of a configuration with the signature of what it calls, before anything is called."""
+
+import inspect
+import types
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from seqmodels.config.allowlist import join
+from seqmodels.errors import ConfigError, nearest
+
+SPECIAL = ("_target_", "_partial_")
+KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", type(None): "null"}
+
+
+def check_signature(function: Callable[..., Any], node: dict[str, Any], place: str, given: Mapping[str, Any]) -> None:
+    """Check the keys of a node, and the kinds of their values, against the keywords of the ``function`` it calls.
+
+    ``given`` are the keywords that come from elsewhere.
+
+    Raises:
+        ConfigError: a key is unknown or missing, or its value is of another kind than its annotation says.
+    """
+    parameters = inspect.signature(function).parameters
+    is_open = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    hints = _hints(function)
+    target = node["_target_"]
+    keys = [key for key in node if key not in SPECIAL]
+    for key in keys:
+        where = join(place, key)
+        if str(key).startswith("_") and str(key).endswith("_"):
+            raise ConfigError(f"{where} has no meaning here; special keys are {', '.join(SPECIAL)}")
+        if key in given:
+            raise ConfigError(f"{where} is not set here: it comes from the data ({given[key]!r})")
+        if key not in parameters and not is_open:
+            known = ", ".join(parameters)
+            raise ConfigError(f"{where}: {target} has no argument {key!r}{nearest(key, parameters)} (it has: {known})")
+        if key in hints and (rule := _broken_rule(hints[key], node[key])):
+            raise ConfigError(f"{where} must be {rule}, got {node[key]!r}")
+    if node.get("_partial_", False):
+        return
+    for name, parameter in parameters.items():
+        optional = parameter.default is not parameter.empty or parameter.kind in (
+            parameter.VAR_KEYWORD,
+            parameter.VAR_POSITIONAL,
+        )
+        if not optional and name not in keys and name not in given:
+            raise ConfigError(f"{join(place, name)} must be given: {target} needs it")
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the annotations of a function or of a class's constructor; nothing where they cannot be resolved."""
+    try:
+        return get_type_hints(function.__init__ if inspect.isclass(function) else function)
+    except (NameError, TypeError, AttributeError):  # names that exist for type checkers alone
+        return {}
+
+
+def _broken_rule(annotation: Any, value: Any) -> str:
+    """Say what ``value`` would have to be; empty when it is, or when the annotation is more than scalars."""
+    if get_origin(annotation) is Literal:
+        choices = get_args(annotation)
+        return "" if value in choices else f"one of {', '.join(map(repr, choices))}{nearest(str(value), choices)}"
+    options = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+    if any(option not in KINDS for option in options):
+        return ""
+    fits = type(value) in options or (type(value) is int and float in options)
+    return "" if fits else " or ".join(KINDS[option] for option in options)

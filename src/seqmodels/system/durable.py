@@ -1,0 +1,269 @@
+"""Files that are whole or not there: written beside their target, on disk before they get its name.
+
+A new file is written under a temporary name in the folder of its target, so that giving it its name is one step of one
+file system wherever ``TMPDIR`` lies; content and name are on disk before the call returns. A process that is killed
+leaves at most a file under a temporary name, which :func:`remove_strays` recognises.
+"""
+
+import csv
+import errno
+import hashlib
+import io
+import os
+import platform
+import re
+import secrets
+import shutil
+import sys
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from seqmodels.errors import DiskFullError
+
+try:
+    import fcntl
+except ImportError:  # a system without locks on files
+    fcntl = None  # type: ignore[assignment]
+
+FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+UNSUPPORTED = {errno.EACCES, errno.EBADF, errno.EINVAL, errno.EISDIR, errno.ENOSYS, errno.ENOTSUP, errno.EPERM}
+TEMPORARY = re.compile(r"\..+\.([0-9a-f]{8})-([0-9]+)\.[0-9a-f]{8}\.tmp")
+DAY = 24 * 3600  # seconds
+
+
+class DurableFile(io.BufferedIOBase):
+    """What :func:`durable_file` gives to write to: it takes the sha256 of what passes."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._sha256 = hashlib.sha256()
+        self._size = 0
+        self.error: OSError | None = (
+            None  # the first one; a writer may replace it by one of its own, as torch.save does
+        )
+
+    @property
+    def sha256(self) -> str:
+        """The digest of all that was written, in hexadecimal digits."""
+        return self._sha256.hexdigest()
+
+    @property
+    def name(self) -> str:
+        """The temporary name of the file."""
+        return self._file.name
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._size
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data)
+        self._size += view.nbytes
+        try:
+            self._file.write(view)
+        except OSError as error:
+            self.error = self.error or error
+            raise
+        self._sha256.update(view)
+        return view.nbytes
+
+    def sync(self) -> None:
+        """Have everything on disk before this returns."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+
+def write_durably(
+    path: Path, write: Callable[[BinaryIO], object], *, announce: Callable[[str], object] | None = None
+) -> str:
+    """Have ``write`` fill a file that replaces ``path`` in one step; return the sha256 of its bytes.
+
+    Whatever goes wrong, ``path`` is as it was and nothing is left beside it. ``announce`` is told the sha256 while the
+    new bytes are on disk and ``path`` is not yet replaced.
+
+    Raises:
+        DiskFullError: there is no room; the message has the path, the bytes so far and those that are free.
+        OSError: the file cannot be written.
+    """
+    with durable_file(path, announce=announce) as file:
+        write(cast(BinaryIO, file))
+    return file.sha256
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace ``path`` by a text in UTF-8, as :func:`write_durably` does.
+
+    Raises:
+        DiskFullError: there is no room.
+        OSError: the file cannot be written.
+    """
+    write_durably(path, lambda file: file.write(text.encode()))
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Replace ``path`` by a table of comma-separated values, as :func:`write_durably` does.
+
+    Raises:
+        DiskFullError: there is no room.
+        OSError: the file cannot be written.
+    """
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([header, *rows])
+    write_text(path, text.getvalue())
+
+
+def check_writable(folder: Path) -> None:
+    """Check that files can be made in a folder, or the folder itself where there is none; nothing is left behind.
+
+    Raises:
+        OSError: it is not a folder, or cannot be written.
+    """
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    probe = _temporary(there / "probe")
+    probe.touch(exist_ok=False)
+    probe.unlink()
+
+
+@contextmanager
+def durable_file(path: Path, *, announce: Callable[[str], object] | None = None) -> Iterator[DurableFile]:
+    """Open a file that replaces ``path`` as the block ends, as :func:`write_durably` says; not where it raises."""
+    file: DurableFile | None = None
+    part = _temporary(path)
+    try:
+        with part.open("xb") as raw:
+            file = DurableFile(raw)
+            yield file
+            file.sync()
+        if announce is not None:
+            announce(file.sha256)
+        part.replace(path)
+        sync_folder(path.parent)
+    except Exception as error:
+        cause = file.error if file is not None and file.error is not None else error
+        if isinstance(cause, OSError) and cause.errno in FULL:
+            raise _full(path, cause, 0 if file is None else file.tell()) from cause
+        if cause is not error:
+            raise cause from None
+        raise
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def link_durably(source: Path, target: Path) -> None:
+    """Let ``target`` be the file that ``source`` is now, in one step: a hard link, or a copy where links are refused.
+
+    Raises:
+        DiskFullError: there is no room for a copy.
+        OSError: it cannot be done.
+    """
+    part = _temporary(target)
+    try:
+        os.link(source, part)
+        part.replace(target)
+        sync_folder(target.parent)
+    except OSError:
+        with source.open("rb") as file:
+            write_durably(target, lambda out: shutil.copyfileobj(file, out, 1 << 20))
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)  # also there where both were one file already: renaming does nothing then
+
+
+@contextmanager
+def one_writer(folder: Path) -> Iterator[None]:
+    """Let one block at a time, of all processes and threads, write into a folder, where its file system has locks."""
+    handle = _lock(folder)
+    try:
+        yield
+    finally:
+        if handle is not None:
+            fcntl.flock(handle, fcntl.LOCK_UN)  # a forked child may have the handle as well, so closing is not enough
+            os.close(handle)
+
+
+def _lock(folder: Path) -> int | None:
+    if fcntl is None:
+        return None
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    except OSError:
+        os.close(handle)
+        return None
+    return handle
+
+
+def remove_strays(folder: Path) -> list[str]:
+    """Remove what killed writers have left in a folder; return the names.
+
+    A file of a living process of this machine stays, and so does one of another machine (the folder may be shared)
+    until a day has passed.
+    """
+    removed = []
+    for path in folder.glob(".*.tmp") if folder.is_dir() else ():
+        match = TEMPORARY.fullmatch(path.name)
+        with suppress(OSError):
+            if match is not None and not _in_use(path, match[1], int(match[2])):
+                path.unlink()
+                removed.append(path.name)
+    return removed
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file's bytes, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on disk, where the file system knows how."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        if error.errno in UNSUPPORTED:
+            return
+        raise
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
+    finally:
+        os.close(handle)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{_machine()}-{os.getpid()}.{secrets.token_hex(4)}.tmp")
+
+
+def _machine() -> str:
+    return f"{zlib.crc32(platform.node().encode()):08x}"
+
+
+def _in_use(path: Path, machine: str, process: int) -> bool:
+    if machine != _machine() or sys.platform == "win32":  # where signal 0 is not a question
+        return time.time() - path.stat().st_mtime < DAY
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # of another user
+        return True
+    return True
+
+
+def _full(path: Path, error: OSError, size: int) -> DiskFullError:
+    try:
+        free = f"; {shutil.disk_usage(path.parent).free} bytes are free in {path.parent.absolute()}"
+    except OSError:
+        free = ""
+    full = DiskFullError(f"cannot write {path}: {error.strerror} (it needs at least {size} bytes{free})")
+    full.errno = error.errno
+    return full

@@ -1,0 +1,46 @@
+"""The public names of a package: loaded when they are first asked for, and written into files instead of paths."""
+
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+from seqmodels.errors import nearest
+
+
+def lazy(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Return ``__getattr__`` and ``__dir__`` of a package that imports each public name when it is first asked for.
+
+    Args:
+        package: its ``__name__``.
+        homes: for each name the module that defines it; a name that is a module of the package itself has its own.
+    """
+
+    def get(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}{nearest(name, homes)}")
+        home = import_module(homes[name])
+        value = home if homes[name] == f"{package}.{name}" else getattr(home, name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    return get, lambda: sorted(homes)
+
+
+def public_name(thing: type | Callable[..., Any]) -> str:
+    """Return the name by which others know a class or function: that of the outermost package that exports it.
+
+    Files that are kept hold this name and not that of the module it happens to be in, so that modules can move.
+    What no package exports has the name of its module.
+
+    Example:
+        >>> from seqmodels.cells.lstm import LSTMCell
+        >>> public_name(LSTMCell)
+        'seqmodels.cells.LSTMCell'
+    """
+    parts = thing.__module__.split(".")
+    for end in range(2, len(parts)):
+        package = ".".join(parts[:end])
+        if thing.__name__ in getattr(import_module(package), "__all__", ()):
+            return f"{package}.{thing.__name__}"
+    return f"{thing.__module__}.{thing.__qualname__}"

@@ -1,0 +1,8 @@
+"""What a run does besides fitting: guards, progress, averaged weights, resume points; Lightning callbacks."""
+
+from seqmodels.training.callbacks.averaging import NonMonotonicAveraging
+from seqmodels.training.callbacks.guards import FiniteSteps, GradientNorms
+from seqmodels.training.callbacks.progress_bar import EpochLines, progress
+from seqmodels.training.resuming import ResumePoints
+
+__all__ = ["EpochLines", "FiniteSteps", "GradientNorms", "NonMonotonicAveraging", "ResumePoints", "progress"]

@@ -1,0 +1,264 @@
+"""The file of a checkpoint: whole or as it was, its sha256 beside it, plain data alone.
+
+Beside ``last.ckpt`` stands ``last.ckpt.sha256`` (:mod:`seqmodels.system.sidecar`). A checkpoint that is not listed
+there is never read; one without a sidecar, which was copied or is older, is read once the checksums inside it were
+compared.
+"""
+
+import hashlib
+import logging
+import os
+import re
+import zipfile
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any, BinaryIO, Literal, get_args
+
+import torch
+from lightning.pytorch.plugins import CheckpointIO
+
+from seqmodels.errors import (
+    ConfigError,
+    CorruptCheckpointError,
+    DiskFullError,
+    ForeignCheckpointError,
+    UnsupportedVersionError,
+)
+from seqmodels.system.durable import link_durably, one_writer, remove_strays, sha256_of, write_durably
+from seqmodels.system.sidecar import announce, listed, settle, sidecar
+from seqmodels.training.checkpoint_format import check_recipe, migrated
+
+logger = logging.getLogger(__name__)
+
+LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
+KEPT = (LAST, PREVIOUS, BEST)  # in the order in which a run goes on from them; never removed
+
+OnFullDisk = Literal["stop", "warn"]
+PathLike = str | os.PathLike[str]
+
+
+class DurableCheckpointIO(CheckpointIO):
+    """Write and read the checkpoints of a trainer so that the last good one survives whatever happens.
+
+    Args:
+        on_full_disk: what happens where there is no room for a checkpoint: ``"stop"`` raises
+            :class:`~seqmodels.errors.DiskFullError`, ``"warn"`` says so in the log, and training goes on. Either way
+            the file that was there stays.
+    """
+
+    def __init__(self, on_full_disk: OnFullDisk = "stop") -> None:
+        if on_full_disk not in get_args(OnFullDisk):
+            raise ValueError(f"on_full_disk must be one of {get_args(OnFullDisk)}, got {on_full_disk!r}")
+        self.on_full_disk = on_full_disk
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: PathLike, storage_options: Any | None = None) -> None:
+        """Replace the checkpoint at ``path``, in one step.
+
+        Raises:
+            DiskFullError: there is no room, and ``on_full_disk`` is ``"stop"``.
+            OSError: it cannot be written for another reason.
+        """
+        if storage_options is not None:
+            raise TypeError(f"checkpoints are local files: storage_options must be None, got {storage_options!r}")
+        target = _local(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with one_writer(target.parent):
+                digest = write_durably(target, partial(torch.save, checkpoint), announce=partial(announce, target))
+                settle(target, digest)
+        except DiskFullError as error:
+            if self.on_full_disk == "stop":
+                raise
+            logger.warning("%s; training goes on without this checkpoint", error)
+
+    def load_checkpoint(
+        self, path: PathLike, map_location: Any | None = "cpu", weights_only: bool | None = True
+    ) -> dict[str, Any]:
+        """Return what :func:`load_checkpoint` does.
+
+        Raises:
+            CorruptCheckpointError: it cannot be used.
+            ValueError: ``weights_only`` is False.
+        """
+        if weights_only is False:
+            raise ValueError("a checkpoint is read as plain data: weights_only must not be False")
+        return load_checkpoint(path, map_location)
+
+    def remove_checkpoint(self, path: PathLike) -> None:
+        """Remove a checkpoint and its sidecar, but never the last one, the one before or the best one.
+
+        Where that fails the log says so: no training ends for a file too many.
+        """
+        target = _local(path)
+        if target.name in KEPT:
+            return
+        try:
+            target.unlink(missing_ok=True)
+            sidecar(target).unlink(missing_ok=True)
+        except OSError as error:
+            logger.warning("cannot remove the old checkpoint %s: %s", target, error.strerror)
+
+
+def load_checkpoint(path: PathLike, map_location: Any | None = "cpu") -> dict[str, Any]:
+    """Return what a checkpoint holds: plain data, in the form that this version of the package writes.
+
+    Raises:
+        CorruptCheckpointError: the file is missing, damaged or foreign, or holds more than plain data.
+        ConfigError: a newer version of the package wrote it.
+    """
+    return _read(Path(path), map_location, recipe=False)
+
+
+def read_checkpoint(path: PathLike) -> dict[str, Any]:
+    """Return what :func:`load_checkpoint` does, of a checkpoint that holds the recipe to build its model from.
+
+    Raises:
+        CorruptCheckpointError: the file is missing, damaged or foreign, or holds more than plain data.
+        ConfigError: a newer version of the package wrote it.
+    """
+    return _read(Path(path), "cpu", recipe=True)
+
+
+def newest_valid(folder: Path) -> Path | None:
+    """Return the newest checkpoint of a folder that can be used, None where there is none at all.
+
+    It is the first of ``last.ckpt``, ``previous.ckpt`` and ``best.ckpt`` that can; a warning names each before it, and
+    why it cannot. What killed writers have left is removed.
+
+    Raises:
+        CorruptCheckpointError: there are some, but none that can be used.
+        ConfigError: a newer version of the package wrote one, so that an older one must not be taken for it.
+    """
+    remove_strays(folder)
+    refused = []
+    for path, error in _candidates(folder):
+        if error is None:
+            return path
+        logger.warning("%s", error)
+        refused.append(path.name)
+    if refused:
+        raise CorruptCheckpointError(f"none of the checkpoints in {folder} can be used: {', '.join(refused)}")
+    return None
+
+
+def keep_previous(path: Path) -> None:
+    """Keep the checkpoint at ``path``, which is about to be replaced, as ``previous.ckpt`` beside it.
+
+    One that is damaged is not kept: what is kept already is better. Where it cannot be kept the log says so.
+    """
+    _stand_in(path.resolve(), path.with_name(PREVIOUS))
+
+
+def take_back(path: Path) -> None:
+    """Let ``previous.ckpt`` beside the checkpoint at ``path``, which is damaged, stand in its place."""
+    _stand_in(path.with_name(PREVIOUS).resolve(), path)
+
+
+def _stand_in(source: Path, target: Path) -> None:
+    """Let ``target`` be the checkpoint that ``source`` is, unless that is missing or damaged."""
+    if not source.is_file():
+        return
+    try:
+        with one_writer(target.parent):
+            digest, known = sha256_of(source), listed(source)
+            if known is not None and digest not in known:
+                logger.warning("%s is damaged: %s stays as it is", source, target.name)
+                return
+            announce(target, digest)
+            link_durably(source, target)
+            settle(target, digest)
+    except OSError as error:
+        logger.warning("cannot keep %s as %s: %s", source, target.name, error)
+
+
+def _read(path: Path, map_location: Any, *, recipe: bool) -> dict[str, Any]:
+    """Read a checkpoint; where it cannot be used, look for one beside it that can."""
+    try:
+        return _checked(path, map_location, recipe=recipe)
+    except CorruptCheckpointError as error:
+        good = next((other for other, fault in _candidates(path.parent, without=path) if fault is None), None)
+        if good is None:
+            raise
+        raise CorruptCheckpointError(f"{error}; {good} can be used") from error.__cause__
+
+
+def _candidates(folder: Path, without: Path | None = None) -> Iterator[tuple[Path, CorruptCheckpointError | None]]:
+    """Yield the checkpoints of a folder that a run goes on from, each with what is wrong with it."""
+    for path in (folder / name for name in KEPT):
+        if path != without and os.path.lexists(path):
+            try:
+                _checked(path, "cpu", recipe=True)
+            except CorruptCheckpointError as error:
+                yield path, error
+            else:
+                yield path, None
+
+
+def _checked(path: Path, map_location: Any, *, recipe: bool) -> dict[str, Any]:
+    try:
+        checkpoint = migrated(_content(_local(path).resolve(), map_location))
+        if recipe:
+            check_recipe(checkpoint)
+    except UnsupportedVersionError as error:
+        raise ConfigError(f"cannot read the checkpoint {path}: {error}; update seqmodels to use it") from error
+    except ForeignCheckpointError as error:
+        raise CorruptCheckpointError(f"{path} is not a checkpoint of seqmodels: {error}") from error
+    except Exception as error:
+        raise CorruptCheckpointError(f"cannot read the checkpoint {path}: {_reason(error)}") from error
+    return checkpoint
+
+
+def _content(path: Path, map_location: Any) -> Any:
+    """Return what a file holds, if it is the one that was written; look again where it is replaced meanwhile."""
+    with path.open("rb") as file:
+        known = listed(path)
+        if known is not None and hashlib.file_digest(file, "sha256").hexdigest() not in known:
+            if not os.path.samestat(os.fstat(file.fileno()), path.stat()) or listed(path) != known:
+                return _content(path, map_location)
+            raise ValueError(f"its sha256 is not in {sidecar(path).name}: it was damaged, or changed by other means")
+        _check_archive(file, contents=known is None)
+        file.seek(0)
+        return torch.load(file, map_location=map_location, weights_only=True)
+
+
+def _check_archive(file: BinaryIO, *, contents: bool) -> None:
+    """Check that a file is an archive as torch writes it, with ``contents`` also the checksum of each of its parts."""
+    file.seek(0)
+    start = file.read(4)
+    if not start:
+        raise ValueError("it is empty")
+    if start != b"PK\x03\x04":
+        raise ValueError("torch.save did not write it")
+    with zipfile.ZipFile(file) as archive:
+        parts = archive.infolist()
+        if any(part.compress_type != zipfile.ZIP_STORED for part in parts):  # a few bytes may be gigabytes
+            raise ValueError("its parts are compressed, as torch.save never does")
+        if any(
+            part.external_attr for part in parts
+        ):  # torch takes what is marked as a folder for memory it never fills
+            raise ValueError("its list of parts is damaged")
+        damaged = archive.testzip() if contents else None
+    if damaged is not None:
+        raise ValueError(f"its part {damaged} is damaged")
+
+
+def _local(path: PathLike) -> Path:
+    if "://" in os.fspath(path):
+        raise ConfigError(f"checkpoints are local files, got {os.fspath(path)}")
+    return Path(path)
+
+
+def _reason(error: Exception) -> str:
+    """Say in a few words why a file cannot be read; torch and pickle say it in many, or in none."""
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file"
+    if isinstance(error, OSError):
+        return error.strerror or repr(error)
+    if isinstance(error, zipfile.BadZipFile):
+        return "it is cut off or damaged"
+    if isinstance(error, UnpicklingError):
+        found = re.search(r"GLOBAL ([\w.]+)", str(error))
+        return "it is damaged, or holds more than plain data" + (f" ({found[1]})" if found else "")
+    return (str(error) or repr(error)).splitlines()[0]

@@ -1,0 +1,204 @@
+"""Checkpoints and model folders hold plain data and a recipe: the configuration and sizes a model was built from."""
+
+import re
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from omegaconf import DictConfig
+from safetensors.torch import load_file, save
+from torch import nn
+
+from seqmodels.config.build import accepted, build
+from seqmodels.data import SequenceDataModule
+from seqmodels.errors import ConfigError, CorruptCheckpointError
+from seqmodels.system.durable import check_writable, write_durably, write_text
+from seqmodels.tasks import Task
+from seqmodels.training.checkpoint_file import read_checkpoint
+from seqmodels.training.checkpoint_format import FORMAT
+from seqmodels.training.renamed import with_public_names
+from seqmodels.training.runs import read_json, write_json
+
+Recipe = dict[str, Any]  # plain data under the names that recipe_of gives
+DECIDED_BY_DATA = ("sizes", "class_names", "preprocessing")
+
+
+class RecipeInCheckpoint(Callback):
+    """Put the recipe into every checkpoint, so that :func:`load_task` needs nothing but the file.
+
+    Before training it sees that the folders of the checkpoints can be written.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
+        if stage != "fit" or not trainer.is_global_zero:
+            return
+        for callback in trainer.checkpoint_callbacks:
+            folder = getattr(callback, "dirpath", None)
+            try:
+                if folder is not None:
+                    check_writable(Path(folder))
+            except OSError as error:
+                raise ConfigError(f"dirpath={folder}, for checkpoints, cannot be written: {error.strerror}") from error
+
+    def on_save_checkpoint(
+        self,
+        trainer: Trainer,  # noqa: ARG002
+        pl_module: LightningModule,  # noqa: ARG002
+        checkpoint: dict[str, Any],
+    ) -> None:
+        checkpoint |= {"format": FORMAT, "recipe": self.recipe}
+
+
+def recipe_of(config: Mapping[str, Any], data: SequenceDataModule) -> Recipe:
+    """Return all that a model is rebuilt from, and used with: a resolved configuration and what the data decide."""
+    return {
+        "config": config,
+        "sizes": data.sizes,
+        "class_names": list(data.class_names),
+        "preprocessing": data.preprocessing,
+    }
+
+
+def build_model(config: DictConfig, sizes: Mapping[str, Any]) -> nn.Module:
+    """Return the network of a configuration; the data own the sizes."""
+    model: nn.Module = build(config.model, **accepted(config.model, sizes))
+    return model
+
+
+def build_task(config: DictConfig, sizes: Mapping[str, Any]) -> Task:
+    """Return the task of a configuration around its network.
+
+    Raises:
+        ConfigError: a part of it is wrong.
+    """
+    _try_optimizer(config.optimizer)
+    task: Task = build(config.task, model=build_model(config, sizes), **accepted(config.task, sizes))
+    return task
+
+
+def _try_optimizer(node: DictConfig) -> None:
+    """Call the optimiser once on a parameter of its own: the task will only call it when training starts."""
+    try:
+        build(node)([nn.Parameter(torch.zeros(1))])
+    except (ValueError, TypeError) as error:
+        raise (
+            error if isinstance(error, ConfigError) else ConfigError(f"optimizer ({node._target_}): {error}")
+        ) from error
+
+
+def check_continues(path: str | Path, task: Task) -> None:
+    """Check that training can go on from a checkpoint.
+
+    Raises:
+        ConfigError: it cannot be read, or its weights are those of another network.
+    """
+    try:
+        task.load_state_dict(read_checkpoint(path)["state_dict"])
+    except RuntimeError as error:
+        raise ConfigError(f"ckpt_path={path} holds another network than that of this run: {_first(error)}") from error
+
+
+def load_task(path: str | Path) -> Task:
+    """Return the trained task of a checkpoint, built from its own recipe, on the CPU and in evaluation mode.
+
+    Raises:
+        CorruptCheckpointError: the file is missing, is not a checkpoint of this package, or holds more than plain data.
+        ConfigError: a newer version of the package wrote it.
+        TargetRefused: its recipe names something that is not on the allow-list.
+    """
+    return load_trained(path)[0]
+
+
+def load_trained(path: str | Path) -> tuple[Task, Recipe]:
+    """Return the task of a checkpoint as :func:`load_task` does, and the recipe it was built from."""
+    checkpoint = read_checkpoint(path)
+    recipe: Recipe = checkpoint["recipe"]
+    try:
+        task = build_task(DictConfig(recipe["config"]), recipe["sizes"])
+    except ConfigError:
+        raise
+    except Exception as error:  # a recipe that this package has not written may hold anything
+        reason = (str(error) or repr(error)).splitlines()[0]
+        raise CorruptCheckpointError(f"{path} holds a recipe that nothing can be built from: {reason}") from error
+    try:
+        task.load_state_dict(checkpoint["state_dict"])
+    except RuntimeError as error:
+        raise CorruptCheckpointError(f"{path} holds other weights than those of its recipe: {_first(error)}") from error
+    return task.eval(), recipe
+
+
+def _first(error: RuntimeError) -> str:
+    """Return the first difference that torch names between weights and a network."""
+    return "; ".join(line.strip() for line in str(error).splitlines()[1:2])
+
+
+def checkpoint_of(run: str, name: str) -> Path:
+    """Return the file of the checkpoint ``best`` or ``last`` of a run, or the file that ``name`` is the path of.
+
+    Raises:
+        ConfigError: there is no such file.
+    """
+    path = Path(run, "checkpoints", f"{name}.ckpt") if name in ("best", "last") else Path(name)
+    if not path.is_file():
+        there = ", ".join(sorted(p.stem for p in Path(run, "checkpoints").glob("*.ckpt"))) or "none"
+        raise ConfigError(f"ckpt={name}: there is no file {path} (checkpoints of this run: {there})")
+    return path
+
+
+def save_model(folder: str | Path, model: nn.Module, recipe: Recipe, metrics: Mapping[str, float]) -> None:
+    """Write a network as a folder to share: ``config.json``, ``model.safetensors`` and a card with its results."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = {name: recipe["config"][name] for name in ("name", "model", "cell", "regularizers", "task", "data")}
+    write_json(folder / "config.json", {**parts, **{name: recipe[name] for name in DECIDED_BY_DATA}})
+    weights = save({name: value.contiguous() for name, value in model.state_dict().items()})
+    write_durably(folder / "model.safetensors", lambda file: file.write(weights))
+    write_text(folder / "README.md", _card(recipe, model, metrics))
+
+
+def load_model(folder: str | Path) -> nn.Module:
+    """Return the network of a folder that :func:`save_model` wrote, in evaluation mode.
+
+    Raises:
+        ConfigError: a file is missing or cannot be read.
+        TargetRefused: its ``config.json`` names something that is not on the allow-list.
+    """
+    try:
+        config = with_public_names(read_json(Path(folder, "config.json")))
+        weights = load_file(Path(folder, "model.safetensors"))
+    except Exception as error:
+        raise ConfigError(f"cannot read the model folder {folder}: {error}") from error
+    for part in ("model", "sizes"):
+        if not isinstance(config, dict) or not isinstance(config.get(part), dict):
+            raise ConfigError(f"cannot read the model folder {folder}: config.json has no {part}")
+    model = build_model(DictConfig(config), config["sizes"])
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ConfigError(f"{folder} holds other weights than those of its config.json: {_first(error)}") from error
+    return model.eval()
+
+
+def _card(recipe: Recipe, model: nn.Module, metrics: Mapping[str, float]) -> str:
+    config = recipe["config"]
+    network, cell, data = (shown(config[part]["_target_"]) for part in ("model", "cell", "data"))
+    rows = "\n".join(f"| {shown(name)} | {value:.4f} |" for name, value in metrics.items() if name.startswith("test/"))
+    return (
+        f"# {shown(config['name'])}\n\n"
+        f"`{network}` with `{cell}`, "
+        f"{sum(p.numel() for p in model.parameters())} parameters, trained on `{data}`.\n\n"
+        f"| metric | value |\n|---|---|\n{rows}\n\n"
+        '```python\nfrom seqmodels.training.checkpointing import load_model\n\nmodel = load_model("this/folder")\n```\n'
+    )
+
+
+def shown(text: Any) -> str:
+    """Return a name as a line of Markdown shows it: no markup of either kind in it works."""
+    line = escape(" ".join(str(text).split()), quote=False)
+    return re.sub(r"[\\`*\[\]|#!]", lambda found: f"&#{ord(found[0])};", line)

@@ -1,0 +1,238 @@
+"""From a configuration to a trained and tested model."""
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer, seed_everything
+from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMonitor, ProgressBar
+from omegaconf import DictConfig
+
+from seqmodels.config.build import build, check, plain, target_of
+from seqmodels.data import SequenceDataModule
+from seqmodels.data.catalog import DATASETS
+from seqmodels.errors import ConfigError, nearest
+from seqmodels.system.threads import cpu_threads, threads_for
+from seqmodels.training.callbacks.guards import faults_told
+from seqmodels.training.checkpoint_file import LAST, PREVIOUS, DurableCheckpointIO, newest_valid, take_back
+from seqmodels.training.checkpointing import (
+    RecipeInCheckpoint,
+    build_task,
+    check_continues,
+    checkpoint_of,
+    load_task,
+    recipe_of,
+    save_model,
+)
+from seqmodels.training.processes import processes
+from seqmodels.training.quiet import quiet
+from seqmodels.training.resuming import ResumePoints, StepSeeds, csv_rows
+from seqmodels.training.runs import begin, settled, write_json
+
+log = logging.getLogger(__name__)
+
+PARTS = (
+    *("cell", "regularizers", "initializer", "front", "top", "pooling", "optimizer", "scheduler"),
+    *("vocabulary", "data", "augmentation", "trainer", "callbacks", "logger"),
+)
+NEEDED = ("data", "task", "model", "optimizer", "trainer", "callbacks", "logger", "paths")
+
+
+def train(config: DictConfig, *callbacks: Callback) -> dict[str, float]:
+    """Train and test as a configuration says, write the folder of the run, return its final metrics.
+
+    ``callbacks`` are further ones, beside those of the configuration.
+
+    Raises:
+        ConfigError: the configuration is wrong, or its data cannot feed its task; nothing has run yet.
+    """
+    with quiet():
+        check_fit(config)
+        folder, plain = Path(config.paths.output_dir), settled(config)
+        checkpoint = starting_point(config)
+        seed = checked_seed(config.seed)
+        seed_everything(seed, workers=True, verbose=False)
+        data = load_data(config, "fit")
+        recipe = recipe_of(plain, data)
+        task = build_task(config, data.sizes)
+        if checkpoint is not None:
+            check_continues(checkpoint, task)
+        trainer = build_trainer(config, StepSeeds(seed), RecipeInCheckpoint(recipe), *callbacks)
+        with (
+            processes(trainer, "train", plain),
+            cpu_threads(threads_for(config.threads, task, data.batch_size)),
+        ):
+            if trainer.is_global_zero:
+                begin(folder, plain)
+            started = time.perf_counter()
+            fit(trainer, task, data, checkpoint)
+            seconds = time.perf_counter() - started
+            metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if "/" in name}
+            if config.test:
+                metrics |= test(trainer, task, data)
+        metrics["parameters"] = sum(parameter.numel() for parameter in task.model.parameters())
+        metrics["seconds"] = round(seconds + seconds_before(trainer), 2)
+        if trainer.is_global_zero:
+            write_json(folder / "metrics.json", metrics)
+            save_model(folder / "model", task.model, recipe, metrics)
+        return metrics
+
+
+def evaluate(config: DictConfig) -> dict[str, float]:
+    """Test a checkpoint of a finished run again; return its test metrics.
+
+    Raises:
+        ConfigError: the checkpoint cannot be read, or the data do not fit it.
+    """
+    with quiet():
+        check_fit(config)
+        task = load_task(checkpoint_of(config.run, config.ckpt))
+        data = load_data(config, "test")
+        trainer = build_trainer(config, logging=False)
+        with (
+            processes(trainer, "evaluate", settled(config)),
+            cpu_threads(threads_for(config.get("threads"), task, data.batch_size)),
+        ):
+            metrics = test(trainer, task, data)
+        if trainer.is_global_zero:
+            write_json(Path(config.paths.output_dir, "metrics.json"), metrics)
+        return metrics
+
+
+def check_fit(config: DictConfig) -> None:
+    """Check every part by its signature, and that the data yield what the task needs, before anything is built.
+
+    Raises:
+        ConfigError: a key or value does not fit, or data and task do not; the message names what would.
+    """
+    for part in NEEDED:
+        if config.get(part) is None:
+            raise ConfigError(f"{part} is missing: {part}=... chooses one")
+    for part in PARTS:  # where the user wrote them, before the model that refers to them
+        check(plain(config.get(part)), part)
+    data, task = target_of(config.data), target_of(config.task)
+    yields, needs = getattr(data, "target_kind", None), getattr(task, "needs", None)
+    if yields is not None and needs is not None and yields != needs:
+        fitting = ", ".join(dataset.name for dataset in DATASETS if dataset.target_kind == needs)
+        raise ConfigError(
+            f"data ({data.__name__}) yields targets for {yields}, "
+            f"but task ({task.__name__}) needs targets for {needs}; use task={yields}, or data= one of {fitting}"
+        )
+
+
+def starting_point(config: DictConfig) -> Path | None:
+    """Return the checkpoint that training starts from: that of ``ckpt_path``, the last of a run to resume, or none.
+
+    A run that was interrupted before its first resume point begins anew.
+
+    Raises:
+        ConfigError: the resume points of the run are damaged.
+    """
+    if config.get("resume") is None:
+        return None if config.ckpt_path is None else Path(config.ckpt_path)
+    folder = Path(config.paths.output_dir, "checkpoints")
+    point = newest_valid(folder)
+    if point is not None and point.name == PREVIOUS:
+        take_back(folder / LAST)
+        return folder / LAST
+    if point is not None and point.name == LAST:
+        return point
+    if any((folder / name).exists() for name in (LAST, PREVIOUS)):
+        begin_anew = f"; ckpt_path={point} begins a new one from its best weights" if point else ""
+        raise ConfigError(f"the resume points in {folder} are damaged, so the run cannot go on exactly{begin_anew}")
+    return None
+
+
+def checked_seed(seed: Any) -> int:
+    """Return the seed of a run.
+
+    Raises:
+        ConfigError: it is not a whole number in 0 to 2**32 - 1.
+    """
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
+        raise ConfigError(f"seed must be a whole number in 0 to 2**32 - 1, got {seed!r}")
+    return seed
+
+
+def load_data(config: DictConfig, stage: str) -> SequenceDataModule:
+    """Build the data module of a configuration and read its data.
+
+    Raises:
+        ConfigError: a file is missing, damaged or cannot be had.
+    """
+    data: SequenceDataModule = build(config.data)
+    if stage == "fit":
+        data.augmentation = list((build(config.get("augmentation")) or {}).values())
+    try:
+        data.prepare_data()
+        data.setup(stage)
+    except FileNotFoundError as error:
+        hint = "; paths.data_dir=FOLDER or the environment variable SEQMODELS_DATA_DIR names another folder"
+        raise ConfigError(f"data={data.name}: {error}{hint if data.folder else ''}") from error
+    except OSError as error:
+        raise ConfigError(f"data={data.name}: {error}") from error
+    return data
+
+
+def build_trainer(config: DictConfig, *callbacks: Callback, logging: bool = True) -> Trainer:
+    """Build the trainer with its callbacks and loggers; without logging, with no more than its progress."""
+    loggers = list(build(config.logger).values()) if logging else []
+    entries = [callback for callback in build(config.callbacks).values() if callback is not None]
+    if not logging:
+        entries = [callback for callback in entries if isinstance(callback, ProgressBar)]
+    if not loggers:  # nothing would read it, and Lightning refuses it
+        entries = [callback for callback in entries if not isinstance(callback, LearningRateMonitor)]
+    entries.sort(key=lambda callback: not isinstance(callback, ResumePoints))  # it must see a step before all others
+    trainer: Trainer = build(
+        config.trainer,
+        callbacks=[*entries, *callbacks],
+        plugins=[DurableCheckpointIO(config.get("on_full_disk", "stop"))],
+        logger=loggers or False,
+        enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in entries),
+        enable_checkpointing=any(hasattr(callback, "best_model_path") for callback in entries),
+        use_distributed_sampler=False,  # the data modules share out their own rows, none of them twice
+    )
+    return trainer
+
+
+def seconds_before(trainer: Trainer) -> float:
+    """Return how long a run took before it was resumed."""
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    return sum((callback.seconds for callback in callbacks if isinstance(callback, ResumePoints)), 0.0)
+
+
+def fit(trainer: Trainer, task: LightningModule, data: SequenceDataModule, ckpt_path: Path | None = None) -> None:
+    """Train, from a checkpoint where one is given.
+
+    Raises:
+        ConfigError: early stopping watches a metric that is not logged.
+        Interrupted: a signal asked for the end; where the run stands is saved.
+        RunFailed: memory is out, a loss or gradient is not finite, or a batch cannot be read.
+    """
+    if trainer.is_global_zero:
+        (csv_rows.forget if ckpt_path is None else csv_rows.set_aside)(trainer)
+    try:
+        with faults_told(task, data):
+            trainer.fit(task, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
+    except RuntimeError as error:
+        if not str(error).startswith("Early stopping conditioned on metric"):
+            raise
+        names = sorted(trainer.callback_metrics)
+        for callback in trainer.early_stopping_callbacks:
+            if isinstance(callback, EarlyStopping) and callback.monitor not in names:
+                hint = nearest(callback.monitor, names)
+                raise ConfigError(
+                    f"early stopping watches {callback.monitor!r}, which is not logged{hint} (there are: {names})"
+                ) from error
+        raise
+
+
+def test(trainer: Trainer, task: LightningModule, data: SequenceDataModule) -> dict[str, float]:
+    """Return the test metrics, of the best checkpoint where the trainer kept one, else of the weights as they are."""
+    best = getattr(trainer.checkpoint_callback, "best_model_path", "") or None
+    if best is not None and not Path(best).is_file():
+        log.warning("there was no room for %s: what is tested are the last weights", best)
+        best = None
+    (metrics,) = trainer.test(task, datamodule=data, ckpt_path=best, weights_only=True, verbose=False)
+    return {name: float(value) for name, value in metrics.items()}

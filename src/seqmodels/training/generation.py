@@ -1,0 +1,106 @@
+"""Text from a trained language model."""
+
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import takewhile
+from typing import IO, Any
+
+import torch
+from omegaconf import DictConfig
+from torch import Tensor
+
+from seqmodels.config.build import build
+from seqmodels.config.signatures import check_signature
+from seqmodels.data import TextPreprocessing
+from seqmodels.decoding import Sampling, generate
+from seqmodels.errors import ConfigError
+from seqmodels.models import LanguageModel
+from seqmodels.sequence import map_leaves
+from seqmodels.system.threads import cpu_threads, threads_for
+from seqmodels.training.checkpointing import checkpoint_of, load_trained
+from seqmodels.training.fit import checked_seed
+from seqmodels.training.quiet import quiet
+
+
+def write(config: DictConfig, prompt: str, out: IO[str]) -> None:
+    """Write what the language model of ``config.run`` says after a prompt: one text as it comes, or several in turn.
+
+    Raises:
+        ConfigError: an option is wrong, or the run holds no language model.
+    """
+    sampling = _sampling(config)
+    with quiet():
+        task, recipe = load_trained(checkpoint_of(config.run, config.ckpt))
+    if not isinstance(task.model, LanguageModel):
+        raise ConfigError(f"run={config.run} holds no language model, but a {type(task.model).__name__}")
+    text: TextPreprocessing = build(recipe["preprocessing"])
+    before = text.prompt(prompt)
+    _warn_of_unknown(before, text)
+    try:
+        model = task.model.to(config.accelerator)
+        generator = torch.Generator(config.accelerator).manual_seed(checked_seed(config.seed))
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"accelerator={config.accelerator}: {str(error).splitlines()[0]}") from error
+    with cpu_threads(threads_for(config.threads, model, config.samples)):
+        tokens = continuations(
+            model, before, config.length, config.samples, partial(sampling.choose, generator=generator)
+        )
+        if config.samples == 1:
+            _stream(text, prompt, before.tolist(), (row[0] for row in tokens), out)
+        else:
+            _print_all(text, prompt, before.tolist(), list(tokens), out)
+
+
+@torch.inference_mode()
+def read(model: LanguageModel, prompt: Tensor, samples: int) -> tuple[Tensor, Any]:
+    """Read a prompt ``(time,)`` once; return scores ``(samples, vocab)`` of the next token, and the state, for each."""
+    scores, state = model(prompt[None].to(model.embedding.weight.device))
+    state = map_leaves(lambda leaf: leaf.expand(samples, *leaf.shape[1:]).contiguous(), state)
+    return scores[:, -1].expand(samples, -1), state
+
+
+def continuations(
+    model: LanguageModel, prompt: Tensor, length: int, samples: int, choose: Callable[[Tensor], Tensor]
+) -> Iterator[list[int]]:
+    """Yield ``length`` times the next token of each of ``samples`` texts that go on after ``prompt (time,)``."""
+    scores, state = read(model, prompt, samples)
+    for tokens in generate(model.step, scores, state, length=length, choose=choose):
+        yield tokens.tolist()
+
+
+def _stream(text: TextPreprocessing, prompt: str, before: list[int], tokens: Iterator[int], out: IO[str]) -> None:
+    """Write a text as it comes, to its length or its end."""
+    out.write(prompt)
+    for piece in text.written(takewhile(lambda token: token != text.edge, tokens), before):
+        out.write(piece)
+        out.flush()
+    out.write("\n")
+
+
+def _print_all(text: TextPreprocessing, prompt: str, before: list[int], rows: list[list[int]], out: IO[str]) -> None:
+    """Write finished texts one after the other, each under its number."""
+    for number, tokens in enumerate(zip(*rows, strict=True), start=1):
+        out.write(f"--- {number} ---\n")
+        _stream(text, prompt, before, iter(tokens), out)
+
+
+def _sampling(config: DictConfig) -> Sampling:
+    """Return how tokens are drawn, every option of writing checked."""
+    for name in ("length", "samples"):
+        value = config[name]
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ConfigError(f"{name} must be a positive whole number, got {value!r}")
+    node = {name: config[name] for name in ("temperature", "top_k", "top_p")}
+    check_signature(Sampling, {"_target_": "generate", **node}, "", {})
+    try:
+        return Sampling(**node)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _warn_of_unknown(prompt: Tensor, text: TextPreprocessing) -> None:
+    """Say how much of a prompt the model does not know; it reads ``<unk>`` there."""
+    unknown = int((prompt == text.vocabulary.unknown).sum()) if text.vocabulary.unknown is not None else 0
+    if unknown:
+        sys.stderr.write(f"seqmodels: {unknown} of {len(prompt)} tokens of the prompt are unknown to the model\n")

@@ -1,0 +1,7 @@
+"""Going on exactly where a run was interrupted."""
+
+from seqmodels.training.resuming.points import ResumePoints
+from seqmodels.training.resuming.seeds import StepSeeds
+from seqmodels.training.resuming.signals import Interrupted
+
+__all__ = ["Interrupted", "ResumePoints", "StepSeeds"]

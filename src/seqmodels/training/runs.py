@@ -1,0 +1,104 @@
+"""The folder of a run: what is written into it beside checkpoints and logs."""
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from seqmodels.config.variables import by_name
+from seqmodels.errors import ConfigError
+from seqmodels.system.durable import remove_strays, write_text
+from seqmodels.training.renamed import with_public_names
+
+PACKAGES = ("seqmodels", "torch", "lightning", "hydra-core", "omegaconf", "torchmetrics", "numpy", "safetensors")
+
+
+def settled(config: DictConfig) -> dict[str, Any]:
+    """Return a configuration as plain data, every interpolation resolved but those that read the environment.
+
+    What stands in the environment may be a secret, and belongs to the machine rather than to the run: whatever would
+    hold it says ``${oc.env:NAME}``, also where it comes from another key or is part of a longer text.
+
+    Raises:
+        ConfigError: an interpolation has no answer, or a value that must be given (``???``) is not.
+    """
+    try:
+        with by_name():
+            plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+def begin(folder: Path, config: Mapping[str, Any]) -> None:
+    """Write ``config.yaml`` and ``environment.json`` into the folder of a run; remove what killed writers have left.
+
+    Raises:
+        ConfigError: the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for part in (folder, folder / "checkpoints", folder / "model"):
+            remove_strays(part)
+        write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(dict(config))))
+        write_json(folder / "environment.json", environment())
+    except OSError as error:
+        raise ConfigError(f"paths.output_dir={folder} cannot be written: {error}") from error
+
+
+def environment() -> dict[str, Any]:
+    """Return what a run depends on outside its configuration: versions, machine, time, command."""
+    import torch  # noqa: PLC0415  (this module is imported by commands that must start at once)
+
+    return {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": sys.argv,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu_count": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "accelerators": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        "packages": {name: metadata.version(name) for name in PACKAGES},
+    }
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write plain data as JSON that a person can read, in one step."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read what :func:`write_json` wrote.
+
+    Raises:
+        ConfigError: it is no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"cannot read {path}: it is no JSON: {error}") from error
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read a ``config.yaml`` that :func:`begin` wrote, as plain data.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        config = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    except (OSError, YAMLError, OmegaConfBaseException) as error:
+        raise ConfigError(f"cannot read {path}: {str(error).splitlines()[0]}") from error
+    if not isinstance(config, dict):
+        raise ConfigError(f"cannot read {path}: it must hold keys and values")
+    return {str(key): value for key, value in with_public_names(config).items()}

@@ -1,0 +1,166 @@
+"""What ``unroll`` says of arguments that do not fit."""
+
+import re
+from typing import Any
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from seqmodels.backends import BACKENDS, backends_for, unroll
+from seqmodels.backends.unrolling import preference
+from seqmodels.cells import GRUCell, GRUState, LearnedInitialState, LSTMCell, LSTMState
+from tests.backends.fakes import BATCH, HIDDEN, INPUT, LENGTHS, TIME
+
+X = torch.randn(BATCH, TIME, INPUT)
+H = torch.zeros(BATCH, HIDDEN)
+
+
+WRONG: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
+    "rank": ({"x": X[0]}, ValueError, "x must have shape (batch, time, 4), got (7, 4)"),
+    "feature size": ({"x": X[..., :3]}, ValueError, "x must have shape (batch, time, 4), got (3, 7, 3)"),
+    "no step": ({"x": X[:, :0]}, ValueError, "x must hold at least one sequence and one step, got shape (3, 0, 4)"),
+    "no sequence": ({"x": X[:0]}, ValueError, "x must hold at least one sequence and one step, got shape (0, 7, 4)"),
+    "integers": ({"x": X.long()}, TypeError, "x must be floating point, got torch.int64"),
+    "dtype": (
+        {"x": X.double()},
+        TypeError,
+        "x must have the dtype of the cell's parameters, torch.float32, got torch.float64",
+    ),
+    "device": (
+        {"x": X.to("meta")},
+        ValueError,
+        "x must be on the device of the cell's parameters, cpu, got meta",
+    ),
+    "a list": ({"x": X.tolist()}, TypeError, "x must be a tensor, got list"),
+    "a module that is no cell": ({"cell": torch.nn.Linear(4, 5)}, TypeError, "cell must be a Cell, got Linear"),
+    "lengths as a list": (
+        {"lengths": [7, 7, 7]},
+        TypeError,
+        "lengths must be a tensor of integers (3,), got list",
+    ),
+    "lengths as fractions": (
+        {"lengths": torch.ones(3)},
+        TypeError,
+        "lengths must be integers, got torch.float32",
+    ),
+    "lengths as a mask": (
+        {"lengths": torch.ones(3, dtype=torch.bool)},
+        TypeError,
+        "lengths must be integers, got torch.bool",
+    ),
+    "lengths of another batch": (
+        {"lengths": torch.tensor([7, 7])},
+        ValueError,
+        "lengths must have shape (3,), one for each sequence of x, got (2,)",
+    ),
+    "zero length": (
+        {"lengths": torch.tensor([7, 0, 3])},
+        ValueError,
+        "lengths must lie in [1, 7], the time of x; row 1 is 0",
+    ),
+    "too long": (
+        {"lengths": torch.tensor([7, 1, 8])},
+        ValueError,
+        "lengths must lie in [1, 7], the time of x; row 2 is 8",
+    ),
+    "state as torch has it": (
+        {"state": (H, H)},
+        TypeError,
+        "state must be a LSTMState(h, c), got tuple",
+    ),
+    "state of another cell": (
+        {"state": GRUState(H)},
+        TypeError,
+        "state must be a LSTMState(h, c), got GRUState",
+    ),
+    "state of another batch": (
+        {"state": LSTMState(H[:2], H[:2])},
+        ValueError,
+        "state.h must have shape (3, 5) for this x, got (2, 5)",
+    ),
+    "state of another size": (
+        {"state": LSTMState(H, H[:, :3])},
+        ValueError,
+        "state.c must have shape (3, 5) for this x, got (3, 3)",
+    ),
+    "state of another dtype": (
+        {"state": LSTMState(H, H.double())},
+        TypeError,
+        "state.c must have the dtype of x, torch.float32, got torch.float64",
+    ),
+    "state elsewhere": (
+        {"state": LSTMState(H, H.to("meta"))},
+        ValueError,
+        "state.c must be on the device of x, cpu, got meta",
+    ),
+    "state with a hole": (
+        {"state": LSTMState(H, None)},  # type: ignore[arg-type]
+        TypeError,
+        "state.c must be a tensor, got NoneType",
+    ),
+    "state too deep": (
+        {"state": LSTMState(H, (H, H))},  # type: ignore[arg-type]
+        TypeError,
+        "state must hold state.h, state.c, got state.h, state.c.0, state.c.1",
+    ),
+    "back-end misspelt": ({"backend": "natvie"}, ValueError, "got 'natvie'; did you mean 'native'?"),
+    "back-end unknown": ({"backend": "9"}, ValueError, "backend must be 'auto' or one of "),
+    "back-end refused": (
+        {"backend": "scan"},
+        ValueError,
+        "backend 'scan' cannot run this: LSTMCell is not linear in its state",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_argument_is_named_with_its_rule_and_value(case: str) -> None:
+    changed, error, message = WRONG[case]
+    arguments: dict[str, Any] = {"cell": LSTMCell(INPUT, HIDDEN), "x": X, **changed}
+    with pytest.raises(error, match=re.escape(message)):
+        unroll(**arguments)
+
+
+def test_every_unknown_backend_is_told_the_known_ones() -> None:
+    with pytest.raises(ValueError, match=", ".join(map(repr, BACKENDS))):
+        unroll(LSTMCell(INPUT, HIDDEN), X, backend="torch")
+
+
+def test_auto_takes_the_first_preferred_backend_that_does_not_refuse() -> None:
+    for cell in (LSTMCell(INPUT, HIDDEN), GRUCell(INPUT, HIDDEN)):
+        reasons = backends_for(cell, X)
+        first = next(name for name in preference(cell, X) if reasons[name] is None)
+        lengths = torch.tensor(LENGTHS)
+        assert torch.equal(unroll(cell, X, lengths=lengths)[0], unroll(cell, X, lengths=lengths, backend=first)[0])
+
+
+def test_auto_leaves_tiny_work_uncompiled_and_fuses_what_pytorch_has_no_fast_kernel_for() -> None:
+    large = torch.zeros(32, 128, INPUT)
+    assert "fused" not in preference(GRUCell(INPUT, HIDDEN), X)
+    assert preference(GRUCell(INPUT, 8), large)[0] == "fused"
+    assert preference(LSTMCell(INPUT, 8), large)[0] == "native"
+
+
+def test_backends_for_lists_all_with_eager_last_and_never_refusing() -> None:
+    answers = backends_for(GRUCell(INPUT, HIDDEN), X)
+    assert list(answers) == list(BACKENDS)
+    assert list(answers.items())[-1] == ("eager", None)
+    assert answers["native"] == "PyTorch has no kernel for GRUCell"
+
+
+def test_a_wrapper_with_nothing_to_do_costs_no_backend() -> None:
+    cell = LearnedInitialState(LSTMCell(INPUT, HIDDEN))
+    torch.nn.init.normal_(cell.initial["c"])
+    assert backends_for(cell, X)["native"] is None
+    y, _ = unroll(cell, X, backend="native")
+    given, _ = unroll(cell.cell, X, cell.initial_state(X), backend="eager")
+    assert_close(y, given)
+
+
+def test_autocast_may_mix_dtypes() -> None:
+    cell = LSTMCell(INPUT, HIDDEN)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        y, state = unroll(cell, X.bfloat16(), backend="eager")
+        unroll(cell, X, state, backend="eager")
+    assert y.shape == (BATCH, TIME, HIDDEN)

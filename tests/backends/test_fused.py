@@ -1,0 +1,70 @@
+"""What the fused back-end does around the programs: chunks of time, falling back."""
+
+import logging
+import sys
+
+import pytest
+import torch
+
+from seqmodels.backends import unroll
+from seqmodels.cells import GRUCell, LSTMCell
+from seqmodels.fusion.cpp.build import BuildFailed
+from seqmodels.layers import Recurrent
+from tests.conftest import TOLERANCE
+
+back_end = sys.modules["seqmodels.backends.fused"]
+BATCH, TIME, INPUT, HIDDEN = 5, 53, 3, 7
+
+
+@pytest.mark.parametrize("lengths", [None, [53, 1, 16, 17, 40]], ids=["whole", "ragged"])
+@pytest.mark.parametrize("kind", [LSTMCell, GRUCell])
+def test_inference_in_chunks_is_inference_of_the_whole(
+    monkeypatch: pytest.MonkeyPatch, kind: type[LSTMCell | GRUCell], lengths: list[int] | None
+) -> None:
+    cell = kind(INPUT, HIDDEN).double().eval()
+    x = torch.randn(BATCH, TIME, INPUT, dtype=torch.float64)
+    limits = None if lengths is None else torch.tensor(lengths)
+    monkeypatch.setattr(back_end, "CHUNK", 1)  # 16 steps at a time
+    with torch.no_grad():
+        expected, last = unroll(cell, x, lengths=limits, backend="eager")
+        actual, state = unroll(cell, x, lengths=limits, backend="fused")
+    torch.testing.assert_close((actual, *state), (expected, *last), **TOLERANCE[torch.float64])
+
+
+@pytest.mark.parametrize("train", [True, False], ids=["training", "inference"])
+def test_a_failed_build_is_told_once_and_the_portable_executor_runs(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, train: bool
+) -> None:
+    def fail(*_: object) -> None:
+        raise BuildFailed("the compiler has gone")
+
+    monkeypatch.setattr("seqmodels.fusion.cpp.executor.library", fail)
+    monkeypatch.setattr("seqmodels.fusion.cpp.executor._kernels", {})
+    monkeypatch.setattr(back_end, "reason", lambda: None)
+    fused = back_end.Fused()
+    cell = GRUCell(INPUT, HIDDEN).train(train)
+    x = torch.randn(BATCH, TIME, INPUT)
+    with caplog.at_level(logging.WARNING), torch.set_grad_enabled(train):
+        for _ in range(2):
+            actual, _ = fused(cell, x, cell.initial_state(x[:, 0]), None)
+        expected, _ = unroll(cell, x, backend="eager")
+    torch.testing.assert_close(actual, expected, **TOLERANCE[torch.float32])
+    assert [record.getMessage() for record in caplog.records].count(
+        "fused kernels run as torch operators, not as compiled C++: the compiler has gone"
+    ) == 1
+
+
+def test_transforms_of_torch_func_are_left_to_other_backends() -> None:
+    cell = GRUCell(INPUT, HIDDEN)
+    x = torch.randn(64, 64, INPUT)  # large enough for auto to fuse
+    weights = {name: parameter.detach() for name, parameter in cell.named_parameters()}
+
+    def total(given: dict[str, torch.Tensor], backend: str) -> torch.Tensor:
+        layer = Recurrent(cell, backend=backend)
+        y, _ = torch.func.functional_call(layer, {f"cell.{name}": value for name, value in given.items()}, (x,))
+        return y.sum()
+
+    actual, expected = (torch.func.grad(total)(weights, backend) for backend in ("auto", "eager"))
+    torch.testing.assert_close(actual, expected, **TOLERANCE[torch.float32])
+    with pytest.raises(ValueError, match=r"torch\.func"):
+        torch.func.grad(total)(weights, "fused")

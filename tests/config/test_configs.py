@@ -1,0 +1,211 @@
+"""Every file under configs/ builds what it names, with keys that are exactly the constructor's."""
+
+import inspect
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import ProgressBar
+from omegaconf import OmegaConf
+
+from seqmodels.cells import ALL_CELLS, Cell
+from seqmodels.config.allowlist import nodes
+from seqmodels.config.build import build, check, plain, target_of
+from seqmodels.config.compose import config_folder
+from seqmodels.training.checkpointing import build_model, build_task
+from seqmodels.training.fit import train
+from tests.composing import TINY, composed
+
+CONFIGS = config_folder()
+EXTERNAL = {"wandb", "mlflow"}  # need packages of their own
+SIZES = {"input_size": 4, "output_size": 3, "time": 7}
+
+
+def options(group: str) -> list[str]:
+    return sorted(path.stem for path in (CONFIGS / group).glob("*.yaml"))
+
+
+def test_every_cell_has_a_configuration() -> None:
+    targets = {target_of(OmegaConf.load(CONFIGS / "cell" / f"{name}.yaml")) for name in options("cell")}
+    assert targets == set(ALL_CELLS)
+
+
+@pytest.mark.parametrize(
+    "group", ["cell", "initializer", "front", "top", "pooling", "vocabulary", "data", "model", "task"]
+)
+def test_keys_are_the_keywords_of_the_constructor(group: str, tmp_path: Path) -> None:
+    """All of them, so that each can be set without ``+``; but those that the data or other groups give."""
+    given = {"input_size", "vocab_size", "output_size", "time", "layer", "module"}
+    given |= {"model", "optimizer", "scheduler", "params"}
+    given |= {"horizon", "known_size", "season", "names", "mean", "deviation", "seasonal_error"}
+    for name in options(group):
+        config = OmegaConf.load(CONFIGS / group / f"{name}.yaml")
+        keywords = set(inspect.signature(target_of({"_target_": config._target_})).parameters)
+        keys = {str(key) for key in config} - {"_target_", "_partial_", "defaults"}
+        assert keys <= keywords, f"{group}/{name}"
+        assert keywords - keys <= given, f"{group}/{name} lacks {keywords - keys - given}"
+
+
+@pytest.mark.parametrize("name", options("cell"))
+def test_every_cell_builds_and_steps_in_a_network(name: str, tmp_path: Path) -> None:
+    config = composed(tmp_path, f"cell={name}", "cell.hidden_size=6")
+    model = build_model(config, SIZES)
+    assert model(torch.randn(3, 7, 4), torch.tensor([7, 1, 4])).shape == (3, 3)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        f"{group}={name}"
+        for group in ("regularizers", "initializer", "front", "top", "pooling", "model")
+        for name in options(group)
+        if name != "language_model"  # it reads tokens: its experiments run below
+        and "forecaster" not in name  # they read windows: below
+    ],
+)
+def test_every_part_of_a_network_builds(override: str, tmp_path: Path) -> None:
+    cell = "elman" if "identity" in override else "lstm"
+    model = build_model(composed(tmp_path, override, f"cell={cell}", "cell.hidden_size=8"), SIZES)
+    shape = (3, 7, 3) if "every_step" in override else (3, 3)
+    assert model(torch.randn(3, 7, 4), torch.tensor([7, 1, 4])).shape == shape
+
+
+@pytest.mark.parametrize("likelihood", options("likelihood"))
+@pytest.mark.parametrize("model", [name for name in options("model") if "forecaster" in name])
+def test_every_forecaster_builds_with_every_likelihood(model: str, likelihood: str, tmp_path: Path) -> None:
+    config = composed(tmp_path, "task=forecasting", f"model={model}", f"likelihood={likelihood}", "cell.hidden_size=6")
+    network: Any = build_model(config, {"input_size": 3, "output_size": 3, "horizon": 5})
+    numbers = network(torch.randn(2, 24, 3), torch.zeros(2, 5, 0))
+    assert numbers.shape == (2, 5, 3, network.likelihood.size)
+
+
+def test_regularizers_combine_and_apply_from_the_inside_out(tmp_path: Path) -> None:
+    model: Any = build_model(composed(tmp_path, "regularizers=[recurrent_dropout,zoneout]"), SIZES)
+    cell = model.recurrent.layers[0].cell
+    assert [type(cell).__name__, type(cell.cell).__name__] == ["Zoneout", "RecurrentDropout"]
+    assert isinstance(cell.core, Cell)
+
+
+@pytest.mark.parametrize("optimizer", options("optimizer"))
+def test_every_optimizer_and_scheduler_builds(optimizer: str, tmp_path: Path) -> None:
+    for scheduler in options("scheduler"):
+        config = composed(tmp_path, f"optimizer={optimizer}", f"scheduler={scheduler}")
+        task = build_task(config, SIZES)
+        given = {"total_steps": 9} if scheduler == "warmup_cosine" else {}
+        assert task.scheduler is not None
+        schedule = task.scheduler(task.optimizer(task.parameters()), **given)
+        assert hasattr(schedule, "step")
+
+
+@pytest.mark.parametrize("name", options("data"))
+def test_every_data_set_builds_with_a_task_and_model_that_fit(name: str, tmp_path: Path) -> None:
+    own = ["data.path=here"] if name.startswith("text") or name in ("csv_series", "hf_text") else []
+    config = composed(tmp_path, f"data={name}", *own)
+    assert build(config.data).target_kind == target_of(config.task).needs
+    check(plain(config.model), "model", {**SIZES, "vocab_size": 11, "horizon": 5})
+
+
+@pytest.mark.parametrize("name", options("augmentation"))
+def test_every_augmentation_builds_and_can_be_called(name: str, tmp_path: Path) -> None:
+    built = build(composed(tmp_path, f"augmentation={name}").augmentation)
+    assert set(built) == {name} - {"none"}
+    assert all(callable(augmentation) for augmentation in built.values())
+
+
+@pytest.mark.parametrize("name", options("trainer"))
+def test_every_trainer_fits_the_signature_and_those_of_this_machine_build(name: str, tmp_path: Path) -> None:
+    config = composed(tmp_path, f"trainer={name}")
+    check(plain(config.trainer), "trainer")
+    if name in ("default", "cpu", "ddp_sim"):
+        assert isinstance(build(config.trainer, logger=False), Trainer)
+
+
+@pytest.mark.parametrize("name", [name for name in options("logger") if name not in EXTERNAL])
+def test_every_logger_builds(name: str, tmp_path: Path) -> None:
+    loggers = build(composed(tmp_path, f"logger={name}").logger)
+    assert set(loggers) == ({"csv", "tensorboard"} if name == "default" else {name} - {"none"})
+
+
+@pytest.mark.parametrize("name", sorted(EXTERNAL))
+def test_loggers_of_other_packages_have_keys_that_fit(name: str, tmp_path: Path) -> None:
+    check(plain(composed(tmp_path, f"logger={name}").logger), "logger")
+
+
+@pytest.mark.parametrize("name", options("callbacks"))
+def test_every_callback_builds(name: str, tmp_path: Path) -> None:
+    callbacks = build(composed(tmp_path, f"callbacks={name}").callbacks)
+    assert callbacks
+    assert all(isinstance(callback, Callback) for callback in callbacks.values())
+    assert any(isinstance(callback, ProgressBar) for callback in callbacks.values()) == (
+        name in ("default", "none", "progress")
+    )
+
+
+@pytest.mark.parametrize("name", options("debug"))
+def test_every_debug_mode_runs(name: str, tmp_path: Path) -> None:
+    small = [] if name == "fdr" else [line for line in TINY if name != "overfit" or "limit_train" not in line]
+    metrics = train(composed(tmp_path, f"debug={name}", "cell.hidden_size=5", *small))
+    assert "test/accuracy" in metrics
+
+
+@pytest.mark.parametrize("name", options("experiment"))
+def test_every_experiment_runs_one_batch(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    config = composed(tmp_path, f"experiment={name}")
+    needs_files = bool(target_of(config.data).folder)
+    data = [f"paths.data_dir={request.getfixturevalue('data_dir')}"] if needs_files else []
+    less = {"time": 9, "train_rows": 70, "test_max_length": 9, "test_min_length": 9}
+    small = [f"data.{key}={value}" for key, value in less.items() if config.data.get(key) is not None]
+    steps = ["data.batch_size=2"] if name in ("mnist_pixels", "mnist_permuted") else []
+    steps += ["data.max_reviews=30", f"data.cache_dir='{tmp_path}'"] if name == "seed003_text_generation" else []
+    steps += ["model.hidden_sizes=[9,9,6]", "model.embedding_size=6"] if name == "awd_lstm" else []
+    metrics = train(composed(tmp_path, f"experiment={name}", "logger=none", *TINY, *data, *small, *steps))
+    assert metrics["test/loss"] == metrics["test/loss"], "the loss is not a number"
+
+
+@pytest.mark.parametrize("path", sorted((CONFIGS / "experiment").glob("*.yaml")), ids=lambda path: path.stem)
+def test_an_experiment_says_its_command_and_bears_its_own_name(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "# @package _global_"
+    assert lines[1].startswith(f"# seqmodels train experiment={path.stem}  -> ")
+    assert OmegaConf.load(path).name == path.stem
+
+
+@pytest.mark.parametrize(
+    ("experiment", "sizes", "parameters"),
+    [
+        ("simple_rnn_regression", {"input_size": 10, "output_size": 1}, 7937),
+        ("lstm_regression", {"input_size": 1, "output_size": 1}, 200 * 1 + 30451),
+        ("lstm_regression", {"input_size": 7, "output_size": 1}, 200 * 7 + 30451),
+        ("concat_linear", {"input_size": 8, "output_size": 10}, (8 + 128) * 128 + 128 + 128 * 10 + 10),
+        ("mnist_elman", {"input_size": 28, "output_size": 10}, 33098),
+        ("mnist_dense", {"input_size": 28, "output_size": 10, "time": 28}, 109386),
+        ("seed003_text_generation", {"vocab_size": 10000}, 2028816),
+    ],
+)
+def test_published_parameter_counts(experiment: str, sizes: dict[str, int], parameters: int, tmp_path: Path) -> None:
+    model = build_model(composed(tmp_path, f"experiment={experiment}"), sizes)
+    assert sum(parameter.numel() for parameter in model.parameters()) == parameters
+
+
+def test_targets_are_nested_at_most_two_deep(tmp_path: Path) -> None:
+    config = composed(tmp_path, "regularizers=zoneout")
+    for place, node in nodes(OmegaConf.to_container(config, resolve=False)):
+        if "_target_" in node:
+            assert place.count(".") <= 2, place
+
+
+def test_no_configuration_file_is_left_out_of_the_repository() -> None:
+    tracked = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "configs"],
+        cwd=CONFIGS.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    present = {str(path.relative_to(CONFIGS.parent)) for path in CONFIGS.rglob("*.yaml") if "local" not in path.parts}
+    assert present == set(tracked)
+    assert all(re.fullmatch(r"configs/[\w/]+\.yaml", name) for name in tracked)

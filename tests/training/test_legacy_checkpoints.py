@@ -1,0 +1,79 @@
+"""Checkpoints and runs of older versions, made by ``legacy/make.py``, with what their networks said then."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from seqmodels.training.checkpoint_file import read_checkpoint
+from seqmodels.training.checkpoint_format import FORMAT
+from seqmodels.training.checkpointing import load_model, load_trained
+from seqmodels.training.fit import train
+from seqmodels.training.generation import write
+from seqmodels.training.prediction import flat, predict
+from tests.composing import TINY, composed
+from tests.conftest import TOLERANCE
+
+FOLDER = Path(__file__).parent / "legacy"
+KEPT = sorted(FOLDER.glob("*.ckpt"))
+
+
+def test_every_version_is_kept() -> None:
+    versions = {torch.load(path, weights_only=True).get("format", 0) for path in KEPT}
+    assert versions == set(range(FORMAT + 1))
+
+
+@pytest.mark.parametrize("path", KEPT, ids=lambda path: path.stem)
+def test_a_checkpoint_of_any_version_says_what_it_said(path: Path) -> None:
+    task, recipe = load_trained(path)
+    x, lengths = torch.arange(2 * 5 * 8).reshape(2, 5, 8).sin(), torch.tensor([5, 3])
+    said = torch.tensor(json.loads(path.with_suffix(".json").read_text("utf-8")))
+    torch.testing.assert_close(task.model(x, lengths), said, **TOLERANCE[said.dtype])
+    assert set(recipe) == {"config", "sizes", "class_names", "preprocessing"}
+    assert read_checkpoint(path)["format"] == FORMAT
+
+
+@pytest.mark.parametrize("path", KEPT, ids=lambda path: path.stem)
+def test_training_goes_on_from_a_checkpoint_of_any_version(path: Path, tmp_path: Path) -> None:
+    steps = torch.load(path, weights_only=True)["global_step"]
+    overrides = [*TINY, "data=digits", "cell=lstm", "cell.hidden_size=3", "logger=none", "trainer.max_epochs=2"]
+    train(composed(tmp_path, *overrides, f"ckpt_path='{path}'"))
+    assert read_checkpoint(tmp_path / "checkpoints" / "last.ckpt")["global_step"] == steps + 1
+
+
+OLD_RUNS = sorted((FOLDER / "format_1").iterdir())
+"""Runs of format 1, whose recipes name the files that things were in, with what ``predict`` and ``generate`` wrote."""
+
+
+@pytest.mark.parametrize("run", OLD_RUNS, ids=lambda path: path.name)
+def test_a_run_of_format_1_predicts_what_it_predicted(run: Path, tmp_path: Path) -> None:
+    options = {"run": str(run), "ckpt": str(run / "best.ckpt"), "threads": 1}
+    if (run / "generated.txt").exists():
+        drawing = {"length": 40, "samples": 1, "temperature": 0.8, "top_k": None, "top_p": None, "seed": 3}
+        write(OmegaConf.create({**options, **drawing, "accelerator": "cpu"}), "the cat", out := io.StringIO())
+        assert out.getvalue() == (run / "generated.txt").read_text("utf-8")
+        return
+    (source,) = run.glob("new.*")
+    output = tmp_path / "out.jsonl"
+    predict(OmegaConf.create({**options, "input": str(source), "output": str(output), "format": None, "batch_size": 2}))
+    predicted, expected = lines(output), lines(run / "predicted.jsonl")
+    assert [list(line) for line in predicted] == [list(line) for line in expected]
+    for line, wanted in zip(predicted, expected, strict=True):
+        for name, value in wanted.items():
+            assert line[name] == (pytest.approx(value, rel=1e-5) if isinstance(value, float) else value)
+
+
+@pytest.mark.parametrize("run", OLD_RUNS, ids=lambda path: path.name)
+def test_the_model_folder_of_format_1_holds_the_same_network(run: Path) -> None:
+    model, trained = load_model(run / "model"), load_trained(run / "best.ckpt")[0].model
+    assert type(model) is type(trained)
+    for name, value in trained.state_dict().items():
+        assert torch.equal(model.state_dict()[name], value)
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [flat(json.loads(line)) for line in path.read_text("utf-8").splitlines()]

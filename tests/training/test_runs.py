@@ -1,0 +1,112 @@
+"""The folder of a run: whole files, and a word before training where it cannot be written."""
+
+import json
+from functools import partial
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from seqmodels.commands.train import train as command
+from seqmodels.errors import ConfigError, DiskFullError
+from seqmodels.system.durable import durable_file, sha256_of
+from seqmodels.training.fit import train
+from seqmodels.training.runs import begin, read_json, write_json
+from tests.composing import TINY, composed
+from tests.killing import answer_with_limit, killed_at_byte, killed_at_line, lines_that_matter
+
+CONFIG = {"name": "first", "cell": {"hidden_size": 5}}
+
+
+@pytest.fixture(params=["below a file", "a file", "not writable"])
+def no_folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A path where no folder can be made, or none in which files can."""
+    file = tmp_path / "file"
+    file.touch()
+    return {"below a file": file / "run", "a file": file, "not writable": Path("/proc/run")}[request.param]
+
+
+def test_a_folder_that_cannot_be_written_is_named_before_training(no_folder: Path) -> None:
+    with pytest.raises(ConfigError, match=rf"paths\.output_dir={no_folder} cannot be written"):
+        begin(no_folder, CONFIG)
+
+
+def test_a_folder_for_checkpoints_that_cannot_be_written_is_named_before_training(
+    no_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    overrides = [*TINY, f"callbacks.model_checkpoint.dirpath='{no_folder}'", "cell.hidden_size=5", "logger=none"]
+    with pytest.raises(ConfigError, match=rf"dirpath={no_folder}, for checkpoints, cannot be written"):
+        train(composed(tmp_path / "run", *overrides))
+    assert "epoch 1" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("flags", [[], ["-m"]])
+def test_the_command_names_the_folder_before_it_starts(flags: list[str], no_folder: Path) -> None:
+    kind = "sweep" if flags else "run"
+    with pytest.raises(ConfigError, match=rf"the folder {no_folder} for the run cannot be written: "):
+        command([*flags, f"hydra.{kind}.dir='{no_folder}'"])
+
+
+def test_what_a_killed_run_has_left_goes_as_the_next_begins(tmp_path: Path) -> None:
+    begin(tmp_path, CONFIG)
+    (tmp_path / "checkpoints").mkdir()
+
+    def work() -> None:
+        with durable_file(tmp_path / "checkpoints" / "last.ckpt") as file:
+            file.write(bytes(9999))
+
+    assert killed_at_byte(work, 99) < 0
+    assert list((tmp_path / "checkpoints").iterdir())
+    begin(tmp_path, CONFIG)
+    assert not list((tmp_path / "checkpoints").iterdir())
+
+
+def test_a_run_that_is_killed_as_it_begins_leaves_whole_files(tmp_path: Path) -> None:
+    begin(tmp_path, CONFIG)
+    second = {**CONFIG, "name": "second"}
+    work, files = partial(begin, tmp_path, second), ("durable.py", "runs.py", "pathlib.py")
+    seen = []
+    for line in lines_that_matter(work, files, tmp_path):
+        begin(tmp_path, CONFIG)
+        assert killed_at_line(work, files, line) < 0
+        config = OmegaConf.to_container(OmegaConf.load(tmp_path / "config.yaml"))
+        assert config in (CONFIG, second)
+        assert json.loads((tmp_path / "environment.json").read_text())["packages"]
+        seen.append(config)
+    assert CONFIG in seen
+    assert second in seen
+
+
+def test_json_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    content = {"test/accuracy": 0.5, "name": "\u20ac", "list": [1, None]}
+    write_json(tmp_path / "x.json", content)
+    assert read_json(tmp_path / "x.json") == content
+    assert "\u20ac" in (tmp_path / "x.json").read_text("utf-8")
+
+
+def test_a_run_keeps_its_best_checkpoints_and_the_last_each_with_its_sha256(tmp_path: Path) -> None:
+    checkpoint = ["callbacks.model_checkpoint.filename='{epoch}'", "callbacks.model_checkpoint.save_top_k=2"]
+    train(composed(tmp_path, *TINY, *checkpoint, "trainer.max_epochs=5", "cell.hidden_size=5", "logger=none"))
+    names = {path.name for path in (tmp_path / "checkpoints").iterdir()}
+    kept = {name for name in names if name.endswith(".ckpt")}
+    assert len(kept - {"last.ckpt", "previous.ckpt"}) == 2
+    assert names == kept | {f"{name}.sha256" for name in kept}
+    for name in kept:
+        assert (tmp_path / "checkpoints" / f"{name}.sha256").read_text() == (
+            f"{sha256_of(tmp_path / 'checkpoints' / name)}  {name}\n"
+        )
+
+
+def test_a_run_without_room_for_checkpoints_goes_on_to_its_end_where_that_is_asked_for(tmp_path: Path) -> None:
+    overrides = [*TINY, "cell.hidden_size=5", "logger=none", "callbacks.progress=null"]
+
+    def work(asked: str) -> str:
+        try:
+            return json.dumps(train(composed(tmp_path / asked, *overrides, f"on_full_disk={asked}")))
+        except DiskFullError as error:
+            return str(error)
+
+    assert "test/loss" in json.loads(answer_with_limit(partial(work, "warn"), 12_000))
+    assert "best.ckpt: File too large" in answer_with_limit(partial(work, "stop"), 12_000)
+    for asked in ("warn", "stop"):
+        assert not list((tmp_path / asked / "checkpoints").iterdir())
