@@ -139,21 +139,16 @@ def test_own_cells_configs_and_mistakes(tmp_path: Path) -> None:
     (folder / "mine.yaml").write_text(text, encoding="utf-8")
     own = ["--config-dir", "own", "experiment=mine", "logger=none", *TINY]
 
-    refused = seqmodels("train", *own, cwd=tmp_path)
-    assert (refused.returncode, "SEQMODELS_ALLOW" in refused.stderr) == (2, True)
-
-    done = seqmodels("train", *own, cwd=tmp_path, SEQMODELS_ALLOW="mycells.*")
+    done = seqmodels("train", *own, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "logs" / "mine").is_dir()
 
-    mistake = seqmodels("train", *own, "cell._target_=mycells.MyCel", cwd=tmp_path, SEQMODELS_ALLOW="mycells.*")
+    mistake = seqmodels("train", *own, "cell._target_=mycells.MyCel", cwd=tmp_path)
     assert mistake.returncode == 2
     assert "did you mean 'MyCell'?" in mistake.stderr
     assert "Traceback" not in mistake.stderr
 
-    full = seqmodels(
-        "train", *own, "cell._target_=mycells.No", cwd=tmp_path, SEQMODELS_ALLOW="mycells.*", HYDRA_FULL_ERROR="1"
-    )
+    full = seqmodels("train", *own, "cell._target_=mycells.No", cwd=tmp_path, HYDRA_FULL_ERROR="1")
     assert (full.returncode, "Traceback" in full.stderr) == (2, True)
 
 

@@ -10,15 +10,15 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from hydra._internal.callbacks import Callbacks
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.utils import configure_log, run_job
-from hydra.types import HydraContext
+from hydra.core.utils import configure_log
 from omegaconf import DictConfig, OmegaConf
 
 from seqmodels.commands.app import log_traceback, run_app
 from seqmodels.commands.sweep_report import needs_optuna, report
-from seqmodels.config.compose import compose, composer, parse
+from seqmodels.config.compose import compose, composed, parse
+from seqmodels.config.hydra_internals import run
+from seqmodels.config.quoting import quoted
 from seqmodels.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -126,7 +126,6 @@ class _Trials:
 
     def train(self, overrides: list[str], folder: Path, watch: "Watch") -> Mapping[str, float]:
         """Train one trial in its own folder, as ``seqmodels train`` would."""
-        from seqmodels.sweeping.space import spell  # noqa: PLC0415
         from seqmodels.sweeping.watch import WatchValidation  # noqa: PLC0415
         from seqmodels.training.fit import train  # noqa: PLC0415
 
@@ -137,15 +136,12 @@ class _Trials:
                 log_traceback(error)
                 return error  # Hydra would print the overrides of the trial again
 
-        lines = [*overrides, f"hydra.run.dir={spell(str(folder))}"]
+        lines = [*overrides, f"hydra.run.dir={quoted(str(folder))}"]
         command = ["train", *(["--config-dir", self.config_dir] if self.config_dir else []), *lines]
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "command.sh").write_text(shlex.join(["seqmodels", *command]) + "\n", encoding="utf-8")
-        config = compose("train", lines, self.config_dir)
-        with _as(command), composer(self.config_dir) as hydra:
-            context = HydraContext(hydra.config_loader, Callbacks(config))
-            done = run_job(job, config, "hydra.run.dir", None, context)
-        result: Mapping[str, float] | Exception = done.return_value
+        with _as(command), composed("train", lines, self.config_dir) as (hydra, config):
+            result: Mapping[str, float] | Exception = run(hydra, "train", config, job)
         if isinstance(result, Exception):
             raise result
         return result
