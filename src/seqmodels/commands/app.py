@@ -109,9 +109,9 @@ def report(error: BaseException) -> int:
     if told and not full_errors():
         sys.stderr.write(concealed(f"seqmodels: {error}\n"))
         return 1
-    if full_errors() or not is_users(error):
+    if full_errors() or not is_user_error(error):
         sys.stderr.write(concealed("".join(traceback.format_exception(error))))
-        return 1 if not is_users(error) else 2
+        return 1 if not is_user_error(error) else 2
     sys.stderr.write(concealed(f"seqmodels: {error}\n"))
     return 2
 
@@ -121,7 +121,7 @@ def full_errors() -> bool:
     return os.environ.get("HYDRA_FULL_ERROR") == "1"
 
 
-def is_users(error: BaseException) -> bool:
+def is_user_error(error: BaseException) -> bool:
     """Return whether an error is one of ours about what the user gave, and not a fault of the program."""
     if isinstance(error, ConfigError) or type(error).__name__ == "MisconfigurationException":
         return True

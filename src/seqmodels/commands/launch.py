@@ -41,7 +41,7 @@ def launch() -> Launch | None:
     return None
 
 
-def agreed(question: str, answer: Callable[[], Answer]) -> Answer:
+def from_first_process(question: str, answer: Callable[[], Answer]) -> Answer:
     """Return the answer of the first process, which alone is asked; ``answer`` gives what JSON can hold.
 
     Raises:
@@ -86,19 +86,19 @@ def share_folder(config: DictConfig, place: Literal["run", "sweep"]) -> None:
         return
     node = config.hydra
     with read_write(node):
-        node[place].dir = agreed(f"{place}.dir", lambda: os.path.abspath(str(node[place].dir)))  # noqa: PTH100
+        node[place].dir = from_first_process(f"{place}.dir", lambda: os.path.abspath(str(node[place].dir)))  # noqa: PTH100
         if here.rank:
             node.output_subdir = node.job_logging.root = node.hydra_logging.root = None
-    _meet_anew()
+    _use_own_store()
 
 
-def _meet_anew() -> None:
+def _use_own_store() -> None:
     """Let training meet in a store of its own where torchrun would have it meet in its agent's.
 
     That one outlives a restart, and with it the addresses of processes that are gone, which torch 2.13 then reads.
     """
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
-        os.environ["MASTER_PORT"] = str(agreed("port", _free_port))
+        os.environ["MASTER_PORT"] = str(from_first_process("port", _free_port))
         os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "False"
 
 

@@ -12,7 +12,7 @@ from seqmodels.config.compose import compose, implied, parse
 from seqmodels.config.hydra_internals import get_args_parser
 from seqmodels.config.quoting import quoted
 from seqmodels.errors import ConfigError
-from seqmodels.training.runs import read_config, settled
+from seqmodels.training.runs import read_config, resolved_config
 
 OURS = ("resume", "accept_changes", "hydra.run.dir", "hydra.mode")  # of one start, not of the run
 
@@ -55,7 +55,7 @@ def _check_unchanged(folder: Path, lines: list[str], config_dir: str | None) -> 
     HydraConfig.instance().set_config(config)
     with open_dict(config):
         del config["hydra"]
-    check_unchanged(read_config(folder / "config.yaml"), settled(config))
+    check_unchanged(read_config(folder / "config.yaml"), resolved_config(config))
 
 
 def _last_run(lines: list[str], config_dir: str | None) -> Path | None:

@@ -35,7 +35,7 @@ def main(tokens: list[str]) -> int:
 def _sweep(config: DictConfig) -> Mapping[str, float]:
     with needs_optuna():
         from seqmodels.sweeping.driver import Sweep, check_settings  # noqa: PLC0415
-        from seqmodels.sweeping.study import hushed, load_sweep  # noqa: PLC0415
+        from seqmodels.sweeping.study import load_sweep, quiet_optuna  # noqa: PLC0415
     from seqmodels.config.build import check, plain  # noqa: PLC0415
     from seqmodels.training.fit import checked_seed  # noqa: PLC0415
 
@@ -51,7 +51,7 @@ def _sweep(config: DictConfig) -> Mapping[str, float]:
     sweep = Sweep(folder, settings, overrides, trials.config_dir, checked_seed(config.seed), trials.train)
     with _terminated_as_interrupted():
         sweep.run()
-    with hushed():
+    with quiet_optuna():
         study = load_sweep(folder, settings["storage"])
         status = report(folder, *study)
     if status:
@@ -107,7 +107,7 @@ class _Trials:
             ConfigError: a key or value of the space does not fit.
         """
         from seqmodels.sweeping.space import Space  # noqa: PLC0415
-        from seqmodels.training.fit import check_fit  # noqa: PLC0415
+        from seqmodels.training.fit import check_config  # noqa: PLC0415
 
         checked = Space(space)
         for point in checked.points():
@@ -115,7 +115,7 @@ class _Trials:
             try:
                 config = compose("train", [*overrides, *lines, "paths.output_dir=."], self.config_dir)
                 with _hydra_of(config):
-                    check_fit(config)
+                    check_config(config)
             except ConfigError as error:
                 raise ConfigError(f"sweep.space ({' '.join(lines)}): {error}") from error
             if config.trainer.devices != 1 or config.trainer.num_nodes != 1:

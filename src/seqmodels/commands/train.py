@@ -10,7 +10,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from seqmodels.commands.app import run_app
-from seqmodels.commands.launch import agreed, is_first
+from seqmodels.commands.launch import from_first_process, is_first
 from seqmodels.commands.resume import continued
 from seqmodels.config.compose import parse
 from seqmodels.config.quoting import quoted
@@ -21,7 +21,7 @@ TRAINED = ("cell", "regularizers", "initializer", "pooling", "model", "task", "o
 
 def train(tokens: list[str]) -> int:
     """Train, test, print the metrics and the folder of the run; ``resume=DIR`` goes on with one."""
-    return run_app("train", _train, tokens, lambda typed: agreed("tokens", lambda: continued(typed)))
+    return run_app("train", _train, tokens, lambda typed: from_first_process("tokens", lambda: continued(typed)))
 
 
 def evaluate(tokens: list[str]) -> int:

@@ -24,7 +24,7 @@ from seqmodels.config.hydra_names import check_hydra_names
 from seqmodels.config.variables import remember_what_is_read
 from seqmodels.errors import ConfigError, nearest
 
-TRIED_ON = {"language_modeling": "python_docs", "regression": "adding"}  # embedded or generated: no file is needed
+EMBEDDED_DATA = {"language_modeling": "python_docs", "regression": "adding"}  # embedded or generated: no file is needed
 
 
 def config_folder() -> Path:
@@ -133,7 +133,7 @@ def implied(overrides: list[str]) -> list[str]:
     chosen = dict(override.partition("=")[::2] for override in overrides)
     if {"data", "experiment"} & set(chosen):
         return []
-    return [f"data={name}" for task, name in TRIED_ON.items() if chosen.get("task") == task]
+    return [f"data={name}" for task, name in EMBEDDED_DATA.items() if chosen.get("task") == task]
 
 
 def _compose_checked(hydra: Hydra, config_name: str, overrides: list[Override]) -> DictConfig:
