@@ -48,7 +48,7 @@ def test_a_signal_saves_and_the_command_it_prints_ends_bit_equal(
     code, errors = ended(process)
     assert code == status, errors
     assert "Traceback" not in errors
-    command = shlex.split(errors.partition("go on with: ")[2])
+    command = shlex.split(errors.partition("resume with: ")[2])
     assert command == ["seqmodels", "train", f"resume={tmp_path / 'run'}"]
     assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()
     done = subprocess.run(
