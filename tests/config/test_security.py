@@ -222,9 +222,9 @@ def test_variables_that_tune_a_machine_may_be_set_and_commands_by_who_allows_the
         (
             "a: &a [x, x]\n"
             + "".join(f"{chr(98 + i)}: &{chr(98 + i)} [{', '.join([f'*{chr(97 + i)}'] * 9)}]\n" for i in range(6)),
-            "more than 100000 keys and values, by its aliases",
+            "more than 100000 keys and values, with aliases expanded",
         ),
-        ("a: &a [*a]\n", "line 2: it holds an alias of itself"),
+        ("a: &a [*a]\n", "line 2: it contains an alias of itself"),
         ("a: " + "[" * 5000, "nested too deeply"),
         ("a: " + "x" * (1 << 20), "at most 1048576 bytes"),
         ("- a\n- b\n", "must hold keys and values"),

@@ -64,7 +64,7 @@ def test_what_is_typed_must_be_of_the_kind_of_its_place(
     line: str, kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     error = refusal(["train", line, *TINY], capsys)
-    assert f"is no {kind}" in error, error
+    assert f"is not a {kind}" in error, error
     assert "Traceback" not in error
 
 

@@ -1,4 +1,4 @@
-"""Comparing a node of a configuration with the signature of what it calls, before anything is called."""
+"""Check the keys of a configuration node against the signature of its ``_target_``, before it is called."""
 
 import inspect
 import types
@@ -13,12 +13,12 @@ KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "
 
 
 def check_signature(function: Callable[..., Any], node: dict[str, Any], place: str, given: Mapping[str, Any]) -> None:
-    """Check the keys of a node, and the kinds of their values, against the keywords of the ``function`` it calls.
+    """Check the keys of a node, and the types of their values, against the signature of ``function``.
 
-    ``given`` are the keywords that come from elsewhere.
+    ``given`` are keyword arguments that do not come from the node.
 
     Raises:
-        ConfigError: a key is unknown or missing, or its value is of another kind than its annotation says.
+        ConfigError: a key is unknown or missing, or its value does not have the annotated type.
     """
     parameters = inspect.signature(function).parameters
     is_open = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
@@ -48,15 +48,15 @@ def check_signature(function: Callable[..., Any], node: dict[str, Any], place: s
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
-    """Return the annotations of a function or of a class's constructor; nothing where they cannot be resolved."""
+    """Return the annotations of a function or constructor, or none if they cannot be resolved."""
     try:
         return get_type_hints(function.__init__ if inspect.isclass(function) else function)
-    except (NameError, TypeError, AttributeError):  # names that exist for type checkers alone
+    except (NameError, TypeError, AttributeError):  # names that exist only for type checkers
         return {}
 
 
 def _broken_rule(annotation: Any, value: Any) -> str:
-    """Say what ``value`` would have to be; empty when it is, or when the annotation is more than scalars."""
+    """Return what ``value`` must be, or an empty string if it is valid or the annotation is not scalar."""
     if get_origin(annotation) is Literal:
         choices = get_args(annotation)
         return "" if value in choices else f"one of {', '.join(map(repr, choices))}{nearest(str(value), choices)}"

@@ -44,7 +44,7 @@ def test_a_run_goes_on_with_its_own_overrides_in_its_own_folder(tmp_path: Path) 
         ("data.batch_size=3", "data.batch_size: 32 -> 3"),
         ("seed=8", "seed: 1 -> 8"),
         ("trainer.max_epochs=2", "trainer.max_epochs: 30 -> 2"),
-        ("+trainer.val_check_interval=2", "trainer.val_check_interval: not there -> 2"),
+        ("+trainer.val_check_interval=2", "trainer.val_check_interval: absent -> 2"),
     ],
 )
 def test_what_decides_the_outcome_cannot_change_unless_it_is_accepted(change: str, named: str, tmp_path: Path) -> None:
