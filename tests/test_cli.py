@@ -1,4 +1,4 @@
-"""The command, as a user meets it: in a process of its own, from a folder that is not the checkout."""
+"""The command line: in a separate process, from a folder outside the checkout."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What a configuration reads from the environment is on no disk afterwards, and in no message."""
+"""Values that a configuration reads from the environment are in no file and no message."""
 
 import os
 import subprocess
@@ -56,7 +56,7 @@ def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 def holding(folder: Path) -> list[str]:
-    """Return the files that hold the secret, whatever they are."""
+    """Return all files that contain the secret."""
     files = [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     assert len(files) > 3, "there was something to search"
     return [str(path) for path in files if SECRET.encode() in path.read_bytes()]

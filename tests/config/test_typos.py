@@ -1,4 +1,4 @@
-"""A slip of the finger is answered at once by every command: the nearest right name, status 2, nothing slow loaded."""
+"""Every command reports a typo at once: the nearest valid name, status 2, no slow imports."""
 
 import os
 import subprocess

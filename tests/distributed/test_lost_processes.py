@@ -1,4 +1,4 @@
-"""A process that dies or stands still ends the run, with a status and a message that say so."""
+"""A process that dies or hangs ends the run, with a corresponding status and message."""
 
 import time
 from pathlib import Path

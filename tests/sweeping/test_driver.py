@@ -1,4 +1,4 @@
-"""A sweep: every trial once, whatever fails, is killed, or is begun again."""
+"""A sweep runs every trial exactly once, whatever fails, is killed or is restarted."""
 
 import multiprocessing
 import os
@@ -157,14 +157,14 @@ def test_an_interrupted_trial_runs_again(tmp_path: Path) -> None:
 
 
 def in_process(function: Any, *arguments: Any) -> BaseProcess:
-    """Start a process that is a copy of this one: imports cost nothing."""
+    """Fork this process, which avoids the cost of imports."""
     process = multiprocessing.get_context("fork").Process(target=function, args=arguments)
     process.start()
     return process
 
 
 def run(folder: Path, storage: str, trials: int) -> None:
-    """What a worker of the accounting test does: some trials fail, some are no number, some kill their worker."""
+    """Run a worker of the accounting test: some trials fail, some are NaN, some kill their worker."""
 
     def train(overrides: list[str], place: Path, watch: Watch) -> Mapping[str, float]:
         number = int(place.name)
@@ -182,7 +182,7 @@ def run(folder: Path, storage: str, trials: int) -> None:
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.parametrize("storage", STORAGES, indirect=True)
 def test_forty_trials_of_three_processes_are_all_accounted_for_once(storage: str, tmp_path: Path) -> None:
-    """Five failures, three NaNs, two processes killed, and the command run again."""
+    """Five failures, three NaNs, two killed processes, and a second run of the command."""
     for trials in (25, 40):
         workers = [in_process(run, tmp_path, storage, trials) for _ in range(3)]
         for worker in workers:

@@ -1,4 +1,4 @@
-"""The search space: what may be written, what a trial and a grid make of it."""
+"""The search space: its syntax, and the trials and grids built from it."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The sha256 beside a file: it always lists the file that has the name."""
+"""The SHA-256 sidecar of a file: it always lists the current file."""
 
 from pathlib import Path
 

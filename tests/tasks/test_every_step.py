@@ -1,4 +1,4 @@
-"""Answers at every step: only real steps count, and each as much as any other."""
+"""Stepwise outputs: only real steps count, all with equal weight."""
 
 from functools import partial
 from typing import Any, ClassVar
@@ -21,7 +21,7 @@ FLOAT32 = TOLERANCE[torch.float32]
 
 
 class RunningMeans(SequenceDataModule):
-    """Sequence to sequence: at every step the mean of each of three channels so far, but for the sign of the second."""
+    """Sequence to sequence: at every step the running mean of each of three channels, with the second negated."""
 
     name = "running_means"
     target_kind: ClassVar[TargetKind] = "regression"

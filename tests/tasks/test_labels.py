@@ -1,4 +1,4 @@
-"""Classes that weigh differently, smoothed targets, several labels, and the scores of all."""
+"""Class weights, label smoothing, multiple labels, and their metrics."""
 
 from collections.abc import Callable
 from functools import partial
@@ -45,7 +45,7 @@ class Linear(nn.Module):
 
 
 class Given(SequenceDataModule):
-    """Targets that a test gives."""
+    """Data with given targets."""
 
     name = "given"
     citation = license = "none"

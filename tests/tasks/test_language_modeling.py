@@ -30,7 +30,7 @@ LETTERS = "abcde"
 
 
 class Lines(LanguageModelingData):
-    """Documents of letters of many lengths, each letter mostly the one after the last; or one text of them all."""
+    """Documents of various lengths, in which each letter is mostly the successor of the last; or one text of them."""
 
     name = "lines"
     citation = license = "made here"
@@ -62,7 +62,7 @@ def task(
 
 @torch.no_grad()
 def exact_loss(network: LanguageModel, corpus: Corpus) -> float:
-    """Return the mean loss of all targets, every document by itself, in one pass."""
+    """Return the mean loss over all targets, with each document in a single pass."""
     network.eval()
     losses = []
     for first, end in zip(corpus.offsets[:-1], corpus.offsets[1:], strict=True):

@@ -1,4 +1,4 @@
-"""Targets for every step: each real one counts alike, padding never."""
+"""Stepwise targets: all real steps have equal weight, padding has none."""
 
 from functools import partial
 

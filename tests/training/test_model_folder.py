@@ -1,4 +1,4 @@
-"""A model folder that is damaged, or not whole, is refused by name."""
+"""A damaged or incomplete model folder is an error that names it."""
 
 import json
 from functools import partial

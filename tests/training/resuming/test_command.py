@@ -1,4 +1,4 @@
-"""``seqmodels train resume=``: which run goes on, and with what configuration."""
+"""``seqmodels train resume=``: which run is resumed, and with what configuration."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.composing import composed
 
 
 def begun(logs: Path, name: str, *overrides: str, config_dir: Path | None = None) -> Path:
-    """Make the folder of a run as it looks when it has just begun."""
+    """Create a run folder as it is right after the start."""
     folder = logs / "classification" / name
     (folder / ".hydra").mkdir(parents=True)
     lines = [*overrides, f"paths.log_dir='{logs}'"]
