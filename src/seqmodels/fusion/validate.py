@@ -22,10 +22,10 @@ from seqmodels.fusion.cpp.build import record, recorded
 from seqmodels.fusion.executor import Executor
 from seqmodels.fusion.function import Inputs, run
 from seqmodels.fusion.guards import Inspection
-from seqmodels.fusion.portable import SMOOTH, Portable
+from seqmodels.fusion.lowering.step import Step
+from seqmodels.fusion.portable.executor import SMOOTH, Portable
 from seqmodels.fusion.tracing.aside import aside
 from seqmodels.fusion.tracing.form import fill, fixed
-from seqmodels.fusion.tracing.step import Step
 from seqmodels.fusion.tracing.trace import replica, unchanged
 from seqmodels.sequence import leaves, length_mask, map_leaves, unbind_steps
 

@@ -21,7 +21,7 @@ _PACKAGE = Path(__file__).parents[2]
 _THREADS = (str(Path(futures.__file__).parent), threading.__file__)
 _GENERATED = ("<frozen", "<eval", "<string>")
 _LIBRARIES = (str(Path(torch.__file__).parent), *_THREADS, *_GENERATED)
-MACHINERY = (*_LIBRARIES, str(_PACKAGE / "fusion"), str(_PACKAGE / "unroll"), str(_PACKAGE / "cells" / "products.py"))
+MACHINERY = (*_LIBRARIES, str(_PACKAGE / "fusion"), str(_PACKAGE / "backends"), str(_PACKAGE / "cells" / "products.py"))
 """Files whose frames are not the user's: torch, threads, this package's tracing, generated code."""
 
 

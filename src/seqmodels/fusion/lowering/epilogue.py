@@ -4,16 +4,16 @@ A gradient of a parameter sums over the batch at one place, a *contraction*, and
 sums of all steps add up, and what comes after them is done once, for their sum: that is the same where it is linear.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
 from torch import Tensor, fx, nn
 
 from seqmodels.errors import Refused
+from seqmodels.fusion.lowering.operators import CREATED, FILLED, MOVES, SAME
 from seqmodels.fusion.tracing.form import BATCH
 from seqmodels.fusion.tracing.lines import where
-from seqmodels.fusion.tracing.operators import CREATED, FILLED, MOVES, SAME
 
 aten = torch.ops.aten
 SUMMING = {aten.sum.dim_IntList, aten.sum.default, torch.ops.prims.sum.default}
@@ -24,7 +24,6 @@ FIRST = {aten.div.Tensor, aten.div.Scalar, aten.mul.Scalar, aten.mul.Tensor, ate
 """Linear in one tensor, the others being constant; a divisor always is."""
 SOLVED = {aten.linalg_lu_solve.default: 2, aten.linalg_solve_triangular.default: 1}
 """Linear in one tensor by its place."""
-Function = Callable[..., Sequence[Any]]
 
 
 def is_contraction(node: fx.Node) -> bool:
@@ -101,7 +100,7 @@ def function(
     sums: Sequence[fx.Node],
     after: Sequence[fx.Node],
     results: Sequence[fx.Node | None],
-) -> Function:
+) -> fx.GraphModule:
     """Return a function of the constants, and of the sums over all steps, to those results.
 
     A contraction of products takes the place of its node; the sum of a row ``(1, ...)`` that of its argument, so that

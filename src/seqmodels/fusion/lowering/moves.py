@@ -1,4 +1,4 @@
-"""Operators that only move numbers about: slices, views, flips, paddings, index lists, and their derivatives.
+"""Operators that only move numbers: slices, views, flips, padding, index lists, and their derivatives.
 
 None of them is described here. Each is run, as PyTorch has it, on the *indices* of the numbers: a tensor of two rows
 whose entries say which column of which source they stand for, 0 for a zero that the operator puts in. What comes out
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from seqmodels.errors import Refused
-from seqmodels.fusion.tracing.rows import Piece, Row, cut, spread_pieces
+from seqmodels.fusion.lowering.rows import Piece, Row, cut, spread_pieces
 from seqmodels.fusion.values import Builder
 
 RUNS = 32

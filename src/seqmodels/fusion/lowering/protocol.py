@@ -1,20 +1,20 @@
-"""What the parts of the lowering ask of the whole."""
+"""What the parts of the lowering need of the whole."""
 
 from typing import Any, Protocol
 
 from torch import Tensor, fx
 
-from seqmodels.fusion.tracing.moves import Moved
-from seqmodels.fusion.tracing.rows import Row
+from seqmodels.fusion.lowering.moves import Moved
+from seqmodels.fusion.lowering.rows import Row
 from seqmodels.fusion.values import Builder
 
 
 class Lowering(Protocol):
-    """What is asked of :class:`~seqmodels.fusion.tracing.lowering.Lower`; its methods say more there."""
+    """What is needed of :class:`~seqmodels.fusion.lowering.lower.Lower`, where the methods are documented."""
 
     builder: Builder
     batch: int
-    grain: int
+    gate_width: int
     known: dict[fx.Node, Any]
 
     def __call__(self, argument: Any) -> Row: ...

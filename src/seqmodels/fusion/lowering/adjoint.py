@@ -13,11 +13,11 @@ of products and of anything dearer than arithmetic are stored; arithmetic on the
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from seqmodels.fusion.program import Mover, Program, width
-from seqmodels.fusion.values import CHEAP, Builder, Value, walk
+from seqmodels.fusion.program import Program, Rewriter
+from seqmodels.fusion.values import CHEAP, RECURRENT, Builder, Op, Value, walk, width
 
-GIVEN = ("stream", "vector", "scalar")
-"""Leaves that the backward program has anyway."""
+AVAILABLE = frozenset({Op.STREAM, Op.VECTOR, Op.SCALAR})
+"""Leaves that the backward program reads as they are."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def derive(plain: Program, build: Builder, gradients: Gradients) -> Pair:
     backward = _rewrite(plain, build, forward_products, saved, groups, gradients.carries, totals)
     outputs = (plain.outputs[0], *((value,) for value in saved))
     forward = Program(plain.streams, plain.carries, plain.vectors, plain.products, outputs, plain.carried)
-    reads = frozenset(value.data[0] for value in backward.values() if value.op == "stream")
+    reads = frozenset(value.columns.source for value in backward.values() if value.op is Op.STREAM)
     numbers = iter(range(len(totals)))
     contractions = tuple(
         next(numbers)
@@ -111,11 +111,11 @@ def _saved(used: list[Value], build: Builder, forward_products: int, saved: list
             continue
         seen.add(value)
         if value in late:
-            stack += reversed(build.products[value.data[0]].operand if value.op == "product" else value.args)
-        elif value.op in ("carry", "product") or (value.args and value.op not in CHEAP and value.op != "spread"):
+            stack += reversed(build.products[value.columns.source].operand if value.op is Op.PRODUCT else value.args)
+        elif value.op in RECURRENT or (value.args and value.op not in CHEAP and value.op is not Op.SPREAD):
             kept[value] = None
-        elif value.op in ("eq", "ne"):  # computed again, a number may be another one in its last bit
-            kept.update((argument, None) for argument in value.args if argument.op not in GIVEN)
+        elif value.op in (Op.EQ, Op.NE):  # recomputed numbers may differ in the last bit
+            kept.update((argument, None) for argument in value.args if argument.op not in AVAILABLE)
         else:
             stack += reversed(value.args)
     return list(kept)
@@ -126,8 +126,8 @@ def late_values(used: Sequence[Value], build: Builder, forward_products: int) ->
     late: set[Value] = set()
     for value in walk(used, build.products):
         if (
-            value.op == "cotangent"
-            or (value.op == "product" and value.data[0] >= forward_products)
+            value.op is Op.COTANGENT
+            or (value.op is Op.PRODUCT and value.columns.source >= forward_products)
             or any(argument in late for argument in value.args)
         ):
             late.add(value)
@@ -146,20 +146,22 @@ def _rewrite(
     """Write the backward program: what was saved becomes streams, cotangents become a stream and the carries."""
     given = len(plain.streams)
 
-    def change(mover: Mover, value: Value) -> Value | None:
+    def change(rewriter: Rewriter, value: Value) -> Value | None:
         if value in places:
-            return mover.builder.leaf("stream", given + places[value], 0, value.width)
-        if value.op == "cotangent":
-            index, offset = value.data
+            return rewriter.builder.leaf(Op.STREAM, given + places[value], 0, value.width)
+        if value.op is Op.COTANGENT:
+            index, offset = value.columns
             if index == 0:
-                return mover.builder.leaf("stream", given + len(saved), offset, value.width)
-            return mover.builder.leaf("carry", index - 1, offset, value.width)
-        if value.op == "product":
-            assert value.data[0] >= forward_products, "the result of a forward product is saved where it is needed"
+                return rewriter.builder.leaf(Op.STREAM, given + len(saved), offset, value.width)
+            return rewriter.builder.leaf(Op.CARRY, index - 1, offset, value.width)
+        if value.op is Op.PRODUCT:
+            assert value.columns.source >= forward_products, (
+                "the result of a forward product is saved where it is needed"
+            )
         return None
 
     places = {value: index for index, value in enumerate(saved)}
-    move = Mover(build.products, change)
+    move = Rewriter(build.products, change)
     outputs, carried, summed = (move.groups(kind) for kind in (groups, carries, totals))
     streams = (*plain.streams, *(value.width for value in saved), width(plain.outputs[0]))
     products = tuple(move.builder.products)

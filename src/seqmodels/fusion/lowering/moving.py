@@ -1,4 +1,4 @@
-"""Nodes of a traced graph that only move numbers about, lowered by running them on indices."""
+"""Lowers nodes of a traced graph that only move numbers, by running them on indices."""
 
 import operator
 from typing import Any, cast
@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, fx
 
 from seqmodels.errors import Refused
-from seqmodels.fusion.tracing.lowering_protocol import Lowering
-from seqmodels.fusion.tracing.moves import Moved, layers, move, settle, start
-from seqmodels.fusion.tracing.rows import Row, as_truth, pointwise
+from seqmodels.fusion.lowering.moves import Moved, layers, move, settle, start
+from seqmodels.fusion.lowering.protocol import Lowering
+from seqmodels.fusion.lowering.rows import Row, as_truth, pointwise
+from seqmodels.fusion.values import Op
 
 aten = torch.ops.aten
 
@@ -49,7 +50,7 @@ def _padded(lower: Lowering, node: fx.Node) -> Row:
     ones = Row(lower(args[0]).shape, ((build.scalar(1.0), lower(args[0]).width),))
     given = [_for_move(lower, args[0]), start(ones, batched=True)]
     padded, inside = (settle(build, cast(Moved, move(target, [one, args[1]], {}, lower.batch))) for one in given)
-    return pointwise(build, "where", [as_truth(build, inside), padded, lower(args[2])])
+    return pointwise(build, Op.WHERE, [as_truth(build, inside), padded, lower(args[2])])
 
 
 def _put(lower: Lowering, node: fx.Node) -> Row | Moved | list[Moved]:
@@ -61,5 +62,5 @@ def _put(lower: Lowering, node: fx.Node) -> Row | Moved | list[Moved]:
     total = settle(lower.builder, base)
     places = tuple(slice(None) if one is None else one for one in index)
     for layer in layers(base, places, values):
-        total = pointwise(lower.builder, "add", [total, settle(lower.builder, layer)])
+        total = pointwise(lower.builder, Op.ADD, [total, settle(lower.builder, layer)])
     return total

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, fx
 
 from seqmodels.errors import Refused
-from seqmodels.fusion.tracing.lowering_protocol import Lowering
-from seqmodels.fusion.tracing.moves import Moved, start
-from seqmodels.fusion.tracing.rows import Row, as_number, pointwise, row, scale, spread_pieces
-from seqmodels.fusion.values import Builder, Value
+from seqmodels.fusion.lowering.moves import Moved, start
+from seqmodels.fusion.lowering.protocol import Lowering
+from seqmodels.fusion.lowering.rows import Row, as_number, pointwise, row, scale, spread_pieces
+from seqmodels.fusion.values import Builder, Op, Value
 
 aten = torch.ops.aten
 
@@ -30,26 +30,26 @@ def lower_product(lower: Lowering, node: fx.Node) -> Row | Moved:
         found = (found[0], not found[1])
     operand = as_number(build, lower.transposed(right)) if flipped else lower.number(left)
     width = int(node.meta["val"].shape[0 if flipped else 1])
-    result = _parted(build, build.product(spread_pieces(build, operand.pieces), *found, width), lower.grain)
+    result = _in_parts(build, build.product(spread_pieces(build, operand.pieces), *found, width), lower.gate_width)
     if flipped:
-        turned = start(result, batched=True)
-        return turned._replace(places=turned.places.t())
+        moved = start(result, batched=True)
+        return moved._replace(places=moved.places.t())
     if node.target is aten.addmm.default:
         beta, alpha = (float(cast(Any, node.kwargs.get(k, 1))) for k in ("beta", "alpha"))
         bias = scale(build, lower.number(node.args[0]), beta)
-        result = pointwise(build, "add", [bias, scale(build, result, alpha)])
+        result = pointwise(build, Op.ADD, [bias, scale(build, result, alpha)])
     return result
 
 
-def _parted(build: Builder, value: Value, grain: int) -> Row:
-    """Return a product in parts of the grain: a sum over all its gates then needs the same parts as each gate."""
-    if not grain or value.op != "product" or value.width % grain:
+def _in_parts(build: Builder, value: Value, size: int) -> Row:
+    """Return a product in parts of the width of a gate: a sum over all its gates then needs the same parts as each."""
+    if not size or value.op is not Op.PRODUCT or value.width % size:
         return row(value)
-    parts = [build.cut(value, begin, grain) for begin in range(0, value.width, grain)]
-    return Row((value.width,), tuple((part, grain) for part in parts))
+    parts = [build.cut(value, begin, size) for begin in range(0, value.width, size)]
+    return Row((value.width,), tuple((part, size) for part in parts))
 
 
-def is_turned(node: fx.Node, batch: int) -> bool:
-    """Say whether a node has the batch in its last dimension of two."""
+def has_batch_last(node: fx.Node, batch: int) -> bool:
+    """Return whether a node is a matrix with the batch in its second dimension."""
     value = node.meta.get("val")
     return isinstance(value, Tensor) and value.dim() == 2 and value.shape[1] == batch

@@ -5,6 +5,7 @@ before the loop. Gradients of parameters end in the *epilogue*: what the graph d
 """
 
 import operator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any, cast
@@ -13,16 +14,16 @@ import torch
 from torch import Tensor, fx
 
 from seqmodels.errors import Refused
+from seqmodels.fusion.lowering.adjoint import Contraction, Gradients, Pair, derive, late_values
+from seqmodels.fusion.lowering.epilogue import contractions, function
+from seqmodels.fusion.lowering.lower import TOO_MANY, Lower
+from seqmodels.fusion.lowering.operators import CREATED
+from seqmodels.fusion.lowering.rows import Row, as_truth, spread_pieces, without_batch
 from seqmodels.fusion.program import Program
-from seqmodels.fusion.tracing.adjoint import Contraction, Gradients, Pair, derive, late_values
-from seqmodels.fusion.tracing.epilogue import Function, contractions, function
 from seqmodels.fusion.tracing.form import BATCH, Leaf
 from seqmodels.fusion.tracing.graph import Graph
-from seqmodels.fusion.tracing.lowering import TOO_MANY, Lower
-from seqmodels.fusion.tracing.operators import CREATED
-from seqmodels.fusion.tracing.rows import Row, as_truth, spread_pieces, without_batch
 from seqmodels.fusion.tracing.trace import WIDE
-from seqmodels.fusion.values import Builder, Value
+from seqmodels.fusion.values import Builder, Op, Value
 
 aten = torch.ops.aten
 VALUES = 2000
@@ -43,11 +44,11 @@ class Step:
     constants: tuple[Leaf, ...]
     output: torch.dtype
     dtype: torch.dtype  # what the programs compute in
-    hoisted: Function
+    hoisted: Callable[..., Sequence[Tensor]]
     num_weights: int
     forward: Program  # keeps nothing
     pair: Pair | None  # None where no gradient is wanted
-    epilogue: Function | None
+    epilogue: Callable[..., Sequence[Tensor | None]] | None
     sums: tuple[tuple[int, ...], ...]  # the shapes of the sums that the epilogue takes
 
 
@@ -68,16 +69,20 @@ class _Lowering:
         self.weights: list[fx.Node] = []
         self.vectors: dict[fx.Node, Row] = {}
         ends = [Leaf(graph.output[1], graph.output[0], torch.device("cpu"), False), *graph.carries]
-        kinds = (("stream", streams, graph.streams), ("carry", carries, graph.carries), ("cotangent", cotangents, ends))
+        kinds = (
+            (Op.STREAM, streams, graph.streams),
+            (Op.CARRY, carries, graph.carries),
+            (Op.COTANGENT, cotangents, ends),
+        )
         known = {
-            node: self._leaf(kind, index, leaf)
-            for kind, nodes, leaves in kinds
+            node: self._leaf(op, index, leaf)
+            for op, nodes, leaves in kinds
             for index, (node, leaf) in enumerate(zip(nodes, leaves, strict=True))
         }
-        grain = prod(graph.carries[0].shape) if graph.carries else 0
+        gate_width = prod(graph.carries[0].shape) if graph.carries else 0
         asked = self._weight_of, self._vector_of, self._literal
         traced = WIDE.get(self.dtype, self.dtype)
-        self.lower = Lower(self.builder, BATCH, traced, known, *asked, grain)
+        self.lower = Lower(self.builder, BATCH, traced, known, *asked, gate_width)
 
     def step(self) -> Step:
         graph, build = self.graph, self.builder
@@ -130,12 +135,12 @@ class _Lowering:
             raise Refused("a gradient is multiplied with itself")
         return Contraction(left, right, True) if sides[0] else Contraction(right, left, False)
 
-    def _leaf(self, kind: str, index: int, leaf: Leaf) -> Row:
+    def _leaf(self, op: Op, index: int, leaf: Leaf) -> Row:
         size = prod(leaf.shape)
         if size == 0:
-            raise Refused(f"a {kind} of width 0")
-        made = Row(leaf.shape, ((self.builder.leaf(kind, index, 0, size), size),))
-        return as_truth(self.builder, made) if leaf.dtype == torch.bool else made
+            raise Refused(f"a {op} of width 0")
+        row = Row(leaf.shape, ((self.builder.leaf(op, index, 0, size), size),))
+        return as_truth(self.builder, row) if leaf.dtype == torch.bool else row
 
     def _values(self, row: Row) -> tuple[Value, ...]:
         return tuple(spread_pieces(self.builder, row.pieces))
@@ -159,7 +164,7 @@ class _Lowering:
         if number is not None and number.numel() == 1:
             return Row((), ((self.builder.scalar(float(number)), 1),))
         shape = without_batch(tuple(node.meta["val"].shape))
-        leaf = self.builder.leaf("vector", len(self.vectors), 0, prod(shape))
+        leaf = self.builder.leaf(Op.VECTOR, len(self.vectors), 0, prod(shape))
         self.vectors[node] = Row(shape, ((leaf, prod(shape)),))
         return self._typed(node, self.vectors[node])
 
