@@ -16,7 +16,7 @@ from seqmodels.cells import Cell
 from seqmodels.fusion.cpp.build import reason
 from seqmodels.fusion.cpp.executor import Cpp
 from seqmodels.fusion.executor import Executor
-from seqmodels.fusion.portable import Portable
+from seqmodels.fusion.portable.executor import Portable
 from seqmodels.sequence import leaves, map_leaves
 from tests.backends.fakes import assert_same, measured
 

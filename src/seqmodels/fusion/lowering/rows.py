@@ -1,8 +1,7 @@
-"""From a traced graph of ATen operators to values: shapes become runs of columns, operators become pointwise values.
+"""Tensors ``(batch, ...)`` as rows of values.
 
-A state-dependent tensor ``(batch, ...)`` is held as a :class:`Row`: its shape without the batch, and pieces side by
-side that cover its columns in order. Splitting, slicing, stacking and reshaping only regroup pieces (``moves.py``);
-what remains is pointwise.
+A :class:`Row` is a tensor's shape without the batch, and pieces side by side that cover its columns in order.
+Splitting, slicing, stacking and reshaping only regroup pieces (``moves.py``); what remains is pointwise.
 """
 
 from collections.abc import Sequence
@@ -13,7 +12,9 @@ from math import prod
 import torch
 
 from seqmodels.errors import Refused
-from seqmodels.fusion.values import TRUTHS, Builder, Value
+from seqmodels.fusion.builder import Builder
+from seqmodels.fusion.ops import TRUTHS, Op
+from seqmodels.fusion.values import Value
 
 Piece = tuple[Value, int]
 """A value and the number of columns it covers: its width, or any number for a value of width 1."""
@@ -49,14 +50,14 @@ def cut(builder: Builder, pieces: Sequence[Piece], start: int, width: int) -> li
 
 
 def broadcast(builder: Builder, one: Row, shape: tuple[int, ...]) -> Row:
-    """Spread a row over a shape, as torch would with the batch in front."""
+    """Broadcast a row to a shape, as torch does with the batch in front."""
     own = (1,) * (len(shape) - len(one.shape)) + one.shape
     if own == shape:
         return Row(shape, one.pieces)
     if any(a not in (1, b) for a, b in zip(own, shape, strict=True)):
         raise Refused(f"shapes {one.shape} and {shape} do not fit")
     pieces: list[Piece] = []
-    if own[-1] == 1 and shape[-1] > 1:  # numbers spread over the last dimension
+    if own[-1] == 1 and shape[-1] > 1:  # broadcast along the last dimension
         spans = [(cut(builder, one.pieces, i, 1)[0][0], shape[-1]) for i in range(prod(own[:-1]))]
         return broadcast(builder, Row((*own[:-1], shape[-1]), tuple(spans)), shape)
     for index in range(prod(shape[:-1])):
@@ -68,8 +69,8 @@ def broadcast(builder: Builder, one: Row, shape: tuple[int, ...]) -> Row:
     return Row(shape, tuple(pieces))
 
 
-def pointwise(builder: Builder, op: str, rows: Sequence[Row]) -> Row:
-    """Apply an operator to rows, spread to one shape and cut at one another's boundaries."""
+def pointwise(builder: Builder, op: Op, rows: Sequence[Row]) -> Row:
+    """Apply an operator to rows, broadcast to one shape and cut at the boundaries of all their pieces."""
     shape = tuple(torch.broadcast_shapes(*(r.shape for r in rows)))
     spread = [broadcast(builder, r, shape) for r in rows]
     pieces: list[Piece] = []
@@ -80,7 +81,7 @@ def pointwise(builder: Builder, op: str, rows: Sequence[Row]) -> Row:
 
 
 def intervals(rows: Sequence[Row]) -> list[tuple[int, int]]:
-    """Return (start, width) of the common refinement of the rows' pieces."""
+    """Return (start, width) of the intervals between the boundaries of all pieces."""
     bounds = {0}
     for r in rows:
         position = 0
@@ -96,51 +97,47 @@ def spread_pieces(builder: Builder, pieces: Sequence[Piece]) -> list[Value]:
     return [builder.spread(value, span) for value, span in pieces]
 
 
-def is_truth(value: Value) -> bool:
-    """Say whether a value is true or false, where others are numbers."""
-    return value.op in TRUTHS
-
-
 def as_number(builder: Builder, one: Row) -> Row:
-    """Turn truth values into 0 and 1, where they meet arithmetic."""
+    """Return a row with its truth values as 0 and 1."""
     zero, unit = builder.scalar(0.0), builder.scalar(1.0)
-    numbers = ((builder.apply("where", v, unit, zero) if is_truth(v) else v, span) for v, span in one.pieces)
+    numbers = ((builder.apply(Op.WHERE, v, unit, zero) if v.op in TRUTHS else v, span) for v, span in one.pieces)
     return Row(one.shape, tuple(numbers))
 
 
 def as_truth(builder: Builder, one: Row) -> Row:
-    """Turn numbers into whether they are not 0."""
+    """Return a row as truth values: whether its numbers are not 0."""
     zero = builder.scalar(0.0)
-    truths = ((v if is_truth(v) else builder.apply("ne", v, zero), span) for v, span in one.pieces)
+    truths = ((v if v.op in TRUTHS else builder.apply(Op.NE, v, zero), span) for v, span in one.pieces)
     return Row(one.shape, tuple(truths))
 
 
-def logical(builder: Builder, op: str, left: Row, right: Row) -> Row:
-    """Apply "and", "or", "xor" or "eq" to truth values; those that are known to begin with go."""
-    if op == "eq":
-        return negation(builder, logical(builder, "xor", left, right))
+def logical(builder: Builder, op: Op, left: Row, right: Row) -> Row:
+    """Apply ``AND``, ``OR``, ``XOR`` or ``EQ`` to truth values; constants among them are eliminated."""
+    if op is Op.EQ:
+        return negation(builder, logical(builder, Op.XOR, left, right))
     made = pointwise(builder, op, [left, right])
-    return Row(made.shape, tuple((_simple(builder, value), span) for value, span in made.pieces))
+    return Row(made.shape, tuple((_simplified(builder, value), span) for value, span in made.pieces))
 
 
 def negation(builder: Builder, one: Row) -> Row:
-    """Return what is true where a row is not."""
-    return logical(builder, "xor", one, Row((), ((builder.scalar(1.0), 1),)))
+    """Return the logical negation of a row."""
+    return logical(builder, Op.XOR, one, Row((), ((builder.scalar(1.0), 1),)))
 
 
-def _simple(builder: Builder, value: Value) -> Value:
-    numbers = [a.data[0] if a.op == "scalar" else None for a in value.args]
-    if value.op not in ("and", "or", "xor") or numbers == [None, None]:
+def _simplified(builder: Builder, value: Value) -> Value:
+    """Return a logical value without a constant argument."""
+    numbers = [a.number if a.op is Op.SCALAR else None for a in value.args]
+    if value.op not in (Op.AND, Op.OR, Op.XOR) or numbers == [None, None]:
         return value
     number, other = next((n, value.args[1 - i]) for i, n in enumerate(numbers) if n is not None)
-    if value.op == "xor":
-        return builder.apply("not", other) if number else other
-    keeps = bool(number) == (value.op == "and")
+    if value.op is Op.XOR:
+        return builder.apply(Op.NOT, other) if number else other
+    keeps = bool(number) == (value.op is Op.AND)
     return other if keeps else builder.scalar(float(number))
 
 
 def without_batch(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the shape with which a constant meets rows: one of (1, size) meets them as (size,) does."""
+    """Return the shape with which a constant is broadcast to rows: (1, size) is treated as (size,)."""
     while len(shape) > 1 and shape[0] == 1:
         shape = shape[1:]
     return shape
@@ -149,4 +146,4 @@ def without_batch(shape: tuple[int, ...]) -> tuple[int, ...]:
 def scale(builder: Builder, one: Row, factor: float) -> Row:
     """Multiply a row by a number."""
     number = Row((), ((builder.scalar(factor), 1),))
-    return one if factor == 1 else pointwise(builder, "mul", [one, number])
+    return one if factor == 1 else pointwise(builder, Op.MUL, [one, number])

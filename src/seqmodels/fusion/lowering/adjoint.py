@@ -1,23 +1,25 @@
 """The backward program of a step, lowered from the gradients that autograd traced.
 
-The gradients of the inputs and of the state are rows like all others: the cotangent of a product's operand is that
-product's cotangent times the transposed weight, a product again. Gradients of parameters are sums over the batch. None
-is formed in the loop: where the traced gradient of a parameter first sums over the batch (a *contraction*), the program
-writes, or adds up, the rows that are summed, and what the graph does with the sum is done once, after the loop, with
-the sum over all steps in its place. That is right where it is linear, which is checked.
+Gradients of the inputs and of the state are rows like any others: the cotangent of a product's operand is the product's
+cotangent times the transposed weight, again a product. Gradients of parameters are sums over the batch, and none is
+computed in the loop: where the traced gradient of a parameter first sums over the batch (a *contraction*), the program
+writes, or adds up, the rows that are summed. What the graph does with the sum is done once, after the loop, with the
+sum over all steps in its place. This requires that it is linear in the sum, which is checked.
 
-What the backward pass needs of the forward pass is stored or computed again by one rule: leaves of the state, results
-of products and of anything dearer than arithmetic are stored; arithmetic on these is computed again.
+One rule decides what the forward pass stores for the backward pass: columns of the state, results of products, and of
+anything more expensive than arithmetic. Arithmetic on these is recomputed.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from seqmodels.fusion.program import Mover, Program, width
-from seqmodels.fusion.values import CHEAP, Builder, Value, walk
+from seqmodels.fusion.builder import Builder
+from seqmodels.fusion.ops import CHEAP, RECURRENT, Op
+from seqmodels.fusion.program import Program, Rewriter
+from seqmodels.fusion.values import Value, walk, width
 
-GIVEN = ("stream", "vector", "scalar")
-"""Leaves that the backward program has anyway."""
+AVAILABLE = frozenset({Op.STREAM, Op.VECTOR, Op.SCALAR})
+"""Leaves that the backward program reads as they are."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Contraction:
     """A sum over the batch: of a row, or of the products of each number of ``early`` with each of ``late``."""
 
     late: tuple[Value, ...]  # values side by side that depend on a cotangent
-    early: tuple[Value, ...] | None  # those of the forward pass that they meet; None in a sum of rows
+    early: tuple[Value, ...] | None  # those of the forward pass that they are multiplied with; None in a sum of rows
     flipped: bool  # whether the graph has the late numbers first
 
 
@@ -77,7 +79,7 @@ def derive(plain: Program, build: Builder, gradients: Gradients) -> Pair:
     backward = _rewrite(plain, build, forward_products, saved, groups, gradients.carries, totals)
     outputs = (plain.outputs[0], *((value,) for value in saved))
     forward = Program(plain.streams, plain.carries, plain.vectors, plain.products, outputs, plain.carried)
-    reads = frozenset(value.data[0] for value in backward.values() if value.op == "stream")
+    reads = frozenset(value.columns.source for value in backward.values() if value.op is Op.STREAM)
     numbers = iter(range(len(totals)))
     contractions = tuple(
         next(numbers)
@@ -92,7 +94,7 @@ def derive(plain: Program, build: Builder, gradients: Gradients) -> Pair:
 
 
 def _place(groups: list[tuple[Value, ...]], wanted: tuple[Value, ...]) -> tuple[int, int]:
-    """Find values side by side in a group that is written anyway, or add a group; return its index and first column."""
+    """Return the index of a group that holds values side by side, and their first column; add one if none does."""
     for index, group in enumerate(groups):
         for start in range(len(group) - len(wanted) + 1):
             if group[start : start + len(wanted)] == wanted:
@@ -102,7 +104,7 @@ def _place(groups: list[tuple[Value, ...]], wanted: tuple[Value, ...]) -> tuple[
 
 
 def _saved(used: list[Value], build: Builder, forward_products: int, saved: list[Value]) -> list[Value]:
-    """Extend ``saved`` by what the backward values ``used`` need of the forward pass."""
+    """Return ``saved`` extended by what the backward values ``used`` need of the forward pass."""
     late = late_values(used, build, forward_products)
     kept, seen, stack = dict.fromkeys(saved), set[Value](), list(reversed(used))
     while stack:
@@ -111,23 +113,23 @@ def _saved(used: list[Value], build: Builder, forward_products: int, saved: list
             continue
         seen.add(value)
         if value in late:
-            stack += reversed(build.products[value.data[0]].operand if value.op == "product" else value.args)
-        elif value.op in ("carry", "product") or (value.args and value.op not in CHEAP and value.op != "spread"):
+            stack += reversed(build.products[value.columns.source].operand if value.op is Op.PRODUCT else value.args)
+        elif value.op in RECURRENT or (value.args and value.op not in CHEAP and value.op is not Op.SPREAD):
             kept[value] = None
-        elif value.op in ("eq", "ne"):  # computed again, a number may be another one in its last bit
-            kept.update((argument, None) for argument in value.args if argument.op not in GIVEN)
+        elif value.op in (Op.EQ, Op.NE):  # recomputed numbers may differ in the last bit
+            kept.update((argument, None) for argument in value.args if argument.op not in AVAILABLE)
         else:
             stack += reversed(value.args)
     return list(kept)
 
 
 def late_values(used: Sequence[Value], build: Builder, forward_products: int) -> set[Value]:
-    """Return the values that depend on a cotangent, which exist in the backward pass alone."""
+    """Return the values that depend on a cotangent: those of the backward pass alone."""
     late: set[Value] = set()
     for value in walk(used, build.products):
         if (
-            value.op == "cotangent"
-            or (value.op == "product" and value.data[0] >= forward_products)
+            value.op is Op.COTANGENT
+            or (value.op is Op.PRODUCT and value.columns.source >= forward_products)
             or any(argument in late for argument in value.args)
         ):
             late.add(value)
@@ -143,23 +145,23 @@ def _rewrite(
     carries: Sequence[tuple[Value, ...]],
     totals: Sequence[tuple[Value, ...]],
 ) -> Program:
-    """Write the backward program: what was saved becomes streams, cotangents become a stream and the carries."""
+    """Return the backward program: saved values become streams, cotangents one more stream and the carries."""
     given = len(plain.streams)
 
-    def change(mover: Mover, value: Value) -> Value | None:
+    def change(rewriter: Rewriter, value: Value) -> Value | None:
         if value in places:
-            return mover.builder.leaf("stream", given + places[value], 0, value.width)
-        if value.op == "cotangent":
-            index, offset = value.data
+            return rewriter.builder.leaf(Op.STREAM, given + places[value], 0, value.width)
+        if value.op is Op.COTANGENT:
+            index, offset = value.columns
             if index == 0:
-                return mover.builder.leaf("stream", given + len(saved), offset, value.width)
-            return mover.builder.leaf("carry", index - 1, offset, value.width)
-        if value.op == "product":
-            assert value.data[0] >= forward_products, "the result of a forward product is saved where it is needed"
+                return rewriter.builder.leaf(Op.STREAM, given + len(saved), offset, value.width)
+            return rewriter.builder.leaf(Op.CARRY, index - 1, offset, value.width)
+        if value.op is Op.PRODUCT:
+            assert value.columns.source >= forward_products, "a forward product that is needed is saved"
         return None
 
     places = {value: index for index, value in enumerate(saved)}
-    move = Mover(build.products, change)
+    move = Rewriter(build.products, change)
     outputs, carried, summed = (move.groups(kind) for kind in (groups, carries, totals))
     streams = (*plain.streams, *(value.width for value in saved), width(plain.outputs[0]))
     products = tuple(move.builder.products)

@@ -1,4 +1,4 @@
-"""From the nodes of a traced graph to rows of values, in the order of the graph."""
+"""Lowers the nodes of a traced graph to rows of values, in the order of the graph."""
 
 import operator
 from collections.abc import Callable, Sequence
@@ -7,19 +7,22 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, fx
+from torch.fx.node import Argument
 
 from seqmodels.errors import Refused
-from seqmodels.fusion.tracing.lines import at_line, where
-from seqmodels.fusion.tracing.moves import Moved, settle, start
-from seqmodels.fusion.tracing.moving import lower_move
-from seqmodels.fusion.tracing.multiplying import is_turned, lower_product
-from seqmodels.fusion.tracing.operators import (
+from seqmodels.fusion.builder import Builder
+from seqmodels.fusion.lowering.moves import Found, Moved, settle, start
+from seqmodels.fusion.lowering.moving import lower_move
+from seqmodels.fusion.lowering.multiplying import has_batch_last, lower_product
+from seqmodels.fusion.lowering.operators import (
     BINARY,
     BITWISE,
+    CLAMPS,
     COMPARISONS,
     CREATED,
     FILLED,
     LOGICAL,
+    MEANS,
     MOVES,
     OF_TRUTHS,
     REDUCTIONS,
@@ -28,8 +31,8 @@ from seqmodels.fusion.tracing.operators import (
     UNARY,
     is_count,
 )
-from seqmodels.fusion.tracing.reductions import reduction
-from seqmodels.fusion.tracing.rows import (
+from seqmodels.fusion.lowering.reductions import reduction
+from seqmodels.fusion.lowering.rows import (
     Row,
     as_number,
     as_truth,
@@ -40,14 +43,14 @@ from seqmodels.fusion.tracing.rows import (
     scale,
     without_batch,
 )
-from seqmodels.fusion.values import Builder
+from seqmodels.fusion.ops import Op
+from seqmodels.fusion.tracing.lines import at_line, where
 
 aten = torch.ops.aten
 VALUES = 20_000
-"""How many values may be made while a step is lowered, which takes a second or two."""
+"""Most values that are made while a step is lowered, which takes a second or two."""
 
 TOO_MANY = "the step takes thousands of operators on parts of a row, whose kernel would take minutes to compile"
-Found = Row | Moved | list[Moved]
 
 
 class Lower:
@@ -57,12 +60,12 @@ class Lower:
         builder: makes the values.
         batch: the size of the batch that the graph was traced with.
         dtype: what the step computes in.
-        known: rows of the nodes that are given: streams, carries, cotangents.
-        weight_of: returns, for a node that is the right side of a product, which weight that is and whether it is
-            transposed, or None where it depends on more than parameters.
+        known: rows of the inputs: streams, carries, cotangents.
+        weight_of: returns which weight a node is and whether it is transposed, or None if it depends on more than
+            parameters.
         vector_of: returns the row of a node that depends on parameters alone, or None for any other.
-        literal: returns the value of a node that depends on nothing at all, or None for any other.
-        grain: the width that products are parted into where it divides theirs, or 0.
+        literal: returns the value of a node that depends on literals alone, or None for any other.
+        gate_width: the width of the parts that products are split into where it divides theirs, or 0.
     """
 
     def __init__(
@@ -74,15 +77,15 @@ class Lower:
         weight_of: Callable[[fx.Node], tuple[int, bool] | None],
         vector_of: Callable[[fx.Node], Row | None],
         literal: Callable[[fx.Node], Tensor | None],
-        grain: int = 0,
+        gate_width: int = 0,
     ) -> None:
-        self.builder, self.batch, self.dtype, self.grain = builder, batch, dtype, grain
+        self.builder, self.batch, self.dtype, self.gate_width = builder, batch, dtype, gate_width
         self.known: dict[fx.Node, Found] = dict(known)
-        self.turned = False  # whether rows are asked for by nodes that have the batch last
+        self.batch_last = False  # whether the node that is being lowered has the batch last
         self.weight_of, self.vector_of, self.literal = weight_of, vector_of, literal
 
-    def __call__(self, argument: Any) -> Row:
-        """Return the row of a node, which is lowered with all that it needs, or of a number."""
+    def __call__(self, argument: Argument) -> Row:
+        """Return the row of a number or a node, which is lowered with all that it needs."""
         if not isinstance(argument, fx.Node):
             if isinstance(argument, bool | int | float):
                 return Row((), ((self.builder.scalar(float(argument)), 1),))
@@ -96,16 +99,16 @@ class Lower:
             if self.builder.size > VALUES:
                 raise Refused(f"{TOO_MANY}\n{where(node)}")
 
-    def number(self, argument: Any) -> Row:
+    def number(self, argument: Argument) -> Row:
         """Return the row of a node or number, truth values as 0 and 1."""
         return as_number(self.builder, self(argument))
 
-    def truth(self, argument: Any) -> Row:
+    def truth(self, argument: Argument) -> Row:
         """Return the row of a node or number as truth values."""
         return as_truth(self.builder, self(argument))
 
     def _needed(self, wanted: fx.Node) -> list[fx.Node]:
-        """Return the nodes that are not lowered yet and that ``wanted`` needs, each after those that it needs."""
+        """Return the nodes that ``wanted`` needs and that are not lowered yet, arguments before their users."""
         found: dict[fx.Node, None] = {}
         stack = [(wanted, False)]
         while stack:
@@ -120,7 +123,7 @@ class Lower:
         return list(found)
 
     def _arguments(self, node: fx.Node) -> list[fx.Node]:
-        """Return the nodes whose rows a node needs: of a product's two sides the one that is no weight."""
+        """Return the nodes whose rows a node needs; a weight has no row."""
         if self.vector_of(node) is not None or node.op != "call_function":
             return []
         if node.target in (aten.mm.default, aten.addmm.default):
@@ -130,11 +133,11 @@ class Lower:
 
     def _row(self, node: fx.Node) -> Row:
         found = self.known[node]
-        if self.turned and node.meta["val"].dim() == 2:
+        if self.batch_last and node.meta["val"].dim() == 2:
             if self.batch in node.meta["val"].shape:
                 moved = self.moved(node)
                 return settle(self.builder, moved._replace(places=moved.places.t()))
-            assert isinstance(found, Row)  # a column of numbers that meets every row
+            assert isinstance(found, Row)  # a column that is broadcast to every row
             return Row((found.width,), found.pieces)
         try:
             if isinstance(found, Moved):
@@ -158,7 +161,7 @@ class Lower:
         return found
 
     def _check(self, node: fx.Node, found: Found) -> None:
-        """Raise where a node is computed in a type that kernels do not have, or came out in another shape."""
+        """Raise if a node has a dtype that kernels do not have, or its row another shape than the node."""
         value = node.meta.get("val")
         if not isinstance(value, Tensor):
             return
@@ -189,16 +192,16 @@ class Lower:
             return self._where(args[0], args[1], args[2])
         if target in (aten.masked_fill.Scalar, aten.masked_fill.Tensor):
             return self._where(args[1], args[2], args[0])
-        return self._turned(node) if is_turned(node, self.batch) else self._pointwise(node)
+        return self._transposed(node) if has_batch_last(node, self.batch) else self._pointwise(node)
 
-    def _turned(self, node: fx.Node) -> Moved:
-        """Lower a node that has the batch in its last dimension of two, as in ``W @ x.T``, by its transposed rows."""
-        self.turned = True
+    def _transposed(self, node: fx.Node) -> Moved:
+        """Lower a pointwise node that has the batch last, as in ``tanh(W @ x.T)``, by its transposed rows."""
+        self.batch_last = True
         try:
-            turned = start(self._pointwise(node), batched=True)
+            moved = start(self._pointwise(node), batched=True)
         finally:
-            self.turned = False
-        return turned._replace(places=turned.places.t())
+            self.batch_last = False
+        return moved._replace(places=moved.places.t())
 
     def _pointwise(self, node: fx.Node) -> Row:
         build, target, args = self.builder, node.target, cast(Any, node.args)
@@ -207,62 +210,55 @@ class Lower:
         if target in OF_TRUTHS and self._are_truths(args):
             return self._logical(OF_TRUTHS[target], *args)
         if target in LOGICAL:
-            return self._logical(LOGICAL[target], *args)
-        if target in (aten.logical_not.default, aten.bitwise_not.default):
-            return negation(build, self.truth(args[0]))
+            op = LOGICAL[target]
+            return negation(build, self.truth(args[0])) if op is Op.NOT else self._logical(op, *args)
         if target in UNARY:
             return self._apply(UNARY[target], self.number(args[0]))
         if target in SUMS:
-            op, sign = SUMS[target]
             alpha = node.kwargs.get("alpha", args[2] if len(args) > 2 else 1)
             left, right = self.number(args[0]), scale(build, self.number(args[1]), float(cast(Any, alpha)))
-            return self._apply(op if sign == 1 else "sub", left, right)
+            return self._apply(SUMS[target], left, right)
         if target is aten.reciprocal.default:
-            return self._apply("div", self(1.0), self.number(args[0]))
+            return self._apply(Op.DIV, self(1.0), self.number(args[0]))
         if target in BINARY and not node.kwargs:
-            if BINARY[target] == "pow" and args[1] in (1, 2):
+            if BINARY[target] is Op.POW and args[1] in (1, 2):
                 one = self.number(args[0])
-                return one if args[1] == 1 else self._apply("mul", one, one)
+                return one if args[1] == 1 else self._apply(Op.MUL, one, one)
             return self._apply(BINARY[target], self.number(args[0]), self.number(args[1]))
-        if target in (aten.clamp.default, aten.clamp_min.default, aten.clamp_max.default, aten.hardtanh.default):
-            return self._clamp(node)
-        if target in (aten.clamp.Tensor, aten.clamp_min.Tensor, aten.clamp_max.Tensor):
-            return self._clamp(node)
+        if target in CLAMPS:
+            return self._clamp(node, CLAMPS[target])
         raise Refused(f"the operator {target} is none that a fused kernel can compute")
 
-    def _apply(self, op: str, *rows: Row) -> Row:
+    def _apply(self, op: Op, *rows: Row) -> Row:
         return pointwise(self.builder, op, rows)
 
-    def _are_truths(self, arguments: Sequence[Any]) -> bool:
+    def _are_truths(self, arguments: Sequence[Argument]) -> bool:
         values = [a.meta["val"] for a in arguments if isinstance(a, fx.Node)]
         return len(values) == 2 and all(v.dtype == torch.bool for v in values)
 
-    def _logical(self, op: str, left: Any, right: Any) -> Row:
+    def _logical(self, op: Op, left: Argument, right: Argument) -> Row:
         return logical(self.builder, op, self.truth(left), self.truth(right))
 
-    def _where(self, condition: Any, yes: Any, no: Any) -> Row:
+    def _where(self, condition: Argument, yes: Argument, no: Argument) -> Row:
         build, chosen = self.builder, self.truth(condition)
         if all(isinstance(a, fx.Node) and a.meta["val"].dtype == torch.bool for a in (yes, no)):
-            left = logical(build, "and", chosen, self.truth(yes))
-            return logical(build, "or", left, logical(build, "and", negation(build, chosen), self.truth(no)))
-        return self._apply("where", chosen, self.number(yes), self.number(no))
+            left = logical(build, Op.AND, chosen, self.truth(yes))
+            return logical(build, Op.OR, left, logical(build, Op.AND, negation(build, chosen), self.truth(no)))
+        return self._apply(Op.WHERE, chosen, self.number(yes), self.number(no))
 
-    def _clamp(self, node: fx.Node) -> Row:
+    def _clamp(self, node: fx.Node, names: Sequence[str]) -> Row:
         """Bound a row from below, then from above, where there is a bound."""
-        one_sided: dict[Any, str] = {aten.clamp_max.default: "max", aten.clamp_max.Tensor: "max"}
-        one_sided |= {aten.clamp_min.default: "min", aten.clamp_min.Tensor: "min"}
-        names = [one_sided[node.target]] if node.target in one_sided else ["min", "max"]
         bounds = dict(zip(names, node.args[1:], strict=False)) | {k: v for k, v in node.kwargs.items() if k in names}
         if node.target is aten.hardtanh.default:
             bounds = {"min": -1.0, "max": 1.0} | bounds
         result = self.number(node.args[0])
-        for name, op in (("min", "maximum"), ("max", "minimum")):
+        for name, op in (("min", Op.MAXIMUM), ("max", Op.MINIMUM)):
             if bounds.get(name) is not None:
                 result = self._apply(op, result, self.number(bounds[name]))
         return result
 
     def _converted(self, node: fx.Node) -> Row:
-        """Convert between truth values and numbers of the step's type; numbers of other types are refused later."""
+        """Convert between truth values and numbers of the step's dtype; other dtypes are refused by :meth:`_check`."""
         wanted = node.meta["val"].dtype
         return self.truth(node.args[0]) if wanted == torch.bool else self.number(node.args[0])
 
@@ -285,11 +281,13 @@ class Lower:
         dims = [d % (len(one.shape) + 1) - 1 for d in dims] if dims else list(range(-1, len(one.shape)))
         if -1 in dims:
             raise Refused("an operator along the batch: a row may not see the others")
-        made = reduction(self.builder, op, one, dims, keepdim=len(node.args) > 2 and node.args[2] is True)
-        return as_truth(self.builder, made) if node.meta["val"].dtype == torch.bool else made
+        result = reduction(self.builder, op, one, dims, keepdim=len(node.args) > 2 and node.args[2] is True)
+        if node.target in MEANS:
+            result = scale(self.builder, result, 1 / prod(one.shape[dim] for dim in dims))
+        return as_truth(self.builder, result) if node.meta["val"].dtype == torch.bool else result
 
     def moved(self, node: fx.Node) -> Moved:
-        """Return a node as moved numbers; a list is of no use here."""
+        """Return a node as moved numbers."""
         found = self.known[node]
         if isinstance(found, list):
             raise Refused(f"{node.target} gives several tensors where one is wanted")

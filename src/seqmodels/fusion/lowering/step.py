@@ -1,10 +1,11 @@
 """From the traced graph of a step to its programs, and to what is computed once a sequence around them.
 
-Nodes that depend on parameters alone are *hoisted*: transposes, slices and normalisations of weights are computed once,
-before the loop. Gradients of parameters end in the *epilogue*: what the graph does with sums over the batch.
+Nodes that depend on parameters alone are *hoisted*: transposes, slices and normalisations of weights are computed once
+per sequence, before the loop. The *epilogue* computes the gradients of parameters from sums over the batch, after it.
 """
 
 import operator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any, cast
@@ -13,20 +14,22 @@ import torch
 from torch import Tensor, fx
 
 from seqmodels.errors import Refused
+from seqmodels.fusion.builder import Builder
+from seqmodels.fusion.lowering.adjoint import Contraction, Gradients, Pair, derive, late_values
+from seqmodels.fusion.lowering.epilogue import contractions, function
+from seqmodels.fusion.lowering.lower import TOO_MANY, Lower
+from seqmodels.fusion.lowering.operators import CREATED
+from seqmodels.fusion.lowering.rows import Row, as_truth, spread_pieces, without_batch
+from seqmodels.fusion.ops import Op
 from seqmodels.fusion.program import Program
-from seqmodels.fusion.tracing.adjoint import Contraction, Gradients, Pair, derive, late_values
-from seqmodels.fusion.tracing.epilogue import Function, contractions, function
 from seqmodels.fusion.tracing.form import BATCH, Leaf
 from seqmodels.fusion.tracing.graph import Graph
-from seqmodels.fusion.tracing.lowering import TOO_MANY, Lower
-from seqmodels.fusion.tracing.operators import CREATED
-from seqmodels.fusion.tracing.rows import Row, as_truth, spread_pieces, without_batch
 from seqmodels.fusion.tracing.trace import WIDE
-from seqmodels.fusion.values import Builder, Value
+from seqmodels.fusion.values import Value
 
 aten = torch.ops.aten
 VALUES = 2000
-"""How many values a program may have: a compiler takes some ten seconds for it."""
+"""Most values of a program: a compiler takes some ten seconds for them."""
 TRANSPOSED = {aten.t.default, aten.transpose.int, aten.permute.default}
 
 
@@ -43,11 +46,11 @@ class Step:
     constants: tuple[Leaf, ...]
     output: torch.dtype
     dtype: torch.dtype  # what the programs compute in
-    hoisted: Function
+    hoisted: Callable[..., Sequence[Tensor]]
     num_weights: int
     forward: Program  # keeps nothing
     pair: Pair | None  # None where no gradient is wanted
-    epilogue: Function | None
+    epilogue: Callable[..., Sequence[Tensor | None]] | None
     sums: tuple[tuple[int, ...], ...]  # the shapes of the sums that the epilogue takes
 
 
@@ -68,16 +71,20 @@ class _Lowering:
         self.weights: list[fx.Node] = []
         self.vectors: dict[fx.Node, Row] = {}
         ends = [Leaf(graph.output[1], graph.output[0], torch.device("cpu"), False), *graph.carries]
-        kinds = (("stream", streams, graph.streams), ("carry", carries, graph.carries), ("cotangent", cotangents, ends))
+        kinds = (
+            (Op.STREAM, streams, graph.streams),
+            (Op.CARRY, carries, graph.carries),
+            (Op.COTANGENT, cotangents, ends),
+        )
         known = {
-            node: self._leaf(kind, index, leaf)
-            for kind, nodes, leaves in kinds
+            node: self._leaf(op, index, leaf)
+            for op, nodes, leaves in kinds
             for index, (node, leaf) in enumerate(zip(nodes, leaves, strict=True))
         }
-        grain = prod(graph.carries[0].shape) if graph.carries else 0
+        gate_width = prod(graph.carries[0].shape) if graph.carries else 0
         asked = self._weight_of, self._vector_of, self._literal
         traced = WIDE.get(self.dtype, self.dtype)
-        self.lower = Lower(self.builder, BATCH, traced, known, *asked, grain)
+        self.lower = Lower(self.builder, BATCH, traced, known, *asked, gate_width)
 
     def step(self) -> Step:
         graph, build = self.graph, self.builder
@@ -119,7 +126,7 @@ class _Lowering:
         return Gradients(tuple(streams), tuple(carries), tuple(self._contraction(n, forward_products) for n in sums))
 
     def _contraction(self, node: fx.Node, forward_products: int) -> Contraction:
-        """Return the rows that a node of the graph sums over the batch, once with one another or alone."""
+        """Return what a node of the graph sums over the batch: products of two rows, or one row."""
         if node.target is not aten.mm.default:
             return Contraction(self._values(self.lower.number(node.args[0])), None, False)
         left = self._values(self.lower.transposed(cast(fx.Node, node.args[0])))
@@ -130,12 +137,12 @@ class _Lowering:
             raise Refused("a gradient is multiplied with itself")
         return Contraction(left, right, True) if sides[0] else Contraction(right, left, False)
 
-    def _leaf(self, kind: str, index: int, leaf: Leaf) -> Row:
+    def _leaf(self, op: Op, index: int, leaf: Leaf) -> Row:
         size = prod(leaf.shape)
         if size == 0:
-            raise Refused(f"a {kind} of width 0")
-        made = Row(leaf.shape, ((self.builder.leaf(kind, index, 0, size), size),))
-        return as_truth(self.builder, made) if leaf.dtype == torch.bool else made
+            raise Refused(f"a {op} of width 0")
+        row = Row(leaf.shape, ((self.builder.leaf(op, index, 0, size), size),))
+        return as_truth(self.builder, row) if leaf.dtype == torch.bool else row
 
     def _values(self, row: Row) -> tuple[Value, ...]:
         return tuple(spread_pieces(self.builder, row.pieces))
@@ -159,7 +166,7 @@ class _Lowering:
         if number is not None and number.numel() == 1:
             return Row((), ((self.builder.scalar(float(number)), 1),))
         shape = without_batch(tuple(node.meta["val"].shape))
-        leaf = self.builder.leaf("vector", len(self.vectors), 0, prod(shape))
+        leaf = self.builder.leaf(Op.VECTOR, len(self.vectors), 0, prod(shape))
         self.vectors[node] = Row(shape, ((leaf, prod(shape)),))
         return self._typed(node, self.vectors[node])
 
@@ -167,7 +174,7 @@ class _Lowering:
         return as_truth(self.builder, row) if node.meta["val"].dtype == torch.bool else row
 
     def _literal(self, node: fx.Node) -> Tensor | None:
-        """Return the value of a node that depends on nothing but what is written in the step."""
+        """Return the value of a node that depends on literals in the step alone."""
         if node not in self.constant or node.op == "placeholder":
             return None
         if node.op == "get_attr":
@@ -180,16 +187,16 @@ class _Lowering:
 
 
 def _swaps(node: fx.Node) -> bool:
-    """Say whether a node transposes a matrix, where it might also leave it as it is."""
+    """Return whether a node, a transpose or permutation of a matrix, swaps its dimensions."""
     given = node.args[1:]
     return not given or given in ((0, 1), (1, 0), (-1, -2), (-2, -1), ([1, 0],))
 
 
 def _common(graph: Graph) -> torch.dtype:
-    """Return the one type of number that a step's input and state have.
+    """Return the floating dtype that a step's input and state have in common.
 
     Raises:
-        Refused: there are several, or others than truth values and real numbers.
+        Refused: there is none, or there are others beside truth values.
     """
     dtypes = {leaf.dtype for leaf in (*graph.streams, *graph.carries)} - {torch.bool}
     odd = [dtype for dtype in dtypes if not dtype.is_floating_point]
@@ -203,7 +210,7 @@ def _common(graph: Graph) -> torch.dtype:
 
 
 def _constant_nodes(graph: fx.Graph, given: list[fx.Node]) -> dict[fx.Node, None]:
-    """Return the nodes that depend on parameters and fixed inputs, or on nothing at all, in order."""
+    """Return the nodes that depend on nothing but parameters, fixed inputs and literals, in order."""
     constant: dict[fx.Node, None] = dict.fromkeys(given)
     for node in graph.nodes:
         call = node.op == "call_function" and all(n in constant for n in node.all_input_nodes)
@@ -213,6 +220,6 @@ def _constant_nodes(graph: fx.Graph, given: list[fx.Node]) -> dict[fx.Node, None
 
 
 def _for_each_row(node: fx.Node) -> bool:
-    """Say whether a node repeats a constant for every row, so that its shape holds for the traced batch alone."""
+    """Return whether a node expands a constant to every row: its shape is that of the traced batch."""
     value = node.meta.get("val")
     return isinstance(value, Tensor) and BATCH in value.shape

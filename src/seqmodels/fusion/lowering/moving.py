@@ -1,4 +1,4 @@
-"""Nodes of a traced graph that only move numbers about, lowered by running them on indices."""
+"""Lowers nodes of a traced graph that only move numbers, by running them on indices."""
 
 import operator
 from typing import Any, cast
@@ -7,14 +7,15 @@ import torch
 from torch import Tensor, fx
 
 from seqmodels.errors import Refused
-from seqmodels.fusion.tracing.lowering_protocol import Lowering
-from seqmodels.fusion.tracing.moves import Moved, layers, move, settle, start
-from seqmodels.fusion.tracing.rows import Row, as_truth, pointwise
+from seqmodels.fusion.lowering.moves import Found, Moved, layers, move, settle, start
+from seqmodels.fusion.lowering.protocol import Lowering
+from seqmodels.fusion.lowering.rows import Row, as_truth, pointwise
+from seqmodels.fusion.ops import Op
 
 aten = torch.ops.aten
 
 
-def lower_move(lower: Lowering, node: fx.Node) -> Row | Moved | list[Moved]:
+def lower_move(lower: Lowering, node: fx.Node) -> Found:
     """Lower a node that only moves numbers, or that takes one of several results."""
     target, args = node.target, cast(Any, node.args)
     if target is operator.getitem:
@@ -44,16 +45,16 @@ def _for_move(lower: Lowering, tree: Any) -> Any:
 
 
 def _padded(lower: Lowering, node: fx.Node) -> Row:
-    """Pad with another number than 0: where a padding of ones is 0."""
+    """Pad with a number other than 0: choose it wherever ones, padded the same way, are 0."""
     build, args, target = lower.builder, cast(Any, node.args), cast(Any, node.target)
     ones = Row(lower(args[0]).shape, ((build.scalar(1.0), lower(args[0]).width),))
     given = [_for_move(lower, args[0]), start(ones, batched=True)]
     padded, inside = (settle(build, cast(Moved, move(target, [one, args[1]], {}, lower.batch))) for one in given)
-    return pointwise(build, "where", [as_truth(build, inside), padded, lower(args[2])])
+    return pointwise(build, Op.WHERE, [as_truth(build, inside), padded, lower(args[2])])
 
 
-def _put(lower: Lowering, node: fx.Node) -> Row | Moved | list[Moved]:
-    """Put values into places; where places may be named more than once the values are added up."""
+def _put(lower: Lowering, node: fx.Node) -> Found:
+    """Write values into places; where ``accumulate`` is set, add them to what is there."""
     args = cast(Any, node.args)
     base, index, values = lower.moved(args[0]), _for_move(lower, args[1]), lower.moved(args[2])
     if not (len(args) > 3 and args[3]):
@@ -61,5 +62,5 @@ def _put(lower: Lowering, node: fx.Node) -> Row | Moved | list[Moved]:
     total = settle(lower.builder, base)
     places = tuple(slice(None) if one is None else one for one in index)
     for layer in layers(base, places, values):
-        total = pointwise(lower.builder, "add", [total, settle(lower.builder, layer)])
+        total = pointwise(lower.builder, Op.ADD, [total, settle(lower.builder, layer)])
     return total
