@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from seqmodels.cells.base import Cell
-from seqmodels.cells.wrapper import Wrapper
+from seqmodels.cells.wrappers.wrapper import Wrapper
 
 Module = TypeVar("Module", bound=nn.Module)
 

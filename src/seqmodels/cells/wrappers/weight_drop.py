@@ -8,7 +8,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from seqmodels.cells.base import Cell, Projected
-from seqmodels.cells.wrapper import Wrapper, check_probability
+from seqmodels.cells.wrappers.wrapper import Wrapper, check_probability
 from seqmodels.sequence import Fixed
 
 

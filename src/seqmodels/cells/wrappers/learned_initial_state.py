@@ -5,7 +5,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from seqmodels.cells.base import Cell
-from seqmodels.cells.wrapper import Wrapper, example_input
+from seqmodels.cells.wrappers.wrapper import Wrapper, example_input
 
 
 class LearnedInitialState(Wrapper):

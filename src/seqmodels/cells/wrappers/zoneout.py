@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from seqmodels.cells.base import Cell, Projected
-from seqmodels.cells.wrapper import Wrapper, check_probability, example_input
+from seqmodels.cells.wrappers.wrapper import Wrapper, check_probability, example_input
 from seqmodels.sequence import Fixed
 
 

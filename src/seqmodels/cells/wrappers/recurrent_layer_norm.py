@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqmodels.cells.base import Cell, Projected
-from seqmodels.cells.products import Multiply, RecurrentProducts, join, recurrent_blocks
-from seqmodels.cells.wrapper import Wrapper, example_input
+from seqmodels.cells.wrappers.recurrent_products import Multiply, RecurrentProducts, join, recurrent_blocks
+from seqmodels.cells.wrappers.wrapper import Wrapper, example_input
 
 
 class RecurrentLayerNorm(Wrapper):

@@ -10,7 +10,7 @@ from torch.nn.utils.parametrize import cached
 from torch.overrides import TorchFunctionMode
 
 from seqmodels.cells.base import Cell
-from seqmodels.cells.wrapper import example_input
+from seqmodels.cells.wrappers.wrapper import example_input
 
 Multiply = Callable[[Tensor, Tensor], Tensor]
 Replace = Callable[[Multiply, Tensor, Tensor, range], Tensor]

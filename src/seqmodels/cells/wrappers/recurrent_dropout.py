@@ -6,8 +6,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from seqmodels.cells.base import Cell, Projected
-from seqmodels.cells.products import Multiply, RecurrentProducts, join, recurrent_blocks
-from seqmodels.cells.wrapper import Wrapper, check_probability
+from seqmodels.cells.wrappers.recurrent_products import Multiply, RecurrentProducts, join, recurrent_blocks
+from seqmodels.cells.wrappers.wrapper import Wrapper, check_probability
 
 
 class MaskedInput(NamedTuple):
