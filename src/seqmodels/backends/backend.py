@@ -25,16 +25,33 @@ class Projection:
 
 
 class Backend(Protocol):
-    """One way to run a cell over a sequence."""
+    """One way to run a cell over a sequence.
+
+    Example:
+        >>> from seqmodels.backends import BACKENDS
+        >>> from seqmodels.cells import GRUCell
+        >>> BACKENDS["scan"].refuses(GRUCell(4, 5), torch.zeros(3, 7, 4))
+        'GRUCell is not linear in its state (no LinearCell), so its steps cannot be joined'
+    """
 
     def refuses(self, cell: Cell[Any], x: Tensor) -> str | None:
-        """Return why this back-end cannot run ``cell`` over ``x (batch, time, input)``, or None when it can."""
+        """Return why this back-end cannot run ``cell`` over ``x (batch, time, input)``, or None if it can."""
         ...
 
     def __call__(
         self, cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None, projection: Projection | None = None
     ) -> tuple[Tensor, Any]:
-        """Run ``cell`` over ``x``; return outputs ``(batch, time, output)`` and the state after each last real step.
+        """Run ``cell`` over a batch of sequences whose padding is finite.
+
+        Args:
+            cell: the cell, not a wrapper that changes nothing.
+            x: inputs ``(batch, time, input)``.
+            state: the state before the first step.
+            lengths: number of real steps of each sequence, on the device of ``x``; None if there is no padding.
+            projection: the projected input, where another back-end may have computed it.
+
+        Returns:
+            Outputs ``(batch, time, output)``, 0 past a length, and the state after each sequence's last real step.
 
         Raises:
             Refused: this back-end cannot run the cell; no code of the cell has run except through ``projection``.

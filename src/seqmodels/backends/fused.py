@@ -109,7 +109,7 @@ class Fused:
         """Return the programs of a cell, the constants that they take, and the executor that they were checked on.
 
         Raises:
-            Refused: there is none; the message says why.
+            Refused: the cell cannot be fused; the message says why.
         """
         with torch.autocast(x.device.type, enabled=False):
             _check_projected(wx, x)

@@ -16,7 +16,7 @@ _SATURATED = 1e4  # a sigmoid of it is exactly 1, of its negative exactly 0, in 
 
 
 class Native:
-    """``torch.lstm``, ``torch.gru``, ``torch.rnn_tanh`` and ``torch.rnn_relu``, what ``torch.nn`` layers run.
+    """``torch.lstm``, ``torch.gru``, ``torch.rnn_tanh`` and ``torch.rnn_relu``, which ``torch.nn`` layers run.
 
     Ragged batches run padded, in one call, without sorting, packing or synchronising on lengths: a packed LSTM does not
     use oneDNN and takes several times as long. Padding steps are marked in an extra input column whose weights keep the
@@ -86,7 +86,7 @@ def _changed(cell: Cell[Any]) -> str | None:
 
 
 def set_on_itself(cell: Cell[Any]) -> str | None:
-    """Return which method of a cell was set on the object, ``cell.step = ...``; None if all are those of its class."""
+    """Return the method of a cell that was set on the object, as ``cell.step = ...`` does; None if there is none."""
     own = vars(cell)
     if own.keys().isdisjoint(_NAMES):
         return None
@@ -116,7 +116,7 @@ def _runs_under_autocast(kind: type[Cell[Any]], dtype: torch.dtype) -> bool:
 class _Kernel(NamedTuple):
     function: Callable[[Any], Callable[..., Any]]
     weights: Callable[[Any], list[Tensor]]  # weight_ih, weight_hh and two biases, as torch orders them
-    hold: Callable[[Any], Tensor | None]  # what a padding step adds to W x + b; None where any finite step will do
+    hold: Callable[[Any], Tensor | None]  # what a padding step adds to W x + b; None if nothing is needed
 
 
 def _weights(cell: ElmanCell | LSTMCell) -> list[Tensor]:
