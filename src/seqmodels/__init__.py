@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from seqmodels import interop as interop
     from seqmodels import layers as layers
     from seqmodels import models as models
+    from seqmodels import nn as nn
     from seqmodels import tasks as tasks
     from seqmodels import training as training
     from seqmodels.backends import unroll as unroll
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_PACKAGES = ("backends", "cells", "data", "decoding", "interop", "layers", "models", "tasks", "training")
+_PACKAGES = ("backends", "cells", "data", "decoding", "interop", "layers", "models", "nn", "tasks", "training")
 _HOMES = {name: f"seqmodels.{name}" for name in _PACKAGES} | {
     "Bidirectional": "seqmodels.layers",
     "Cell": "seqmodels.cells",
