@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from seqmodels.errors import nearest
 from seqmodels.nn.any_cell import Layer
 from seqmodels.nn.drop_ins import GRU, LSTM, RNN
 
@@ -16,4 +17,6 @@ __all__ = ["GRU", "LSTM", "RNN", "Layer"]
 
 
 def __getattr__(name: str) -> Any:
+    if not hasattr(torch.nn, name):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{nearest(name, __all__)}")
     return getattr(torch.nn, name)

@@ -88,8 +88,7 @@ class DropIn(RecurrentModule):
             nn.init.uniform_(parameter, -bound, bound)
 
     def extra_repr(self) -> str:
-        bias = "" if self.bias else "bias=False"
-        return ", ".join(filter(None, [f"{self.input_size}, {self.hidden_size}", bias, super().extra_repr()]))
+        return ", ".join(filter(None, [f"{self.input_size}, {self.hidden_size}", super().extra_repr()]))
 
 
 class LSTM(DropIn):
@@ -222,6 +221,8 @@ class GRU(DropIn):
             TypeError: an argument is of the wrong kind or dtype.
             ValueError: an argument has the wrong shape.
         """
+        if not (hx is None or isinstance(hx, Tensor)):
+            raise TypeError(f"hx must be a tensor, got {type(hx).__name__}")
         output, (h,) = self.run(input, None if hx is None else ResetAfterGRUState(hx))
         return output, h
 
@@ -279,5 +280,7 @@ class RNN(DropIn):
 
     def forward(self, input: Input, hx: Tensor | None = None) -> tuple[Input, Tensor]:
         """Return the outputs of the last layer, and the final ``h`` of all layers, as :meth:`GRU.forward` does."""
+        if not (hx is None or isinstance(hx, Tensor)):
+            raise TypeError(f"hx must be a tensor, got {type(hx).__name__}")
         output, (h,) = self.run(input, None if hx is None else ElmanState(hx))
         return output, h

@@ -18,6 +18,17 @@ from seqmodels.sequence import leaves, map_leaves
 
 Input = TypeVar("Input", Tensor, PackedSequence)
 Device = torch.device | str | int | None
+USUAL = {
+    "num_layers": 1,
+    "nonlinearity": "tanh",
+    "bias": True,
+    "batch_first": False,
+    "dropout": 0.0,
+    "bidirectional": False,
+    "proj_size": 0,
+    "backend": "auto",
+}
+"""Options that a ``repr`` leaves out."""
 
 
 class RecurrentModule(nn.Module, ABC):
@@ -106,8 +117,9 @@ class RecurrentModule(nn.Module, ABC):
                 outputs.append(y)
                 final.append(state)
             x = torch.cat(outputs, dim=-1) if self.bidirectional else outputs[0]
-            if layer < self.num_layers - 1:
-                x = F.dropout(x, self.dropout, self.training)
+            if self.training and self.dropout > 0 and layer < self.num_layers - 1:
+                by_time = x.transpose(0, 1).contiguous()  # torch.nn's order, in which a seed draws its masks
+                x = F.dropout(by_time, self.dropout).transpose(0, 1)
         return x, map_leaves(lambda *parts: torch.stack(parts), *final)
 
     def _check_shape(self, input: Tensor) -> None:
@@ -137,5 +149,5 @@ class RecurrentModule(nn.Module, ABC):
         return [map_leaves(lambda leaf, row=row: leaf[row] if batched else leaf[row, None], hx) for row in range(rows)]
 
     def extra_repr(self) -> str:
-        usual = {"num_layers": 1, "batch_first": False, "dropout": 0.0, "bidirectional": False, "backend": "auto"}
-        return ", ".join(f"{name}={getattr(self, name)!r}" for name in usual if getattr(self, name) != usual[name])
+        shown = {name: getattr(self, name, usual) for name, usual in USUAL.items()}
+        return ", ".join(f"{name}={value!r}" for name, value in shown.items() if value != USUAL[name])
