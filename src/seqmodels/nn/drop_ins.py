@@ -94,9 +94,9 @@ class DropIn(RecurrentModule):
 class LSTM(DropIn):
     """Drop-in replacement for ``torch.nn.LSTM``, made of :class:`~seqmodels.cells.LSTMCell`.
 
-    Outputs, final states and gradients are ``torch.nn.LSTM``'s from the same parameters, which a seed draws alike, and
-    a ``state_dict`` loads in both directions. What differs: the masks of ``dropout`` that a seed draws, and a batch
-    without a sequence is refused.
+    Outputs, final states and gradients are ``torch.nn.LSTM``'s from the same parameters, and a ``state_dict`` loads in
+    both directions. A seed draws the same parameters, and on the CPU the same dropout but for a ``PackedSequence``.
+    What is not supported: an empty batch, ``torch.jit.script``, and ``torch.jit.trace`` outside ``torch.no_grad()``.
 
     Args:
         input_size: features of a step.
