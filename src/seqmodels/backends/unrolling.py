@@ -35,7 +35,7 @@ def unroll(
 ) -> tuple[Tensor, State]:
     """Run ``cell`` over sequences that are padded at the end.
 
-    Sequences are padded at the end. Past a sequence's length its output is 0 and its state stays as it is, so that the
+    Past a sequence's length its output is 0 and its state stays as it is, so that the
     final state is the one after its last real step; what the padding holds, NaN included, has no effect.
 
     Args:
@@ -73,9 +73,21 @@ def unroll(
 
 
 def backends_for(cell: Cell[Any], x: Tensor) -> dict[str, str | None]:
-    """Return for every back-end why it cannot run ``cell`` over ``x (batch, time, input)``; None where it can.
+    """Return for every back-end why it cannot run a cell, or None if it can.
 
-    Which of them ``auto`` takes also depends on the problem size: :func:`preference`.
+    Which one ``auto`` takes also depends on the problem size: :func:`preference`.
+
+    Args:
+        cell: any :class:`~seqmodels.cells.Cell`.
+        x: inputs ``(batch, time, input)``.
+
+    Returns:
+        Reasons by the names of ``BACKENDS``.
+
+    Example:
+        >>> from seqmodels.cells import GRUCell
+        >>> backends_for(GRUCell(4, 5), torch.zeros(3, 7, 4))["native"]
+        'PyTorch has no kernel for GRUCell'
     """
     return {name: backend.refuses(cell.effective(), x) for name, backend in BACKENDS.items()}
 

@@ -95,19 +95,29 @@ def _cell(module: nn.RNNBase, suffix: str) -> Cell[Any]:
     else:
         cell = LSTMCell(input_size, hidden_size)
     cell.to(weight_ih)
-    names = [name for name, _ in cell.named_parameters() if name.startswith("weight")]  # torch has the same
-    weights = {name: getattr(module, name + suffix) for name in names}
-    zeros = weight_ih.new_zeros(weight_ih.shape[0])
-    bias_ih = getattr(module, f"bias_ih{suffix}") if module.bias else zeros
-    bias_hh = getattr(module, f"bias_hh{suffix}") if module.bias else zeros
-    if isinstance(cell, ResetAfterGRUCell):
-        summed = slice(0, 2 * hidden_size)  # those of r and z; the candidate has two biases
-        weights["bias"] = torch.cat([bias_ih[summed] + bias_hh[summed], bias_ih[2 * hidden_size :]])
-        weights["bias_hn"] = bias_hh[2 * hidden_size :]
-    else:
-        weights["bias"] = bias_ih + bias_hh
-    cell.load_state_dict(weights)
+    cell.load_state_dict(cell_weights(module, cell, suffix))
     return cell
+
+
+def cell_weights(module: nn.Module, cell: Cell[Any], suffix: str) -> dict[str, Tensor]:
+    """Return the parameters of ``cell``, by name, as functions of those of one layer and direction of ``module``.
+
+    ``module`` names its parameters as ``torch.nn`` does. Its two biases only ever appear as a sum, which is the cell's
+    one; but for the candidate of a GRU, which keeps both. Gradients flow through to the parameters.
+    """
+    weight_ih: Tensor = getattr(module, f"weight_ih{suffix}")
+    zeros = None if module.bias else weight_ih.new_zeros(weight_ih.shape[0])
+    bias_ih: Tensor = getattr(module, f"bias_ih{suffix}") if zeros is None else zeros
+    bias_hh: Tensor = getattr(module, f"bias_hh{suffix}") if zeros is None else zeros
+    made: dict[str, Tensor] = {}
+    if isinstance(cell, ResetAfterGRUCell):
+        summed = 2 * cell.hidden_size  # rows of r and z; those of the candidate follow
+        made["bias"] = torch.cat([bias_ih[:summed] + bias_hh[:summed], bias_ih[summed:]])
+        made["bias_hn"] = bias_hh[summed:]
+    else:
+        made["bias"] = bias_ih + bias_hh
+    names = [name for name, _ in cell.named_parameters()]
+    return {name: made[name] if name in made else getattr(module, name + suffix) for name in names}
 
 
 def _fill(module: nn.RNNBase, cell: Cell[Any], suffix: str) -> None:
