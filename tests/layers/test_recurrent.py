@@ -70,8 +70,7 @@ def test_padding_changes_nothing(layer: SequenceLayer, x: Tensor, filling: float
 
 
 def test_halves_with_carried_state_make_the_whole(x: Tensor) -> None:
-    layers = [Recurrent(LSTMCell(INPUT, 5)), Stack([Recurrent(GRUCell(5, 3))]), ReadOut(3, 2)]
-    layer = Stack(layers).double()
+    layer = Stack([Recurrent(LSTMCell(INPUT, 5)), Stack([Recurrent(GRUCell(5, 3))]), ReadOut(3, 2)]).double()
     whole, final = layer(x)
     first, state = layer(x[:, :3])
     second, state = layer(x[:, 3:], state)
@@ -175,11 +174,11 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
         "state must be a tuple of 1, one for each layer, got tuple of 2",
     ),
     "state of one direction": (
-        lambda: both_ways(4, 5)(X, torch.zeros(1)),
+        lambda: both_ways(4, 5)(X, torch.zeros(1)),  # type: ignore[arg-type]
         "state must be a tuple of two, forward and backward, got Tensor",
     ),
     "state of a read-out": (
-        lambda: ReadOut(4, 5)(X, (X,)),
+        lambda: ReadOut(4, 5)(X, (X,)),  # type: ignore[arg-type]
         "state must be a tuple of none: a read-out carries no state, got tuple of 1",
     ),
     "activation": (lambda: ReadOut(4, 5, activation="sofmax"), "got 'sofmax'; did you mean 'softmax'?"),

@@ -8,13 +8,14 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from seqmodels.backends import unroll
-from seqmodels.cells import GRUCell, LSTMCell
+from seqmodels.cells import Cell, GRUCell, LSTMCell
 from seqmodels.system import memory
 from seqmodels.system.memory import LARGE, Pool, room
 from tests.backends.fakes import assert_same
@@ -67,7 +68,7 @@ def test_room_is_a_view_of_nothing(mode: Callable[[], AbstractContextManager[obj
 @pytest.mark.parametrize("cell", [GRUCell(3, 17), LSTMCell(3, 17)], ids=lambda cell: type(cell).__name__)
 @pytest.mark.parametrize("change", [lambda y: y.add_(1), lambda y: y.mul_(2), lambda y: y[:, 1::2].neg_()])
 def test_large_outputs_may_be_changed_in_place(
-    cell: LSTMCell | GRUCell, change: Callable[[Tensor], Tensor], pool: Pool, monkeypatch: pytest.MonkeyPatch
+    cell: Cell[Any], change: Callable[[Tensor], Tensor], pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memory, "LARGE", 1)  # all are large, and the test is fast
     sequences = torch.randn(5, 64, 3, dtype=torch.float64)

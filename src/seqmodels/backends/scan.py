@@ -18,8 +18,8 @@ _STEP = LinearCell.step  # as it is now: a class can be changed later
 class Scan:
     """All steps of ``h_t = a_t * h_{t-1} + b_t`` from coefficients computed at once, with derivatives of any order.
 
-    An accelerator joins steps in 2 log2(time) parallel rounds. A CPU makes one pass in place, a single operation for
-    each step: it touches memory once, which is faster there than the rounds at any size.
+    An accelerator joins steps in 2 log2(time) parallel rounds. A CPU makes one pass in place, one operation for each
+    step: it reads memory once, which is faster there than the rounds at any size.
     """
 
     def refuses(self, cell: Cell[Any], x: Tensor) -> str | None:
@@ -43,7 +43,7 @@ class Scan:
             h = linear_recurrence(a, b, state[0])
             return h, type(state)(h[:, -1])
         padding = ~length_mask(lengths, x.shape[1])[..., None]
-        # h_t = 1 * h_{t-1} + 0: past its length a sequence's state stands still
+        # h_t = 1 * h_{t-1} + 0: past its length a sequence's state does not change
         h = linear_recurrence(a.masked_fill(padding, 1), b.masked_fill(padding, 0), state[0])
         return h.masked_fill(padding, 0), type(state)(h[:, -1])
 
@@ -56,7 +56,7 @@ def linear_recurrence(a: Tensor, b: Tensor, h0: Tensor) -> Tensor:
 
 
 class _LinearRecurrence(torch.autograd.Function):
-    """The adjoint of a linear recurrence is a linear recurrence from the end: it needs no more memory than a and h."""
+    """The adjoint of a linear recurrence is a linear recurrence in reverse: it needs no more memory than a and h."""
 
     @staticmethod
     def forward(ctx: FunctionCtx, a: Tensor, b: Tensor, h0: Tensor) -> Tensor:
@@ -75,7 +75,7 @@ class _LinearRecurrence(torch.autograd.Function):
 
 
 def solve_in_turn(a: Tensor, b: Tensor) -> Tensor:
-    """Solve ``h_t = a_t * h_{t-1} + b_t`` from ``h_{-1} = 0``, one step after the other; not differentiable."""
+    """Solve ``h_t = a_t * h_{t-1} + b_t`` from ``h_{-1} = 0`` step by step; not differentiable."""
     h = torch.empty_like(b)
     steps = h.unbind(1)
     steps[0].copy_(b[:, 0])

@@ -2,11 +2,10 @@
 
 from typing import NamedTuple
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from seqmodels.cells.base import Cell, check_sizes
+from seqmodels.cells.base import Cell, Device, DType, empty_parameters
 
 
 class ConcatLinearState(NamedTuple):
@@ -24,18 +23,30 @@ class ConcatLinearCell(Cell[ConcatLinearState]):
     The columns of W that meet x are ``weight_ih``, those that meet h are ``weight_hh``; the two products sum to the one
     over the concatenation. Outputs are affine in the inputs, whatever their length. A tanh around the right-hand side
     makes it :class:`~seqmodels.cells.ElmanCell`.
+
+    Args:
+        input_size: size of the input.
+        hidden_size: size of the state.
+        device, dtype: of the parameters, as in ``torch.nn``.
+
+    Raises:
+        ValueError: a size is not a positive whole number.
+
+    Example:
+        >>> y, state = ConcatLinearCell(4, 5)(torch.zeros(3, 4))
+        >>> y.shape, state.h.shape
+        (torch.Size([3, 5]), torch.Size([3, 5]))
     """
 
     gates = ("h",)
 
-    def __init__(self, input_size: int, hidden_size: int) -> None:
+    def __init__(self, input_size: int, hidden_size: int, *, device: Device = None, dtype: DType = None) -> None:
         super().__init__()
-        check_sizes(input_size=input_size, hidden_size=hidden_size)
-        self.input_size = input_size
-        self.hidden_size = hidden_size
-        self.weight_ih = nn.Parameter(torch.empty(hidden_size, input_size))
-        self.weight_hh = nn.Parameter(torch.empty(hidden_size, hidden_size))
-        self.bias = nn.Parameter(torch.empty(hidden_size))
+        self.set_sizes(input_size, hidden_size)
+        empty = empty_parameters(device, dtype)
+        self.weight_ih = empty(hidden_size, input_size)
+        self.weight_hh = empty(hidden_size, hidden_size)
+        self.bias = empty(hidden_size)
         self.reset_parameters()
 
     def initial_state(self, x: Tensor) -> ConcatLinearState:

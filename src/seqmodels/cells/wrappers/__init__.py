@@ -1,1 +1,1 @@
-"""Wrappers that regularise any cell, or learn its initial state; their public names are those of ``seqmodels.cells``."""
+"""Wrappers that regularise any cell or learn its initial state; ``seqmodels.cells`` exports their public names."""

@@ -4,31 +4,43 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from seqmodels.cells.base import Cell
+from seqmodels.cells.base import Cell, State
 from seqmodels.cells.wrappers.wrapper import Wrapper, example_input
 
 
-class LearnedInitialState(Wrapper):
+class LearnedInitialState(Wrapper[State]):
     """Any cell, with an initial state that is a parameter: ``initial.<field>``, one row that all sequences share.
 
     It starts as the cell's own initial state, zero for every cell of this package.
+
+    Args:
+        cell: the cell to wrap; the initial state takes its device and dtype.
+
+    Example:
+        >>> from seqmodels.cells import GRUCell
+        >>> cell = LearnedInitialState(GRUCell(4, 2))
+        >>> torch.nn.init.ones_(cell.initial["h"]).tolist()
+        [1.0, 1.0]
+        >>> cell.initial_state(torch.zeros(3, 4)).h.tolist()
+        [[1.0, 1.0], [1.0, 1.0], [1.0, 1.0]]
     """
 
-    def __init__(self, cell: Cell[Any]) -> None:
+    def __init__(self, cell: Cell[State]) -> None:
         super().__init__(cell)
-        example = cell.initial_state(example_input(cell))
+        example: Any = cell.initial_state(example_input(cell))
         self.initial = nn.ParameterDict({name: leaf[0].detach().clone() for name, leaf in example._asdict().items()})
 
-    def idle(self) -> bool:
-        return True  # it has no part in project and step
+    def is_identity(self) -> bool:
+        return True  # project and step are those of the cell
 
-    def initial_state(self, x: Tensor) -> Any:
-        state = self.cell.initial_state(x)
+    def initial_state(self, x: Tensor) -> State:
+        state: Any = self.cell.initial_state(x)
         rows = {name: self.initial[name].to(leaf.dtype).expand_as(leaf) for name, leaf in state._asdict().items()}
         return type(state)(**rows)
 
     def reset_parameters(self) -> None:
-        """Draw the parameters of the wrapped cell anew; the initial state is its own."""
+        """Draw the parameters of the wrapped cell again; set the initial state to the cell's own."""
         super().reset_parameters()
-        for name, leaf in self.cell.initial_state(example_input(self.cell))._asdict().items():
+        example: Any = self.cell.initial_state(example_input(self.cell))
+        for name, leaf in example._asdict().items():
             self.initial[name].data.copy_(leaf[0])

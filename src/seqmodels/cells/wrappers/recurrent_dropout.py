@@ -1,42 +1,53 @@
-"""Dropout inside the recurrent products, one mask a sequence and gate."""
+"""Dropout inside the recurrent products, one mask per sequence and gate."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor
 from torch.nn import functional as F
 
-from seqmodels.cells.base import Cell, Projected
+from seqmodels.cells.base import Cell, Projected, State
 from seqmodels.cells.wrappers.recurrent_products import Multiply, RecurrentProducts, join, recurrent_blocks
 from seqmodels.cells.wrappers.wrapper import Wrapper, check_probability
 
 
 class MaskedInput(NamedTuple):
+    """What a step of :class:`RecurrentDropout` reads."""
+
     wx: Projected  # of the wrapped cell
     mask: Tensor  # (batch, time, gates * size)  the same at every step
 
 
-class RecurrentDropout(Wrapper):
+class RecurrentDropout(Wrapper[State]):
     r"""Dropout of what the recurrent weights are multiplied with (Gal and Ghahramani, 2016, arXiv 1512.05287).
 
     .. math::
 
         W_{hk} h_{t-1} \to W_{hk} (m_k \odot h_{t-1})
 
-    as Keras' ``recurrent_dropout``: each gate k of each sequence has a mask :math:`m_k` of its own, which stays for all
-    its steps. A mask zeroes each unit with probability ``p`` and divides the others by 1 - p. Only products see it:
-    what a cell carries over without one, as :math:`(1 - z_t) \odot h_{t-1}` in a GRU, is left whole. Where the operand
-    is itself computed (:math:`r_t \odot h_{t-1}`), the mask applies to it. In evaluation nothing is dropped.
+    as Keras' ``recurrent_dropout``: each gate k of each sequence has its own mask :math:`m_k`, the same at all steps.
+    A mask zeroes each unit with probability ``p`` and divides the others by 1 - p. It applies to products alone: what
+    a cell carries over without one, as :math:`(1 - z_t) \odot h_{t-1}` in a GRU, is not masked. Where the operand is
+    itself computed (:math:`r_t \odot h_{t-1}`), the mask applies to the result. In evaluation nothing is dropped.
+
+    Args:
+        cell: the cell to wrap.
+        p: probability that a unit is zeroed.
 
     Raises:
         ValueError: ``p`` is outside [0, 1), or the cell has no recurrent product.
+
+    Example:
+        >>> from seqmodels.cells import GRUCell
+        >>> RecurrentDropout(GRUCell(4, 5), p=0.25).project(torch.zeros(3, 7, 4)).mask.shape
+        torch.Size([3, 7, 15])
     """
 
-    def __init__(self, cell: Cell[Any], p: float) -> None:
+    def __init__(self, cell: Cell[State], p: float) -> None:
         super().__init__(cell)
         self.p = check_probability("p", p, below_one=True)
         self.blocks, self.size = recurrent_blocks(self.core, type(self).__name__)
 
-    def idle(self) -> bool:
+    def is_identity(self) -> bool:
         return not self.training or self.p == 0
 
     def project(self, x: Tensor) -> MaskedInput:
@@ -44,7 +55,7 @@ class RecurrentDropout(Wrapper):
         mask = F.dropout(ones, self.p, self.training).expand(*x.shape[:-1], -1)
         return MaskedInput(super().project(x), mask)
 
-    def step(self, wx: MaskedInput, state: Any) -> tuple[Tensor, Any]:
+    def step(self, wx: MaskedInput, state: State) -> tuple[Tensor, State]:
         masks = wx.mask.chunk(self.blocks, dim=-1)
 
         def drop(multiply: Multiply, operand: Tensor, weight: Tensor, blocks: range) -> Tensor:

@@ -1,18 +1,16 @@
 """Layer normalisation of the recurrent products, gate by gate."""
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqmodels.cells.base import Cell, Projected
+from seqmodels.cells.base import Cell, Projected, State
 from seqmodels.cells.wrappers.recurrent_products import Multiply, RecurrentProducts, join, recurrent_blocks
 from seqmodels.cells.wrappers.wrapper import Wrapper, example_input
 
 
-class RecurrentLayerNorm(Wrapper):
-    r"""Layer normalisation of each recurrent product (Ba et al., 2016, arXiv 1607.06450), for each gate by itself.
+class RecurrentLayerNorm(Wrapper[State]):
+    r"""Layer normalisation of each recurrent product (Ba et al., 2016, arXiv 1607.06450), separately for each gate.
 
     .. math::
 
@@ -22,18 +20,26 @@ class RecurrentLayerNorm(Wrapper):
     hidden,)`` and start at 0; rows are ordered as the cell's gates. What the input and the cell's own bias contribute
     is not normalised.
 
+    Args:
+        cell: the cell to wrap; gains and shifts take its device and dtype.
+
     Raises:
         ValueError: the cell has no recurrent product.
+
+    Example:
+        >>> from seqmodels.cells import GRUCell
+        >>> RecurrentLayerNorm(GRUCell(4, 5)).gain.shape
+        torch.Size([15])
     """
 
-    def __init__(self, cell: Cell[Any]) -> None:
+    def __init__(self, cell: Cell[State]) -> None:
         super().__init__(cell)
         self.blocks, _ = recurrent_blocks(self.core, type(self).__name__)
         like = example_input(cell)
         self.gain = nn.Parameter(torch.ones(self.blocks * cell.hidden_size, device=like.device, dtype=like.dtype))
         self.bias = nn.Parameter(torch.zeros_like(self.gain))
 
-    def step(self, wx: Projected, state: Any) -> tuple[Tensor, Any]:
+    def step(self, wx: Projected, state: State) -> tuple[Tensor, State]:
         gains, biases = self.gain.chunk(self.blocks), self.bias.chunk(self.blocks)
 
         def normalise(multiply: Multiply, operand: Tensor, weight: Tensor, blocks: range) -> Tensor:
@@ -44,7 +50,7 @@ class RecurrentLayerNorm(Wrapper):
             return super().step(wx, state)
 
     def reset_parameters(self) -> None:
-        """Draw the parameters of the wrapped cell anew; gains are 1, shifts 0."""
+        """Draw the parameters of the wrapped cell again; set gains to 1 and shifts to 0."""
         super().reset_parameters()
         nn.init.ones_(self.gain)
         nn.init.zeros_(self.bias)

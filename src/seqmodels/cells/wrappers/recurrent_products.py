@@ -1,4 +1,4 @@
-"""Finding the products of a value with a cell's ``weight_hh`` inside its ``step``, so that wrappers can change them."""
+"""Intercepting the products with ``weight_hh`` inside a cell's ``step``, so that wrappers can replace them."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Self
@@ -31,14 +31,14 @@ class _Piece(NamedTuple):
 
 
 class RecurrentProducts(TorchFunctionMode):
-    """While active, hands every product of a value with rows of ``cell.weight_hh`` to ``replace``.
+    """While active, passes every product of a value with rows of ``cell.weight_hh`` to ``replace``.
 
     Recognised are ``F.linear``, ``@``, ``matmul``, ``mm`` and ``addmm`` with whole gate blocks of rows, and ``*`` where
     the weight is a vector. Rows are followed through slicing, splitting, transposing and whatever else keeps the
-    weight's shape (a normalisation, say). The weight is looked up at each call, so that one which
-    ``torch.func.functional_call`` or :class:`~seqmodels.cells.WeightDrop` puts in its place is recognised too; one with
-    ``torch.nn.utils.parametrizations`` is computed once while the mode is active. Modes nest: what ``replace`` computes
-    is seen by the modes around this one.
+    weight's shape (a normalisation, say). The weight is looked up at each call, so that a tensor which
+    ``torch.func.functional_call`` or :class:`~seqmodels.cells.WeightDrop` substitutes for it is recognised too; one
+    with ``torch.nn.utils.parametrizations`` is computed once while the mode is active. Modes nest: the outer ones see
+    what ``replace`` computes.
     """
 
     def __init__(self, cell: Cell[Any], replace: Replace) -> None:
@@ -149,7 +149,7 @@ def _match(name: str, args: Any, kwargs: Any) -> tuple[Any, Any, Any, bool] | No
 
 
 def join(parts: Sequence[Tensor]) -> Tensor:
-    """Put gate blocks ``(batch, hidden)`` side by side."""
+    """Concatenate gate blocks ``(batch, hidden)``."""
     return parts[0] if len(parts) == 1 else torch.cat(list(parts), dim=-1)
 
 
@@ -159,8 +159,8 @@ def recurrent_blocks(cell: Cell[Any], wrapper: str) -> tuple[int, int]:
     One step is run on zeros to see that every block takes part in a product that can be found.
 
     Raises:
-        ValueError: the cell has no ``weight_hh``, or multiplies with it in no way that can be followed; the message
-            names ``wrapper``, which needs it.
+        ValueError: the cell has no ``weight_hh``, or its products with it cannot be found; the message names
+            ``wrapper``, which needs them.
     """
     name = type(cell).__name__
     weight = getattr(cell, "weight_hh", None)

@@ -7,12 +7,14 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from seqmodels.cells.base import Cell, Projected
+from seqmodels.cells.base import Cell, Projected, State
 from seqmodels.cells.wrappers.wrapper import Wrapper, check_probability
 from seqmodels.sequence import Fixed
 
 
 class WeightDropInput(NamedTuple):
+    """What a step of :class:`WeightDrop` reads."""
+
     wx: Projected  # of the wrapped cell
     weights: tuple[Fixed, ...]  # the dropped weights, one for each name
 
@@ -29,18 +31,31 @@ class _Method(nn.Module):
         return getattr(self.cell, self.method)(*args)
 
 
-class WeightDrop(Wrapper):
+class WeightDrop(Wrapper[State]):
     r"""DropConnect on recurrent weights, as in AWD-LSTM (Merity, Keskar and Socher, 2018, arXiv 1708.02182).
 
-    Each entry of the parameters ``names`` of the innermost cell is zeroed with probability ``p`` and otherwise divided
-    by 1 - p; once a sequence, the same for the whole batch. In evaluation nothing is dropped. Parameters keep their
-    names, and gradients reach them through the entries that were kept.
+    Each entry of the named parameters is zeroed with probability ``p`` and otherwise divided by 1 - p; drawn once per
+    sequence, for the whole batch. In evaluation nothing is dropped. Parameters keep their names, and gradients reach
+    them through the entries that were kept.
+
+    Args:
+        cell: the cell to wrap.
+        p: probability that an entry is zeroed.
+        names: parameters of the innermost cell to drop entries of.
 
     Raises:
         ValueError: ``p`` is outside [0, 1), ``names`` is empty or names no parameter of the cell.
+
+    Example:
+        >>> from seqmodels.cells import LSTMCell
+        >>> WeightDrop(LSTMCell(4, 5), p=0.5)
+        WeightDrop(
+          p=0.5, names=('weight_hh',)
+          (cell): LSTMCell(4, 5)
+        )
     """
 
-    def __init__(self, cell: Cell[Any], p: float, names: Sequence[str] = ("weight_hh",)) -> None:
+    def __init__(self, cell: Cell[State], p: float, names: Sequence[str] = ("weight_hh",)) -> None:
         super().__init__(cell)
         self.p = check_probability("p", p, below_one=True)
         self.names = (names,) if isinstance(names, str) else tuple(names)
@@ -50,19 +65,19 @@ class WeightDrop(Wrapper):
             rule = f"parameters of {type(self.core).__name__} ({', '.join(parameters)})"
             raise ValueError(f"names must be {rule}, got {', '.join(unknown) or 'none'}")
 
-    def idle(self) -> bool:
+    def is_identity(self) -> bool:
         return not self.training or self.p == 0
 
     def project(self, x: Tensor) -> WeightDropInput:
         weights = tuple(Fixed(F.dropout(getattr(self.core, name), self.p, self.training)) for name in self.names)
         return WeightDropInput(self._call("project", weights, x), weights)
 
-    def step(self, wx: WeightDropInput, state: Any) -> tuple[Tensor, Any]:
+    def step(self, wx: WeightDropInput, state: State) -> tuple[Tensor, State]:
         return self._call("step", wx.weights, wx.wx, state)
 
     def _call(self, method: str, weights: tuple[Fixed, ...], *args: Any) -> Any:
-        """Call a method of the wrapped cell with ``weights`` in the place of the parameters ``names``."""
-        inner = self.cell.bare()
+        """Call a method of the wrapped cell with ``weights`` in place of the parameters ``names``."""
+        inner = self.cell.effective()
         path, cell = "cell.", inner
         while isinstance(cell, Wrapper):
             path, cell = path + "cell.", cell.cell

@@ -1,22 +1,30 @@
-"""What wrappers over cells share: they change how a cell steps and are cells themselves."""
+"""What all wrappers share: they change how a cell steps and are cells themselves."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from seqmodels.cells.base import Cell, Projected
+from seqmodels.cells.base import Cell, Device, DType, Projected, State
 
 
-class Wrapper(Cell[Any]):
-    """A cell around a cell, a user's own too. Wrappers nest in any order; each adds one thing and delegates the rest.
+class Wrapper(Cell[State]):
+    """Base of cells that wrap a cell. Wrappers nest in any order; each adds one thing and delegates the rest.
+
+    Args:
+        cell: the cell to wrap.
 
     Raises:
         TypeError: ``cell`` is not a :class:`~seqmodels.cells.Cell`.
+
+    Example:
+        >>> from seqmodels.cells import GRUCell, LearnedInitialState, Zoneout
+        >>> cell = LearnedInitialState(Zoneout(GRUCell(4, 5), {"h": 0.1}))
+        >>> cell.core
+        GRUCell(4, 5)
     """
 
-    def __init__(self, cell: Cell[Any]) -> None:
+    def __init__(self, cell: Cell[State]) -> None:
         super().__init__()
         if not isinstance(cell, Cell):
             raise TypeError(f"cell must be a Cell, got {type(cell).__name__}")
@@ -30,28 +38,28 @@ class Wrapper(Cell[Any]):
         return self.cell.output_size
 
     @property
-    def core(self) -> Cell[Any]:
+    def core(self) -> Cell[State]:
         """The innermost cell, which holds the weights."""
         return self.cell.core if isinstance(self.cell, Wrapper) else self.cell
 
-    def idle(self) -> bool:
-        """Return whether there is nothing to do right now, so that :meth:`bare` may leave this wrapper out."""
+    def is_identity(self) -> bool:
+        """Return whether this wrapper changes nothing right now, so that :meth:`effective` may leave it out."""
         return False
 
-    def bare(self) -> Cell[Any]:
-        return self.cell.bare() if self.idle() else self
+    def effective(self) -> Cell[State]:
+        return self.cell.effective() if self.is_identity() else self
 
-    def initial_state(self, x: Tensor) -> Any:
+    def initial_state(self, x: Tensor) -> State:
         return self.cell.initial_state(x)
 
     def project(self, x: Tensor) -> Projected:
-        return self.cell.bare().project(x)
+        return self.cell.effective().project(x)
 
-    def step(self, wx: Projected, state: Any) -> tuple[Tensor, Any]:
-        return self.cell.bare().step(wx, state)
+    def step(self, wx: Projected, state: State) -> tuple[Tensor, State]:
+        return self.cell.effective().step(wx, state)
 
     def reset_parameters(self) -> None:
-        """Draw the parameters of the wrapped cell anew."""
+        """Draw the parameters of the wrapped cell again."""
         self.cell.reset_parameters()
 
     def extra_repr(self) -> str:
@@ -61,21 +69,40 @@ class Wrapper(Cell[Any]):
 def wrapped(
     input_size: int,
     *,
-    factory: Callable[..., Cell[Any]],
-    wrappers: Mapping[str, Callable[[Cell[Any]], Cell[Any]]],
+    factory: Callable[..., Cell[State]],
+    wrappers: Mapping[str, Callable[[Cell[State]], Cell[State]]],
     hidden_size: int | None = None,
-) -> Cell[Any]:
-    """Build ``factory(input_size)``, with ``hidden_size`` where one is given, and put it into each wrapper in order.
+    device: Device = None,
+    dtype: DType = None,
+) -> Cell[State]:
+    """Build a cell and wrap it, the first wrapper innermost.
 
-    The names of ``wrappers`` are for configurations to tell them apart.
+    Args:
+        input_size: size of the input.
+        factory: called with ``input_size`` and with those of the options below that are given; returns a cell.
+        wrappers: functions from a cell to a cell, by names that only configurations use.
+        hidden_size, device, dtype: options for ``factory``.
+
+    Returns:
+        The outermost cell.
+
+    Example:
+        >>> from functools import partial
+        >>> from seqmodels.cells import LSTMCell, RecurrentDropout
+        >>> wrapped(4, factory=LSTMCell, wrappers={"dropout": partial(RecurrentDropout, p=0.2)}, hidden_size=5)
+        RecurrentDropout(
+          p=0.2
+          (cell): LSTMCell(4, 5)
+        )
     """
-    cell = factory(input_size) if hidden_size is None else factory(input_size, hidden_size=hidden_size)
+    options = {"hidden_size": hidden_size, "device": device, "dtype": dtype}
+    cell = factory(input_size, **{name: value for name, value in options.items() if value is not None})
     for wrapper in wrappers.values():
         cell = wrapper(cell)
     return cell
 
 
-def example_input(cell: Cell[Any]) -> Tensor:
+def example_input(cell: Cell[State]) -> Tensor:
     """Return zeros ``(1, input)`` on the device and in the dtype of the parameters of ``cell``."""
     parameter = next(cell.parameters(), None)
     return torch.zeros(1, cell.input_size) if parameter is None else parameter.new_zeros(1, cell.input_size)

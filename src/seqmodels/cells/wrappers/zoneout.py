@@ -1,4 +1,4 @@
-"""Zoneout: units that keep their old state by chance."""
+"""Zoneout: units of the state that randomly keep their previous value."""
 
 import math
 from collections.abc import Mapping
@@ -7,35 +7,49 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from seqmodels.cells.base import Cell, Projected
+from seqmodels.cells.base import Cell, Projected, State
 from seqmodels.cells.wrappers.wrapper import Wrapper, check_probability, example_input
 from seqmodels.sequence import Fixed
 
 
 class ZoneoutInput(NamedTuple):
+    """What a step of :class:`Zoneout` reads."""
+
     wx: Projected  # of the wrapped cell
     keep: tuple[Any, ...]  # per field: (batch, time, size) of zeros and ones, or Fixed (size,) rates in evaluation
 
 
-class Zoneout(Wrapper):
-    r"""Zoneout (Krueger et al., 2017, arXiv 1606.01305): each unit of the state keeps its old value by chance.
+class Zoneout(Wrapper[State]):
+    r"""Zoneout (Krueger et al., 2017, arXiv 1606.01305): each unit of the state randomly keeps its previous value.
 
     .. math::
 
         s_t \to k_t \odot s_{t-1} + (1 - k_t) \odot s_t
 
-    for each field s of the state that ``rates`` names, ``{"h": 0.1, "c": 0.5}`` say. In training each unit keeps its
-    old value (:math:`k = 1`) with that probability, anew at every step; in evaluation k is the probability itself, so
-    that the state takes its expected value. A cell's output that is a field of its state follows that field. The
-    probabilities of the draws are ``rates`` to 16 bits.
+    for each field s of the state that ``rates`` names. In training each unit keeps its previous value (:math:`k = 1`)
+    with that probability, drawn independently at every step; in evaluation k is the probability itself, so that the
+    state takes its expected value. An output that is a field of the state follows that field. The probabilities of the
+    draws are ``rates`` to 16 bits.
+
+    Args:
+        cell: the cell to wrap.
+        rates: probability for each field of the state that zoneout applies to.
 
     Raises:
         ValueError: a rate is outside [0, 1] or names no field of the cell's state.
+
+    Example:
+        >>> from seqmodels.cells import LSTMCell
+        >>> Zoneout(LSTMCell(4, 5), {"h": 0.1, "c": 0.5})
+        Zoneout(
+          h=0.1, c=0.5
+          (cell): LSTMCell(4, 5)
+        )
     """
 
-    def __init__(self, cell: Cell[Any], rates: Mapping[str, float]) -> None:
+    def __init__(self, cell: Cell[State], rates: Mapping[str, float]) -> None:
         super().__init__(cell)
-        example = cell.initial_state(example_input(cell))
+        example: Any = cell.initial_state(example_input(cell))
         for name, rate in rates.items():
             if name not in example._fields:
                 raise ValueError(f"rates must name fields of the state ({', '.join(example._fields)}), got {name!r}")
@@ -43,7 +57,7 @@ class Zoneout(Wrapper):
         self.rates = {name: float(rate) for name, rate in rates.items() if rate > 0}
         self.sizes = {name: getattr(example, name).shape[1:] for name in self.rates}
 
-    def idle(self) -> bool:
+    def is_identity(self) -> bool:
         return not self.rates
 
     def project(self, x: Tensor) -> ZoneoutInput:
@@ -55,7 +69,8 @@ class Zoneout(Wrapper):
         lead = x.shape[:-1]  # drawn with time first: the rows of a step lie together in memory
         return _draw(self.rates[name], (*lead[::-1], *self.sizes[name]), x).transpose(0, len(lead) - 1)
 
-    def step(self, wx: ZoneoutInput, state: Any) -> tuple[Tensor, Any]:
+    def step(self, wx: ZoneoutInput, state: State) -> tuple[Tensor, State]:
+        new: Any
         output, new = super().step(wx.wx, state)
         zoned = new._asdict()
         for name, noise in zip(self.rates, wx.keep, strict=True):
