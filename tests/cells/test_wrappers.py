@@ -109,6 +109,20 @@ def test_wrapped_cells_copy_pickle_and_round_trip(small, x) -> None:
     torch.testing.assert_close(unroll(twin, x, backend="eager"), expected, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("name", WRAPPERS)
+def test_wrapped_cells_can_be_made_without_memory(name) -> None:
+    wrappers = {name: WRAPPERS[name]}
+    cell = wrapped(4, factory=LSTMCell, wrappers=wrappers, hidden_size=5, device="meta", dtype=torch.float64)
+    assert {(p.device.type, p.dtype) for p in cell.parameters()} == {("meta", torch.float64)}
+    assert cell(torch.zeros(3, 4, device="meta", dtype=torch.float64))[0].shape == (3, 5)
+    cell.to_empty(device="cpu")
+    torch.manual_seed(7)
+    cell.reset_parameters()
+    torch.manual_seed(7)
+    twin = wrapped(4, factory=LSTMCell, wrappers=wrappers, hidden_size=5, dtype=torch.float64)
+    torch.testing.assert_close(cell.state_dict(), twin.state_dict(), rtol=0, atol=0)
+
+
 def test_wrappers_delegate_sizes_and_gates() -> None:
     cell = ProjectedLSTMCell(4, 5, proj_size=2)
     for wrapper in WRAPPERS.values():

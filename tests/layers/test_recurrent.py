@@ -12,7 +12,7 @@ from torch.testing import assert_close
 
 from seqmodels import Bidirectional, Recurrent, Stack, recurrent_stack, unroll
 from seqmodels.cells import ElmanCell, GRUCell, JordanCell, LSTMCell, MinGRUCell
-from seqmodels.layers import LockedDropout, ReadOut, SequenceLayer
+from seqmodels.layers import AttentionPool, Convolution, LockedDropout, ReadOut, SelfAttention, SequenceLayer
 from tests.backends.fakes import BATCH, INPUT, LENGTHS, TIME, assert_same, measured
 from tests.conftest import TOLERANCE
 
@@ -67,6 +67,19 @@ def test_padding_changes_nothing(layer: SequenceLayer, x: Tensor, filling: float
         dirty[row, length:] = filling
     clean = measured(lambda leaf: layer(leaf, None, lengths), layer, x)
     assert_same(measured(lambda leaf: layer(leaf, None, lengths), layer, dirty), clean)
+
+
+def test_every_layer_is_made_on_a_device_and_in_a_dtype() -> None:
+    where: dict[str, Any] = {"device": "meta", "dtype": torch.float64}
+    layers = [
+        recurrent_stack(LSTMCell, 4, hidden_sizes=[5, 6], bidirectional=True, **where),
+        ReadOut(4, 5, **where),
+        SelfAttention(4, heads=2, **where),
+        Convolution(4, channels=5, **where),
+        AttentionPool(4, **where),
+    ]
+    for layer in layers:
+        assert {(p.device.type, p.dtype) for p in layer.parameters()} == {("meta", torch.float64)}
 
 
 def test_halves_with_carried_state_make_the_whole(x: Tensor) -> None:

@@ -52,7 +52,8 @@ def linear_recurrence(a: Tensor, b: Tensor, h0: Tensor) -> Tensor:
     """Solve ``h_t = a_t * h_{t-1} + b_t`` for all t: ``a, b (batch, time, hidden)``, ``h0 (batch, hidden)``."""
     a, b = torch.broadcast_tensors(a, b)
     dtype = torch.promote_types(torch.promote_types(a.dtype, b.dtype), h0.dtype)
-    return _LinearRecurrence.apply(a.to(dtype), b.to(dtype), h0.to(dtype))
+    h: Tensor = _LinearRecurrence.apply(a.to(dtype), b.to(dtype), h0.to(dtype))  # type: ignore[no-untyped-call]
+    return h
 
 
 class _LinearRecurrence(torch.autograd.Function):

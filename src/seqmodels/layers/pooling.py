@@ -114,7 +114,7 @@ class AttentionPool(nn.Module):
 
     def weights(self, y: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return the weight of each step, ``(batch, time)``: 0 past a sequence's length, summing to 1 before it."""
-        scores = self.score(self.hidden(y).tanh())  # (batch, time, 1)
+        scores: Tensor = self.score(self.hidden(y).tanh())  # (batch, time, 1)
         if lengths is not None:
             scores = scores.masked_fill(_padding(y, lengths.to(y.device)), -torch.inf)
         return scores.softmax(dim=1)[..., 0]

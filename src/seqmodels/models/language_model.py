@@ -148,13 +148,11 @@ class LanguageModel(nn.Module):
     def renew(self, state: tuple[Any, ...] | None, fresh: Tensor) -> tuple[Any, ...]:
         """Return ``state`` with the initial state in the rows where ``fresh (batch,)`` is true."""
         initial = self.initial_state(len(fresh))
-        if state is None:
-            return initial
-        return map_leaves(
-            lambda new, old: torch.where(fresh.view(-1, *[1] * (old.dim() - 1)), new, old),
-            initial,
-            state,
-        )
+
+        def choose(new: Tensor, old: Tensor) -> Tensor:
+            return torch.where(fresh.view(-1, *[1] * (old.dim() - 1)), new, old)
+
+        return initial if state is None else tuple(map_leaves(choose, initial, state))
 
     def _embed(self, tokens: Tensor) -> Tensor:
         weight = self.embedding.weight

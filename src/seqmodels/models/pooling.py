@@ -5,6 +5,7 @@ Only :func:`every_step` keeps the time, for networks with an output at every ste
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import nn
 
@@ -12,10 +13,10 @@ from seqmodels.layers import AttentionPool, EveryStep, LastStep, MaxPool, MeanPo
 
 __all__ = ["attention", "every_step", "last", "maximum", "mean"]
 
-Pooling = Callable[[SequenceLayer], nn.Module]
+Pooling = Callable[[SequenceLayer[Any]], nn.Module]
 
 
-def last(layer: SequenceLayer) -> LastStep:
+def last(layer: SequenceLayer[Any]) -> LastStep:
     """Take the step where the layer has seen the whole sequence: the last real one, step 0 where it reads backwards.
 
     Args:
@@ -30,7 +31,7 @@ def last(layer: SequenceLayer) -> LastStep:
     return LastStep(backward_size=layer.backward_size)
 
 
-def mean(layer: SequenceLayer) -> MeanPool:  # noqa: ARG001  (one signature for all)
+def mean(layer: SequenceLayer[Any]) -> MeanPool:  # noqa: ARG001  (one signature for all)
     """Take the mean over the real steps.
 
     Args:
@@ -44,7 +45,7 @@ def mean(layer: SequenceLayer) -> MeanPool:  # noqa: ARG001  (one signature for 
     return MeanPool()
 
 
-def maximum(layer: SequenceLayer) -> MaxPool:  # noqa: ARG001
+def maximum(layer: SequenceLayer[Any]) -> MaxPool:  # noqa: ARG001
     """Take the maximum of each feature over the real steps.
 
     Args:
@@ -58,7 +59,7 @@ def maximum(layer: SequenceLayer) -> MaxPool:  # noqa: ARG001
     return MaxPool()
 
 
-def attention(layer: SequenceLayer, *, attention_size: int | None = None) -> AttentionPool:
+def attention(layer: SequenceLayer[Any], *, attention_size: int | None = None) -> AttentionPool:
     """Take a learnt weighted mean over the real steps.
 
     Args:
@@ -73,7 +74,7 @@ def attention(layer: SequenceLayer, *, attention_size: int | None = None) -> Att
     return AttentionPool(layer.output_size, attention_size=attention_size)
 
 
-def every_step(layer: SequenceLayer) -> EveryStep:  # noqa: ARG001
+def every_step(layer: SequenceLayer[Any]) -> EveryStep:  # noqa: ARG001
     """Take every step as it is: one output for each of them, as tagging and next-frame prediction need.
 
     Args:

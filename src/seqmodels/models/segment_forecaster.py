@@ -107,15 +107,10 @@ class SegmentForecaster(Forecaster):
     def _forecast(self, state: Any, batch: int) -> Tensor:
         """Return outputs ``(batch, horizon, output, size)`` from the state of each series."""
         series, segments, size = self.output_size, len(self.position), self.likelihood.size
-        query = torch.cat(
-            [
-                self.position.expand(series, -1, -1),
-                self.channel[:, None].expand(-1, segments, -1),
-            ],
-            -1,
-        )  # (series, segments, embedding)
+        halves = self.position.expand(series, -1, -1), self.channel[:, None].expand(-1, segments, -1)
+        query = torch.cat(halves, -1)  # (series, segments, embedding)
         query = query.expand(batch, -1, -1, -1).reshape(batch * series * segments, 1, -1)
         start = map_leaves(lambda leaf: leaf.repeat_interleave(segments, 0), state)
         y, _ = unroll(self.cell, query, start, backend=self.backend)
-        outputs = self.read_out(self.dropout(y[:, 0])).view(batch, series, segments * self.segment, size)
+        outputs: Tensor = self.read_out(self.dropout(y[:, 0])).view(batch, series, segments * self.segment, size)
         return outputs[:, :, : self.horizon].transpose(1, 2)

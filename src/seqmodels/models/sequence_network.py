@@ -2,6 +2,7 @@
 
 from abc import ABC
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -12,7 +13,7 @@ from seqmodels.models.token_scores import wrong_token
 
 Initializer = Callable[[nn.Module], nn.Module]
 Front = Callable[[int], Convolution]
-Top = Callable[[int], SequenceLayer]
+Top = Callable[[int], SequenceLayer[Any]]
 
 
 class SequenceNetwork(nn.Module, ABC):
@@ -129,7 +130,8 @@ class SequenceNetwork(nn.Module, ABC):
         y, _ = self.recurrent(x, lengths=lengths)
         if self.top is not None:
             y, _ = self.top(y, lengths=lengths)
-        return self.dropout_output(self.pooling(y, lengths))
+        features: Tensor = self.dropout_output(self.pooling(y, lengths))
+        return features
 
     def _embedded(self, tokens: Tensor) -> Tensor:
         assert self.embedding is not None

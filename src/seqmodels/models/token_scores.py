@@ -73,11 +73,13 @@ class AdaptiveScores(nn.Module):
 
     def forward(self, features: Tensor, embedding: Tensor) -> Tensor:  # noqa: ARG002
         """Return logits ``(..., vocab)`` for ``features (..., size)``."""
-        return self.softmax.log_prob(features.flatten(0, -2)).unflatten(0, features.shape[:-1])
+        log_probs: Tensor = self.softmax.log_prob(features.flatten(0, -2)).unflatten(0, features.shape[:-1])
+        return log_probs
 
     def losses(self, features: Tensor, targets: Tensor, embedding: Tensor) -> Tensor:  # noqa: ARG002
         """Return the negative log-probability ``(n,)`` of each of the ``targets (n,)`` for ``features (n, size)``."""
-        return -self.softmax(features, targets).output
+        log_probs: Tensor = self.softmax(features, targets).output
+        return -log_probs
 
 
 def token_scores(

@@ -34,9 +34,10 @@ class LearnedInitialState(Wrapper[State]):
         return True  # project and step are those of the cell
 
     def initial_state(self, x: Tensor) -> State:
-        state: Any = self.cell.initial_state(x)
-        rows = {name: self.initial[name].to(leaf.dtype).expand_as(leaf) for name, leaf in state._asdict().items()}
-        return type(state)(**rows)
+        own: Any = self.cell.initial_state(x)
+        rows = {name: self.initial[name].to(leaf.dtype).expand_as(leaf) for name, leaf in own._asdict().items()}
+        state: State = type(own)(**rows)
+        return state
 
     def reset_parameters(self) -> None:
         """Draw the parameters of the wrapped cell again; set the initial state to the cell's own."""

@@ -50,10 +50,11 @@ class RecurrentProducts(TorchFunctionMode):
     def __enter__(self) -> Self:
         self.parametrizations = cached()
         self.parametrizations.__enter__()
-        return super().__enter__()
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
 
     def __exit__(self, *error: Any) -> None:
-        super().__exit__(*error)
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
         self.parametrizations.__exit__(*error)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

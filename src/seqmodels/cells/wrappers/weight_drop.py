@@ -73,7 +73,8 @@ class WeightDrop(Wrapper[State]):
         return WeightDropInput(self._call("project", weights, x), weights)
 
     def step(self, wx: WeightDropInput, state: State) -> tuple[Tensor, State]:
-        return self._call("step", wx.weights, wx.wx, state)
+        result: tuple[Tensor, State] = self._call("step", wx.weights, wx.wx, state)
+        return result
 
     def _call(self, method: str, weights: tuple[Fixed, ...], *args: Any) -> Any:
         """Call a method of the wrapped cell with ``weights`` in place of the parameters ``names``."""
