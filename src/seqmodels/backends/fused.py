@@ -27,10 +27,10 @@ from seqmodels.sequence import leaves, map_leaves
 from seqmodels.system.memory import room
 
 CHUNK = 16 << 20
-"""Bytes of projected input that inference holds at a time: what a last-level cache holds."""
+"""Bytes of projected input that inference computes at a time: they fit into a last-level cache."""
 
 SHORTEST = 16
-"""Steps that a chunk has at least: weights are packed anew for each."""
+"""The fewest steps of a chunk: weights are packed again for each chunk."""
 
 log = logging.getLogger("seqmodels")
 
@@ -50,7 +50,7 @@ class Fused:
 
     @_disable_dynamo
     def refuses(self, cell: Cell[Any], x: Tensor) -> str | None:
-        """Return why ``cell`` cannot run, found on a copy of it; nothing of the cell is changed."""
+        """Return why ``cell`` cannot run, found on a copy of it; the cell itself is not changed."""
         if why := _surroundings(x):
             return why
         try:
@@ -60,7 +60,7 @@ class Fused:
             self._plan(own, x, *_in_one_dtype(wx, state, torch.is_autocast_enabled(x.device.type)))
         except Refused as error:
             return str(error)
-        except Exception as error:  # the cell's own: it is told where the cell is run
+        except Exception as error:  # of the cell's own code: running the cell will raise it
             return f"its projection cannot be computed: {type(error).__name__}: {error}"
         return None
 
@@ -98,10 +98,10 @@ class Fused:
             raise
 
     def _plan(self, cell: Cell[Any], x: Tensor, wx: Any, state: Any) -> tuple[Plan, list[Tensor], Executor]:
-        """Return the plan of a cell, found right on the executor that will run it, and the constants that it takes.
+        """Return the plan of a cell, checked on the executor that will run it, with its constants and that executor.
 
         Raises:
-            Refused: there is none; the message says why.
+            Refused: the cell cannot be fused; the message says why.
         """
         with torch.autocast(x.device.type, enabled=False):
             _check_projected(wx, x)
@@ -159,7 +159,7 @@ class Fused:
         linear: tuple[Tensor, Tensor | None],
         steps: int,
     ) -> tuple[Tensor, Any]:
-        """Run chunk after chunk, each from the state that the one before left."""
+        """Run chunk after chunk, each from the final state of the one before."""
         outputs: Tensor | None = None
         for start in range(0, x.shape[1], steps):
             piece = slice(start, min(start + steps, x.shape[1]))
@@ -180,7 +180,7 @@ class Fused:
 
 
 def _surroundings(x: Tensor) -> str | None:
-    """Return why nothing can be fused here, whatever the cell; None where it can."""
+    """Return why nothing can be fused in this context, whatever the cell; None if it can."""
     if type(x) not in (Tensor, torch.nn.Parameter):
         return f"a {type(x).__name__} in place of a tensor"
     if is_aside():
@@ -203,7 +203,7 @@ def _surroundings(x: Tensor) -> str | None:
 
 
 def _may_be_chunked(cell: Cell[Any], x: Tensor) -> bool:
-    """Say whether inference may take a sequence piece by piece, as far as the input tells."""
+    """Return whether inference may process a sequence in chunks, judging by the input."""
     alone = not torch.is_grad_enabled() and not cell.training and not torch.is_autocast_enabled(x.device.type)
     return alone and x.device.type == "cpu" and x.shape[1] >= 2 * SHORTEST
 
@@ -219,7 +219,7 @@ def _check_projected(wx: Any, x: Tensor) -> None:
 
 
 def _in_one_dtype(wx: Any, state: Any, mixed: bool) -> tuple[Any, Any]:
-    """Return both, in the widest of their types under autocast, which mixes them."""
+    """Return both, under autocast converted to the widest of their dtypes."""
     tensors = [*leaves(wx), *leaves(state)]
     if odd := [leaf for leaf in tensors if not isinstance(leaf, Tensor)]:
         raise Refused(f"a {type(odd[0]).__name__} where project and the fields of a state should have tensors")
@@ -237,7 +237,7 @@ def _in_one_dtype(wx: Any, state: Any, mixed: bool) -> tuple[Any, Any]:
 
 
 def _chunk(x: Tensor, weight: Tensor) -> int:
-    """Return how many steps inference projects and runs at a time, so that the projected stays in the cache."""
+    """Return how many steps inference projects and runs at a time, so that the projected input stays in the cache."""
     size = max(SHORTEST, CHUNK // max(1, x.shape[0] * weight.shape[0] * x.element_size()))
     return size if 2 * size <= x.shape[1] else x.shape[1]
 

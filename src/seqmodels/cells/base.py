@@ -17,15 +17,15 @@ Device = torch.device | str | int | None
 DType = torch.dtype | None
 
 Projected = Any
-"""What a cell's input alone decides: a tensor, or a (nested) ``NamedTuple`` of tensors and of
+"""What depends on a cell's input alone: a tensor, or a (nested) ``NamedTuple`` of tensors and of
 :class:`~seqmodels.sequence.Fixed` values. ``(batch, time, ...)`` over a sequence, ``(batch, ...)`` at a step."""
 
 
 class Cell(nn.Module, ABC, Generic[State]):
     """One time step of a recurrent network. A cell never sees time, lengths, devices or back-ends.
 
-    The equation is split where the arithmetic splits: :meth:`project` holds what the input alone decides, so that it
-    runs once for a whole sequence; :meth:`step` holds the recurrence, as printed. A state is a ``NamedTuple`` of
+    The equation is split in two: :meth:`project` computes what depends on the input alone, once for a whole sequence;
+    :meth:`step` computes the recurrence, as printed. A state is a ``NamedTuple`` of
     tensors ``(batch, ...)``. Randomness is drawn in :meth:`project`, never in :meth:`step`.
 
     Parameters follow one convention: ``weight_ih (gates * hidden, input)``, ``weight_hh (gates * hidden, hidden)`` and
@@ -58,7 +58,7 @@ class Cell(nn.Module, ABC, Generic[State]):
     gates: tuple[str, ...] = ()
     """Names of the gate blocks, in the order of the weights' rows."""
     retention: ClassVar[Mapping[str, int]] = MappingProxyType({"f": 1, "i": -1, "z": -1})
-    """What opening a gate does to what the state holds: 1 keeps it, -1 replaces it. Initialisers of memory read it."""
+    """The effect of an open gate on the state: 1 keeps it, -1 replaces it. Initialisers of gate biases read it."""
 
     if TYPE_CHECKING:
 
@@ -85,7 +85,7 @@ class Cell(nn.Module, ABC, Generic[State]):
 
     @abstractmethod
     def project(self, x: Tensor) -> Projected:
-        """Map inputs ``(..., input)`` to what they alone decide, each step for itself."""
+        """Map inputs ``(..., input)`` to what depends on them alone, each step independently."""
 
     @abstractmethod
     def step(self, wx: Projected, state: State) -> tuple[Tensor, State]:

@@ -13,16 +13,16 @@ class ConcatLinearState(NamedTuple):
 
 
 class ConcatLinearCell(Cell[ConcatLinearState]):
-    r"""One linear layer over input and state side by side, with no nonlinearity: a linear dynamical system.
+    r"""One linear layer over the concatenation of input and state, with no nonlinearity: a linear dynamical system.
 
     .. math::
 
         h_t = W [x_t; h_{t-1}] + b = W_{xh} x_t + W_{hh} h_{t-1} + b
 
-    This is the step that introductory code often shows, ``i2h(torch.cat((input, hidden), 1))``, taken at its word.
-    The columns of W that meet x are ``weight_ih``, those that meet h are ``weight_hh``; the two products sum to the one
-    over the concatenation. Outputs are affine in the inputs, whatever their length. A tanh around the right-hand side
-    makes it :class:`~seqmodels.cells.ElmanCell`.
+    This is the step of much introductory code, ``i2h(torch.cat((input, hidden), 1))``, computed exactly as written.
+    The columns of W that multiply x are ``weight_ih``, those that multiply h are ``weight_hh``. Outputs are affine in
+    the inputs, whatever their length. With a tanh around the right-hand side it is
+    :class:`~seqmodels.cells.ElmanCell`.
 
     Args:
         input_size: size of the input.

@@ -20,13 +20,13 @@ class ElmanCell(Cell[ElmanState]):
 
         h_t = f(W_{xh} x_t + W_{hh} h_{t-1} + b_h)
 
-    ``f`` is ``activation``: tanh, relu, sigmoid or identity. With relu, start from
-    :func:`~seqmodels.cells.init.identity_recurrent` and clip gradients (Le, Jaitly and Hinton, 2015, arXiv 1504.00941).
+    With relu, start from :func:`~seqmodels.cells.init.identity_recurrent` and clip gradients (Le, Jaitly and Hinton,
+    2015, arXiv 1504.00941).
 
     Args:
         input_size: size of the input.
         hidden_size: size of the state.
-        activation: ``tanh``, ``relu``, ``sigmoid`` or ``identity``.
+        activation: ``f``, one of ``tanh``, ``relu``, ``sigmoid`` or ``identity``.
         device, dtype: of the parameters, as in ``torch.nn``.
 
     Raises:

@@ -13,7 +13,7 @@ class ForgetInputState(NamedTuple):
 
 
 class ForgetInputCell(Cell[ForgetInputState]):
-    r"""Two independent gates over one state: the memory of an LSTM, read without an output gate or squashing.
+    r"""Two independent gates over one state: the memory of an LSTM, without an output gate or a final nonlinearity.
 
     .. math::
 
@@ -23,7 +23,7 @@ class ForgetInputCell(Cell[ForgetInputState]):
         h_t &= f_t \odot h_{t-1} + i_t \odot n_t
 
     The two gates need not sum to one, so h is unbounded, as an LSTM's c is. Texts that print a second recurrent matrix
-    inside a gate (U h + W h) have the same cell: the sum of the two matrices is one.
+    inside a gate (U h + W h) describe the same cell: the sum of two matrices is one matrix.
 
     Args:
         input_size: size of the input.

@@ -22,9 +22,9 @@ class LayerNormGRUCell(Cell[LayerNormGRUState]):
         n_t &= \tanh(LN(W_{xn} x_t; \alpha_{xn}) + b_n + r_t \odot LN(W_{hn} h_{t-1}; \alpha_{hn}, \beta_{hn}))  \\
         h_t &= (1 - z_t) \odot h_{t-1} + z_t \odot n_t
 
-    The two gates are normalised together and the candidate by itself, as printed; the reset comes after the product.
-    ``gain_ih`` and ``gain_hh (3 * hidden,)`` hold the gains of both. Shifts that add up are one: ``bias``; the one that
-    the reset gate scales is ``bias_hn``. Gains start at 1 and shifts at 0.
+    The two gates are normalised together and the candidate separately, as printed; the reset comes after the product.
+    ``gain_ih`` and ``gain_hh (3 * hidden,)`` hold the gains of both. Shifts that are added are one parameter, ``bias``;
+    the shift that the reset gate scales is ``bias_hn``. Gains start at 1 and shifts at 0.
 
     Args:
         input_size: size of the input.
@@ -79,7 +79,7 @@ class LayerNormGRUCell(Cell[LayerNormGRUState]):
         return h, LayerNormGRUState(h)
 
     def _normalise(self, product: Tensor, gain: Tensor) -> Tensor:
-        """Normalise the gates of ``product (..., 3 * hidden)`` together and its candidate by itself."""
+        """Normalise the gates of ``product (..., 3 * hidden)`` together and its candidate separately."""
         sizes = [2 * self.hidden_size, self.hidden_size]
         parts = zip(product.split(sizes, dim=-1), gain.split(sizes), strict=True)
         return torch.cat([F.layer_norm(part, part_gain.shape, part_gain) for part, part_gain in parts], dim=-1)

@@ -14,19 +14,19 @@ class IndRNNState(NamedTuple):
 
 
 class IndRNNCell(Cell[IndRNNState]):
-    r"""Elman network whose units see only themselves across time (Li et al., 2018, arXiv 1803.04831).
+    r"""Elman network in which each unit is recurrently connected only to itself (Li et al., 2018, arXiv 1803.04831).
 
     .. math::
 
         h_t = f(W_{xh} x_t + w_{hh} \odot h_{t-1} + b_h)
 
-    ``f`` is ``activation``, relu as in the paper unless given. ``weight_hh (hidden,)`` is a vector, one weight a unit;
-    it starts uniform in [0, 1]: units remember over different times and none explodes. Stack layers to mix units.
+    ``weight_hh (hidden,)`` is a vector, one weight per unit, initialised uniformly in [0, 1]: units remember for
+    different times and none explodes. Stack layers to mix units.
 
     Args:
         input_size: size of the input.
         hidden_size: size of the state.
-        activation: ``relu``, ``tanh``, ``sigmoid`` or ``identity``.
+        activation: ``f``, one of ``relu`` (as in the paper), ``tanh``, ``sigmoid`` or ``identity``.
         device, dtype: of the parameters, as in ``torch.nn``.
 
     Raises:

@@ -21,16 +21,15 @@ class JordanCell(Cell[JordanState]):
         h_t &= f(W_{xh} x_t + W_{yh} y_{t-1} + b_h) \\
         y_t &= g(W_{hy} h_t + b_y)
 
-    ``f`` is ``activation``, ``g`` is ``output_activation``. :math:`W_{yh}` is ``weight_hh (hidden, output)``,
-    :math:`W_{hy}` is ``weight_ho (output, hidden)`` and :math:`b_y` is ``bias_o``. The output is as wide as the hidden
-    layer unless ``output_size`` is given. Jordan's own context units also decay; here they hold the last output.
+    :math:`W_{yh}` is ``weight_hh (hidden, output)``, :math:`W_{hy}` is ``weight_ho (output, hidden)`` and :math:`b_y`
+    is ``bias_o``. Jordan's own context units also decay; here they hold the last output.
 
     Args:
         input_size: size of the input.
         hidden_size: size of the hidden layer.
         output_size: size of the output; the hidden size by default.
-        activation: of the hidden layer: ``tanh``, ``relu``, ``sigmoid`` or ``identity``.
-        output_activation: of the output, one of the same.
+        activation: ``f``, one of ``tanh``, ``relu``, ``sigmoid`` or ``identity``.
+        output_activation: ``g``, one of the same.
         device, dtype: of the parameters, as in ``torch.nn``.
 
     Raises:

@@ -24,8 +24,8 @@ class LayerNormLSTMCell(Cell[LayerNormLSTMState]):
 
     Each of the two products is normalised over all four gates at once, as printed; normalising gate by gate is
     :class:`~seqmodels.cells.RecurrentLayerNorm`. The gains are ``gain_ih``, ``gain_hh (4 * hidden,)`` and ``gain_c
-    (hidden,)``. The paper's shifts of the two products add up with its bias: all three are ``bias``; that of c is
-    ``bias_c``. Gains start at 1 and shifts at 0.
+    (hidden,)``. The paper's shifts of the two products and its bias are added: all three are ``bias``; the
+    shift of c is ``bias_c``. Gains start at 1 and shifts at 0.
 
     Args:
         input_size: size of the input.

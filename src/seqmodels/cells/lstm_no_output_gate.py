@@ -14,7 +14,7 @@ class NoOutputGateLSTMState(NamedTuple):
 
 
 class NoOutputGateLSTMCell(Cell[NoOutputGateLSTMState]):
-    r"""LSTM with input and forget gate whose output is a plain sigmoid of its memory.
+    r"""LSTM with an input and a forget gate, whose output is the sigmoid of its memory.
 
     .. math::
 
@@ -26,7 +26,7 @@ class NoOutputGateLSTMCell(Cell[NoOutputGateLSTMState]):
 
     A form found in introductory texts; no output gate hides the memory (compare variant NOG of Greff et al., 2017,
     arXiv 1503.04069, where the output is tanh(c)). Outputs lie in (0, 1): the initial h = 0 is outside that range, and
-    a memory of 0 puts out 0.5.
+    a memory of 0 gives 0.5.
 
     Args:
         input_size: size of the input.

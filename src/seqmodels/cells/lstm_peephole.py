@@ -14,7 +14,7 @@ class PeepholeLSTMState(NamedTuple):
 
 
 class PeepholeLSTMCell(Cell[PeepholeLSTMState]):
-    r"""LSTM whose gates see the memory (Gers and Schmidhuber, 2000; Gers, Schraudolph and Schmidhuber, 2002).
+    r"""LSTM whose gates also read the memory (Gers and Schmidhuber, 2000; Gers, Schraudolph and Schmidhuber, 2002).
 
     .. math::
 
@@ -25,8 +25,8 @@ class PeepholeLSTMCell(Cell[PeepholeLSTMState]):
         o_t &= \sigma(W_{xo} x_t + W_{ho} h_{t-1} + w_{co} \odot c_t + b_o)     \\
         h_t &= o_t \odot \tanh(c_t)
 
-    The peepholes ``weight_ci``, ``weight_cf`` and ``weight_co`` are vectors ``(hidden,)``, one weight a channel. The
-    output gate sees the new memory.
+    The peepholes ``weight_ci``, ``weight_cf`` and ``weight_co`` are vectors ``(hidden,)``, one weight per unit. The
+    output gate reads the new memory.
 
     Args:
         input_size: size of the input.

@@ -26,8 +26,7 @@ class ProjectedLSTMCell(Cell[ProjectedLSTMState]):
         h_t &= W_{hr} (o_t \odot \tanh(c_t))
 
     As ``torch.nn.LSTM(proj_size=...)`` computes it: without the paper's peepholes and second, non-recurrent projection.
-    ``weight_hh`` is ``(4 * hidden, proj)`` and :math:`W_{hr}` is ``weight_hr (proj, hidden)``. ``proj_size`` is half
-    the hidden size, rounded up, unless given.
+    ``weight_hh`` is ``(4 * hidden, proj)`` and :math:`W_{hr}` is ``weight_hr (proj, hidden)``.
 
     Args:
         input_size: size of the input.

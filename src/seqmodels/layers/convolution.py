@@ -65,9 +65,9 @@ class Convolution(nn.Module):
         """Return outputs and their lengths; all steps are real if no lengths are given."""
         time, before = x.shape[1], (self.kernel_size - 1) // 2
         steps = -(-time // self.stride)
-        behind = (steps - 1) * self.stride + self.kernel_size - before - time
+        after = (steps - 1) * self.stride + self.kernel_size - before - time
         x = _cleared(x, lengths).transpose(1, 2)
-        y = self.convolution(F.pad(x, (before, behind))).relu()
+        y = self.convolution(F.pad(x, (before, after))).relu()
         lengths = None if lengths is None else -(-lengths // self.stride)
         y = _cleared(y.transpose(1, 2), lengths)  # so that padding is never the maximum: relu leaves nothing below 0
         if self.pool > 1:

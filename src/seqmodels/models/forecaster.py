@@ -43,7 +43,7 @@ class Forecaster(nn.Module, ABC):
 
 
 class RecurrentForecaster(Forecaster, ABC):
-    """Recurrent layers over windows, each normalised by itself, and a linear read-out.
+    """Recurrent layers over windows, each window normalised separately, and a linear read-out.
 
     Args:
         cell: makes a cell from an input size, as ``partial(GRUCell, hidden_size=128)`` does; or a sequence of such

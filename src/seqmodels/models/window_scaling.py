@@ -1,4 +1,4 @@
-"""Normalisation of each window by itself, so that a forecaster learns changes, whatever the level."""
+"""Separate normalisation of each window, so that a forecaster learns changes, whatever the level."""
 
 from typing import Literal, NamedTuple, get_args
 
@@ -23,7 +23,7 @@ def check_normalization(normalization: str) -> None:
 
 
 def scaled(inputs: Tensor, output_size: int, normalization: Normalization) -> Scaled:
-    """Normalise the first ``output_size`` features of ``inputs (batch, time, input)``, each window by itself.
+    """Normalise the first ``output_size`` features of ``inputs (batch, time, input)``, each window separately.
 
     ``last`` subtracts the last value; ``window`` subtracts the window's mean and divides by its standard deviation (Kim
     et al., 2022, without weights); a constant window is divided by 1.
