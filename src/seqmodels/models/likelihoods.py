@@ -2,13 +2,18 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 PointLoss = Literal["mse", "mae", "huber"]
+_POINT_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mse": F.mse_loss,
+    "mae": F.l1_loss,
+    "huber": F.huber_loss,
+}
 Z_95 = 1.959964  # 95 % of a normal distribution lie within this many standard deviations of its mean
 
 __all__ = ["GaussianForecast", "Likelihood", "PointForecast", "QuantileForecast"]
@@ -25,6 +30,10 @@ class Likelihood(ABC):
 
     size: int
     """Number of parameters for each value."""
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{name}={value!r}" for name, value in vars(self).items() if name != "size")
+        return f"{type(self).__name__}({options})"
 
     def constrained(self, outputs: Tensor) -> Tensor:
         """Return the raw outputs of a network as valid parameters; unchanged by default."""
@@ -64,17 +73,12 @@ class PointForecast(Likelihood):
     size = 1
 
     def __init__(self, loss: PointLoss = "mse") -> None:
-        losses: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-            "mse": F.mse_loss,
-            "mae": F.l1_loss,
-            "huber": F.huber_loss,
-        }
-        if loss not in losses:
-            raise ValueError(f"loss must be one of {', '.join(get_args(PointLoss))}, got {loss!r}")
-        self._loss = losses[loss]
+        if loss not in _POINT_LOSSES:
+            raise ValueError(f"loss must be one of {', '.join(_POINT_LOSSES)}, got {loss!r}")
+        self.kind = loss
 
     def loss(self, params: Tensor, targets: Tensor) -> Tensor:
-        return self._loss(params[..., 0], targets)
+        return _POINT_LOSSES[self.kind](params[..., 0], targets)
 
     def point(self, params: Tensor) -> Tensor:
         return params[..., 0]
