@@ -25,8 +25,8 @@ class Cell(nn.Module, ABC, Generic[State]):
     """One time step of a recurrent network. A cell never sees time, lengths, devices or back-ends.
 
     The equation is split in two: :meth:`project` computes what depends on the input alone, once for a whole sequence;
-    :meth:`step` computes the recurrence, as printed. A state is a ``NamedTuple`` of
-    tensors ``(batch, ...)``. Randomness is drawn in :meth:`project`, never in :meth:`step`.
+    :meth:`step` computes the recurrence, as printed. A state is a ``NamedTuple`` of tensors ``(batch, ...)``.
+    Randomness is drawn in :meth:`project`, never in :meth:`step`.
 
     Parameters follow one convention: ``weight_ih (gates * hidden, input)``, ``weight_hh (gates * hidden, hidden)`` and
     one ``bias (gates * hidden,)``, their rows in the order of :attr:`gates`.
