@@ -12,7 +12,7 @@ from seqmodels.layers.dropout import LockedDropout
 from seqmodels.layers.recurrent import Bidirectional, Recurrent
 
 CellFactory = Callable[..., Cell[Any]]
-"""Called with an input size (and ``hidden_size=`` where one is given): a cell class with its other options bound."""
+"""Called with an input size, and ``hidden_size=``, ``device=`` and ``dtype=`` where given: a cell class or partial."""
 
 
 class Stack(SequenceLayer[tuple[Any, ...]]):
