@@ -136,7 +136,7 @@ class RecurrentModule(nn.Module, ABC):
         rows = self.num_layers * self.directions
         if hx is None:
             return [None] * rows
-        initial = self.bound_cell(0).initial_state(x[:, 0])
+        initial = self.bound_cell(0).initial_state(x.new_empty(x.shape[0], x.shape[2]))
         if not isinstance(hx, tuple) or len(leaves(hx)) != len(leaves(initial)):
             fields = ", ".join(initial._fields)
             raise TypeError(f"hx must be a {type(initial).__name__}({fields}), got {type(hx).__name__}")
