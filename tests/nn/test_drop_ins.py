@@ -6,6 +6,7 @@ import pickle
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -18,6 +19,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pack_sequen
 from torch.testing import assert_close
 
 from seqmodels import nn
+from seqmodels.cells import LSTMCell
 from tests.conftest import TOLERANCE
 
 BATCH, TIME, INPUT, HIDDEN = 3, 7, 4, 5
@@ -268,9 +270,10 @@ def test_a_mistake_is_named(call: Callable[[], Any], error: type[Exception], mes
         call()
 
 
-def test_dropout_with_a_single_layer_is_warned_of() -> None:
+@pytest.mark.parametrize("make", [nn.LSTM, partial(nn.Layer, LSTMCell)], ids=["LSTM", "Layer"])
+def test_dropout_with_a_single_layer_is_warned_of_where_it_was_asked_for(make: Callable[..., Any]) -> None:
     with pytest.warns(UserWarning, match="acts between layers") as caught:
-        nn.LSTM(INPUT, HIDDEN, dropout=0.5)
+        make(INPUT, HIDDEN, dropout=0.5)
     assert caught[0].filename == __file__
 
 
