@@ -43,7 +43,7 @@ def seqmodels(*arguments: str, cwd: Path, **environment: str) -> subprocess.Comp
         (["train", "cell.hiden_size=3"], "cell (cell/lstm.yaml) has no key 'hiden_size'; did you mean 'hidden_size'?"),
         (["train", "hidden_size=3"], "did you mean 'cell.hidden_size'?"),
         (["train", "-m", "cell=elman,lstm", "cell.activation=relu"], "cell (cell/lstm.yaml) has no key 'activation'"),
-        (["train", "cell._target_=os.system"], "not on the list"),
+        (["train", "cell._target_=os.system"], "is no seqmodels.cells.Cell"),
         (["train", "+hydra.callbacks.x._target_=os.system"], "not on the list"),
         (["train", "optimizer.lr"], "overrides look like key=value"),
         (["train", "--cfg", "job", "cell=lsmt"], "did you mean 'lstm'?"),
@@ -139,21 +139,16 @@ def test_own_cells_configs_and_mistakes(tmp_path: Path) -> None:
     (folder / "mine.yaml").write_text(text, encoding="utf-8")
     own = ["--config-dir", "own", "experiment=mine", "logger=none", *TINY]
 
-    refused = seqmodels("train", *own, cwd=tmp_path)
-    assert (refused.returncode, "SEQMODELS_ALLOW" in refused.stderr) == (2, True)
-
-    done = seqmodels("train", *own, cwd=tmp_path, SEQMODELS_ALLOW="mycells.*")
+    done = seqmodels("train", *own, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "logs" / "mine").is_dir()
 
-    mistake = seqmodels("train", *own, "cell._target_=mycells.MyCel", cwd=tmp_path, SEQMODELS_ALLOW="mycells.*")
+    mistake = seqmodels("train", *own, "cell._target_=mycells.MyCel", cwd=tmp_path)
     assert mistake.returncode == 2
     assert "did you mean 'MyCell'?" in mistake.stderr
     assert "Traceback" not in mistake.stderr
 
-    full = seqmodels(
-        "train", *own, "cell._target_=mycells.No", cwd=tmp_path, SEQMODELS_ALLOW="mycells.*", HYDRA_FULL_ERROR="1"
-    )
+    full = seqmodels("train", *own, "cell._target_=mycells.No", cwd=tmp_path, HYDRA_FULL_ERROR="1")
     assert (full.returncode, "Traceback" in full.stderr) == (2, True)
 
 

@@ -13,7 +13,7 @@ from fuzzing.records import VOCABULARIES
 from seqmodels.config.build import build
 from seqmodels.config.compose import compose
 from seqmodels.training.checkpointing import build_model, load_model, load_trained, save_model
-from seqmodels.training.fit import check_fit
+from seqmodels.training.fit import check_config
 from seqmodels.training.runs import read_json
 
 HOSTILE = (
@@ -65,10 +65,10 @@ def config_readers(folder: Path) -> list[Reader]:
 
     def experiment(content: bytes) -> Any:
         own.write_bytes(content)
-        check_fit(compose("train", [f"experiment={NAME}", *PLACE], str(folder / "configs")))
+        check_config(compose("train", [f"experiment={NAME}", *PLACE], str(folder / "configs")))
 
     def override(content: bytes) -> Any:
-        check_fit(compose("train", [content.decode("utf-8", "replace"), *PLACE]))
+        check_config(compose("train", [content.decode("utf-8", "replace"), *PLACE]))
 
     def model_folder(content: bytes) -> Any:
         (folder / f"{NAME}-model" / "config.json").write_bytes(content)

@@ -1,6 +1,5 @@
 """The command ``seqmodels``: it picks the subcommand and imports nothing else."""
 
-import os
 import sys
 from importlib import import_module
 
@@ -40,8 +39,6 @@ def run(tokens: list[str]) -> int:
         there = f"{nearest(name, COMMANDS)} (there are: {', '.join(COMMANDS)})"
         sys.stderr.write(f"seqmodels: there is no command {name!r}{there}\n")
         return 2
-    if os.environ.get("SEQMODELS_ALLOW"):
-        sys.path.append(os.getcwd())  # noqa: PTH109  (the user's own cells lie where the command is called)
     return _call(COMMANDS[name][0], rest)
 
 
@@ -68,5 +65,5 @@ def usage() -> str:
         "seqmodels <command> [group=option ...] [key=value ...]\n\n"
         f"{lines}\n\n"
         "seqmodels <command> --help says more. SEQMODELS_DATA_DIR names the folder of data sets,\n"
-        "SEQMODELS_ALLOW the modules of your own that a configuration may name (mycells.*).\n"
+        "allow=mycells.* the modules of your own that files of others may name.\n"
     )

@@ -9,8 +9,8 @@ import torch
 from omegaconf import OmegaConf
 
 from seqmodels.cells import GRUCell, LSTMCell
-from seqmodels.config.allowlist import check_hydra_names
 from seqmodels.config.build import accepted, build
+from seqmodels.config.hydra_names import check_hydra_names
 from seqmodels.errors import ConfigError, TargetRefused
 
 MODULE = "open({marker!r}, 'w').close()\nimport os\nfrom torch import nn\nclass Own(nn.Module): pass\n"

@@ -39,7 +39,7 @@ def test_every_cell_has_a_configuration() -> None:
 )
 def test_keys_are_the_keywords_of_the_constructor(group: str, tmp_path: Path) -> None:
     """All of them, so that each can be set without ``+``; but those that the data or other groups give."""
-    given = {"input_size", "vocab_size", "output_size", "time", "layer", "module"}
+    given = {"input_size", "vocab_size", "output_size", "time", "layer", "module", "device", "dtype"}
     given |= {"model", "optimizer", "scheduler", "params"}
     given |= {"horizon", "known_size", "season", "names", "mean", "deviation", "seasonal_error"}
     for name in options(group):

@@ -11,7 +11,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from seqmodels.config.variables import by_name, concealed, remember_what_is_read
-from seqmodels.training.runs import settled
+from seqmodels.training.runs import resolved_config
 
 SECRET = "hunter2-is-no-password"
 TINY = ["data=digits", "trainer.max_epochs=1", "trainer.limit_train_batches=1", "cell.hidden_size=3", "trainer=cpu"]
@@ -104,10 +104,10 @@ def test_no_file_of_a_sweep_holds_it(tmp_path: Path) -> None:
 )
 def test_whatever_leads_to_the_environment_is_written_by_name_and_read_again_as_it_was(value: str) -> None:
     config: Any = OmegaConf.create({"a": {"b": "${oc.env:TOKEN}"}, "value": value})
-    written = settled(config)
+    written = resolved_config(config)
     assert SECRET not in repr(written)
     assert OmegaConf.create(written).value == config.value
-    assert settled(OmegaConf.create(written)) == written or "NONE" in value
+    assert resolved_config(OmegaConf.create(written)) == written or "NONE" in value
 
 
 def test_resolvers_are_as_they_were_afterwards_also_after_an_error() -> None:

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from seqmodels.cells import GRUCell
 from seqmodels.cli import run as run_command
-from seqmodels.config.allowlist import check_hydra_names
+from seqmodels.config.hydra_names import check_hydra_names
 from seqmodels.errors import TargetRefused
 from seqmodels.training.checkpointing import load_model, save_model
 
@@ -99,13 +99,15 @@ def refused(tokens: list[str], marker: Path, capsys: pytest.CaptureFixture[str])
 
 @pytest.mark.parametrize("way", hidden("x"))
 def test_an_experiment_of_a_foreign_folder_passes_the_gate(
-    way: str, marker: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    way: str, marker: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")  # configurations inside of it would be the user's own
     folder = tmp_path / "configs" / "experiment"
     folder.mkdir(parents=True)
     text = "# @package _global_\n" + yaml.safe_dump(hidden("hostile.Own")[way])
     (folder / "foreign.yaml").write_text(text, encoding="utf-8")
-    for place in (["--config-dir", "configs"], [f"hydra.searchpath=[file://{tmp_path}/configs]"]):
+    for place in (["--config-dir", "../configs"], [f"hydra.searchpath=[file://{tmp_path}/configs]"]):
         error = refused(["train", *place, "experiment=foreign", *TINY[1:]], marker, capsys)
         assert "hostile.Own" in error or "interpolation" in error
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from seqmodels.commands.launch import one_folder
+from seqmodels.commands.launch import share_folder
 from seqmodels.config.compose import compose
 from seqmodels.errors import ConfigError
 from tests.distributed.faults import fault
@@ -62,14 +62,14 @@ def test_jobs_of_other_launchers_are_folders_of_one_sweep(launcher: str, tmp_pat
 
 AGREE = """
 import os, sys
-from seqmodels.commands.launch import agreed
+from seqmodels.commands.launch import from_first_process
 from seqmodels.errors import ConfigError
 def answer():
     if sys.argv[1] == "fail":
         raise ConfigError("no such folder")
     return os.getpid()
 try:
-    print(agreed("number", answer), agreed("list", lambda: ["a", os.getpid()]))
+    print(from_first_process("number", answer), from_first_process("list", lambda: ["a", os.getpid()]))
 except ConfigError as error:
     print(error)
 """
@@ -103,9 +103,9 @@ def test_the_first_process_answers_for_all(kind: str, wish: str, tmp_path: Path)
 def test_hosts_without_a_launcher_need_the_name_of_the_folder() -> None:
     config = compose("train", ["trainer=ddp_sim", "trainer.num_nodes=2"])
     with pytest.raises(ConfigError, match=r"hydra\.run\.dir=FOLDER"):
-        one_folder(config, multirun=False)
+        share_folder(config, "run")
     named = compose("train", ["trainer=ddp_sim", "trainer.num_nodes=2", "hydra.run.dir=here"])
-    assert one_folder(named, multirun=False) == []
+    share_folder(named, "run")
 
 
 def test_an_evaluation_by_two_processes_repeats_the_test_of_one(tmp_path: Path) -> None:

@@ -8,10 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from seqmodels.fusion.builder import Builder
 from seqmodels.fusion.cpp.executor import Cpp
-from seqmodels.fusion.plan import Executor
+from seqmodels.fusion.executor import Executor
+from seqmodels.fusion.ops import COMPARISONS, LOGICAL, POINTWISE, TRUTHS, Op
 from seqmodels.fusion.program import Program
-from seqmodels.fusion.values import COMPARISONS, LOGICAL, POINTWISE, TRUTHS, Builder, Value
+from seqmodels.fusion.values import Value
 from tests.fusion.running import EXECUTORS, needs_compiler
 
 FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -40,8 +42,8 @@ pytestmark = [
 def computed(x: Tensor) -> dict[str, Tensor]:
     """Return every function of ``x``, by one compiled program."""
     build = Builder()
-    leaf = build.leaf("stream", 0, 0, WIDTH)
-    outputs = tuple((build.apply(name, leaf),) for name in FUNCTIONS)
+    leaf = build.leaf(Op.STREAM, 0, 0, WIDTH)
+    outputs = tuple((build.apply(Op(name), leaf),) for name in FUNCTIONS)
     rows = torch.nn.functional.pad(x, (0, -len(x) % WIDTH)).view(1, -1, WIDTH)
     results, _, _ = Cpp().run(Program((WIDTH,), (), (), (), outputs, ()), [rows], [], [], [], None)
     return {name: result.flatten()[: len(x)] for name, result in zip(FUNCTIONS, results, strict=True)}
@@ -108,8 +110,9 @@ def test_functions_of_special_numbers(dtype: torch.dtype) -> None:
         torch.testing.assert_close(y, wanted, rtol=info.eps, atol=float(info.tiny), equal_nan=True, msg=f"{name}: {y}")
 
 
-BINARY = ("add", "sub", "mul", "div", "pow", "fmod", "remainder", "maximum", "minimum", "atan2", *COMPARISONS)
-UNARY = sorted({*POINTWISE} - {*BINARY, *LOGICAL, "where"})
+ARITHMETIC = (Op.ADD, Op.SUB, Op.MUL, Op.DIV, Op.POW, Op.FMOD, Op.REMAINDER, Op.MAXIMUM, Op.MINIMUM, Op.ATAN2)
+BINARY = (*ARITHMETIC, *sorted(COMPARISONS))
+UNARY = sorted({*POINTWISE} - {*BINARY, *LOGICAL, Op.WHERE})
 NAN, INF = math.nan, math.inf
 SPECIAL = [NAN, INF, -INF, 0.0, -0.0, 0.5, -0.5, 1.0, -1.0, 1.5, -2.5, 3.0, -7.25, 1e6, -1e-3]
 
@@ -127,10 +130,12 @@ def applied(
 ) -> list[tuple[Tensor, Tensor]]:
     """Compute values of two rows of numbers; return each as it is computed before the loop over steps, and in it."""
     build = Builder()
-    a, b, one = (build.leaf(*leaf) for leaf in (("stream", 0, 0, WIDTH), ("stream", 1, 0, WIDTH), ("carry", 0, 0, 1)))
+    a, b, one = build.leaf(Op.STREAM, 0, 0, WIDTH), build.leaf(Op.STREAM, 1, 0, WIDTH), build.leaf(Op.CARRY, 0, 0, 1)
     early = draw(build, a, b)
-    late = draw(build, build.apply("mul", a, one), build.apply("mul", b, one))  # one is 1, but nobody knows
-    numbers = [build.apply("where", v, build.scalar(1), build.scalar(0)) if v.op in TRUTHS else v for v in early + late]
+    late = draw(build, build.apply(Op.MUL, a, one), build.apply(Op.MUL, b, one))  # one is 1, but nobody knows
+    numbers = [
+        build.apply(Op.WHERE, v, build.scalar(1), build.scalar(0)) if v.op in TRUTHS else v for v in early + late
+    ]
     program = Program((WIDTH, WIDTH), (1,), (), (), tuple((v,) for v in numbers), ((one,),))
     rows = [torch.nn.functional.pad(side, (0, -len(side) % WIDTH)).view(1, -1, WIDTH) for side in (x, y)]
     found, _, _ = executor.run(program, rows, [x.new_ones(1, 1)], [], [], None)
@@ -185,10 +190,18 @@ def test_choices_and_truth_values_are_torchs(executor: Executor) -> None:
     x, y = torch.cartesian_prod(*2 * [torch.tensor(SPECIAL, dtype=torch.float64)]).unbind(-1)
 
     def draw(build: Builder, a: Value, b: Value) -> list[Value]:
-        n, m, t, u = build.scalar(2), build.scalar(0), build.apply("gt", a, b), build.apply("lt", a, build.scalar(1))
-        made = [build.apply("where", t, *sides) for sides in ((a, n), (n, a), (n, m), (a, b))]
-        made += [build.apply(op, *sides) for op in ("and", "or", "xor") for sides in ((t, u), (t, n), (m, u), (a, b))]
-        return [*made, build.apply("not", t), build.apply("not", a), build.apply("add", t, u), build.apply("eq", t, u)]
+        n, m, t, u = build.scalar(2), build.scalar(0), build.apply(Op.GT, a, b), build.apply(Op.LT, a, build.scalar(1))
+        made = [build.apply(Op.WHERE, t, *sides) for sides in ((a, n), (n, a), (n, m), (a, b))]
+        made += [
+            build.apply(op, *sides) for op in (Op.AND, Op.OR, Op.XOR) for sides in ((t, u), (t, n), (m, u), (a, b))
+        ]
+        return [
+            *made,
+            build.apply(Op.NOT, t),
+            build.apply(Op.NOT, a),
+            build.apply(Op.ADD, t, u),
+            build.apply(Op.EQ, t, u),
+        ]
 
     two, zero, t, u = torch.full_like(x, 2), torch.zeros_like(x), x > y, x < 1
     wanted = [torch.where(t, *sides) for sides in ((x, two), (two, x), (two, zero), (x, y))]
@@ -204,9 +217,9 @@ def test_the_sign_of_zero_is_kept(executor: Executor) -> None:
     x = torch.tensor([0.0, -0.0, 1.0, -1.0], dtype=torch.float64)
 
     def draw(build: Builder, a: Value, _: Value) -> list[Value]:
-        values = [build.apply("mul", a, build.scalar(n)) for n in (0.0, -0.0)]
-        values += [build.apply(op, a) for op in ("neg", "abs", "floor", "ceil", "round", "trunc", "sqrt", "sin")]
-        return [build.apply("div", build.scalar(1.0), value) for value in values]
+        values = [build.apply(Op.MUL, a, build.scalar(n)) for n in (0.0, -0.0)]
+        values += [build.apply(Op(op), a) for op in ("neg", "abs", "floor", "ceil", "round", "trunc", "sqrt", "sin")]
+        return [build.apply(Op.DIV, build.scalar(1.0), value) for value in values]
 
     wanted = [x * 0.0, x * -0.0, -x, x.abs(), x.floor(), x.ceil(), x.round(), x.trunc(), x.sqrt(), x.sin()]
     for found, meant in zip(applied(executor, draw, x, x), wanted, strict=True):

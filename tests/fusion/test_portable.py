@@ -11,10 +11,12 @@ from torch.nn import functional as F
 from seqmodels import cells
 from seqmodels.backends.eager import Eager
 from seqmodels.cells import Cell
-from seqmodels.fusion import portable, products
-from seqmodels.fusion.loop import Sorted
+from seqmodels.fusion import matmul
+from seqmodels.fusion.ops import Op
 from seqmodels.fusion.plan import step_of
-from seqmodels.fusion.portable import Portable, loop_of
+from seqmodels.fusion.portable import executor
+from seqmodels.fusion.portable.executor import Portable, loop_of
+from seqmodels.fusion.portable.loop_plan import LoopPlan
 from seqmodels.fusion.program import Program
 from tests.fusion.running import Through, assert_equals_eager
 
@@ -79,8 +81,8 @@ CELLS = (
 def test_large_rows_in_several_chunks_equal_eager(
     monkeypatch: pytest.MonkeyPatch, make: Callable[[int, int], Cell[Any]], ragged: bool, hidden: int
 ) -> None:
-    monkeypatch.setattr(portable, "CHUNK", 1)  # chunks of eight steps
-    assert BATCH * HIDDEN >= portable.SMOOTH
+    monkeypatch.setattr(executor, "CHUNK", 1)  # chunks of eight steps
+    assert BATCH * HIDDEN >= executor.SMOOTH
     torch.manual_seed(0)
     lengths = torch.randint(1, TIME, (BATCH,)) if ragged else None
     assert_equals_eager(Portable(), make(INPUT, hidden), torch.randn(BATCH, TIME, INPUT), lengths=lengths)
@@ -88,7 +90,7 @@ def test_large_rows_in_several_chunks_equal_eager(
 
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
 def test_weights_in_onednns_own_layout_equal_eager(monkeypatch: pytest.MonkeyPatch, activation: str) -> None:
-    monkeypatch.setattr(products, "PACK", 1)
+    monkeypatch.setattr(matmul, "PACK", 1)
     torch.manual_seed(0)
     cell = cells.ElmanCell(INPUT, HIDDEN, activation=activation)
     assert_equals_eager(Portable(), cell, torch.randn(BATCH, TIME, INPUT), lengths=torch.randint(1, TIME, (BATCH,)))
@@ -121,7 +123,7 @@ def test_columns_that_are_read_twice_are_not_changed_in_place() -> None:
 def test_the_gradient_of_relu_is_one_operator_of_the_loop() -> None:
     cell, x = cells.ElmanCell(INPUT, 5, activation="relu"), torch.randn(4, TIME, INPUT)
     backward = backward_of(cell, x)
-    assert {value.op for value in Sorted(backward).late} >= {"threshold"}
+    assert Op.THRESHOLD in {value.op for value in LoopPlan(backward).late}
 
 
 def test_a_product_that_is_wanted_is_written_into_its_row_with_what_is_added_to_it() -> None:

@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from seqmodels.errors import ConfigError
 from seqmodels.sweeping.driver import DEFAULT, folder_of, ranked
 from seqmodels.sweeping.results import best_of, confirmed, write_trials
-from seqmodels.sweeping.study import hushed, load_sweep
+from seqmodels.sweeping.study import load_sweep, quiet_optuna
 from seqmodels.sweeping.watch import Watch
 from seqmodels.sweeping.worker import AGAIN, counted, failed
 from tests.sweeping.small import SPACE, formula, read, sweep
@@ -24,7 +24,7 @@ STORAGES = ["sqlite", "journal", pytest.param("postgresql", marks=pytest.mark.po
 
 
 def trials_of(folder: Path, storage: str | None = None) -> list[FrozenTrial]:
-    with hushed():
+    with quiet_optuna():
         return load_sweep(folder, storage)[0].get_trials()
 
 

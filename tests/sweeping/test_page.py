@@ -10,7 +10,7 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from seqmodels.sweeping.page import write_page
-from seqmodels.sweeping.study import hushed
+from seqmodels.sweeping.study import quiet_optuna
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -42,7 +42,7 @@ def study(*names: str, slope: float = 1.0) -> optuna.Study:
 def test_what_matters_is_drawn_only_where_some_trials_are_better(
     slope: float, names: tuple[str, ...], tmp_path: Path
 ) -> None:
-    with hushed():
+    with quiet_optuna():
         write_page(tmp_path / "page.html", "Sweep", study(*names, slope=slope), None, "seqmodels train")
     assert (tmp_path / "page.html").read_text(encoding="utf-8").count("<h2>Importance for") == slope * len(names)
 
@@ -53,7 +53,7 @@ def test_what_matters_is_drawn_only_where_some_trials_are_better(
 def test_the_page_opens_without_errors_and_fetches_nothing(names: tuple[str, ...], tmp_path: Path) -> None:
     assert CHROMIUM is not None
     page, log = tmp_path / "page.html", tmp_path / "net.json"
-    with hushed():
+    with quiet_optuna():
         write_page(page, "Sweep <i>x</i>", study(*names), None, "seqmodels train")
     done = subprocess.run(
         [

@@ -6,8 +6,9 @@ import optuna
 import pytest
 
 from seqmodels.config.compose import parse
+from seqmodels.config.quoting import quoted
 from seqmodels.errors import ConfigError
-from seqmodels.sweeping.space import Space, spell
+from seqmodels.sweeping.space import Space
 
 SPACE = {
     "optimizer.lr": {"low": 1e-4, "high": 1e-1, "log": True},
@@ -98,7 +99,7 @@ def test_keys_may_be_dotted_or_nested_and_null_takes_one_away() -> None:
     ids=repr,
 )
 def test_a_value_is_read_back_from_the_command_line_as_itself(value: Any) -> None:
-    (override,) = parse([f"key={spell(value)}"])
+    (override,) = parse([f"key={quoted(value)}"])
     assert override.value() == value
     assert type(override.value()) is type(value) or isinstance(value, str)
 

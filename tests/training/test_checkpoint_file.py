@@ -24,7 +24,7 @@ from seqmodels.training.checkpoint_file import (
     load_checkpoint,
     newest_valid,
     read_checkpoint,
-    take_back,
+    restore_previous,
 )
 from seqmodels.training.checkpoint_format import FORMAT
 from tests.killing import answer_with_limit, at_line, in_child, killed_at_byte, killed_at_line, lines_that_matter
@@ -259,12 +259,12 @@ def test_a_damaged_checkpoint_does_not_replace_the_good_one_before_it(
 def test_the_one_before_stands_in_for_a_damaged_one_and_not_for_a_better_one(last: Path) -> None:
     whole, previous = last.read_bytes(), last.with_name("previous.ckpt")
     last.write_bytes(whole[:-1])
-    take_back(last)
+    restore_previous(last)
     assert number_in(last) == number_in(previous) == 1
     save(last, 3)
     assert (number_in(last), number_in(previous)) == (3, 1), "they are not one file any more"
     previous.write_bytes(b"")
-    take_back(last)
+    restore_previous(last)
     assert number_in(last) == 3
 
 

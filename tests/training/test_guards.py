@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from seqmodels.commands.app import report
 from seqmodels.errors import NotFinite, OutOfMemory
-from seqmodels.training.callbacks.guards import FiniteSteps, faults_told, gradient_norm
+from seqmodels.training.callbacks.guards import FiniteSteps, explain_failures, gradient_norm
 from seqmodels.training.fit import train
 from tests.composing import composed
 from tests.golden.runs import runs
@@ -274,7 +274,7 @@ def test_a_guard_refuses_settings_that_mean_nothing(make: Any, words: str) -> No
 def test_memory_that_is_out_is_told_with_what_to_change(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
     data = parity()
     data.setup("fit")
-    with pytest.raises(OutOfMemory) as caught, faults_told(small_classification(data), data):
+    with pytest.raises(OutOfMemory) as caught, explain_failures(small_classification(data), data):
         raise error
     message = str(caught.value)
     for words in (
@@ -289,7 +289,7 @@ def test_memory_that_is_out_is_told_with_what_to_change(error: Exception, capsys
 
 
 def test_other_errors_pass_as_they_are() -> None:
-    with pytest.raises(RuntimeError, match=r"^shapes differ$"), faults_told(nn.Module(), None):  # type: ignore[arg-type]
+    with pytest.raises(RuntimeError, match=r"^shapes differ$"), explain_failures(nn.Module(), None):  # type: ignore[arg-type]
         raise RuntimeError("shapes differ")
 
 

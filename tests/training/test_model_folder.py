@@ -12,7 +12,7 @@ from seqmodels.cells import GRUCell
 from seqmodels.errors import ConfigError
 from seqmodels.models import SequenceClassifier
 from seqmodels.training.checkpointing import load_model, save_model
-from seqmodels.training.fit import check_fit
+from seqmodels.training.fit import check_config
 from tests.composing import composed
 
 CELL = {"_target_": "seqmodels.cells.GRUCell", "_partial_": True, "hidden_size": 5}
@@ -67,4 +67,4 @@ def test_a_file_that_is_damaged_or_missing_is_refused_by_the_folder(
 def test_a_part_that_is_taken_away_is_named(part: str, tmp_path: Path) -> None:
     config = composed(tmp_path, f"~{part}")
     with pytest.raises(ConfigError, match=rf"^{part} is missing: {part}=\.\.\. chooses one"):
-        check_fit(config)
+        check_config(config)

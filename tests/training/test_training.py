@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from seqmodels.errors import ConfigError, TargetRefused
 from seqmodels.training.checkpointing import load_model, load_task
 from seqmodels.training.fit import evaluate, train
-from seqmodels.training.runs import settled
+from seqmodels.training.runs import resolved_config
 from tests.composing import TINY, composed
 
 SMALL = ["cell.hidden_size=5", "trainer=cpu", "trainer.max_epochs=2", "trainer.limit_train_batches=3"]
@@ -133,7 +133,7 @@ def test_clipping_by_value_bounds_every_gradient(tmp_path: Path) -> None:
 def test_what_stands_in_the_environment_is_not_written_down(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOKEN", "very-secret")
     config = OmegaConf.create({"a": {"key": "${oc.env:TOKEN}"}, "b": "${a.key}", "c": "${a}", "d": "${e}", "e": 3})
-    written = settled(config)
+    written = resolved_config(config)
     assert "very-secret" not in json.dumps(written)
     assert written["d"] == 3
     assert OmegaConf.create(written).b == "very-secret", "it is read where it is used"

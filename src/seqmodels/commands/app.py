@@ -8,15 +8,17 @@ import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from hydra._internal.utils import _run_hydra, get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from seqmodels.commands.launch import is_first, one_folder
-from seqmodels.config.compose import check_overrides, config_folder, implied
+from seqmodels.commands.launch import is_first, share_folder
+from seqmodels.config.compose import compose, composed, config_folder, implied
+from seqmodels.config.hydra_internals import Hydra, get_args_parser, run, show
+from seqmodels.config.quoting import quoted
+from seqmodels.config.trust import trusted
 from seqmodels.config.variables import concealed
 from seqmodels.errors import ConfigError, RunFailed
 from seqmodels.system.durable import check_writable
@@ -28,35 +30,65 @@ PACKAGE = str(Path(__file__).resolve().parents[1])
 USER_ERRORS = (ValueError, TypeError, OSError, ImportError)  # where our own lines raise them: files, arguments, extras
 
 
-def run_app(command: str, work: Work, tokens: list[str]) -> int:
+def run_app(command: str, work: Work, tokens: list[str], prepare: Callable[[list[str]], list[str]] = list) -> int:
     """Run ``work`` on the configuration ``<command>.yaml`` with the overrides and flags of ``tokens``.
+
+    Args:
+        command: names the configuration.
+        work: is given the configuration, and returns the metrics.
+        tokens: as they were typed.
+        prepare: returns those that are run, which may hold what a file says, too; only typed ones are trusted.
 
     Returns:
         The exit status: 0, 1 when a job failed, 2 when what the user asked for is wrong.
     """
-    args_parser = get_args_parser()
-    args_parser.prog = f"seqmodels {command}"
-    args = args_parser.parse_args(tokens)
-    args.overrides += implied(args.overrides)
-    sweep = None
-    if not (args.help or args.hydra_help or args.info or args.shell_completion):
-        config = check_overrides(command, args)
-        if args.cfg is None and (lines := one_folder(config, multirun=args.multirun)):
-            args.overrides += lines
-            config = check_overrides(command, args)
-        sweep = _fix_sweep_folder(config, args) if args.multirun else None
-        if args.cfg is None:
-            _check_folder(config, sweep)
+    with trusted(tokens):
+        return _run(command, work, prepare(tokens))
+
+
+def _run(command: str, work: Work, tokens: list[str]) -> int:
+    parser = get_args_parser()
+    parser.prog = f"seqmodels {command}"
+    args = parser.parse_args(tokens)
+    overrides = args.overrides = [*args.overrides, *implied(args.overrides)]
+    if args.cfg is not None:
+        compose(command, overrides, args.config_dir)  # so that a typo is answered as in a run
+    if args.cfg is not None or args.help or args.hydra_help or args.info or args.shell_completion:
+        return _shown(args, parser, command)
     try:
-        _run_hydra(args, args_parser, _guarded(work), str(config_folder()), command)
+        with composed(command, overrides, args.config_dir) as (hydra, config):
+            HydraConfig.instance().set_config(config)
+            if args.multirun or config.hydra.mode == RunMode.MULTIRUN:
+                _sweep(hydra, command, config, work, overrides)
+            else:
+                share_folder(config, "run")
+                _check_folder(config.hydra.run)
+                run(hydra, command, config, _guarded(work))
     except SystemExit as stop:
         return _status(stop)
+    except CompactHydraException as error:
+        if full_errors():
+            raise
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+def _sweep(hydra: Hydra, command: str, config: DictConfig, work: Work, overrides: list[str]) -> None:
+    """Run every job of a sweep, which Hydra composes one by one, and compare them at the end."""
+    share_folder(config, "sweep")
+    folder = Path(config.hydra.sweep.dir).absolute()  # fixed now, so that it is found whichever launcher runs the jobs
+    _check_folder(config.hydra.sweep)
+    lines = [f"hydra.sweep.dir={quoted(str(folder))}", "hydra.mode=MULTIRUN"]
+    if not is_first():
+        lines += ["hydra.output_subdir=null", "hydra/job_logging=none", "hydra/hydra_logging=none"]
+    try:
+        hydra.multirun(command, _guarded(work), [*overrides, *lines])
     finally:
-        if sweep is not None and sweep.is_dir() and is_first():
+        if folder.is_dir() and is_first():
             from seqmodels.commands.tables import print_comparison  # noqa: PLC0415  (needs rich, a run may not)
 
-            print_comparison(sweep)
-    return 0
+            print_comparison(folder)
 
 
 def check_run(config: DictConfig) -> None:
@@ -77,9 +109,9 @@ def report(error: BaseException) -> int:
     if told and not full_errors():
         sys.stderr.write(concealed(f"seqmodels: {error}\n"))
         return 1
-    if full_errors() or not is_users(error):
+    if full_errors() or not is_user_error(error):
         sys.stderr.write(concealed("".join(traceback.format_exception(error))))
-        return 1 if not is_users(error) else 2
+        return 1 if not is_user_error(error) else 2
     sys.stderr.write(concealed(f"seqmodels: {error}\n"))
     return 2
 
@@ -89,7 +121,7 @@ def full_errors() -> bool:
     return os.environ.get("HYDRA_FULL_ERROR") == "1"
 
 
-def is_users(error: BaseException) -> bool:
+def is_user_error(error: BaseException) -> bool:
     """Return whether an error is one of ours about what the user gave, and not a fault of the program."""
     if isinstance(error, ConfigError) or type(error).__name__ == "MisconfigurationException":
         return True
@@ -126,24 +158,23 @@ def log_traceback(error: Exception) -> None:
             handler.handle(record)
 
 
-def _fix_sweep_folder(config: DictConfig, args: argparse.Namespace) -> Path:
-    """Settle the folder of a sweep before it starts, so that its results are found whichever launcher runs it."""
-    HydraConfig.instance().set_config(config)
-    folder = Path(config.hydra.sweep.dir).absolute()
-    args.overrides.append(f"hydra.sweep.dir='{folder}'")
-    return folder
-
-
-def _check_folder(config: DictConfig, sweep: Path | None) -> None:
-    """Check that the folder of the run can be written: Hydra makes it, and says no more than a traceback."""
-    HydraConfig.instance().set_config(config)
+def _check_folder(place: DictConfig) -> None:
+    """Check that the folder of a run or sweep can be written: Hydra makes it, and says no more than a traceback."""
     try:
-        folder = sweep or Path(config.hydra.run.dir)
-        check_writable(folder)
+        check_writable(folder := Path(place.dir))
     except OmegaConfBaseException:  # the name needs what Hydra knows only once it runs
         return
     except OSError as error:
         raise ConfigError(f"the folder {folder} for the run cannot be written: {error.strerror}") from error
+
+
+def _shown(args: argparse.Namespace, parser: argparse.ArgumentParser, command: str) -> int:
+    """Answer what asks for no run."""
+    try:
+        show(args, parser, str(config_folder()), command)
+    except SystemExit as stop:
+        return _status(stop)
+    return 0
 
 
 def _status(stop: SystemExit) -> int:

@@ -9,10 +9,9 @@ import os
 import socket
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, read_write
 
 from seqmodels.errors import ConfigError
 
@@ -42,7 +41,7 @@ def launch() -> Launch | None:
     return None
 
 
-def agreed(question: str, answer: Callable[[], Answer]) -> Answer:
+def from_first_process(question: str, answer: Callable[[], Answer]) -> Answer:
     """Return the answer of the first process, which alone is asked; ``answer`` gives what JSON can hold.
 
     Raises:
@@ -74,8 +73,8 @@ def agreed(question: str, answer: Callable[[], Answer]) -> Answer:
     return result
 
 
-def one_folder(config: DictConfig, *, multirun: bool) -> list[str]:
-    """Return overrides by which all processes write one folder, and all but the first neither Hydra's files nor a log.
+def share_folder(config: DictConfig, place: Literal["run", "sweep"]) -> None:
+    """Let all processes write one folder, and all but the first neither Hydra's files nor a log.
 
     Raises:
         ConfigError: the folder of a run over several hosts is named by the time, and nothing has started the processes
@@ -83,24 +82,23 @@ def one_folder(config: DictConfig, *, multirun: bool) -> list[str]:
     """
     here = launch()
     if here is None:
-        _check_hosts(config, multirun)
-        return []
-    place = "sweep" if multirun else "run"
-    HydraConfig.instance().set_config(config)
-    folder = agreed(f"{place}.dir", lambda: os.path.abspath(str(config.hydra[place].dir)))  # noqa: PTH100
-    spelled = folder.replace("\\", "\\\\").replace("'", "\\'")
-    _meet_anew()
-    silent = ["hydra.output_subdir=null", "hydra/job_logging=none", "hydra/hydra_logging=none"] if here.rank else []
-    return [f"hydra.{place}.dir='{spelled}'", *silent]
+        _check_hosts(config, place)
+        return
+    node = config.hydra
+    with read_write(node):
+        node[place].dir = from_first_process(f"{place}.dir", lambda: os.path.abspath(str(node[place].dir)))  # noqa: PTH100
+        if here.rank:
+            node.output_subdir = node.job_logging.root = node.hydra_logging.root = None
+    _use_own_store()
 
 
-def _meet_anew() -> None:
+def _use_own_store() -> None:
     """Let training meet in a store of its own where torchrun would have it meet in its agent's.
 
     That one outlives a restart, and with it the addresses of processes that are gone, which torch 2.13 then reads.
     """
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
-        os.environ["MASTER_PORT"] = str(agreed("port", _free_port))
+        os.environ["MASTER_PORT"] = str(from_first_process("port", _free_port))
         os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "False"
 
 
@@ -117,9 +115,8 @@ def is_first() -> bool:
     return here is None or here.rank == 0
 
 
-def _check_hosts(config: DictConfig, multirun: bool) -> None:
+def _check_hosts(config: DictConfig, place: str) -> None:
     nodes: Any = config.get("trainer", {}).get("num_nodes", 1)
-    place = "sweep" if multirun else "run"
     given = any(line.startswith(f"hydra.{place}.dir=") for line in config.hydra.overrides.hydra)
     if isinstance(nodes, int) and nodes > 1 and not given:
         raise ConfigError(

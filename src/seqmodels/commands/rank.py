@@ -14,7 +14,7 @@ def main() -> int:
     threading.Thread(target=_end_with_the_first, daemon=True).start()
 
     from seqmodels import training  # noqa: PLC0415  (the watch comes first)
-    from seqmodels.commands.app import full_errors, is_users  # noqa: PLC0415
+    from seqmodels.commands.app import full_errors, is_user_error  # noqa: PLC0415
     from seqmodels.errors import ProcessLost  # noqa: PLC0415
     from seqmodels.training.resuming import Interrupted  # noqa: PLC0415
 
@@ -24,7 +24,7 @@ def main() -> int:
     except Interrupted as end:
         return end.status
     except Exception as error:
-        if full_errors() or not (is_users(error) or isinstance(error, ProcessLost)):
+        if full_errors() or not (is_user_error(error) or isinstance(error, ProcessLost)):
             raise
         sys.stderr.write(f"seqmodels: process {os.environ['LOCAL_RANK']}: {error}\n")
         return 1

@@ -4,14 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import open_dict
 
 from seqmodels.config.changes import check_unchanged
 from seqmodels.config.compose import compose, implied, parse
+from seqmodels.config.hydra_internals import get_args_parser
+from seqmodels.config.quoting import quoted
 from seqmodels.errors import ConfigError
-from seqmodels.training.runs import read_config, settled
+from seqmodels.training.runs import read_config, resolved_config
 
 OURS = ("resume", "accept_changes", "hydra.run.dir", "hydra.mode")  # of one start, not of the run
 
@@ -43,19 +44,18 @@ def continued(tokens: list[str]) -> list[str]:
     if _value(lines, "accept_changes") != "True":
         _check_unchanged(folder, again, config_dir)
     flags += [] if args.config_dir or config_dir is None else ["--config-dir", config_dir]
-    spelled = "'" + str(folder).replace("\\", "\\\\").replace("'", "\\'") + "'"
-    return [*flags, *again, f"hydra.run.dir={spelled}", f"resume={spelled}"]
+    return [*flags, *again, f"hydra.run.dir={quoted(str(folder))}", f"resume={quoted(str(folder))}"]
 
 
 def _check_unchanged(folder: Path, lines: list[str], config_dir: str | None) -> None:
     """Check that the run goes on as it was begun, before Hydra writes the new command into its folder."""
     if not (folder / "config.yaml").is_file():  # it was interrupted before it had one
         return
-    config = compose("train", [*lines, f"paths.output_dir='{folder}'"], config_dir)
+    config = compose("train", [*lines, f"paths.output_dir={quoted(str(folder))}"], config_dir)
     HydraConfig.instance().set_config(config)
     with open_dict(config):
         del config["hydra"]
-    check_unchanged(read_config(folder / "config.yaml"), settled(config))
+    check_unchanged(read_config(folder / "config.yaml"), resolved_config(config))
 
 
 def _last_run(lines: list[str], config_dir: str | None) -> Path | None:

@@ -10,15 +10,15 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from hydra._internal.callbacks import Callbacks
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.utils import configure_log, run_job
-from hydra.types import HydraContext
+from hydra.core.utils import configure_log
 from omegaconf import DictConfig, OmegaConf
 
 from seqmodels.commands.app import log_traceback, run_app
 from seqmodels.commands.sweep_report import needs_optuna, report
-from seqmodels.config.compose import compose, composer, parse
+from seqmodels.config.compose import compose, composed, parse
+from seqmodels.config.hydra_internals import run
+from seqmodels.config.quoting import quoted
 from seqmodels.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def main(tokens: list[str]) -> int:
 def _sweep(config: DictConfig) -> Mapping[str, float]:
     with needs_optuna():
         from seqmodels.sweeping.driver import Sweep, check_settings  # noqa: PLC0415
-        from seqmodels.sweeping.study import hushed, load_sweep  # noqa: PLC0415
+        from seqmodels.sweeping.study import load_sweep, quiet_optuna  # noqa: PLC0415
     from seqmodels.config.build import check, plain  # noqa: PLC0415
     from seqmodels.training.fit import checked_seed  # noqa: PLC0415
 
@@ -51,7 +51,7 @@ def _sweep(config: DictConfig) -> Mapping[str, float]:
     sweep = Sweep(folder, settings, overrides, trials.config_dir, checked_seed(config.seed), trials.train)
     with _terminated_as_interrupted():
         sweep.run()
-    with hushed():
+    with quiet_optuna():
         study = load_sweep(folder, settings["storage"])
         status = report(folder, *study)
     if status:
@@ -107,7 +107,7 @@ class _Trials:
             ConfigError: a key or value of the space does not fit.
         """
         from seqmodels.sweeping.space import Space  # noqa: PLC0415
-        from seqmodels.training.fit import check_fit  # noqa: PLC0415
+        from seqmodels.training.fit import check_config  # noqa: PLC0415
 
         checked = Space(space)
         for point in checked.points():
@@ -115,7 +115,7 @@ class _Trials:
             try:
                 config = compose("train", [*overrides, *lines, "paths.output_dir=."], self.config_dir)
                 with _hydra_of(config):
-                    check_fit(config)
+                    check_config(config)
             except ConfigError as error:
                 raise ConfigError(f"sweep.space ({' '.join(lines)}): {error}") from error
             if config.trainer.devices != 1 or config.trainer.num_nodes != 1:
@@ -126,7 +126,6 @@ class _Trials:
 
     def train(self, overrides: list[str], folder: Path, watch: "Watch") -> Mapping[str, float]:
         """Train one trial in its own folder, as ``seqmodels train`` would."""
-        from seqmodels.sweeping.space import spell  # noqa: PLC0415
         from seqmodels.sweeping.watch import WatchValidation  # noqa: PLC0415
         from seqmodels.training.fit import train  # noqa: PLC0415
 
@@ -137,15 +136,12 @@ class _Trials:
                 log_traceback(error)
                 return error  # Hydra would print the overrides of the trial again
 
-        lines = [*overrides, f"hydra.run.dir={spell(str(folder))}"]
+        lines = [*overrides, f"hydra.run.dir={quoted(str(folder))}"]
         command = ["train", *(["--config-dir", self.config_dir] if self.config_dir else []), *lines]
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "command.sh").write_text(shlex.join(["seqmodels", *command]) + "\n", encoding="utf-8")
-        config = compose("train", lines, self.config_dir)
-        with _as(command), composer(self.config_dir) as hydra:
-            context = HydraContext(hydra.config_loader, Callbacks(config))
-            done = run_job(job, config, "hydra.run.dir", None, context)
-        result: Mapping[str, float] | Exception = done.return_value
+        with _as(command), composed("train", lines, self.config_dir) as (hydra, config):
+            result: Mapping[str, float] | Exception = run(hydra, "train", config, job)
         if isinstance(result, Exception):
             raise result
         return result

@@ -40,10 +40,10 @@ def main(tokens: list[str]) -> int:
     if not given.get("dir"):
         raise ConfigError("seqmodels sweep-report needs the folder of a sweep: dir=logs/<name>/sweeps/<time>")
     with needs_optuna():
-        from seqmodels.sweeping.study import hushed, load_sweep  # noqa: PLC0415
+        from seqmodels.sweeping.study import load_sweep, quiet_optuna  # noqa: PLC0415
 
     folder = Path(given["dir"].strip("'\"")).absolute()
-    with hushed():
+    with quiet_optuna():
         return report(folder, *load_sweep(folder, given.get("storage")))
 
 

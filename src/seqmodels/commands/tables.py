@@ -12,7 +12,7 @@ from rich.table import Table
 from seqmodels.system.durable import write_csv
 from seqmodels.training.runs import read_json
 
-BESIDE = ("persistence", "seasonal_naive")  # forecasts whose metrics stand beside those of the model
+BASELINES = ("persistence", "seasonal_naive")  # forecasts whose metrics stand beside those of the model
 WIDTH = 160  # of a file or a pipe, which has none
 
 
@@ -23,7 +23,7 @@ def console() -> Console:
 
 def print_metrics(metrics: Mapping[str, float], folder: str | Path) -> None:
     """Print the final metrics as a table, those of naive forecasts in columns of their own, then the run's folder."""
-    beside = [prefix for prefix in BESIDE if any(_beside(name, prefix) in metrics for name in metrics)]
+    beside = [prefix for prefix in BASELINES if any(_beside(name, prefix) in metrics for name in metrics)]
     table = Table("metric", "value", *beside)
     for column in table.columns[1:]:
         column.justify = "right"

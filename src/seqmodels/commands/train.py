@@ -10,8 +10,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from seqmodels.commands.app import run_app
-from seqmodels.commands.launch import agreed, is_first
+from seqmodels.commands.launch import from_first_process, is_first
 from seqmodels.commands.resume import continued
+from seqmodels.config.compose import parse
+from seqmodels.config.quoting import quoted
 from seqmodels.errors import ConfigError
 
 TRAINED = ("cell", "regularizers", "initializer", "pooling", "model", "task", "optimizer", "scheduler", "seed", "name")
@@ -19,15 +21,12 @@ TRAINED = ("cell", "regularizers", "initializer", "pooling", "model", "task", "o
 
 def train(tokens: list[str]) -> int:
     """Train, test, print the metrics and the folder of the run; ``resume=DIR`` goes on with one."""
-    return run_app("train", _train, agreed("tokens", lambda: continued(tokens)))
+    return run_app("train", _train, tokens, lambda typed: from_first_process("tokens", lambda: continued(typed)))
 
 
 def evaluate(tokens: list[str]) -> int:
     """Test a finished run again: ``run=DIR`` makes the run's own configuration the one that overrides change."""
-    if not {"-h", "--help", "--hydra-help"} & set(tokens):
-        tokens = [*tokens, f"hydra.searchpath=[file://{_run_folder(tokens)}]"]
-        _check_changes(tokens)
-    return run_app("evaluate", _evaluate, tokens)
+    return run_app("evaluate", _evaluate, tokens, _with_the_run)
 
 
 def _train(config: DictConfig) -> Mapping[str, float]:
@@ -60,6 +59,15 @@ def _evaluate(config: DictConfig) -> Mapping[str, float]:
     return metrics
 
 
+def _with_the_run(tokens: list[str]) -> list[str]:
+    """Return the tokens of an evaluation with the folder of its run as one where configurations are."""
+    if {"-h", "--help", "--hydra-help"} & set(tokens):
+        return tokens
+    place = quoted(f"file://{_run_folder(tokens)}")
+    _check_changes(tokens)
+    return [*tokens, f"hydra.searchpath=[{place}]"]
+
+
 def _check_changes(tokens: list[str]) -> None:
     """Refuse to change what a checkpoint holds: the network and its task come from there, whatever is asked for."""
     for token in tokens:
@@ -72,10 +80,10 @@ def _check_changes(tokens: list[str]) -> None:
 
 
 def _run_folder(tokens: list[str]) -> Path:
-    given = [token.removeprefix("run=") for token in tokens if token.startswith("run=")]
+    given = parse([token for token in tokens if token.startswith("run=")])
     if not given:
         raise ConfigError("seqmodels evaluate needs the folder of a finished run: run=logs/classification/<time>")
-    folder = Path(given[-1].strip("'\"")).absolute()
+    folder = Path(str(given[-1].value())).absolute()
     if not (folder / "config.yaml").is_file():
-        raise ConfigError(f"run={given[-1]}: there is no run in this folder, {folder / 'config.yaml'} is missing")
+        raise ConfigError(f"run={folder}: there is no run in this folder, {folder / 'config.yaml'} is missing")
     return folder

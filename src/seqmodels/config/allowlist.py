@@ -1,23 +1,23 @@
-"""The allow-list for ``_target_``: what a configuration may name, checked before anything is imported.
+"""The allow-list for ``_target_``: what files may name, checked before anything is imported.
 
-Hydra's own block-list is no boundary: ``torch.utils.collect_env.run`` passes it and runs a shell command. This gate
-works the other way round. A name must match the list before it is imported; what it then turns out to be must be a
-class, or a function of the few modules whose functions are meant to be configured, defined under a name that matches
-as well. That stops re-exports (``seqmodels.data.os.system``) and methods (``Classification.load_from_checkpoint``).
+Hydra's own block-list is no boundary: ``torch.utils.collect_env.run`` passes it and runs a shell command. Here a name
+must match the list before it is imported; what it then turns out to be must be a class, or a function of the few
+modules whose functions are meant to be configured, defined under a name that matches as well. That stops re-exports
+(``seqmodels.data.os.system``) and methods (``Classification.load_from_checkpoint``).
 
-A user widens the list by the environment variable ``SEQMODELS_ALLOW`` (``mycells.*,other.module.*``), never from
-inside a configuration.
+What users type is added to the list (:mod:`seqmodels.config.trust`), as is what they allow by ``allow=`` or the
+environment variable ``SEQMODELS_ALLOW``. Nothing inside a file widens it.
 """
 
 import importlib
 import inspect
 import os
-import re
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from types import ModuleType
 from typing import Any
 
+from seqmodels.config.kinds import check_kind
 from seqmodels.errors import ConfigError, TargetRefused, nearest
 
 CLASSES = (
@@ -46,21 +46,8 @@ FUNCTIONS = (
     *("seqmodels.training.ddp", "seqmodels.training.processes.ddp"),
     *("seqmodels.training.warmup_cosine", "seqmodels.training.schedules.*"),
 )
-HYDRA = ("hydra._internal.core_plugins.*", "hydra_plugins.*")
-LOGGING = ("logging.*Handler", "logging.handlers.*Handler", "logging.Formatter", "colorlog.ColoredFormatter")
-STREAMS = ("ext://sys.stdout", "ext://sys.stderr")
-COMMANDS = ("setup", "python")  # of a launcher for a cluster
-VARIABLES = (
-    *("OMP_*", "MKL_*", "OPENBLAS_*", "CUDA_VISIBLE_DEVICES", "CUDA_LAUNCH_BLOCKING", "CUBLAS_WORKSPACE_CONFIG"),
-    *("NCCL_*", "GLOO_*", "TOKENIZERS_PARALLELISM", "WANDB_MODE", "HYDRA_FULL_ERROR"),
-)
-_IN_FOLDER = re.compile(r"\$\{hydra\.runtime\.output_dir\}/")  # an absolute path, whatever follows
-_WITH_TEXT = re.compile(r"(?!\$\{.*\}$)|\$\{(oc\.env:[^{}$]*|hydra\.job\.name)\}$", re.DOTALL)  # a text in any case
-IMPORTING = {
-    **dict.fromkeys(("job_logging", "hydra_logging"), _IN_FOLDER),
-    **dict.fromkeys(("callbacks", "launcher", "sweeper"), _WITH_TEXT),
-}
-"""The parts of Hydra's node that name what is imported, and the interpolations that may stand in them."""
+ALLOW = "SEQMODELS_ALLOW"
+"""The environment variable that widens the list: patterns, or whole names, with commas between them."""
 
 
 def join(place: str, key: object) -> str:
@@ -80,8 +67,8 @@ def nodes(config: Any, place: str = "") -> Iterator[tuple[str, dict[Any, Any]]]:
 
 
 def user_patterns() -> tuple[str, ...]:
-    """Return what the environment variable ``SEQMODELS_ALLOW`` adds to the list."""
-    return tuple(pattern.strip() for pattern in os.environ.get("SEQMODELS_ALLOW", "").split(",") if pattern.strip())
+    """Return what the environment variable :data:`ALLOW` adds to the list."""
+    return tuple(pattern.strip() for pattern in os.environ.get(ALLOW, "").split(",") if pattern.strip())
 
 
 def check_names(config: Any, place: str = "") -> None:
@@ -92,66 +79,8 @@ def check_names(config: Any, place: str = "") -> None:
     """
     patterns = CLASSES + FUNCTIONS + user_patterns()
     for where, node in nodes(config, place):
-        if "_target_" in node and not _matches(node["_target_"], patterns):
-            raise _refusal(where, node["_target_"])
-
-
-def check_hydra_names(config: Any) -> None:
-    """Check what Hydra's own node of a configuration would import or run: launchers, sweepers, callbacks, log handlers.
-
-    It is checked as it is written, since Hydra resolves it only later: what is imported must stand there as it is.
-
-    Raises:
-        TargetRefused: one of them is not on the allow-list.
-    """
-    if not isinstance(config, dict):
-        raise TargetRefused(f"hydra = {config!r}: it must stand there as it is, not as an interpolation")
-    own = user_patterns()
-    rules = {"_target_": HYDRA + own, "class": LOGGING, "()": LOGGING, "factory": ()}
-    for where, node in nodes(config, "hydra"):
-        for key, patterns in rules.items():
-            if key in node and not _matches(node[key], patterns):
-                raise _refusal(where, node[key], key)
-    for place, text in _texts(config, "hydra"):
-        part = place.split(".")[1]
-        if part in ("job_logging", "hydra_logging") and "ext://" in text and text not in STREAMS:
-            raise _refusal(place, text, "")  # logging would import what follows
-        if "${" in text and part in IMPORTING and not IMPORTING[part].match(text):
-            raise TargetRefused(f"{place} = {text!r}: here a value must stand as it is, not as an interpolation")
-    job = config.get("job") or {}
-    _check_environment(job.get("env_set") or {} if isinstance(job, dict) else job)
-    _check_launching(config, own)
-
-
-def _check_environment(variables: Any) -> None:
-    """Refuse variables by which other programs are run or the list is widened: PATH, CXX, SEQMODELS_ALLOW."""
-    for name in variables if isinstance(variables, dict) else [variables]:
-        if not _matches(name, VARIABLES):
-            raise TargetRefused(
-                f"hydra.job.env_set.{name} is not set from a configuration; set it in the shell "
-                f"(a configuration may set {', '.join(VARIABLES)})"
-            )
-
-
-def _check_launching(config: dict[Any, Any], own: tuple[str, ...]) -> None:
-    """Refuse commands for a shell, and overrides of a sweep that no check would see."""
-    for key in COMMANDS:
-        place = f"hydra.launcher.{key}"
-        if (config.get("launcher") or {}).get(key) and not _matches(place, own):
-            raise TargetRefused(f"{place} runs commands; the environment variable SEQMODELS_ALLOW={place} allows it")
-    for key in (config.get("sweeper") or {}).get("params") or {}:
-        if "hydra" in str(key):
-            raise TargetRefused(f"hydra.sweeper.params: {key} is not swept; give it on the command line")
-
-
-def _texts(config: Any, place: str) -> Iterator[tuple[str, str]]:
-    """Yield every text of a plain configuration with its place."""
-    for key, value in config.items() if isinstance(config, dict) else enumerate(config):
-        where = join(place, key) if isinstance(config, dict) else f"{place}[{key}]"
-        if isinstance(value, str):
-            yield where, value
-        elif isinstance(value, dict | list):
-            yield from _texts(value, where)
+        if "_target_" in node and not matches(node["_target_"], patterns):
+            raise refusal(where, node["_target_"])
 
 
 def check_package(name: str, place: str) -> None:
@@ -160,8 +89,8 @@ def check_package(name: str, place: str) -> None:
     Raises:
         TargetRefused: it is not ours, and the user does not allow it.
     """
-    if not _matches(f"{name}.", ("seqmodels.*", *user_patterns())):
-        raise _refusal(place, f"pkg://{name}", "")
+    if not matches(f"{name}.", ("seqmodels.*", *user_patterns())):
+        raise refusal(place, f"pkg://{name}", "")
 
 
 def resolve(target: str, place: str) -> Callable[..., Any]:
@@ -169,29 +98,29 @@ def resolve(target: str, place: str) -> Callable[..., Any]:
 
     Raises:
         ConfigError: there is no such thing.
-        TargetRefused: it is not a class or function, or is defined elsewhere under a name that is not on the list.
+        TargetRefused: it is not a class or function, is defined elsewhere under a name that is not on the list, or is
+            of another kind than its place takes.
     """
     thing = _locate(target, place)
     own = user_patterns()
     real = f"{getattr(thing, '__module__', '?')}.{getattr(thing, '__qualname__', '?')}"
-    if inspect.isclass(thing):
-        allowed = _matches(real, CLASSES + own)
-    else:
-        plain_function = inspect.isfunction(thing) and "." not in thing.__qualname__
-        allowed = plain_function and _matches(real, FUNCTIONS + own)
-    if not allowed:
-        raise _refusal(place, target, really=real if callable(thing) else f"a {type(thing).__name__}")
+    is_function = inspect.isfunction(thing) and "." not in thing.__qualname__
+    listed = matches(real, CLASSES if inspect.isclass(thing) else FUNCTIONS)
+    check_kind(thing, place, target, listed=listed)
+    if not (inspect.isclass(thing) or is_function) or not (listed or target in own or matches(real, own)):
+        raise refusal(place, target, really=real if callable(thing) else f"a {type(thing).__name__}")
     return thing
 
 
-def _matches(name: Any, patterns: tuple[str, ...]) -> bool:
+def matches(name: Any, patterns: tuple[str, ...]) -> bool:
     return isinstance(name, str) and any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _refusal(place: str, target: Any, key: str = "_target_", really: str = "") -> TargetRefused:
+def refusal(place: str, target: Any, key: str = "_target_", really: str = "") -> TargetRefused:
     what = f"{join(place, key) if key else place} = {target!r}" + (f" is really {really}, which" if really else "")
-    hint = "to allow your own code, set the environment variable SEQMODELS_ALLOW, for example to 'mycells.*'"
-    return TargetRefused(f"{what} is not on the list of what a configuration may name; {hint}")
+    pattern = f"{str(target).removeprefix('pkg://').partition('.')[0]}.*"
+    hint = f"where you trust its code, add allow={pattern} to the command, or set {ALLOW}={pattern}"
+    return TargetRefused(f"{what} is not on the list of what files may name; {hint}")
 
 
 def _locate(target: str, place: str) -> Any:

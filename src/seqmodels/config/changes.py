@@ -7,7 +7,7 @@ from typing import Any
 from seqmodels.errors import ConfigError
 
 FREE = (  # they change where and how a run is carried out and watched, not what it computes
-    *("resume", "accept_changes", "ckpt_path", "threads", "test", "optimized_metric", "paths.*", "logger.*"),
+    *("resume", "accept_changes", "allow", "ckpt_path", "threads", "test", "optimized_metric", "paths.*", "logger.*"),
     *("callbacks.resume_points.*", "callbacks.progress.*", "callbacks.lr_monitor.*", "callbacks.gradient_norms.*"),
     *("data.num_workers", "data.data_dir", "data.download", "data.eval_batch_size"),
     *("trainer.log_every_n_steps", "trainer.profiler", "trainer.enable_*", "trainer.default_root_dir"),

@@ -3,15 +3,12 @@
 Everything here runs before torch is imported, so that a typo on the command line is answered at once.
 """
 
-import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from hydra import version
-from hydra._internal.hydra import Hydra
-from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -19,13 +16,15 @@ from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from seqmodels.config.allowlist import check_hydra_names, check_names, check_package
+from seqmodels.config.allowlist import check_names, check_package
 from seqmodels.config.explaining import COMPOSING, explain, first_lines, is_group, options_of
 from seqmodels.config.files import check_files
+from seqmodels.config.hydra_internals import Hydra, create_config_search_path
+from seqmodels.config.hydra_names import check_hydra_names
 from seqmodels.config.variables import remember_what_is_read
 from seqmodels.errors import ConfigError, nearest
 
-TRIED_ON = {"language_modeling": "python_docs", "regression": "adding"}  # embedded or generated: no file is needed
+EMBEDDED_DATA = {"language_modeling": "python_docs", "regression": "adding"}  # embedded or generated: no file is needed
 
 
 def config_folder() -> Path:
@@ -79,30 +78,33 @@ def compose(config_name: str, overrides: list[str], config_dir: str | None = Non
         ConfigError: an override names a group, option or key that does not exist, or cannot be composed.
         TargetRefused: a ``_target_`` is not on the allow-list.
     """
-    parsed = parse(overrides)
-    with composer(config_dir, _search_path(parsed)) as hydra:
-        return _compose_checked(hydra, config_name, parsed)
+    with composed(config_name, overrides, config_dir) as (_, config):
+        return config
 
 
-def check_overrides(config_name: str, args: argparse.Namespace) -> DictConfig:
-    """Check every job that a command line asks for, before any starts; return the configuration of the first.
+@contextmanager
+def composed(
+    config_name: str, overrides: list[str], config_dir: str | None = None
+) -> Iterator[tuple[Hydra, DictConfig]]:
+    """Check every job that a command line asks for, before any starts; yield the configuration of the first.
 
-    Of a sweep over several groups each option is checked once, not every combination.
+    Of a sweep over several groups each option is checked once, not every combination. The Hydra that composed it is
+    open for as long as the context is.
 
     Raises:
         ConfigError, TargetRefused: as :func:`compose`.
     """
-    overrides = parse(args.overrides)
-    with composer(args.config_dir, _search_path(overrides)) as hydra:
-        for override in overrides:
+    parsed = parse(overrides)
+    with composer(config_dir, _search_path(parsed)) as hydra:
+        for override in parsed:
             _check_group(hydra, override)
-        choices = [_alternatives(hydra, override) for override in overrides]
+        choices = [_alternatives(hydra, override) for override in parsed]
         first = [values[0] for values in choices]
         config = _compose_checked(hydra, config_name, first)
         for index, values in enumerate(choices):
             for value in values[1:]:
                 _compose_checked(hydra, config_name, [*first[:index], value, *first[index + 1 :]])
-        return config
+        yield hydra, config
 
 
 def parse(overrides: list[str]) -> list[Override]:
@@ -131,7 +133,7 @@ def implied(overrides: list[str]) -> list[str]:
     chosen = dict(override.partition("=")[::2] for override in overrides)
     if {"data", "experiment"} & set(chosen):
         return []
-    return [f"data={name}" for task, name in TRIED_ON.items() if chosen.get("task") == task]
+    return [f"data={name}" for task, name in EMBEDDED_DATA.items() if chosen.get("task") == task]
 
 
 def _compose_checked(hydra: Hydra, config_name: str, overrides: list[Override]) -> DictConfig:

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra._internal.hydra import Hydra
 from hydra.core.object_type import ObjectType
 from omegaconf import OmegaConf
 
 from seqmodels.config.compose import composer, parse
+from seqmodels.config.hydra_internals import Hydra
 from seqmodels.system.durable import write_text
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-from hydra._internal.hydra import Hydra
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
@@ -12,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from seqmodels.config.hydra_internals import Hydra
 from seqmodels.errors import ConfigError, nearest
 
 LONGEST = 200  # characters of the name of a group

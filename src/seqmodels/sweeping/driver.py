@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from seqmodels.errors import ConfigError
 from seqmodels.sweeping.claims import Claims
 from seqmodels.sweeping.space import Space
-from seqmodels.sweeping.study import CONFIRMATION, Facts, begin, hushed, open_storage, open_study, sampler_for
+from seqmodels.sweeping.study import CONFIRMATION, Facts, begin, open_storage, open_study, quiet_optuna, sampler_for
 from seqmodels.sweeping.watch import Watch
 from seqmodels.sweeping.worker import Limits, Run, counted, work
 
@@ -45,7 +45,7 @@ class Sweep:
         check_settings(self.settings)
         space = Space(self.settings["space"])
         claims = Claims(self.folder / "claims", self.settings["heartbeat"])
-        with hushed():
+        with quiet_optuna():
             with claims.lock:
                 facts = self._facts()
                 name = begin(self.folder, self.settings["storage"], facts)

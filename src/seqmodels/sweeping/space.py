@@ -1,7 +1,6 @@
 """The search space: what a sweep varies, as it is written in YAML."""
 
 import math
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
@@ -9,12 +8,11 @@ from typing import Any
 
 from optuna.trial import Trial
 
+from seqmodels.config.quoting import quoted
 from seqmodels.errors import ConfigError, nearest
 
 RULES = ("low", "high", "step", "log", "choices", "when")
 HOW = "a list of choices, or {low: ..., high: ...} with step: or log: true"
-PLAIN_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
-CONSTANTS = ("true", "false", "null", "nan", "inf")
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,7 @@ class Space:
 
     def overrides(self, values: Mapping[str, Any]) -> list[str]:
         """Return what a trial has chosen as overrides of the command line."""
-        return [f"{p.key}={spell(p.original(values[p.key]))}" for p in self.parameters if p.key in values]
+        return [f"{p.key}={quoted(p.original(values[p.key]))}" for p in self.parameters if p.key in values]
 
     def points(self) -> Iterator[dict[str, Any]]:
         """Yield points that hold every choice, and both ends of every range, at least once."""
@@ -133,22 +131,8 @@ class Space:
         return all(key in chosen and chosen[key] in values for key, values in parameter.when.items())
 
 
-def spell(value: Any) -> str:
-    """Return a value as it is written on the command line, such that it is read back as itself."""
-    if value is None or isinstance(value, bool):
-        return "null" if value is None else str(value).lower()
-    if isinstance(value, list | tuple):
-        return f"[{','.join(spell(item) for item in value)}]"
-    if isinstance(value, Mapping):
-        return f"{{{','.join(f'{key}:{spell(item)}' for key, item in value.items())}}}"
-    if not isinstance(value, str) or (PLAIN_WORD.fullmatch(value) and value.lower() not in CONSTANTS):
-        return str(value)
-    quoted = re.sub(r"(\\*)('|$)", lambda m: 2 * m[1] + ("\\'" if m[2] else ""), value)
-    return f"'{quoted}'"  # a backslash is special to Hydra only before a quote
-
-
 def _scalar(value: Any) -> Any:
-    return value if value is None or isinstance(value, bool | int | float | str) else spell(value)
+    return value if value is None or isinstance(value, bool | int | float | str) else quoted(value)
 
 
 def _parameters(node: Mapping[str, Any], place: str = "") -> Iterator[Parameter]:

@@ -39,7 +39,7 @@ class Facts(NamedTuple):
 
 
 @contextmanager
-def hushed() -> Iterator[None]:
+def quiet_optuna() -> Iterator[None]:
     """Silence optuna: what it logs of each trial is said by the sweep, what it calls experimental is tested here."""
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)

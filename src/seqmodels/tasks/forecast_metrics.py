@@ -1,4 +1,4 @@
-"""How far forecasts are from what came, beside forecasts that need no training."""
+"""Errors of forecasts, beside those of forecasts that need no training."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-LEAST = 1e-8  # of a denominator
+EPSILON = 1e-8  # the smallest that a denominator may be
 KINDS = ("mse", "mae", "rmse", "raw_mse", "raw_mae", "raw_rmse", "smape", "mase", "r2")
 
 
@@ -17,7 +17,7 @@ class ForecastErrors(Metric):
     alike. Of values as they were: ``raw_mse``, ``raw_mae``, ``raw_rmse``; ``smape``, the mean of
     ``200 |f - y| / (|f| + |y|)`` in percent, 0 where both are 0; ``mase``, the mean absolute error of each series over
     that of a seasonal-naive forecast within the training part (Hyndman and Koehler, 2006); and ``r2``, which is 1 for a
-    forecast without error and 0 for the mean of what came. ``mase`` and ``r2`` are means over the series.
+    forecast without error and 0 for the mean of the targets. ``mase`` and ``r2`` are means over the series.
 
     Args:
         mean, deviation: scaling of each series.
@@ -58,19 +58,19 @@ class ForecastErrors(Metric):
     count: Tensor  # of steps, each of which has all series
 
     def update(self, forecasts: Mapping[str, Tensor], targets: Tensor) -> None:
-        """Add forecasts by name, and what came; each ``(batch, horizon, series)`` on the common scale."""
+        """Add forecasts by name, and the targets; each ``(batch, horizon, series)`` on the common scale."""
         wide = torch.float32 if targets.device.type == "mps" else torch.float64
-        said = torch.stack([forecasts[name] for name in self.forecasts]).to(wide).flatten(1, 2)
-        came = targets.to(wide).flatten(0, 1)
-        error = (said - came).abs()
-        deviation, mean = self.deviation.to(came), self.mean.to(came)
-        size = (said * deviation + mean).abs() + (came * deviation + mean).abs()
+        predicted = torch.stack([forecasts[name] for name in self.forecasts]).to(wide).flatten(1, 2)
+        target = targets.to(wide).flatten(0, 1)
+        error = (predicted - target).abs()
+        deviation, mean = self.deviation.to(target), self.mean.to(target)
+        size = (predicted * deviation + mean).abs() + (target * deviation + mean).abs()
         self.absolute += error.sum(1)
         self.square += error.square().sum(1)
-        self.relative += (200 * error * deviation / size.clamp_min(LEAST)).sum(1)
-        self.total += came.sum(0)
-        self.total_square += came.square().sum(0)
-        self.count += len(came)
+        self.relative += (200 * error * deviation / size.clamp_min(EPSILON)).sum(1)
+        self.total += target.sum(0)
+        self.total_square += target.square().sum(0)
+        self.count += len(target)
 
     def compute(self) -> dict[str, Tensor]:
         """Return every metric of every forecast, those of one kind side by side."""
@@ -87,7 +87,7 @@ class ForecastErrors(Metric):
             "raw_rmse": raw_square.mean(1).sqrt(),
             "smape": (self.relative / self.count).mean(1),
             "mase": (absolute * deviation / unit).mean(1),
-            "r2": (1 - square / spread.clamp_min(LEAST)).mean(1),
+            "r2": (1 - square / spread.clamp_min(EPSILON)).mean(1),
         }
         prefixes = ["", *(f"{name}_" for name in self.forecasts[1:])]
         return {

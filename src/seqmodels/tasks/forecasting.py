@@ -88,7 +88,7 @@ class Forecasting(Task[ForecastBatch]):
         """Give each step to come of each window: its number, its time, and of each series point and interval."""
         numbers = self.predict_step(batch)
         likelihood = self.model.likelihood
-        said = {"forecast": likelihood.point(numbers), **likelihood.named(numbers)}
+        said = {"forecast": likelihood.point(numbers), **likelihood.statistics(numbers)}
         values = torch.stack(list(said.values()), -1).tolist()  # (batch, horizon, series, kinds)
         return [
             {

@@ -56,7 +56,7 @@ def area_under_roc(scores: Tensor, positive: Tensor) -> Tensor:
 
 
 class ClassScores(Metric):
-    """How well classes are told, all from the counts of one confusion matrix.
+    """Accuracy, precision, recall and F1 of classes, all from the counts of one confusion matrix.
 
     ``accuracy``: of all rows; ``precision``, ``recall`` and ``f1``: means over the classes that occur or are predicted.
     """
@@ -82,10 +82,10 @@ class ClassScores(Metric):
 
 
 class LabelScores(Metric):
-    """How well labels are told, from four counts for each of them.
+    """Accuracy, precision, recall and F1 of labels, from four counts for each of them.
 
     ``accuracy``: of all labels of all rows; ``exact_match``: of rows with every label right; ``precision``, ``recall``
-    and ``f1``: means over the labels that occur or are predicted; ``f1_micro``: of all labels thrown together.
+    and ``f1``: means over the labels that occur or are predicted; ``f1_micro``: F1 of all labels pooled.
 
     Args:
         labels: how many there are.
@@ -124,7 +124,7 @@ class LabelScores(Metric):
 
 
 def _means(both: Tensor, predicted: Tensor, true: Tensor) -> dict[str, Tensor]:
-    """Return means over those that occur or are predicted, of how often they are predicted rightly, and are at all."""
+    """Return macro precision, recall and F1, over the classes or labels that occur or are predicted."""
     seen = (predicted + true) > 0
     both, predicted, true = both[seen], predicted[seen], true[seen]
     return {

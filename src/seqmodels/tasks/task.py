@@ -139,11 +139,11 @@ class Task(LightningModule, ABC, Generic[Batch]):
         """Take back what :meth:`carried_state` returned before an interruption."""
 
     def recorded(self) -> dict[str, Any]:
-        """Return what the training epoch has recorded and carries so far, for :meth:`take_back`."""
+        """Return what the training epoch has recorded and carries so far, for :meth:`rollback`."""
         metrics = self._metrics_of("train") if "train" in self.metrics else None
         return deepcopy(epoch_state.saved(self._means["train"], metrics, [], 1)[0]) | {"carried": self.carried_state()}
 
-    def take_back(self, recorded: dict[str, Any]) -> None:
+    def rollback(self, recorded: dict[str, Any]) -> None:
         """Let the training epoch be where it was when :meth:`recorded` was called, as if no batch had come since."""
         self._means["train"] = Means()
         metrics = self._metrics_of("train") if "train" in self.metrics else None

@@ -151,7 +151,7 @@ def keep_previous(path: Path) -> None:
     _stand_in(path.resolve(), path.with_name(PREVIOUS))
 
 
-def take_back(path: Path) -> None:
+def restore_previous(path: Path) -> None:
     """Let ``previous.ckpt`` beside the checkpoint at ``path``, which is damaged, stand in its place."""
     _stand_in(path.with_name(PREVIOUS).resolve(), path)
 

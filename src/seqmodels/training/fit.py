@@ -14,8 +14,8 @@ from seqmodels.data import SequenceDataModule
 from seqmodels.data.catalog import DATASETS
 from seqmodels.errors import ConfigError, nearest
 from seqmodels.system.threads import cpu_threads, threads_for
-from seqmodels.training.callbacks.guards import faults_told
-from seqmodels.training.checkpoint_file import LAST, PREVIOUS, DurableCheckpointIO, newest_valid, take_back
+from seqmodels.training.callbacks.guards import explain_failures
+from seqmodels.training.checkpoint_file import LAST, PREVIOUS, DurableCheckpointIO, newest_valid, restore_previous
 from seqmodels.training.checkpointing import (
     RecipeInCheckpoint,
     build_task,
@@ -28,7 +28,7 @@ from seqmodels.training.checkpointing import (
 from seqmodels.training.processes import processes
 from seqmodels.training.quiet import quiet
 from seqmodels.training.resuming import ResumePoints, StepSeeds, csv_rows
-from seqmodels.training.runs import begin, settled, write_json
+from seqmodels.training.runs import begin, resolved_config, write_json
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +48,8 @@ def train(config: DictConfig, *callbacks: Callback) -> dict[str, float]:
         ConfigError: the configuration is wrong, or its data cannot feed its task; nothing has run yet.
     """
     with quiet():
-        check_fit(config)
-        folder, plain = Path(config.paths.output_dir), settled(config)
+        check_config(config)
+        folder, plain = Path(config.paths.output_dir), resolved_config(config)
         checkpoint = starting_point(config)
         seed = checked_seed(config.seed)
         seed_everything(seed, workers=True, verbose=False)
@@ -86,12 +86,12 @@ def evaluate(config: DictConfig) -> dict[str, float]:
         ConfigError: the checkpoint cannot be read, or the data do not fit it.
     """
     with quiet():
-        check_fit(config)
+        check_config(config)
         task = load_task(checkpoint_of(config.run, config.ckpt))
         data = load_data(config, "test")
         trainer = build_trainer(config, logging=False)
         with (
-            processes(trainer, "evaluate", settled(config)),
+            processes(trainer, "evaluate", resolved_config(config)),
             cpu_threads(threads_for(config.get("threads"), task, data.batch_size)),
         ):
             metrics = test(trainer, task, data)
@@ -100,7 +100,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
         return metrics
 
 
-def check_fit(config: DictConfig) -> None:
+def check_config(config: DictConfig) -> None:
     """Check every part by its signature, and that the data yield what the task needs, before anything is built.
 
     Raises:
@@ -134,7 +134,7 @@ def starting_point(config: DictConfig) -> Path | None:
     folder = Path(config.paths.output_dir, "checkpoints")
     point = newest_valid(folder)
     if point is not None and point.name == PREVIOUS:
-        take_back(folder / LAST)
+        restore_previous(folder / LAST)
         return folder / LAST
     if point is not None and point.name == LAST:
         return point
@@ -213,7 +213,7 @@ def fit(trainer: Trainer, task: LightningModule, data: SequenceDataModule, ckpt_
     if trainer.is_global_zero:
         (csv_rows.forget if ckpt_path is None else csv_rows.set_aside)(trainer)
     try:
-        with faults_told(task, data):
+        with explain_failures(task, data):
             trainer.fit(task, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
     except RuntimeError as error:
         if not str(error).startswith("Early stopping conditioned on metric"):

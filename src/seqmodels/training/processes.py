@@ -24,7 +24,7 @@ from torch import distributed
 from seqmodels.errors import ProcessLost
 
 Work = Literal["train", "evaluate"]
-MEETING = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE", "RANK")
+RENDEZVOUS_VARIABLES = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE", "RANK")
 LOST = ("gloo", "connection closed by peer", "connection reset", "timed out", "timeout", "nccl", "socket")
 SILENT = ("timed out waiting", "application timeout", "operation timeout", "wait timeout")
 GRACE = 5.0  # seconds in which the first process should notice by itself that another one has ended
@@ -68,7 +68,7 @@ def processes(trainer: Trainer, work: Work, config: Mapping[str, Any]) -> Iterat
         return
     launcher = Ranks(theirs, work, config, timeout_of(trainer))
     trainer.strategy._launcher = launcher
-    before, threads = {name: os.environ.get(name) for name in MEETING}, torch.get_num_threads()
+    before, threads = {name: os.environ.get(name) for name in RENDEZVOUS_VARIABLES}, torch.get_num_threads()
     external = launcher.cluster_environment.creates_processes_externally
     if not external and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // launcher.num_processes))
@@ -107,11 +107,11 @@ class Ranks(_SubprocessScriptLauncher):
         self.cluster_environment.validate_settings(num_devices=self.num_processes, num_nodes=self.num_nodes)
         if not self.cluster_environment.creates_processes_externally and not self.procs:
             self._start()
-        _be_ready()
+        _report_ready()
         try:
             return function(*args, **kwargs)
         except Exception as error:
-            if not _speaks_of_others(error):
+            if not _is_peer_error(error):
                 raise
             raise ProcessLost(self._lost() or self._unknown(error)) from error
 
@@ -196,14 +196,14 @@ class Ranks(_SubprocessScriptLauncher):
         return f"a process of the run has not answered for {self.timeout:g} s (trainer.strategy.timeout); {GO_ON}"
 
 
-def _be_ready() -> None:
+def _report_ready() -> None:
     """Tell the process that has started this one that it is there."""
     if descriptor := os.environ.pop(READY, None):
         os.write(int(descriptor), b"1")
         os.close(int(descriptor))
 
 
-def _speaks_of_others(error: Exception) -> bool:
+def _is_peer_error(error: Exception) -> bool:
     """Return whether an error comes from talking to the other processes; most back-ends have no class for it."""
     if isinstance(error, distributed.DistError):
         return True

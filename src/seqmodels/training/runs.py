@@ -22,7 +22,7 @@ from seqmodels.training.renamed import with_public_names
 PACKAGES = ("seqmodels", "torch", "lightning", "hydra-core", "omegaconf", "torchmetrics", "numpy", "safetensors")
 
 
-def settled(config: DictConfig) -> dict[str, Any]:
+def resolved_config(config: DictConfig) -> dict[str, Any]:
     """Return a configuration as plain data, every interpolation resolved but those that read the environment.
 
     What stands in the environment may be a secret, and belongs to the machine rather than to the run: whatever would

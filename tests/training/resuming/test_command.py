@@ -10,7 +10,7 @@ from seqmodels.commands.resume import continued
 from seqmodels.config.changes import check_unchanged
 from seqmodels.config.compose import compose
 from seqmodels.errors import ConfigError
-from seqmodels.training.runs import begin, settled
+from seqmodels.training.runs import begin, resolved_config
 from tests.composing import composed
 
 
@@ -22,7 +22,7 @@ def begun(logs: Path, name: str, *overrides: str, config_dir: Path | None = None
     sources = [{"path": str(config_dir), "provider": "command-line"}] if config_dir else []
     node = {"overrides": {"task": lines, "hydra": []}, "runtime": {"config_sources": sources}}
     OmegaConf.save({"hydra": node}, folder / ".hydra" / "hydra.yaml")
-    begin(folder, settled(composed(folder, f"paths.log_dir='{logs}'", *overrides, "name=classification")))
+    begin(folder, resolved_config(composed(folder, f"paths.log_dir='{logs}'", *overrides, "name=classification")))
     return folder
 
 
@@ -117,5 +117,7 @@ def test_a_sweep_of_runs_cannot_go_on_as_one(tmp_path: Path) -> None:
 
 
 def test_a_moved_run_has_not_changed(tmp_path: Path) -> None:
-    one, other = (settled(composed(tmp_path / name, f"paths.log_dir='{tmp_path}'")) for name in ("one", "other"))
+    one, other = (
+        resolved_config(composed(tmp_path / name, f"paths.log_dir='{tmp_path}'")) for name in ("one", "other")
+    )
     check_unchanged(one, other)

@@ -115,7 +115,7 @@ class FiniteSteps(Callback):
         rank_zero_warn(f"update left out: {what}")
         optimizer.zero_grad(set_to_none=True)  # optimisers pass over parameters that have no gradient
         if isinstance(pl_module, Task):
-            pl_module.take_back(self._before)
+            pl_module.rollback(self._before)
 
     def _where(self, trainer: Trainer) -> str:
         """Return the batches of the update, and where their rows come from."""
@@ -168,7 +168,7 @@ def gradient_norm(parameters: Iterable[Tensor]) -> Tensor:
 
 
 @contextmanager
-def faults_told(task: LightningModule, data: Any) -> Iterator[None]:
+def explain_failures(task: LightningModule, data: Any) -> Iterator[None]:
     """Say what to change where training ends by a fault of the machine.
 
     Raises:

@@ -11,7 +11,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from seqmodels.training.checkpoint_file import keep_previous
 from seqmodels.training.resuming import csv_rows
-from seqmodels.training.resuming.position import Position, go_on, has_gone_on, put_back
+from seqmodels.training.resuming.position import Position, clear_restart_flag, restore_position, start_at
 from seqmodels.training.resuming.signals import REQUEUE, Interrupted, Signals, requeue
 
 DUE = 1  # what a process says that finds a resume point due; a signal has a higher number
@@ -46,11 +46,11 @@ class ResumePoints(Callback):
         self._trained = False
         self._first_batch: int | None = None  # of a run that goes on
         self._at: Position | None = None  # while a point is written
-        self._signals = Signals(_to_nobody)
+        self._signals = Signals(_no_children)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
         launcher = trainer.strategy.launcher
-        self._signals = Signals(getattr(launcher, "kill", _to_nobody))
+        self._signals = Signals(getattr(launcher, "kill", _no_children))
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         trainer.callback_metrics.update({name: torch.tensor(value) for name, value in self._logged.items()})
@@ -58,7 +58,7 @@ class ResumePoints(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._trained = True
         if self._first_batch is not None:
-            go_on(trainer, self._first_batch)
+            start_at(trainer, self._first_batch)
             _average_again(trainer, pl_module)
         self._started = self._saved = time.monotonic()
         self._signals.begin()  # after Lightning, whose handlers end a run before its step has ended
@@ -68,7 +68,7 @@ class ResumePoints(Callback):
             self._visit(trainer, Position.of(trainer, 0))
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
-        has_gone_on(trainer)
+        clear_restart_flag(trainer)
         if batch_idx > 0 and batch_idx % trainer.accumulate_grad_batches == 0:
             self._visit(trainer, Position.of(trainer, batch_idx))
 
@@ -140,7 +140,7 @@ class ResumePoints(Callback):
         if point is None:
             return
         position = Position(**point["position"])
-        put_back(checkpoint["loops"], position)
+        restore_position(checkpoint["loops"], position)
         self._first_batch = position.batches
         trainer.should_stop = point["stopped_early"]
         self.seconds, self._logged = point["seconds"], point["logged"]
@@ -148,7 +148,7 @@ class ResumePoints(Callback):
             csv_rows.restore(trainer, point["rows"])
 
 
-def _to_nobody(number: int) -> None:
+def _no_children(number: int) -> None:
     """Pass a signal on where this process has started no others."""
 
 

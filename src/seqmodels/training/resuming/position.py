@@ -25,7 +25,7 @@ class Position(NamedTuple):
         return cls(trainer.current_epoch, batches, loop.batch_progress.total.completed, loop._batches_that_stepped)
 
 
-def put_back(loops: dict[str, Any], position: Position) -> None:
+def restore_position(loops: dict[str, Any], position: Position) -> None:
     """Change the state of Lightning's loops, as a checkpoint holds it, so that training goes on at ``position``."""
     loop = loops["fit_loop"]
     epochs, batches, total, steps = position
@@ -45,7 +45,7 @@ def put_back(loops: dict[str, Any], position: Position) -> None:
     }  # loaded too late where a schedule asks its length
 
 
-def go_on(trainer: Trainer, batches: int) -> None:
+def start_at(trainer: Trainer, batches: int) -> None:
     """Begin with training step number ``batches`` of the epoch that the trainer has been put back to."""
     if batches:
         loader: Any = trainer.train_dataloader
@@ -55,7 +55,7 @@ def go_on(trainer: Trainer, batches: int) -> None:
         trainer.fit_loop.epoch_loop.restarting = False
 
 
-def has_gone_on(trainer: Trainer) -> None:
+def clear_restart_flag(trainer: Trainer) -> None:
     """Let Lightning treat the epoch that it has entered as any other; else it spares schedules that watch a metric."""
     trainer.fit_loop._restarting = False
 

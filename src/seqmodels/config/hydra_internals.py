@@ -1,0 +1,45 @@
+"""All that this package uses of Hydra's private modules; ``hydra.main`` cannot be given a configuration to run."""
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+from hydra._internal.callbacks import Callbacks
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import _run_hydra, create_config_search_path, get_args_parser
+from hydra.core.utils import configure_log, run_job
+from hydra.types import HydraContext, RunMode
+from omegaconf import DictConfig, read_write
+
+__all__ = ["Hydra", "create_config_search_path", "get_args_parser", "run", "show"]
+
+
+def run(hydra: Hydra, name: str, config: DictConfig, job: Callable[[DictConfig], Any]) -> Any:
+    """Run a job on a composed configuration as ``hydra.main`` does: with its folder, its log and its callbacks.
+
+    Args:
+        hydra: what composed it.
+        name: of the configuration, ``"train"`` for example.
+        config: with its node ``hydra``.
+        job: is given the configuration without that node.
+
+    Returns:
+        What the job returns.
+    """
+    with read_write(config.hydra):
+        config.hydra.mode = RunMode.RUN
+    configure_log(config.hydra.hydra_logging, config.hydra.verbose)
+    callbacks = Callbacks(config)
+    callbacks.on_run_start(config=config, config_name=name)
+    done = run_job(job, config, "hydra.run.dir", None, HydraContext(hydra.config_loader, callbacks))
+    callbacks.on_run_end(config=config, config_name=name, job_return=done)
+    return done.return_value  # raises what the job has raised
+
+
+def show(args: argparse.Namespace, parser: argparse.ArgumentParser, folder: str, name: str) -> None:
+    """Answer ``--help``, ``--hydra-help``, ``--info``, ``--cfg`` and ``--shell-completion``.
+
+    Raises:
+        SystemExit: with Hydra's status.
+    """
+    _run_hydra(args, parser, lambda _: None, folder, name)

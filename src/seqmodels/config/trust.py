@@ -1,0 +1,84 @@
+"""What a command trusts beyond the allow-list: what its user has typed, and the configurations of the own project.
+
+The allow-list protects from files of others: run folders, checkpoints, model folders, configurations from elsewhere.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.core.override_parser.types import Override
+
+from seqmodels.config.allowlist import ALLOW, nodes, user_patterns
+from seqmodels.config.compose import parse
+from seqmodels.config.hydra_internals import get_args_parser
+
+
+@contextmanager
+def trusted(tokens: list[str]) -> Iterator[None]:
+    """Let a command use what its tokens name, with the current folder importable: for itself and its processes.
+
+    These are names typed as a ``_target_``, patterns of ``allow=``, and every ``_target_`` in the files of a
+    ``--config-dir`` or ``hydra.searchpath`` inside the current folder. Each must still be of the kind that its place
+    takes.
+
+    Raises:
+        ConfigError: a token is no override.
+    """
+    args = get_args_parser().parse_args(tokens)
+    overrides = parse(args.overrides)
+    names = [name for override in overrides for name in _typed(override)]
+    folders = [args.config_dir] if args.config_dir else []
+    folders += [
+        place for override in overrides if override.key_or_group == "hydra.searchpath" for place in _list(override)
+    ]
+    names += [name for folder in folders for name in _named_in(folder)]
+    before = os.environ.get(ALLOW)
+    if names:
+        os.environ[ALLOW] = ",".join([*user_patterns(), *names])
+    path = [os.getcwd()] if os.environ.get(ALLOW) else []  # noqa: PTH109
+    sys.path += path
+    try:
+        yield
+    finally:
+        for folder in path:
+            sys.path.remove(folder)
+        os.environ.pop(ALLOW, None)
+        os.environ.update({} if before is None else {ALLOW: before})
+
+
+def _typed(override: Override) -> list[str]:
+    """Return the patterns of ``allow=``, or the targets in a value, of every choice where it is swept."""
+    key = override.key_or_group
+    if key == "allow":
+        return _list(override)
+    if key.startswith("hydra") or override.is_delete():
+        return []
+    values = list(override.sweep_iterator()) if override.is_sweep_override() else [override.value()]
+    if key.endswith("_target_"):
+        return [str(value) for value in values]
+    return _targets(values)
+
+
+def _list(override: Override) -> list[str]:
+    value: Any = override.value()
+    return [str(each) for each in (value if isinstance(value, list) else [value]) if each is not None]
+
+
+def _named_in(place: str) -> list[str]:
+    """Return the targets in the configurations of a folder, if it lies in the current one."""
+    folder = Path(place.removeprefix("file://")).resolve()
+    if "pkg://" in place or not folder.is_relative_to(Path.cwd()) or not folder.is_dir():
+        return []
+    try:
+        return _targets([yaml.safe_load(path.read_text("utf-8")) for path in folder.rglob("*.yaml")])
+    except (OSError, UnicodeError, ValueError, yaml.YAMLError, RecursionError):  # composing says which file it is
+        return []
+
+
+def _targets(values: list[Any]) -> list[str]:
+    return [node["_target_"] for _, node in nodes(values) if isinstance(node.get("_target_"), str)]
