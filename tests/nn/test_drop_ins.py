@@ -6,6 +6,7 @@ import pickle
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -18,6 +19,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pack_sequen
 from torch.testing import assert_close
 
 from seqmodels import nn
+from seqmodels.cells import LSTMCell
 from tests.conftest import TOLERANCE
 
 BATCH, TIME, INPUT, HIDDEN = 3, 7, 4, 5
@@ -208,7 +210,7 @@ def test_a_compiled_model_computes_the_same() -> None:
     y = torch.compile(net, backend="eager")(x)
     assert_close(y, net(x))
     y.sum().backward()
-    assert net.lstm.bias_hh_l0.grad.any()
+    assert all(parameter.grad is not None for parameter in net.parameters())
 
 
 def test_threads_share_a_module() -> None:
@@ -255,6 +257,7 @@ LOOSE: Any = nn  # for calls that a type checker refuses
         (lambda: nn.LSTM(4, 5)(X[None]), ValueError, "without a batch, got (1, 7, 3, 4)"),
         (lambda: nn.LSTM(4, 5)(X.double()), TypeError, "dtype of the cell's parameters, torch.float32, got torch.flo"),
         (lambda: nn.LSTM(4, 5)(X[:, :0]), ValueError, "must hold at least one sequence"),
+        (lambda: nn.GRU(4, 5)(X[:0], X[:1, :, :1].expand(1, 3, 5)), ValueError, "must hold at least one sequence"),
         (lambda: nn.LSTM(3, 5)(pack_sequence([X[:, 0]])), ValueError, "input must hold 3 features, got data (7, 4)"),
         (lambda: nn.LSTM(4, 5)(X, X), TypeError, "hx must be a pair of tensors (h, c), got Tensor"),
         (lambda: nn.LSTM(4, 5)(X, (X, X)), ValueError, "hx must have shape (1, 3, 5), (layers * directions, batch, si"),
@@ -267,9 +270,10 @@ def test_a_mistake_is_named(call: Callable[[], Any], error: type[Exception], mes
         call()
 
 
-def test_dropout_with_a_single_layer_is_warned_of() -> None:
+@pytest.mark.parametrize("make", [nn.LSTM, partial(nn.Layer, LSTMCell)], ids=["LSTM", "Layer"])
+def test_dropout_with_a_single_layer_is_warned_of_where_it_was_asked_for(make: Callable[..., Any]) -> None:
     with pytest.warns(UserWarning, match="acts between layers") as caught:
-        nn.LSTM(INPUT, HIDDEN, dropout=0.5)
+        make(INPUT, HIDDEN, dropout=0.5)
     assert caught[0].filename == __file__
 
 

@@ -116,8 +116,7 @@ def cell_weights(module: nn.Module, cell: Cell[Any], suffix: str) -> dict[str, T
         made["bias_hn"] = bias_hh[summed:]
     else:
         made["bias"] = bias_ih + bias_hh
-    names = [name for name, _ in cell.named_parameters()]
-    return {name: made[name] if name in made else getattr(module, name + suffix) for name in names}
+    return {name: made[name] if name in made else getattr(module, name + suffix) for name in cell._parameters}
 
 
 def _fill(module: nn.RNNBase, cell: Cell[Any], suffix: str) -> None:

@@ -46,7 +46,8 @@ class RecurrentModule(nn.Module, ABC):
                 raise TypeError(f"{name} must be True or False, got {flag!r}")
         if dropout > 0 and num_layers == 1:
             text = f"dropout={dropout} does nothing here: it acts between layers, and num_layers is 1"
-            warnings.warn(text, stacklevel=4)
+            constructors = type(self).__mro__.index(RecurrentModule) + 1  # between this line and the caller's
+            warnings.warn(text, stacklevel=constructors + 1)
         self.input_size = input_size
         self.num_layers = num_layers
         self.batch_first = batch_first
@@ -136,7 +137,7 @@ class RecurrentModule(nn.Module, ABC):
         rows = self.num_layers * self.directions
         if hx is None:
             return [None] * rows
-        initial = self.bound_cell(0).initial_state(x[:, 0])
+        initial = self.bound_cell(0).initial_state(x.new_empty(x.shape[0], x.shape[2]))
         if not isinstance(hx, tuple) or len(leaves(hx)) != len(leaves(initial)):
             fields = ", ".join(initial._fields)
             raise TypeError(f"hx must be a {type(initial).__name__}({fields}), got {type(hx).__name__}")
