@@ -184,7 +184,7 @@ def test_a_checkpoint_keeps_the_state_that_rows_carry_as_plain_tensors(tmp_path:
     carried = state["carried"]
     assert [tuple(leaf.shape) for leaf in carried] == [(3, 6), (3, 6)]
     again = task()
-    again.carry_on(carried)
+    again.restore_carried(carried)
     restored = leaves(again._state("train", torch.tensor([False, True, False])))
     for leaf, expected in zip(restored, carried, strict=True):
         assert torch.equal(leaf[[0, 2]], expected[[0, 2]])

@@ -300,7 +300,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_stops_or_warns_as_asked(size
         return "\n".join(lines)
 
     assert str(last) in answer_with_limit(stop, size)
-    assert answer_with_limit(warn, size).endswith("training goes on without this checkpoint")
+    assert answer_with_limit(warn, size).endswith("training continues without this checkpoint")
     assert number_in(last) == 2
     assert not list(last.parent.glob(".*"))
 

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from seqmodels.errors import ConfigError
 from seqmodels.training.checkpointing import load_trained
 from seqmodels.training.fit import train
-from seqmodels.training.generation import continuations, write
+from seqmodels.training.generation import continuations, write_samples
 from tests.composing import TINY, composed
 
 SMALL = ["cell.hidden_size=7", "model.embedding_size=5", "trainer.limit_train_batches=3", "logger=none", "data.bptt=9"]
@@ -40,7 +40,7 @@ def written(run: Path, prompt: str = "", **options: Any) -> str:
     base = {"run": str(run), "length": 23, "temperature": 1.0, "top_k": None, "top_p": None}
     base |= {"samples": 1, "seed": 1, "ckpt": "best", "accelerator": "cpu", "threads": 1}
     out = io.StringIO()
-    write(OmegaConf.create({**base, **options}), prompt, out)
+    write_samples(OmegaConf.create({**base, **options}), prompt, out)
     return out.getvalue()
 
 

@@ -136,7 +136,7 @@ def test_an_infinite_loss_without_a_gradient_that_shows_it_ends_the_run() -> Non
 @pytest.mark.parametrize("name", TASKS)
 def test_a_skipped_step_changes_neither_weights_nor_optimiser_nor_what_windows_carry(name: str, tmp_path: Path) -> None:
     bad = BadWeights(0, 3)
-    with pytest.warns(UserWarning, match="update left out: epoch 0, step [03]:"):
+    with pytest.warns(UserWarning, match="update skipped: epoch 0, step [03]:"):
         metrics = train(composed(tmp_path / "run", *runs(tmp_path)[name], *COMMON, SKIP), bad)
     assert_equal(bad.after[3], bad.after[2], "after")
     assert not all(torch.equal(bad.after[4][name], bad.after[3][name]) for name in bad.after[3])
@@ -154,7 +154,7 @@ def test_a_skipped_step_records_nothing(tmp_path: Path) -> None:
     whole, cut = FirstOnly(), FirstOnly()
     settings = ["data=digits", "scheduler=constant", *COMMON, SKIP]
     train(composed(tmp_path / "cut", *settings, "trainer.limit_train_batches=3"), cut)
-    with pytest.warns(UserWarning, match="update left out"):
+    with pytest.warns(UserWarning, match="update skipped"):
         train(composed(tmp_path / "whole", *settings, "trainer.limit_train_batches=4"), BadWeights(3), whole)
     assert_equal(whole.recorded, cut.recorded, "recorded")
 
@@ -173,17 +173,17 @@ def test_steps_are_skipped_in_low_precision_and_however_gradients_are_clipped(
     options: list[str], tmp_path: Path
 ) -> None:
     bad = BadWeights(3)
-    with pytest.warns(UserWarning, match="update left out"):
+    with pytest.warns(UserWarning, match="update skipped"):
         train(composed(tmp_path, "data=digits", *COMMON, SKIP, *options), bad)
     assert_equal(bad.after[3], bad.after[2], "after")
 
 
 def test_more_skipped_steps_in_a_row_than_allowed_end_the_run(tmp_path: Path) -> None:
     settings = ["data=digits", *COMMON, SKIP, "callbacks.finite.max_skipped=2"]
-    with pytest.warns(UserWarning, match="update left out"):
+    with pytest.warns(UserWarning, match="update skipped"):
         train(composed(tmp_path / "apart", *settings), BadWeights(0, 1, 3, 4))
     with (
-        pytest.warns(UserWarning, match="left out"),
+        pytest.warns(UserWarning, match="update skipped"),
         pytest.raises(NotFinite, match=r"step 5: .*\(3 updates in a row\)"),
     ):
         train(composed(tmp_path / "run", *settings), BadWeights(3, 4, 5))
@@ -195,9 +195,9 @@ def test_a_run_with_skipped_steps_goes_on_exactly_and_counts_on(tmp_path: Path) 
             self.now = self.batch if batch_idx in (1, 5) else -1
 
     settings = ["data=digits", *COMMON, SKIP, "callbacks.resume_points.every_n_steps=1"]
-    with pytest.warns(UserWarning, match="update left out"):
+    with pytest.warns(UserWarning, match="update skipped"):
         expected = train(composed(tmp_path / "whole", *settings), BadAgain(1))
-    with pytest.warns(UserWarning, match="update left out"):
+    with pytest.warns(UserWarning, match="update skipped"):
         found = _broken_off(tmp_path / "parts", settings, BadAgain)
     assert expected["train/skipped_steps"] == found["train/skipped_steps"] == 2
     assert_same(tmp_path / "whole", tmp_path / "parts")
@@ -217,7 +217,7 @@ def test_gradients_too_large_for_a_sum_of_squares_are_no_bad_numbers() -> None:
     module: Any = nn.Module()
     module.weight = weight
     assert not gradient_norm([weight]).isfinite()
-    assert FiniteSteps()._wrong(module) == ""
+    assert FiniteSteps()._problem(module) == ""
 
 
 def test_exploding_gradients_are_clipped_and_a_plain_network_of_200_steps_stays_finite(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from seqmodels.training.checkpoint_file import read_checkpoint
 from seqmodels.training.checkpoint_format import FORMAT
 from seqmodels.training.checkpointing import load_model, load_trained
 from seqmodels.training.fit import train
-from seqmodels.training.generation import write
-from seqmodels.training.prediction import flat, predict
+from seqmodels.training.generation import write_samples
+from seqmodels.training.prediction import flatten_record, predict
 from tests.composing import TINY, composed
 from tests.conftest import TOLERANCE
 
@@ -54,7 +54,7 @@ def test_a_run_of_format_1_predicts_what_it_predicted(run: Path, tmp_path: Path)
     options = {"run": str(run), "ckpt": str(run / "best.ckpt"), "threads": 1}
     if (run / "generated.txt").exists():
         drawing = {"length": 40, "samples": 1, "temperature": 0.8, "top_k": None, "top_p": None, "seed": 3}
-        write(OmegaConf.create({**options, **drawing, "accelerator": "cpu"}), "the cat", out := io.StringIO())
+        write_samples(OmegaConf.create({**options, **drawing, "accelerator": "cpu"}), "the cat", out := io.StringIO())
         assert out.getvalue() == (run / "generated.txt").read_text("utf-8")
         return
     (source,) = run.glob("new.*")
@@ -76,4 +76,4 @@ def test_the_model_folder_of_format_1_holds_the_same_network(run: Path) -> None:
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
-    return [flat(json.loads(line)) for line in path.read_text("utf-8").splitlines()]
+    return [flatten_record(json.loads(line)) for line in path.read_text("utf-8").splitlines()]

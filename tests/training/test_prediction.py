@@ -15,7 +15,7 @@ from seqmodels.data.digits import DEVIATION, MEAN
 from seqmodels.errors import ConfigError
 from seqmodels.training.checkpointing import load_model, load_task
 from seqmodels.training.fit import train
-from seqmodels.training.prediction import flat, predict
+from seqmodels.training.prediction import flatten_record, predict
 from tests.composing import composed
 
 ROWS = 7
@@ -129,4 +129,4 @@ def test_a_checkpoint_without_preprocessing_says_so(run: Path, published: Path, 
 
 
 def test_nested_values_become_dotted_columns() -> None:
-    assert flat({"a": {"b": 1, "c": {"d": "x"}}, "e": [1, "ü"]}) == {"a.b": 1, "a.c.d": "x", "e": '[1, "ü"]'}
+    assert flatten_record({"a": {"b": 1, "c": {"d": "x"}}, "e": [1, "ü"]}) == {"a.b": 1, "a.c.d": "x", "e": '[1, "ü"]'}

@@ -11,7 +11,7 @@ from seqmodels.commands.train import train as command
 from seqmodels.errors import ConfigError, DiskFullError
 from seqmodels.system.durable import durable_file, sha256_of
 from seqmodels.training.fit import train
-from seqmodels.training.runs import begin, read_json, write_json
+from seqmodels.training.runs import prepare_run_folder, read_json, write_json
 from tests.composing import TINY, composed
 from tests.killing import answer_with_limit, killed_at_byte, killed_at_line, lines_that_matter
 
@@ -28,7 +28,7 @@ def no_folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 def test_a_folder_that_cannot_be_written_is_named_before_training(no_folder: Path) -> None:
     with pytest.raises(ConfigError, match=rf"paths\.output_dir={no_folder} cannot be written"):
-        begin(no_folder, CONFIG)
+        prepare_run_folder(no_folder, CONFIG)
 
 
 def test_a_folder_for_checkpoints_that_cannot_be_written_is_named_before_training(
@@ -48,7 +48,7 @@ def test_the_command_names_the_folder_before_it_starts(flags: list[str], no_fold
 
 
 def test_what_a_killed_run_has_left_goes_as_the_next_begins(tmp_path: Path) -> None:
-    begin(tmp_path, CONFIG)
+    prepare_run_folder(tmp_path, CONFIG)
     (tmp_path / "checkpoints").mkdir()
 
     def work() -> None:
@@ -57,17 +57,17 @@ def test_what_a_killed_run_has_left_goes_as_the_next_begins(tmp_path: Path) -> N
 
     assert killed_at_byte(work, 99) < 0
     assert list((tmp_path / "checkpoints").iterdir())
-    begin(tmp_path, CONFIG)
+    prepare_run_folder(tmp_path, CONFIG)
     assert not list((tmp_path / "checkpoints").iterdir())
 
 
 def test_a_run_that_is_killed_as_it_begins_leaves_whole_files(tmp_path: Path) -> None:
-    begin(tmp_path, CONFIG)
+    prepare_run_folder(tmp_path, CONFIG)
     second = {**CONFIG, "name": "second"}
-    work, files = partial(begin, tmp_path, second), ("durable.py", "runs.py", "pathlib.py")
+    work, files = partial(prepare_run_folder, tmp_path, second), ("durable.py", "runs.py", "pathlib.py")
     seen = []
     for line in lines_that_matter(work, files, tmp_path):
-        begin(tmp_path, CONFIG)
+        prepare_run_folder(tmp_path, CONFIG)
         assert killed_at_line(work, files, line) < 0
         config = OmegaConf.to_container(OmegaConf.load(tmp_path / "config.yaml"))
         assert config in (CONFIG, second)

@@ -196,7 +196,7 @@ def test_a_network_that_is_not_that_of_the_checkpoint_is_refused(
             ["data=mnist", "paths.data_dir=nowhere"],
             r"nowhere/mnist lacks train-images.*SEQMODELS_DATA_DIR",
         ),
-        (["seed=-1"], r"seed must be a whole number in 0 to 2\*\*32 - 1, got -1"),
+        (["seed=-1"], r"seed must be a whole number from 0 to 2\*\*32 - 1, got -1"),
         (["threads=0"], r"threads must be a positive whole number, or null for a choice by size, got 0"),
         (["callbacks.early_stopping.monitor=val/acuracy", *TINY], r"not logged; did you mean 'val/accuracy'"),
         (["data=parity", "task=regression"], "use task=classification"),

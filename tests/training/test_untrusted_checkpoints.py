@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from seqmodels.errors import ConfigError, CorruptCheckpointError, TargetRefused
 from seqmodels.training.checkpointing import load_task
 from seqmodels.training.fit import evaluate, train
-from seqmodels.training.generation import write
+from seqmodels.training.generation import write_samples
 from seqmodels.training.prediction import predict
 from tests.composing import TINY, composed
 
@@ -69,7 +69,7 @@ def predicts(run: Path, config: DictConfig) -> None:
 
 def generates(run: Path, config: DictConfig) -> None:
     given = {"run": str(run), "ckpt": "last", "length": 3, "temperature": 1.0, "top_k": None, "top_p": None}
-    write(options(**given, samples=1, seed=1, accelerator="cpu", threads=1), "", StringIO())
+    write_samples(options(**given, samples=1, seed=1, accelerator="cpu", threads=1), "", StringIO())
 
 
 def continues(run: Path, config: DictConfig) -> None:

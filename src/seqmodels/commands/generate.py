@@ -24,10 +24,10 @@ def main(tokens: list[str]) -> int:
 def _generate(prompt: str, config: DictConfig) -> Mapping[str, float]:
     check_run(config)
     from seqmodels.config.build import plain  # noqa: PLC0415  (torch and Lightning take seconds, so after all checks)
-    from seqmodels.training.generation import write  # noqa: PLC0415
+    from seqmodels.training.generation import write_samples  # noqa: PLC0415
 
     plain(config)  # what must be given is named before anything runs
-    write(config, _standard_input() if prompt == "-" else prompt, sys.stdout)
+    write_samples(config, _standard_input() if prompt == "-" else prompt, sys.stdout)
     return {}
 
 

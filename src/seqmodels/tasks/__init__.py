@@ -1,4 +1,4 @@
-"""Tasks: a network's loss, metrics and optimiser, as LightningModules."""
+"""Tasks: LightningModules with the loss, metrics and optimiser of a network."""
 
 from seqmodels.tasks.classification import Classification
 from seqmodels.tasks.forecasting import Forecasting

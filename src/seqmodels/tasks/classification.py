@@ -1,4 +1,4 @@
-"""One class for each sequence."""
+"""Classification of sequences, or of each of their steps."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
@@ -15,18 +15,28 @@ from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage, Task
 
 
 class Classification(Task[SequenceBatch]):
-    """Cross-entropy; accuracy, and precision, recall, F1 and the area under the ROC curve as means over the classes.
+    """Train and evaluate a classifier with cross-entropy.
 
-    The test has a confusion matrix besides. Smoothing and weights shape what training makes small; ``val/loss`` and
-    ``test/loss`` are the plain cross-entropy, so that runs can be compared.
+    Metrics are accuracy and the macro averages of precision, recall, F1 and the area under the ROC curve; testing also
+    gives a :attr:`confusion_matrix`. Label smoothing and class weights apply to the training loss only: ``val/loss``
+    and ``test/loss`` are the plain cross-entropy, so that runs can be compared.
 
     Args:
-        model, optimizer, scheduler: as in :class:`Task`; the model gives logits ``(batch, classes)``, or
-            ``(batch, time, classes)`` where the data have a class for every step: each real step then counts alike.
+        model, optimizer, scheduler: as in :class:`Task`; the model returns logits ``(batch, classes)``, or
+            ``(batch, time, classes)`` if the data have a class for every step; all real steps then count equally.
         output_size: number of classes.
-        label_smoothing: share of the target that is spread over all classes (Szegedy et al., 2016, arXiv 1512.00567).
-        class_weights: what a row of each class counts in training; ``balanced``: rows / (classes * rows of the class),
-            by the targets of the train split.
+        label_smoothing: fraction of the target spread over all classes (Szegedy et al., 2016, arXiv 1512.00567).
+        class_weights: weight of a row of each class in training; ``balanced``: rows / (classes * rows of the class),
+            from the targets of the train split.
+
+    Raises:
+        ValueError: an option is out of range.
+
+    Example:
+        >>> from torch import nn, optim
+        >>> task = Classification(nn.Linear(4, 3), optim.Adam, output_size=3, class_weights=[1.0, 2.0, 1.0])
+        >>> task.class_weights
+        tensor([1., 2., 1.])
     """
 
     needs: ClassVar[TargetKind] = "classification"
@@ -61,17 +71,17 @@ class Classification(Task[SequenceBatch]):
             return self.tested.counts.clone()
 
     def on_fit_start(self) -> None:
-        """Take the weights of the classes from the train split, where they are to be balanced.
+        """Compute balanced class weights from the train split.
 
         Raises:
-            ValueError: training data come without a data module that has the targets of that split.
+            ValueError: the training data do not come from a data module of this package.
         """
         if not self.balanced:
             return
         data: Any = getattr(self.trainer, "datamodule", None)
         if not hasattr(data, "split"):
             raise ValueError(
-                "class_weights=balanced needs a data module of seqmodels; else give a number for each class"
+                "class_weights=balanced needs a data module of seqmodels; otherwise give a number for each class"
             )
         counts = data.split("train").targets.bincount(minlength=self.output_size)
         assert self.class_weights is not None
@@ -90,18 +100,18 @@ class Classification(Task[SequenceBatch]):
     def _training_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         if self.class_weights is None:
             return F.cross_entropy(logits, targets, label_smoothing=self.label_smoothing)
-        # A mean over rows, not over weights: what a row counts does not hang on the others of its batch.
+        # Divided by rows, not by weights, so that the weight of a row does not depend on the rest of its batch.
         losses = F.cross_entropy(
             logits, targets, self.class_weights, label_smoothing=self.label_smoothing, reduction="none"
         )
         return losses.mean()
 
     def predict_step(self, batch: SequenceBatch, batch_idx: int = 0) -> Tensor:  # noqa: ARG002
-        """Return the probability of each class, ``(batch, classes)``; at every step where the model answers there."""
+        """Return class probabilities ``(batch, classes)``, or ``(batch, time, classes)`` if the model is stepwise."""
         return self.model(batch.inputs, batch.lengths).softmax(-1)
 
     def records(self, batch: SequenceBatch, class_names: Sequence[str]) -> list[dict[str, Any]]:
-        """Name the likeliest class of each row, or of each of its steps, with the probability of every class."""
+        """Return the most probable class of each row, or of each of its steps, and the probability of every class."""
         names = list(class_names) or [str(index) for index in range(self.output_size)]
         return [_record(row, names) for row in rows_of(self.predict_step(batch), batch.lengths)]
 
@@ -113,7 +123,7 @@ def _metrics(prefix: str, classes: ClassScores) -> MetricCollection:
 
 
 def _checked_weights(weights: Sequence[float] | str | None, classes: int) -> Tensor | None:
-    """Return the weights as a tensor; ones where they will be taken from the data."""
+    """Return the weights as a tensor, or ones if they are computed from the data later."""
     if weights is None:
         return None
     if weights == "balanced":
@@ -132,9 +142,12 @@ def _record(probabilities: Tensor, names: list[str]) -> dict[str, Any]:
 
 
 def check_classes(targets: Tensor, classes: int) -> None:
-    """Raise ``ValueError``, naming row and value, where a target on the CPU is no class.
+    """Check that all targets are valid classes, unless they are on an accelerator, where this would stall every step.
 
-    On an accelerator the look would make every step wait for the device; data modules check their splits at setup.
+    Data modules check their splits at setup.
+
+    Raises:
+        ValueError: a target is not a class; the message names row and value.
     """
     if targets.device.type != "cpu":
         return

@@ -1,4 +1,4 @@
-"""What an epoch has recorded so far, as plain data: a run that goes on in its middle ends with the same metrics."""
+"""Save and restore the metrics recorded within an epoch, so that a run resumed in its middle reports the same ones."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ from torchmetrics import MetricCollection
 from seqmodels.tasks.means import Means
 
 
-def saved(means: Means, metrics: MetricCollection | None, carried: list[Tensor], world_size: int) -> list[Any]:
-    """Return the state of an epoch, an entry for each process; all processes must call this together."""
+def save(means: Means, metrics: MetricCollection | None, carried: list[Tensor], world_size: int) -> list[Any]:
+    """Return the state of an epoch, one entry per process; all processes must call this together."""
     own = {
         "means": means.state_dict(),
         "metrics": {
@@ -30,10 +30,10 @@ def saved(means: Means, metrics: MetricCollection | None, carried: list[Tensor],
 def restore(
     states: list[Any], means: Means, metrics: MetricCollection | None, share: tuple[int, int], device: torch.device
 ) -> list[Tensor]:
-    """Put back what :func:`saved` returned; return the carried state of this process's rows.
+    """Restore the state that :func:`save` returned; return the carried state of the rows of this process.
 
-    ``share`` is the number of this process, and how many there are. Where there were others before, carried rows are
-    shared out anew, and what was recorded goes to the first.
+    ``share`` is the rank of this process and the number of processes. If that number has changed, carried rows are
+    redistributed, and the recorded metrics go to the first process.
     """
     rank, world_size = share
     if len(states) != world_size:
@@ -44,10 +44,10 @@ def restore(
     own = states[rank]
     means.load_state_dict(own["means"], device)
     for name, metric in metrics.items(keep_base=True, copy_state=False) if metrics is not None else ():
-        kept = own["metrics"].get(name, {"state": {}, "updates": 0})
-        for attribute, value in kept["state"].items():
+        saved = own["metrics"].get(name, {"state": {}, "updates": 0})
+        for attribute, value in saved["state"].items():
             setattr(metric, attribute, _to(value, device))
-        metric._update_count = kept["updates"]
+        metric._update_count = saved["updates"]
     return [tensor.to(device) for tensor in own["carried"]]
 
 

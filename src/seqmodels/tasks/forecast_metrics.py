@@ -1,4 +1,4 @@
-"""Errors of forecasts, beside those of forecasts that need no training."""
+"""Forecast errors, compared with those of naive forecasts."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,25 +6,25 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-EPSILON = 1e-8  # the smallest that a denominator may be
+EPSILON = 1e-8  # smallest denominator
 KINDS = ("mse", "mae", "rmse", "raw_mse", "raw_mae", "raw_rmse", "smape", "mase", "r2")
 
 
 class ForecastErrors(Metric):
-    """MSE, MAE and RMSE as papers report them and in the units of the data; sMAPE, MASE, R2.
+    """Compute MSE, MAE and RMSE on standardised and on original values, sMAPE, MASE and R2.
 
-    ``mse``, ``mae`` and ``rmse`` are of values on the scale of the training part, over all series, steps and windows
-    alike. Of values as they were: ``raw_mse``, ``raw_mae``, ``raw_rmse``; ``smape``, the mean of
-    ``200 |f - y| / (|f| + |y|)`` in percent, 0 where both are 0; ``mase``, the mean absolute error of each series over
-    that of a seasonal-naive forecast within the training part (Hyndman and Koehler, 2006); and ``r2``, which is 1 for a
-    forecast without error and 0 for the mean of the targets. ``mase`` and ``r2`` are means over the series.
+    ``mse``, ``mae`` and ``rmse`` are computed on values standardised by the training part, as papers report them, over
+    all series, steps and windows. The others use original values: ``raw_mse``, ``raw_mae``, ``raw_rmse``; ``smape``,
+    the mean of ``200 |f - y| / (|f| + |y|)`` in percent, 0 if both are 0; ``mase``, the mean absolute error of each
+    series divided by that of a seasonal-naive forecast within the training part (Hyndman and Koehler, 2006); and
+    ``r2``, 1 for a perfect forecast and 0 for the mean of the targets. ``mase`` and ``r2`` are means over the series.
 
     Args:
         mean, deviation: scaling of each series.
-        seasonal_error: of each series within the training part, as it was.
-        forecasts: names of the forecasts that are compared; metrics of the first have no prefix, those of others are
+        seasonal_error: mean absolute seasonal-naive error of each series within the training part, in original units.
+        forecasts: names of the forecasts to compare; metrics of the first have no prefix, those of the others are
             called ``{name}_mse`` and so on.
-        kinds: which metrics are given.
+        kinds: the metrics to compute.
     """
 
     full_state_update = False
@@ -50,15 +50,15 @@ class ForecastErrors(Metric):
             self.add_state(name, torch.zeros(len(mean), dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("count", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
 
-    absolute: Tensor  # (forecasts, series) of errors on the common scale
+    absolute: Tensor  # (forecasts, series) of errors on the standardised scale
     square: Tensor
     relative: Tensor
-    total: Tensor  # (series,) of targets on the common scale
+    total: Tensor  # (series,) of targets on the standardised scale
     total_square: Tensor
-    count: Tensor  # of steps, each of which has all series
+    count: Tensor  # number of steps, each with all series
 
     def update(self, forecasts: Mapping[str, Tensor], targets: Tensor) -> None:
-        """Add forecasts by name, and the targets; each ``(batch, horizon, series)`` on the common scale."""
+        """Add forecasts by name and the targets, each ``(batch, horizon, series)``, standardised."""
         wide = torch.float32 if targets.device.type == "mps" else torch.float64
         predicted = torch.stack([forecasts[name] for name in self.forecasts]).to(wide).flatten(1, 2)
         target = targets.to(wide).flatten(0, 1)
@@ -73,7 +73,7 @@ class ForecastErrors(Metric):
         self.count += len(target)
 
     def compute(self) -> dict[str, Tensor]:
-        """Return every metric of every forecast, those of one kind side by side."""
+        """Return every metric of every forecast, ordered by metric."""
         deviation, unit = self.deviation.to(self.total), self.unit.to(self.total)
         absolute, square = self.absolute / self.count, self.square / self.count
         spread = self.total_square / self.count - (self.total / self.count).square()
@@ -96,11 +96,11 @@ class ForecastErrors(Metric):
 
 
 def persistence(inputs: Tensor, horizon: int) -> Tensor:
-    """Return the last of ``inputs (batch, time, series)`` for every step to come, ``(batch, horizon, series)``."""
+    """Return the last of ``inputs (batch, time, series)`` for every future step, ``(batch, horizon, series)``."""
     return inputs[:, -1:].expand(-1, horizon, -1)
 
 
 def seasonal_naive(inputs: Tensor, horizon: int, season: int) -> Tensor:
-    """Return for every step to come what was a season before, and of seasons not yet seen the last that was."""
+    """Return for every future step the value one season before, from the last season of ``inputs`` if beyond it."""
     steps = torch.arange(horizon, device=inputs.device) % season
     return inputs[:, inputs.shape[1] - season + steps]

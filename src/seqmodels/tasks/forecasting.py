@@ -1,4 +1,4 @@
-"""What comes next in series."""
+"""Forecasting of time series."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -18,18 +18,21 @@ BASELINES = ("persistence", "seasonal_naive")
 
 
 class Forecasting(Task[ForecastBatch]):
-    """Forecasts of one or many series, measured beside a persistence and a seasonal-naive forecast.
+    """Train and evaluate forecasts of one or more series, compared with persistence and seasonal-naive forecasts.
 
     The loss is that of the model's likelihood. For the metrics see
-    :class:`~seqmodels.tasks.forecast_metrics.ForecastErrors`; those of the test are there for all three forecasts:
+    :class:`~seqmodels.tasks.forecast_metrics.ForecastErrors`; test metrics cover all three forecasts:
     ``test/mse``, ``test/persistence_mse``, ``test/seasonal_naive_mse``.
 
     Args:
         model, optimizer, scheduler: as in :class:`Task`; the model is a :class:`~seqmodels.models.Forecaster`.
-        names: of the series.
-        mean, deviation: by which each was scaled.
-        seasonal_error: mean absolute change over a season of each within the training part.
-        season: steps after which things come again.
+        names: names of the series.
+        mean, deviation: mean and standard deviation by which each series was standardised.
+        seasonal_error: mean absolute change of each series over one season within the training part.
+        season: number of steps in a season.
+
+    Raises:
+        TypeError: ``model`` is not a forecaster.
     """
 
     needs: ClassVar[TargetKind] = "forecasting"
@@ -66,12 +69,12 @@ class Forecasting(Task[ForecastBatch]):
 
     def measure(self, batch: ForecastBatch, stage: Stage) -> Tensor:
         true = batch.targets if stage == "train" else None
-        numbers = self.model(batch.inputs, batch.known, true)
-        loss = self.model.likelihood.loss(numbers, batch.targets)
+        params = self.model(batch.inputs, batch.known, true)
+        loss = self.model.likelihood.loss(params, batch.targets)
         self._means[stage].add({"loss": loss}, len(batch.targets))
         if stage == "train":
             return loss
-        forecasts = {"model": self.model.likelihood.point(numbers)}
+        forecasts = {"model": self.model.likelihood.point(params)}
         if stage == "test":
             series, horizon = batch.inputs[..., : len(self.names)], batch.targets.shape[1]
             forecasts["persistence"] = persistence(series, horizon)
@@ -80,28 +83,30 @@ class Forecasting(Task[ForecastBatch]):
         return loss
 
     def predict_step(self, batch: ForecastBatch, batch_idx: int = 0) -> Tensor:  # noqa: ARG002
-        """Return numbers about each value to come, ``(batch, horizon, series, likelihood.size)``, as the data were."""
-        numbers = self.model(batch.inputs, batch.known)
-        return self.model.likelihood.shifted(numbers, self.mean, self.deviation)
+        """Return the likelihood parameters ``(batch, horizon, series, likelihood.size)``, in units of the data."""
+        params = self.model(batch.inputs, batch.known)
+        return self.model.likelihood.shifted(params, self.mean, self.deviation)
 
     def records(self, batch: ForecastBatch, class_names: Sequence[str]) -> list[dict[str, Any]]:  # noqa: ARG002
-        """Give each step to come of each window: its number, its time, and of each series point and interval."""
-        numbers = self.predict_step(batch)
+        """Return for each future step of each window: its number, its time, and point and interval of each series."""
+        params = self.predict_step(batch)
         likelihood = self.model.likelihood
-        said = {"forecast": likelihood.point(numbers), **likelihood.statistics(numbers)}
-        values = torch.stack(list(said.values()), -1).tolist()  # (batch, horizon, series, kinds)
+        summary = {"forecast": likelihood.point(params), **likelihood.statistics(params)}
+        values = torch.stack(list(summary.values()), -1).tolist()  # (batch, horizon, series, kinds)
         return [
             {
                 "step": step,
-                "time": _written(seconds),
-                **{name: dict(zip(said, kinds, strict=True)) for name, kinds in zip(self.names, series, strict=True)},
+                "time": _iso_time(seconds),
+                **{
+                    name: dict(zip(summary, kinds, strict=True)) for name, kinds in zip(self.names, series, strict=True)
+                },
             }
             for window, times in zip(values, batch.times.tolist(), strict=True)
             for step, (series, seconds) in enumerate(zip(window, times, strict=True), start=1)
         ]
 
 
-def _written(seconds: int) -> str:
-    """Return a time as ISO 8601 has it, without a clock at midnight."""
+def _iso_time(seconds: int) -> str:
+    """Return a time in ISO 8601, as a date alone at midnight."""
     text = str(np.datetime64(seconds, "s"))
     return text.removesuffix("T00:00:00")

@@ -1,26 +1,26 @@
-"""Metrics of classes and labels: one cheap update a batch, no warning where a class is rare."""
+"""Classification metrics with one cheap update per batch, and no warnings about rare classes."""
 
 import torch
 from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-Shown = list[Tensor] | Tensor
+TensorState = list[Tensor] | Tensor
 
 
 class AreaUnderROC(Metric):
-    """The area under the ROC curve, exact, as a mean over the classes of which there are rows and rows of others.
+    """Compute the exact area under the ROC curve, averaged over the classes with both positive and negative rows.
 
-    Not a number where there is no such class. Keeps the scores of all rows; ties count one half.
+    The result is NaN if there is no such class. The scores of all rows are kept; ties count one half.
 
     Args:
-        exclusive: each row has one class, given by its index, and scores are logits of a softmax; else a row has any
+        exclusive: each row has one class, given by its index, and scores are softmax logits; otherwise a row has any
             number of labels, given as 0/1.
     """
 
     full_state_update = False
-    scores: Shown
-    targets: Shown
+    scores: TensorState
+    targets: TensorState
 
     def __init__(self, *, exclusive: bool) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class AreaUnderROC(Metric):
         self.add_state("targets", default=[], dist_reduce_fx="cat")
 
     def update(self, scores: Tensor, targets: Tensor) -> None:
-        """Take scores ``(rows, classes)`` and targets, ``(rows,)`` classes or ``(rows, classes)`` labels."""
+        """Add scores ``(rows, classes)`` and targets, ``(rows,)`` classes or ``(rows, classes)`` labels."""
         assert isinstance(self.scores, list)
         assert isinstance(self.targets, list)
         self.scores.append(scores.detach())
@@ -45,20 +45,21 @@ class AreaUnderROC(Metric):
 
 
 def area_under_roc(scores: Tensor, positive: Tensor) -> Tensor:
-    """Return how likely one of the ``positive`` rows has a higher score than another row, both ``(rows,)``."""
+    """Return the probability that a ``positive`` row has a higher score than a negative one, both ``(rows,)``."""
     _, rank, ties = scores.unique(return_inverse=True, return_counts=True)
     below = ties.cumsum(0) - ties
     midrank = below.double() + (ties.double() + 1) / 2
     positives = positive.sum().double()
     others = len(scores) - positives
     wins = midrank[rank][positive].sum() - positives * (positives + 1) / 2
-    return (wins / (positives * others)).float()  # 0 / 0 where there are none
+    return (wins / (positives * others)).float()  # 0 / 0 if there are none
 
 
 class ClassScores(Metric):
-    """Accuracy, precision, recall and F1 of classes, all from the counts of one confusion matrix.
+    """Compute accuracy, precision, recall and F1 from the counts of a confusion matrix.
 
-    ``accuracy``: of all rows; ``precision``, ``recall`` and ``f1``: means over the classes that occur or are predicted.
+    ``accuracy`` is over all rows; ``precision``, ``recall`` and ``f1`` are means over the classes that occur or are
+    predicted.
     """
 
     full_state_update = False
@@ -70,26 +71,27 @@ class ClassScores(Metric):
         self.add_state("counts", default=torch.zeros(classes, classes, dtype=torch.long), dist_reduce_fx="sum")
 
     def update(self, logits: Tensor, targets: Tensor) -> None:
-        """Take logits ``(rows, classes)`` and classes ``(rows,)``."""
+        """Add logits ``(rows, classes)`` and classes ``(rows,)``."""
         pairs = targets * self.classes + logits.argmax(-1)
         self.counts += pairs.bincount(minlength=self.classes**2).view(self.classes, self.classes)
 
     def compute(self) -> dict[str, Tensor]:
         counts = self.counts.cpu().double()
-        right = counts.diagonal()
-        scores = {"accuracy": right.sum() / counts.sum(), **_means(right, counts.sum(0), counts.sum(1))}
+        correct = counts.diagonal()
+        scores = {"accuracy": correct.sum() / counts.sum(), **_means(correct, counts.sum(0), counts.sum(1))}
         return {name: score.float().to(self.device) for name, score in scores.items()}
 
 
 class LabelScores(Metric):
-    """Accuracy, precision, recall and F1 of labels, from four counts for each of them.
+    """Compute accuracy, precision, recall and F1 of labels, from counts per label.
 
-    ``accuracy``: of all labels of all rows; ``exact_match``: of rows with every label right; ``precision``, ``recall``
-    and ``f1``: means over the labels that occur or are predicted; ``f1_micro``: F1 of all labels pooled.
+    ``accuracy`` is over all labels of all rows; ``exact_match`` is the fraction of rows with all labels correct;
+    ``precision``, ``recall`` and ``f1`` are means over the labels that occur or are predicted; ``f1_micro`` is the F1
+    of all labels pooled.
 
     Args:
-        labels: how many there are.
-        threshold: probability from which on a label is predicted.
+        labels: number of labels.
+        threshold: smallest probability at which a label is predicted.
     """
 
     full_state_update = False
@@ -105,7 +107,7 @@ class LabelScores(Metric):
         self.add_state("rows", default=torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
 
     def update(self, logits: Tensor, targets: Tensor) -> None:
-        """Take logits and 0/1 labels ``(rows, labels)``."""
+        """Add logits and 0/1 labels ``(rows, labels)``."""
         predicted, true = logits >= self.cut, targets.bool()
         self.counts += torch.stack([(predicted & true).sum(0), predicted.sum(0), true.sum(0)])
         self.exact += (predicted == true).all(1).sum()
@@ -124,7 +126,7 @@ class LabelScores(Metric):
 
 
 def _means(both: Tensor, predicted: Tensor, true: Tensor) -> dict[str, Tensor]:
-    """Return macro precision, recall and F1, over the classes or labels that occur or are predicted."""
+    """Return macro precision, recall and F1 over the classes or labels that occur or are predicted."""
     seen = (predicted + true) > 0
     both, predicted, true = both[seen], predicted[seen], true[seen]
     return {

@@ -1,4 +1,4 @@
-"""The next token of a text."""
+"""Language modelling: prediction of the next token of a text."""
 
 import math
 from collections.abc import Sequence
@@ -16,16 +16,22 @@ from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage, Task
 
 
 class LanguageModeling(Task[TextWindow]):
-    """Cross-entropy in nats a token, perplexity, bits a character, by truncated back-propagation through time.
+    """Train and evaluate a language model with truncated back-propagation through time.
 
-    The state of each row goes on from window to window, without gradient, and starts anew with each document; training,
-    validation and test carry states of their own.
+    Metrics are the cross-entropy in nats per token, perplexity and bits per character. The state of each row is carried
+    from window to window, detached, and reset at the start of each document; training, validation and test carry
+    separate states.
 
     Args:
         model, optimizer, scheduler: as in :class:`~seqmodels.tasks.Task`.
-        activation_penalty: weight of the mean square of what the top layer puts out, after dropout: AR of Merity,
-            McCann and Socher (2017, arXiv 1708.01009).
-        slowness_penalty: weight of the mean square of its change from one step to the next, before dropout: TAR.
+        activation_penalty: weight of the mean square of the top layer's output after dropout: activation
+            regularisation (AR) of Merity, McCann and Socher (2017, arXiv 1708.01009).
+        slowness_penalty: weight of the mean square of the change of that output from one step to the next, before
+            dropout: temporal activation regularisation (TAR).
+
+    Raises:
+        TypeError: ``model`` is not a language model.
+        ValueError: a penalty is negative.
     """
 
     needs: ClassVar[TargetKind] = "language_modeling"
@@ -53,7 +59,7 @@ class LanguageModeling(Task[TextWindow]):
         self._scale = 1.0
 
     def measure(self, batch: TextWindow, stage: Stage) -> Tensor:
-        """Return the loss of a window; what is recorded of it leaves the penalties of training out."""
+        """Return the loss of a window; the recorded loss excludes the penalties."""
         read = self.model.read(batch.inputs, self._state(stage, batch.fresh), batch.lengths)
         self._carried[stage] = map_leaves(Tensor.detach, read.state)
         loss, count = self._loss(read.features, batch)
@@ -64,7 +70,7 @@ class LanguageModeling(Task[TextWindow]):
         return loss * batch.weight + self._penalties(read.outputs, read.features)
 
     def _state(self, stage: Stage, fresh: Tensor) -> Any:
-        """Return the state that a window starts from: what its rows carry, the initial one in fresh rows."""
+        """Return the state at the start of a window: the carried one, or the initial one for fresh rows."""
         carried = self._carried.get(stage)
         if carried is None and stage == "train" and self._restored:
             saved, self._restored = iter(self._restored), []
@@ -72,7 +78,7 @@ class LanguageModeling(Task[TextWindow]):
         return self.model.renew(carried, fresh)
 
     def _loss(self, features: Tensor, batch: TextWindow) -> tuple[Tensor, int]:
-        """Return the mean loss and the number of tokens it is a mean of; 0 of none where all are ignored."""
+        """Return the mean loss over the tokens that are not ignored (0 if there are none), and their number."""
         if batch.lengths is None:
             features, targets = features.flatten(0, 1), batch.targets.flatten()
         else:
@@ -89,7 +95,7 @@ class LanguageModeling(Task[TextWindow]):
         return penalty
 
     def records(self, batch: TextWindow, class_names: Sequence[str]) -> list[dict[str, Any]]:  # noqa: ARG002
-        """Return for each row its number of tokens, their mean loss in nats, and the perplexity: how odd a text is."""
+        """Return for each row its number of tokens, their mean loss in nats, and the perplexity."""
         read = self.model.read(batch.inputs, self.model.renew(None, batch.fresh), batch.lengths)
         real = batch.targets != IGNORE
         losses = torch.zeros_like(real, dtype=read.features.dtype)
@@ -103,7 +109,7 @@ class LanguageModeling(Task[TextWindow]):
         self._scale = batch.scale
 
     def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
-        """Take the step with the learning rate times the length of the window over the usual one."""
+        """Scale the learning rate of the step by the length of the window relative to the usual length."""
         rates = [group["lr"] for group in optimizer.param_groups]
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * self._scale
@@ -115,7 +121,7 @@ class LanguageModeling(Task[TextWindow]):
         carried = self._carried.get("train")
         return self._restored if carried is None else leaves(carried)
 
-    def carry_on(self, carried: list[Tensor]) -> None:
+    def restore_carried(self, carried: list[Tensor]) -> None:
         self._carried["train"], self._restored = None, carried
 
     def _begin(self, stage: Stage) -> None:
@@ -125,11 +131,11 @@ class LanguageModeling(Task[TextWindow]):
             self._restored = []
 
     def _report(self, stage: Stage) -> None:
-        """Log the loss, and what follows from it: the perplexity of a token, the bits of a character."""
+        """Log the loss, the perplexity per token and the bits per character."""
         values = self._means[stage].take(partial(self.trainer.strategy.reduce, reduce_op="sum"))
         if not values:
             return
         loss = values["loss"]
-        shown = {"loss": loss, "perplexity": loss.exp()}
-        shown["bits_per_character"] = loss / math.log(2) / values["characters"]
-        self.log_dict({f"{stage}/{name}": value for name, value in shown.items()}, prog_bar=True, sync_dist=True)
+        logged = {"loss": loss, "perplexity": loss.exp()}
+        logged["bits_per_character"] = loss / math.log(2) / values["characters"]
+        self.log_dict({f"{stage}/{name}": value for name, value in logged.items()}, prog_bar=True, sync_dist=True)

@@ -1,4 +1,4 @@
-"""Any number of labels for each sequence, or for each of its steps."""
+"""Multi-label classification of sequences, or of each of their steps."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -14,15 +14,24 @@ from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage, Task
 
 
 class MultilabelClassification(Task[SequenceBatch]):
-    """Negative log-likelihood in nats, summed over the labels of a row: a mean over rows, or over all real steps.
+    """Train and evaluate a multi-label classifier with binary cross-entropy.
 
-    Accuracy, precision, recall, F1 (a mean over labels, and of all together) and the area under the ROC curve.
+    The loss is the negative log-likelihood in nats, summed over labels and averaged over rows, or over all real steps.
+    Metrics are accuracy, precision, recall, macro and micro F1, and the area under the ROC curve.
 
     Args:
-        model, optimizer, scheduler: as in :class:`Task`; the model gives logits ``(batch, labels)``, or
-            ``(batch, time, labels)`` where the data have labels for every step.
+        model, optimizer, scheduler: as in :class:`Task`; the model returns logits ``(batch, labels)``, or
+            ``(batch, time, labels)`` if the data have labels for every step.
         output_size: number of labels.
-        threshold: probability from which on a label is predicted.
+        threshold: smallest probability at which a label is predicted.
+
+    Raises:
+        ValueError: ``threshold`` is not in (0, 1).
+
+    Example:
+        >>> from torch import nn, optim
+        >>> MultilabelClassification(nn.Linear(4, 3), optim.Adam, output_size=3, threshold=0.4).threshold
+        0.4
     """
 
     needs: ClassVar[TargetKind] = "multilabel"
@@ -64,20 +73,20 @@ class MultilabelClassification(Task[SequenceBatch]):
         return loss
 
     def predict_step(self, batch: SequenceBatch, batch_idx: int = 0) -> Tensor:  # noqa: ARG002
-        """Return the probability of each label, ``(batch, labels)``; at every step where the model answers there."""
+        """Return label probabilities ``(batch, labels)``, or ``(batch, time, labels)`` if the model is stepwise."""
         return self.model(batch.inputs, batch.lengths).sigmoid()
 
     def records(self, batch: SequenceBatch, class_names: Sequence[str]) -> list[dict[str, Any]]:
-        """Name the labels of each row, or of each of its steps, with the probability of every label."""
+        """Return the labels of each row, or of each of its steps, and the probability of every label."""
         names = list(class_names) or [str(index) for index in range(self.output_size)]
         return [self._record(row, names) for row in rows_of(self.predict_step(batch), batch.lengths)]
 
     def _record(self, probabilities: Tensor, names: list[str]) -> dict[str, Any]:
         def named(row: list[bool]) -> list[str]:
-            return [name for name, there in zip(names, row, strict=True) if there]
+            return [name for name, present in zip(names, row, strict=True) if present]
 
-        there = (probabilities >= self.threshold).tolist()
+        present = (probabilities >= self.threshold).tolist()
         return {
-            "labels": named(there) if probabilities.dim() == 1 else [named(step) for step in there],
+            "labels": named(present) if probabilities.dim() == 1 else [named(step) for step in present],
             "probabilities": {name: probabilities[..., index].tolist() for index, name in enumerate(names)},
         }

@@ -1,4 +1,4 @@
-"""Numbers for each sequence, or for each of its steps."""
+"""Regression: numbers for each sequence, or for each of its steps."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal, get_args
@@ -22,13 +22,23 @@ _LOSSES: dict[Loss, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 class Regression(Task[SequenceBatch]):
-    """MAE, RMSE and R2 (a mean over the outputs) of numbers; where every step has a target, over all real steps.
+    """Train and evaluate a regression model.
+
+    Metrics are MAE, RMSE and R2 (averaged over the outputs), over all real steps if every step has a target.
 
     Args:
-        model, optimizer, scheduler: as in :class:`Task`; the model gives values ``(batch, output)``, or
-            ``(batch, time, output)`` where the data have targets for every step.
-        loss: what training makes small: ``mse``, the mean squared error; ``mae``, the mean absolute one, which outliers
-            move less and whose best constant is the median; or ``huber``, squared to an error of 1, linear beyond.
+        model, optimizer, scheduler: as in :class:`Task`; the model returns values ``(batch, output)``, or
+            ``(batch, time, output)`` if the data have targets for every step.
+        loss: the training loss: ``mse``, the mean squared error; ``mae``, the mean absolute error, which is less
+            sensitive to outliers and fits the median; or ``huber``, quadratic up to an error of 1 and linear beyond.
+
+    Raises:
+        ValueError: ``loss`` is unknown.
+
+    Example:
+        >>> from torch import nn, optim
+        >>> Regression(nn.Linear(4, 1), optim.Adam, loss="huber").loss
+        'huber'
     """
 
     needs: ClassVar[TargetKind] = "regression"
@@ -58,16 +68,16 @@ class Regression(Task[SequenceBatch]):
         return loss
 
     def predict_step(self, batch: SequenceBatch, batch_idx: int = 0) -> Tensor:  # noqa: ARG002
-        """Return the values ``(batch, output)``; at every step where the model answers there."""
+        """Return the values ``(batch, output)``, or ``(batch, time, output)`` if the model is stepwise."""
         return self.model(batch.inputs, batch.lengths)
 
     def records(self, batch: SequenceBatch, class_names: Sequence[str]) -> list[dict[str, Any]]:  # noqa: ARG002
-        """Give the values of each row, or of each of its steps."""
+        """Return the values of each row, or of each of its steps."""
         return [{"values": row.tolist()} for row in rows_of(self.predict_step(batch), batch.lengths)]
 
 
 class R2(R2Score):
-    """R2 that is not a number, rather than an error, where a single row gives no variance to explain."""
+    """Compute R2, as NaN instead of an error if there is only one row."""
 
     def compute(self) -> Tensor:
         return super().compute() if self.total >= 2 else torch.full_like(self.residual[:1], torch.nan).squeeze()

@@ -1,4 +1,4 @@
-"""Answers at every step: which of them are real."""
+"""Selection of real steps in stepwise outputs."""
 
 from torch import Tensor
 
@@ -6,21 +6,24 @@ from seqmodels.sequence import length_mask
 
 
 def real_steps(outputs: Tensor, targets: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-    """Return ``outputs (answers, output)`` and their targets: one for each row, or one for each real step of all rows.
+    """Return outputs and targets without padding: one entry per row, or one per real step of all rows.
 
     Args:
         outputs: ``(batch, output)``, or ``(batch, time, output)``.
-        targets: whole numbers ``(batch,)`` or floats ``(batch, output)``; with time behind batch as outputs have it.
+        targets: whole numbers ``(batch,)`` or floats ``(batch, output)``; stepwise, with time after batch.
         lengths: ``(batch,)``.
 
+    Returns:
+        ``(entries, output)`` outputs, and their targets.
+
     Raises:
-        ValueError: one of the two has an answer for every step, the other one for a whole sequence.
+        ValueError: one of the two is stepwise, and the other one is for whole sequences.
     """
     stepwise = targets.dim() == (3 if targets.is_floating_point() else 2)
     if stepwise != (outputs.dim() == 3) or (stepwise and targets.shape[:2] != outputs.shape[:2]):
         hint = "choose pooling=every_step" if stepwise else "choose another pooling than every_step"
         raise ValueError(
-            f"targets {tuple(targets.shape)} do not fit outputs {tuple(outputs.shape)}: the data have one target for "
+            f"targets {tuple(targets.shape)} do not match outputs {tuple(outputs.shape)}: the data have one target for "
             f"{'every step' if stepwise else 'a whole sequence'}; {hint}"
         )
     if not stepwise:
@@ -30,7 +33,7 @@ def real_steps(outputs: Tensor, targets: Tensor, lengths: Tensor) -> tuple[Tenso
 
 
 def rows_of(values: Tensor, lengths: Tensor) -> list[Tensor]:
-    """Return what a network said of each row: ``(output,)``, or ``(time_i, output)`` of its real steps."""
+    """Return the output of each row without padding: ``(output,)``, or ``(time_i, output)`` of its real steps."""
     if values.dim() == 2:
         return list(values)
     return [row[:length] for row, length in zip(values, lengths.tolist(), strict=True)]

@@ -1,4 +1,4 @@
-"""What all tasks share: one measure for every stage, and how optimiser and schedule are wired."""
+"""The base class of all tasks: one ``measure`` for every stage, and the wiring of optimiser and schedule."""
 
 import inspect
 import math
@@ -26,14 +26,14 @@ Batch = TypeVar("Batch")
 
 
 class Task(LightningModule, ABC, Generic[Batch]):
-    """A network, what it learns, and how; a subclass measures a batch.
+    """Base class: a network with its loss, metrics and optimiser; a subclass defines :meth:`measure`.
 
     Args:
         model: ``(inputs, lengths) -> outputs``.
-        optimizer: makes an optimiser from parameters, as ``partial(torch.optim.Adam, lr=1e-3)`` does.
-        scheduler: makes a learning-rate schedule from an optimiser. One that has an argument ``total_steps`` counts
-            optimiser steps, and is told how many there will be unless it is bound already; every other counts epochs;
-            ``ReduceLROnPlateau`` watches ``val/loss``.
+        optimizer: builds an optimiser from parameters, such as ``partial(torch.optim.Adam, lr=1e-3)``.
+        scheduler: builds a learning-rate schedule from an optimiser. One with an argument ``total_steps`` is stepped
+            after every optimiser step, and receives their number unless it is bound already; any other is stepped
+            after every epoch. ``ReduceLROnPlateau`` monitors ``val/loss``.
     """
 
     needs: ClassVar[TargetKind]
@@ -50,25 +50,25 @@ class Task(LightningModule, ABC, Generic[Batch]):
         self._means: dict[Stage, Means] = {stage: Means() for stage in get_args(Stage)}
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # Lightning notes the hook it is in fifty times a step; nn.Module would look for it among its parameters.
+        # Lightning sets this fifty times per step, and nn.Module would search its parameters for the name every time.
         if name == "_current_fx_name":
             self.__dict__[name] = value
         else:
             super().__setattr__(name, value)
 
     def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Return what the network says."""
+        """Return the output of the network."""
         return self.model(inputs, lengths)
 
     @abstractmethod
     def measure(self, batch: Batch, stage: Stage) -> Tensor:
-        """Return the loss of a batch, and :meth:`record` it: it is logged as ``"{stage}/loss"`` as the epoch ends."""
+        """Return the loss of a batch, and :meth:`record` it, to be logged as ``"{stage}/loss"`` at the epoch's end."""
 
     @abstractmethod
     def records(self, batch: Batch, class_names: Sequence[str]) -> list[dict[str, Any]]:
-        """Return what the network says of each row of a batch, as plain data under names: a line of a prediction file.
+        """Return the predictions for each row of a batch as a dictionary of plain data: a line of a prediction file.
 
-        Targets of the batch are not looked at. ``class_names`` are those of the data set; empty where it has none.
+        Targets of the batch are ignored. ``class_names`` are those of the data set, empty if it has none.
         """
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
@@ -81,7 +81,7 @@ class Task(LightningModule, ABC, Generic[Batch]):
         self.measure(batch, "test")
 
     def record(self, stage: Stage, means: dict[str, Tensor], outputs: Tensor, targets: Tensor) -> None:
-        """Keep means over a batch, and show its outputs to the metrics of the stage; logged as its epoch ends."""
+        """Add a batch to the means and metrics of a stage, which are logged at the end of its epoch."""
         self._means[stage].add(means, len(targets))
         if stage in self.metrics:
             self._metrics_of(stage).update(outputs, targets)
@@ -105,22 +105,22 @@ class Task(LightningModule, ABC, Generic[Batch]):
         self._report("test")
 
     def _begin(self, stage: Stage) -> None:
-        """Start from nothing, also where an epoch before was interrupted."""
+        """Reset the metrics of a stage, also after an interrupted epoch."""
         self._means[stage] = Means()
         if stage in self.metrics:
             self._metrics_of(stage).reset()
 
     def _report(self, stage: Stage) -> None:
-        """Log what a stage's epoch has recorded, over all processes."""
+        """Log the metrics of a stage's epoch, over all processes."""
         values = self._means[stage].take(partial(self.trainer.strategy.reduce, reduce_op="sum"))
         self.log_dict({f"{stage}/{name}": value for name, value in values.items()}, prog_bar=True, sync_dist=True)
         if stage in self.metrics:
             self.log_dict(self._metrics_of(stage).compute(), sync_dist=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what the training epoch has recorded so far, for a run that goes on in its middle."""
+        """Save the metrics of the training epoch so far, for a run that is resumed in its middle."""
         metrics = self._metrics_of("train") if "train" in self.metrics else None
-        checkpoint["epoch_state"] = epoch_state.saved(
+        checkpoint["epoch_state"] = epoch_state.save(
             self._means["train"], metrics, self.carried_state(), self.trainer.world_size
         )
 
@@ -129,25 +129,25 @@ class Task(LightningModule, ABC, Generic[Batch]):
             return
         metrics = self._metrics_of("train") if "train" in self.metrics else None
         states, share = checkpoint["epoch_state"], (self.global_rank, self.trainer.world_size)
-        self.carry_on(epoch_state.restore(states, self._means["train"], metrics, share, self.device))
+        self.restore_carried(epoch_state.restore(states, self._means["train"], metrics, share, self.device))
 
     def carried_state(self) -> list[Tensor]:
-        """Return what the rows of training carry from batch to batch, each tensor ``(batch, ...)``: usually nothing."""
+        """Return the state that training rows carry from batch to batch, tensors ``(batch, ...)``; none by default."""
         return []
 
-    def carry_on(self, carried: list[Tensor]) -> None:
-        """Take back what :meth:`carried_state` returned before an interruption."""
+    def restore_carried(self, carried: list[Tensor]) -> None:
+        """Restore the state that :meth:`carried_state` returned before an interruption."""
 
     def recorded(self) -> dict[str, Any]:
-        """Return what the training epoch has recorded and carries so far, for :meth:`rollback`."""
+        """Return the metrics and carried state of the training epoch so far, for :meth:`rollback`."""
         metrics = self._metrics_of("train") if "train" in self.metrics else None
-        return deepcopy(epoch_state.saved(self._means["train"], metrics, [], 1)[0]) | {"carried": self.carried_state()}
+        return deepcopy(epoch_state.save(self._means["train"], metrics, [], 1)[0]) | {"carried": self.carried_state()}
 
     def rollback(self, recorded: dict[str, Any]) -> None:
-        """Let the training epoch be where it was when :meth:`recorded` was called, as if no batch had come since."""
+        """Reset the training epoch to the state that :meth:`recorded` returned, discarding all later batches."""
         self._means["train"] = Means()
         metrics = self._metrics_of("train") if "train" in self.metrics else None
-        self.carry_on(epoch_state.restore([recorded], self._means["train"], metrics, (0, 1), self.device))
+        self.restore_carried(epoch_state.restore([recorded], self._means["train"], metrics, (0, 1), self.device))
 
     def _metrics_of(self, stage: Stage) -> MetricCollection:
         metrics = self.metrics[stage]
@@ -157,7 +157,7 @@ class Task(LightningModule, ABC, Generic[Batch]):
     def configure_gradient_clipping(
         self, optimizer: Optimizer, gradient_clip_val: Any = None, gradient_clip_algorithm: str | None = None
     ) -> None:
-        """Clip, unless there is nothing to clip: an update that is left out has no gradients, which torch refuses."""
+        """Clip gradients if there are any: a skipped update has none, which torch does not accept."""
         if any(parameter.grad is not None for group in optimizer.param_groups for parameter in group["params"]):
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
@@ -180,5 +180,5 @@ class Task(LightningModule, ABC, Generic[Batch]):
     def _total_steps(self) -> int:
         steps = self.trainer.estimated_stepping_batches
         if not math.isfinite(steps):
-            raise ValueError("a schedule that counts steps needs an end: set max_epochs or max_steps of the trainer")
+            raise ValueError("a schedule over steps needs their number: set max_epochs or max_steps of the trainer")
         return int(steps)

@@ -1,4 +1,4 @@
-"""Training, testing, resuming and using models: what stands between a configuration and Lightning."""
+"""Train, test, resume and use models: the layer between a configuration and Lightning."""
 
 from typing import TYPE_CHECKING
 

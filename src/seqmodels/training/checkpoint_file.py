@@ -1,8 +1,8 @@
-"""The file of a checkpoint: whole or as it was, its sha256 beside it, plain data alone.
+"""Checkpoint files: written atomically, checked against a SHA-256 sidecar file, read as plain data only.
 
-Beside ``last.ckpt`` stands ``last.ckpt.sha256`` (:mod:`seqmodels.system.sidecar`). A checkpoint that is not listed
-there is never read; one without a sidecar, which was copied or is older, is read once the checksums inside it were
-compared.
+``last.ckpt`` has a sidecar ``last.ckpt.sha256`` (:mod:`seqmodels.system.sidecar`). A checkpoint whose digest is not in
+its sidecar is never read; one without a sidecar (copied, or from an older version) is read after the checksums inside
+the archive have been verified.
 """
 
 import hashlib
@@ -33,19 +33,19 @@ from seqmodels.training.checkpoint_format import check_recipe, migrated
 logger = logging.getLogger(__name__)
 
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
-KEPT = (LAST, PREVIOUS, BEST)  # in the order in which a run goes on from them; never removed
+KEPT = (LAST, PREVIOUS, BEST)  # never removed; in the order in which a run resumes from them
 
 OnFullDisk = Literal["stop", "warn"]
 PathLike = str | os.PathLike[str]
 
 
 class DurableCheckpointIO(CheckpointIO):
-    """Write and read the checkpoints of a trainer so that the last good one survives whatever happens.
+    """Write and read the checkpoints of a trainer so that the last valid one survives any failure.
 
     Args:
-        on_full_disk: what happens where there is no room for a checkpoint: ``"stop"`` raises
-            :class:`~seqmodels.errors.DiskFullError`, ``"warn"`` says so in the log, and training goes on. Either way
-            the file that was there stays.
+        on_full_disk: what to do if there is no disk space for a checkpoint: ``"stop"`` raises
+            :class:`~seqmodels.errors.DiskFullError`, ``"warn"`` logs a warning and continues training. The existing
+            file is kept in both cases.
     """
 
     def __init__(self, on_full_disk: OnFullDisk = "stop") -> None:
@@ -54,10 +54,10 @@ class DurableCheckpointIO(CheckpointIO):
         self.on_full_disk = on_full_disk
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: PathLike, storage_options: Any | None = None) -> None:
-        """Replace the checkpoint at ``path``, in one step.
+        """Replace the checkpoint at ``path`` atomically.
 
         Raises:
-            DiskFullError: there is no room, and ``on_full_disk`` is ``"stop"``.
+            DiskFullError: there is no disk space, and ``on_full_disk`` is ``"stop"``.
             OSError: it cannot be written for another reason.
         """
         if storage_options is not None:
@@ -71,12 +71,12 @@ class DurableCheckpointIO(CheckpointIO):
         except DiskFullError as error:
             if self.on_full_disk == "stop":
                 raise
-            logger.warning("%s; training goes on without this checkpoint", error)
+            logger.warning("%s; training continues without this checkpoint", error)
 
     def load_checkpoint(
         self, path: PathLike, map_location: Any | None = "cpu", weights_only: bool | None = True
     ) -> dict[str, Any]:
-        """Return what :func:`load_checkpoint` does.
+        """Return the content of a checkpoint; see :func:`load_checkpoint`.
 
         Raises:
             CorruptCheckpointError: it cannot be used.
@@ -87,9 +87,9 @@ class DurableCheckpointIO(CheckpointIO):
         return load_checkpoint(path, map_location)
 
     def remove_checkpoint(self, path: PathLike) -> None:
-        """Remove a checkpoint and its sidecar, but never the last one, the one before or the best one.
+        """Remove a checkpoint and its sidecar, but never the last, the previous or the best one.
 
-        Where that fails the log says so: no training ends for a file too many.
+        A failure is only logged: a leftover file is no reason to stop training.
         """
         target = _local(path)
         if target.name in KEPT:
@@ -102,7 +102,7 @@ class DurableCheckpointIO(CheckpointIO):
 
 
 def load_checkpoint(path: PathLike, map_location: Any | None = "cpu") -> dict[str, Any]:
-    """Return what a checkpoint holds: plain data, in the form that this version of the package writes.
+    """Return the content of a checkpoint: plain data, migrated to the current format.
 
     Raises:
         CorruptCheckpointError: the file is missing, damaged or foreign, or holds more than plain data.
@@ -112,7 +112,7 @@ def load_checkpoint(path: PathLike, map_location: Any | None = "cpu") -> dict[st
 
 
 def read_checkpoint(path: PathLike) -> dict[str, Any]:
-    """Return what :func:`load_checkpoint` does, of a checkpoint that holds the recipe to build its model from.
+    """Return the content of a checkpoint that also holds the recipe of its model.
 
     Raises:
         CorruptCheckpointError: the file is missing, damaged or foreign, or holds more than plain data.
@@ -122,14 +122,14 @@ def read_checkpoint(path: PathLike) -> dict[str, Any]:
 
 
 def newest_valid(folder: Path) -> Path | None:
-    """Return the newest checkpoint of a folder that can be used, None where there is none at all.
+    """Return the newest usable checkpoint of a folder, or None if the folder has no checkpoint.
 
-    It is the first of ``last.ckpt``, ``previous.ckpt`` and ``best.ckpt`` that can; a warning names each before it, and
-    why it cannot. What killed writers have left is removed.
+    That is the first usable one of ``last.ckpt``, ``previous.ckpt`` and ``best.ckpt``; each one skipped is logged with
+    the reason. Temporary files of killed processes are removed.
 
     Raises:
-        CorruptCheckpointError: there are some, but none that can be used.
-        ConfigError: a newer version of the package wrote one, so that an older one must not be taken for it.
+        CorruptCheckpointError: none of its checkpoints can be used.
+        ConfigError: a newer version of the package wrote one; an older checkpoint must not silently replace it.
     """
     remove_strays(folder)
     refused = []
@@ -144,27 +144,27 @@ def newest_valid(folder: Path) -> Path | None:
 
 
 def keep_previous(path: Path) -> None:
-    """Keep the checkpoint at ``path``, which is about to be replaced, as ``previous.ckpt`` beside it.
+    """Keep the checkpoint at ``path``, which is about to be replaced, as ``previous.ckpt`` in the same folder.
 
-    One that is damaged is not kept: what is kept already is better. Where it cannot be kept the log says so.
+    A damaged one does not replace the previous one. A failure is only logged.
     """
-    _stand_in(path.resolve(), path.with_name(PREVIOUS))
+    _copy_valid(path.resolve(), path.with_name(PREVIOUS))
 
 
 def restore_previous(path: Path) -> None:
-    """Let ``previous.ckpt`` beside the checkpoint at ``path``, which is damaged, stand in its place."""
-    _stand_in(path.with_name(PREVIOUS).resolve(), path)
+    """Replace the damaged checkpoint at ``path`` by ``previous.ckpt`` of the same folder."""
+    _copy_valid(path.with_name(PREVIOUS).resolve(), path)
 
 
-def _stand_in(source: Path, target: Path) -> None:
-    """Let ``target`` be the checkpoint that ``source`` is, unless that is missing or damaged."""
+def _copy_valid(source: Path, target: Path) -> None:
+    """Replace ``target`` by the checkpoint ``source``, unless that is missing or damaged."""
     if not source.is_file():
         return
     try:
         with one_writer(target.parent):
             digest, known = sha256_of(source), listed(source)
             if known is not None and digest not in known:
-                logger.warning("%s is damaged: %s stays as it is", source, target.name)
+                logger.warning("%s is damaged: %s is left unchanged", source, target.name)
                 return
             announce(target, digest)
             link_durably(source, target)
@@ -174,7 +174,7 @@ def _stand_in(source: Path, target: Path) -> None:
 
 
 def _read(path: Path, map_location: Any, *, recipe: bool) -> dict[str, Any]:
-    """Read a checkpoint; where it cannot be used, look for one beside it that can."""
+    """Read a checkpoint; if it cannot be used, name one in the same folder that can."""
     try:
         return _checked(path, map_location, recipe=recipe)
     except CorruptCheckpointError as error:
@@ -185,7 +185,7 @@ def _read(path: Path, map_location: Any, *, recipe: bool) -> dict[str, Any]:
 
 
 def _candidates(folder: Path, without: Path | None = None) -> Iterator[tuple[Path, CorruptCheckpointError | None]]:
-    """Yield the checkpoints of a folder that a run goes on from, each with what is wrong with it."""
+    """Yield the checkpoints of a folder that a run can resume from, each with its error or None."""
     for path in (folder / name for name in KEPT):
         if path != without and os.path.lexists(path):
             try:
@@ -211,20 +211,20 @@ def _checked(path: Path, map_location: Any, *, recipe: bool) -> dict[str, Any]:
 
 
 def _content(path: Path, map_location: Any) -> Any:
-    """Return what a file holds, if it is the one that was written; look again where it is replaced meanwhile."""
+    """Return the content of a file after verifying its digest; retry if the file is replaced in the meantime."""
     with path.open("rb") as file:
         known = listed(path)
         if known is not None and hashlib.file_digest(file, "sha256").hexdigest() not in known:
             if not os.path.samestat(os.fstat(file.fileno()), path.stat()) or listed(path) != known:
                 return _content(path, map_location)
-            raise ValueError(f"its sha256 is not in {sidecar(path).name}: it was damaged, or changed by other means")
+            raise ValueError(f"its sha256 is not in {sidecar(path).name}: it was damaged or modified")
         _check_archive(file, contents=known is None)
         file.seek(0)
         return torch.load(file, map_location=map_location, weights_only=True)
 
 
 def _check_archive(file: BinaryIO, *, contents: bool) -> None:
-    """Check that a file is an archive as torch writes it, with ``contents`` also the checksum of each of its parts."""
+    """Check that a file is an archive as torch writes it; with ``contents``, also the checksum of each part."""
     file.seek(0)
     start = file.read(4)
     if not start:
@@ -233,11 +233,9 @@ def _check_archive(file: BinaryIO, *, contents: bool) -> None:
         raise ValueError("torch.save did not write it")
     with zipfile.ZipFile(file) as archive:
         parts = archive.infolist()
-        if any(part.compress_type != zipfile.ZIP_STORED for part in parts):  # a few bytes may be gigabytes
+        if any(part.compress_type != zipfile.ZIP_STORED for part in parts):  # a few bytes may expand to gigabytes
             raise ValueError("its parts are compressed, as torch.save never does")
-        if any(
-            part.external_attr for part in parts
-        ):  # torch takes what is marked as a folder for memory it never fills
+        if any(part.external_attr for part in parts):  # torch leaves the memory of parts marked as folders unfilled
             raise ValueError("its list of parts is damaged")
         damaged = archive.testzip() if contents else None
     if damaged is not None:
@@ -251,7 +249,7 @@ def _local(path: PathLike) -> Path:
 
 
 def _reason(error: Exception) -> str:
-    """Say in a few words why a file cannot be read; torch and pickle say it in many, or in none."""
+    """Return a short reason why a file cannot be read; the messages of torch and pickle are long or empty."""
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
     if isinstance(error, OSError):

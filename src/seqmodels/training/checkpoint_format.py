@@ -1,6 +1,6 @@
-"""What a checkpoint of this package must hold, its version, and how older ones become the newest.
+"""The format of checkpoints: required content, version, and migrations from older versions.
 
-A checkpoint says its version under ``format``; one that says none is version 0, as the package wrote before it counted.
+A checkpoint holds its version under ``format``; one without it is version 0, from before versions were written.
 """
 
 from collections.abc import Callable
@@ -13,35 +13,35 @@ Checkpoint = dict[str, Any]
 
 
 def from_0(checkpoint: Checkpoint) -> Checkpoint:
-    """Recipes had no class names, and later no preprocessing: neither was kept."""
+    """Add class names and preprocessing, which recipes of version 0 may lack."""
     if "recipe" not in checkpoint:
         return checkpoint
     return {**checkpoint, "recipe": {"class_names": [], "preprocessing": None, **checkpoint["recipe"]}}
 
 
 def from_1(checkpoint: Checkpoint) -> Checkpoint:
-    """Recipes named objects by the file that they were in."""
+    """Replace module paths by public names: recipes of version 1 named objects by the file that defined them."""
     if "recipe" not in checkpoint:
         return checkpoint
     return {**checkpoint, "recipe": with_public_names(checkpoint["recipe"])}
 
 
 MIGRATIONS: tuple[Callable[[Checkpoint], Checkpoint], ...] = (from_0, from_1)
-"""At place n what makes a checkpoint of version n one of version n + 1; a new format appends its own."""
+"""Entry n migrates a checkpoint from version n to version n + 1; a new format appends its own."""
 
 FORMAT = len(MIGRATIONS)
 """The version that this package writes."""
 
 RECIPE = {"config": dict, "sizes": dict, "class_names": list, "preprocessing": (dict, type(None))}
-CLASS_NAMES = ("_instantiator", "_class_path")  # hyper-parameters under these names are for loaders that import
+CLASS_NAMES = ("_instantiator", "_class_path")  # Lightning imports the code that hyper-parameters of these names name
 
 
 def migrated(content: Any) -> Checkpoint:
     """Return the content of a file as a checkpoint of version :data:`FORMAT`.
 
     Raises:
-        ForeignCheckpointError: it is no checkpoint, or names a class to import.
-        UnsupportedVersionError: its version is a later one.
+        ForeignCheckpointError: it is not a checkpoint, or names a class to import.
+        UnsupportedVersionError: a newer version of the package wrote it.
     """
     if not isinstance(content, dict):
         raise ForeignCheckpointError(f"it holds a {type(content).__name__}")
@@ -61,10 +61,10 @@ def migrated(content: Any) -> Checkpoint:
 
 
 def check_recipe(checkpoint: Checkpoint) -> None:
-    """Check that a model can be built from a checkpoint: that it holds weights and their recipe.
+    """Check that a checkpoint holds weights and the recipe of their model.
 
     Raises:
-        ForeignCheckpointError: it does not.
+        ForeignCheckpointError: either is missing.
     """
     recipe = checkpoint.get("recipe")
     if not isinstance(recipe, dict):

@@ -1,4 +1,4 @@
-"""Checkpoints and model folders hold plain data and a recipe: the configuration and sizes a model was built from."""
+"""Checkpoints and model folders: plain data and a recipe, the configuration and sizes that a model is built from."""
 
 import re
 from collections.abc import Mapping
@@ -22,14 +22,14 @@ from seqmodels.training.checkpoint_format import FORMAT
 from seqmodels.training.renamed import with_public_names
 from seqmodels.training.runs import read_json, write_json
 
-Recipe = dict[str, Any]  # plain data under the names that recipe_of gives
-DECIDED_BY_DATA = ("sizes", "class_names", "preprocessing")
+Recipe = dict[str, Any]  # plain data with the keys of recipe_of
+DATA_FIELDS = ("sizes", "class_names", "preprocessing")
 
 
 class RecipeInCheckpoint(Callback):
-    """Put the recipe into every checkpoint, so that :func:`load_task` needs nothing but the file.
+    """Store the recipe in every checkpoint, so that :func:`load_task` needs only the file.
 
-    Before training it sees that the folders of the checkpoints can be written.
+    Before training, check that the checkpoint folders are writable.
     """
 
     def __init__(self, recipe: Recipe) -> None:
@@ -56,7 +56,7 @@ class RecipeInCheckpoint(Callback):
 
 
 def recipe_of(config: Mapping[str, Any], data: SequenceDataModule) -> Recipe:
-    """Return all that a model is rebuilt from, and used with: a resolved configuration and what the data decide."""
+    """Return what is needed to rebuild and use a model: a resolved configuration and the properties of the data."""
     return {
         "config": config,
         "sizes": data.sizes,
@@ -66,16 +66,16 @@ def recipe_of(config: Mapping[str, Any], data: SequenceDataModule) -> Recipe:
 
 
 def build_model(config: DictConfig, sizes: Mapping[str, Any]) -> nn.Module:
-    """Return the network of a configuration; the data own the sizes."""
+    """Return the network of a configuration, for the sizes of the data."""
     model: nn.Module = build(config.model, **accepted(config.model, sizes))
     return model
 
 
 def build_task(config: DictConfig, sizes: Mapping[str, Any]) -> Task:
-    """Return the task of a configuration around its network.
+    """Return the task of a configuration with its network.
 
     Raises:
-        ConfigError: a part of it is wrong.
+        ConfigError: a part of the configuration is wrong.
     """
     _try_optimizer(config.optimizer)
     task: Task = build(config.task, model=build_model(config, sizes), **accepted(config.task, sizes))
@@ -83,7 +83,7 @@ def build_task(config: DictConfig, sizes: Mapping[str, Any]) -> Task:
 
 
 def _try_optimizer(node: DictConfig) -> None:
-    """Call the optimiser once on a parameter of its own: the task will only call it when training starts."""
+    """Build the optimiser once for a dummy parameter, since the task does so only when training starts."""
     try:
         build(node)([nn.Parameter(torch.zeros(1))])
     except (ValueError, TypeError) as error:
@@ -93,19 +93,27 @@ def _try_optimizer(node: DictConfig) -> None:
 
 
 def check_continues(path: str | Path, task: Task) -> None:
-    """Check that training can go on from a checkpoint.
+    """Check that training can continue from a checkpoint.
 
     Raises:
-        ConfigError: it cannot be read, or its weights are those of another network.
+        ConfigError: it cannot be read, or its weights belong to another network.
     """
     try:
         task.load_state_dict(read_checkpoint(path)["state_dict"])
     except RuntimeError as error:
-        raise ConfigError(f"ckpt_path={path} holds another network than that of this run: {_first(error)}") from error
+        raise ConfigError(
+            f"ckpt_path={path} holds another network than that of this run: {_difference(error)}"
+        ) from error
 
 
 def load_task(path: str | Path) -> Task:
-    """Return the trained task of a checkpoint, built from its own recipe, on the CPU and in evaluation mode.
+    """Return the trained task of a checkpoint, built from the recipe in it.
+
+    Args:
+        path: a checkpoint file, such as ``checkpoints/best.ckpt`` of a run.
+
+    Returns:
+        The task, on the CPU and in evaluation mode; its network is ``task.model``.
 
     Raises:
         CorruptCheckpointError: the file is missing, is not a checkpoint of this package, or holds more than plain data.
@@ -116,54 +124,69 @@ def load_task(path: str | Path) -> Task:
 
 
 def load_trained(path: str | Path) -> tuple[Task, Recipe]:
-    """Return the task of a checkpoint as :func:`load_task` does, and the recipe it was built from."""
+    """Return the task of a checkpoint (see :func:`load_task`) and the recipe that it was built from."""
     checkpoint = read_checkpoint(path)
     recipe: Recipe = checkpoint["recipe"]
     try:
         task = build_task(DictConfig(recipe["config"]), recipe["sizes"])
     except ConfigError:
         raise
-    except Exception as error:  # a recipe that this package has not written may hold anything
+    except Exception as error:  # a recipe from elsewhere may hold anything
         reason = (str(error) or repr(error)).splitlines()[0]
-        raise CorruptCheckpointError(f"{path} holds a recipe that nothing can be built from: {reason}") from error
+        raise CorruptCheckpointError(f"{path} holds a recipe that no model can be built from: {reason}") from error
     try:
         task.load_state_dict(checkpoint["state_dict"])
     except RuntimeError as error:
-        raise CorruptCheckpointError(f"{path} holds other weights than those of its recipe: {_first(error)}") from error
+        raise CorruptCheckpointError(
+            f"{path} holds other weights than those of its recipe: {_difference(error)}"
+        ) from error
     return task.eval(), recipe
 
 
-def _first(error: RuntimeError) -> str:
-    """Return the first difference that torch names between weights and a network."""
+def _difference(error: RuntimeError) -> str:
+    """Return the first difference between weights and network that torch reports."""
     return "; ".join(line.strip() for line in str(error).splitlines()[1:2])
 
 
 def checkpoint_of(run: str, name: str) -> Path:
-    """Return the file of the checkpoint ``best`` or ``last`` of a run, or the file that ``name`` is the path of.
+    """Return the path of the checkpoint ``best`` or ``last`` of a run, or ``name`` itself as a path.
 
     Raises:
-        ConfigError: there is no such file.
+        ConfigError: the file does not exist.
     """
     path = Path(run, "checkpoints", f"{name}.ckpt") if name in ("best", "last") else Path(name)
     if not path.is_file():
-        there = ", ".join(sorted(p.stem for p in Path(run, "checkpoints").glob("*.ckpt"))) or "none"
-        raise ConfigError(f"ckpt={name}: there is no file {path} (checkpoints of this run: {there})")
+        found = ", ".join(sorted(p.stem for p in Path(run, "checkpoints").glob("*.ckpt"))) or "none"
+        raise ConfigError(f"ckpt={name}: there is no file {path} (checkpoints of this run: {found})")
     return path
 
 
 def save_model(folder: str | Path, model: nn.Module, recipe: Recipe, metrics: Mapping[str, float]) -> None:
-    """Write a network as a folder to share: ``config.json``, ``model.safetensors`` and a card with its results."""
+    """Write a network as a folder to share: ``config.json``, ``model.safetensors`` and a model card ``README.md``.
+
+    Args:
+        folder: created if it does not exist.
+        model: the trained network.
+        recipe: the configuration and data properties that it was built from.
+        metrics: results by name; those that begin with ``test/`` are listed in the model card.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     parts = {name: recipe["config"][name] for name in ("name", "model", "cell", "regularizers", "task", "data")}
-    write_json(folder / "config.json", {**parts, **{name: recipe[name] for name in DECIDED_BY_DATA}})
+    write_json(folder / "config.json", {**parts, **{name: recipe[name] for name in DATA_FIELDS}})
     weights = save({name: value.contiguous() for name, value in model.state_dict().items()})
     write_durably(folder / "model.safetensors", lambda file: file.write(weights))
     write_text(folder / "README.md", _card(recipe, model, metrics))
 
 
 def load_model(folder: str | Path) -> nn.Module:
-    """Return the network of a folder that :func:`save_model` wrote, in evaluation mode.
+    """Return the network of a folder that :func:`save_model` wrote.
+
+    Args:
+        folder: the folder ``model`` of a run, or a copy of it.
+
+    Returns:
+        The network, on the CPU and in evaluation mode.
 
     Raises:
         ConfigError: a file is missing or cannot be read.
@@ -181,16 +204,20 @@ def load_model(folder: str | Path) -> nn.Module:
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
-        raise ConfigError(f"{folder} holds other weights than those of its config.json: {_first(error)}") from error
+        raise ConfigError(
+            f"{folder} holds other weights than those of its config.json: {_difference(error)}"
+        ) from error
     return model.eval()
 
 
 def _card(recipe: Recipe, model: nn.Module, metrics: Mapping[str, float]) -> str:
     config = recipe["config"]
-    network, cell, data = (shown(config[part]["_target_"]) for part in ("model", "cell", "data"))
-    rows = "\n".join(f"| {shown(name)} | {value:.4f} |" for name, value in metrics.items() if name.startswith("test/"))
+    network, cell, data = (escaped(config[part]["_target_"]) for part in ("model", "cell", "data"))
+    rows = "\n".join(
+        f"| {escaped(name)} | {value:.4f} |" for name, value in metrics.items() if name.startswith("test/")
+    )
     return (
-        f"# {shown(config['name'])}\n\n"
+        f"# {escaped(config['name'])}\n\n"
         f"`{network}` with `{cell}`, "
         f"{sum(p.numel() for p in model.parameters())} parameters, trained on `{data}`.\n\n"
         f"| metric | value |\n|---|---|\n{rows}\n\n"
@@ -198,7 +225,7 @@ def _card(recipe: Recipe, model: nn.Module, metrics: Mapping[str, float]) -> str
     )
 
 
-def shown(text: Any) -> str:
-    """Return a name as a line of Markdown shows it: no markup of either kind in it works."""
+def escaped(text: Any) -> str:
+    """Return a name escaped for a line of Markdown, so that neither Markdown nor HTML in it takes effect."""
     line = escape(" ".join(str(text).split()), quote=False)
     return re.sub(r"[\\`*\[\]|#!]", lambda found: f"&#{ord(found[0])};", line)

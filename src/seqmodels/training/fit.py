@@ -1,4 +1,4 @@
-"""From a configuration to a trained and tested model."""
+"""Train and test a model from a configuration."""
 
 import logging
 import time
@@ -28,7 +28,7 @@ from seqmodels.training.checkpointing import (
 from seqmodels.training.processes import processes
 from seqmodels.training.quiet import quiet
 from seqmodels.training.resuming import ResumePoints, StepSeeds, csv_rows
-from seqmodels.training.runs import begin, resolved_config, write_json
+from seqmodels.training.runs import prepare_run_folder, resolved_config, write_json
 
 log = logging.getLogger(__name__)
 
@@ -36,35 +36,40 @@ PARTS = (
     *("cell", "regularizers", "initializer", "front", "top", "pooling", "optimizer", "scheduler"),
     *("vocabulary", "data", "augmentation", "trainer", "callbacks", "logger"),
 )
-NEEDED = ("data", "task", "model", "optimizer", "trainer", "callbacks", "logger", "paths")
+REQUIRED = ("data", "task", "model", "optimizer", "trainer", "callbacks", "logger", "paths")
 
 
 def train(config: DictConfig, *callbacks: Callback) -> dict[str, float]:
-    """Train and test as a configuration says, write the folder of the run, return its final metrics.
+    """Train and test the model of a configuration, and write the run folder.
 
-    ``callbacks`` are further ones, beside those of the configuration.
+    Args:
+        config: a composed configuration with the keys of ``configs/train.yaml``.
+        callbacks: further callbacks, in addition to those of the configuration.
+
+    Returns:
+        The final metrics by name, with the number of ``parameters`` and the ``seconds`` of training.
 
     Raises:
-        ConfigError: the configuration is wrong, or its data cannot feed its task; nothing has run yet.
+        ConfigError: the configuration is wrong, or its data do not suit its task; raised before training starts.
     """
     with quiet():
         check_config(config)
-        folder, plain = Path(config.paths.output_dir), resolved_config(config)
-        checkpoint = starting_point(config)
+        folder, resolved = Path(config.paths.output_dir), resolved_config(config)
+        checkpoint = starting_checkpoint(config)
         seed = checked_seed(config.seed)
         seed_everything(seed, workers=True, verbose=False)
         data = load_data(config, "fit")
-        recipe = recipe_of(plain, data)
+        recipe = recipe_of(resolved, data)
         task = build_task(config, data.sizes)
         if checkpoint is not None:
             check_continues(checkpoint, task)
         trainer = build_trainer(config, StepSeeds(seed), RecipeInCheckpoint(recipe), *callbacks)
         with (
-            processes(trainer, "train", plain),
+            processes(trainer, "train", resolved),
             cpu_threads(threads_for(config.threads, task, data.batch_size)),
         ):
             if trainer.is_global_zero:
-                begin(folder, plain)
+                prepare_run_folder(folder, resolved)
             started = time.perf_counter()
             fit(trainer, task, data, checkpoint)
             seconds = time.perf_counter() - started
@@ -80,10 +85,16 @@ def train(config: DictConfig, *callbacks: Callback) -> dict[str, float]:
 
 
 def evaluate(config: DictConfig) -> dict[str, float]:
-    """Test a checkpoint of a finished run again; return its test metrics.
+    """Test a checkpoint of a finished run.
+
+    Args:
+        config: a composed configuration with the keys of ``configs/evaluate.yaml``.
+
+    Returns:
+        The test metrics by name.
 
     Raises:
-        ConfigError: the checkpoint cannot be read, or the data do not fit it.
+        ConfigError: the checkpoint cannot be read, or the data do not match it.
     """
     with quiet():
         check_config(config)
@@ -101,15 +112,15 @@ def evaluate(config: DictConfig) -> dict[str, float]:
 
 
 def check_config(config: DictConfig) -> None:
-    """Check every part by its signature, and that the data yield what the task needs, before anything is built.
+    """Check every part against its signature, and the data against the task, before anything is built.
 
     Raises:
-        ConfigError: a key or value does not fit, or data and task do not; the message names what would.
+        ConfigError: a key or value is invalid, or data and task do not match; the message names valid ones.
     """
-    for part in NEEDED:
+    for part in REQUIRED:
         if config.get(part) is None:
             raise ConfigError(f"{part} is missing: {part}=... chooses one")
-    for part in PARTS:  # where the user wrote them, before the model that refers to them
+    for part in PARTS:  # before the model that refers to them, so that errors name the key that the user set
         check(plain(config.get(part)), part)
     data, task = target_of(config.data), target_of(config.task)
     yields, needs = getattr(data, "target_kind", None), getattr(task, "needs", None)
@@ -121,10 +132,10 @@ def check_config(config: DictConfig) -> None:
         )
 
 
-def starting_point(config: DictConfig) -> Path | None:
-    """Return the checkpoint that training starts from: that of ``ckpt_path``, the last of a run to resume, or none.
+def starting_checkpoint(config: DictConfig) -> Path | None:
+    """Return the checkpoint that training starts from: ``ckpt_path``, the last one of a run to resume, or None.
 
-    A run that was interrupted before its first resume point begins anew.
+    A run that was interrupted before its first resume point starts from scratch.
 
     Raises:
         ConfigError: the resume points of the run are damaged.
@@ -139,19 +150,19 @@ def starting_point(config: DictConfig) -> Path | None:
     if point is not None and point.name == LAST:
         return point
     if any((folder / name).exists() for name in (LAST, PREVIOUS)):
-        begin_anew = f"; ckpt_path={point} begins a new one from its best weights" if point else ""
-        raise ConfigError(f"the resume points in {folder} are damaged, so the run cannot go on exactly{begin_anew}")
+        hint = f"; ckpt_path={point} starts a new run from its best weights" if point else ""
+        raise ConfigError(f"the resume points in {folder} are damaged, so the run cannot be resumed exactly{hint}")
     return None
 
 
 def checked_seed(seed: Any) -> int:
-    """Return the seed of a run.
+    """Return the seed of a run if it is valid.
 
     Raises:
-        ConfigError: it is not a whole number in 0 to 2**32 - 1.
+        ConfigError: it is not a whole number from 0 to 2**32 - 1.
     """
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
-        raise ConfigError(f"seed must be a whole number in 0 to 2**32 - 1, got {seed!r}")
+        raise ConfigError(f"seed must be a whole number from 0 to 2**32 - 1, got {seed!r}")
     return seed
 
 
@@ -159,7 +170,7 @@ def load_data(config: DictConfig, stage: str) -> SequenceDataModule:
     """Build the data module of a configuration and read its data.
 
     Raises:
-        ConfigError: a file is missing, damaged or cannot be had.
+        ConfigError: a file is missing, damaged or cannot be downloaded.
     """
     data: SequenceDataModule = build(config.data)
     if stage == "fit":
@@ -168,7 +179,7 @@ def load_data(config: DictConfig, stage: str) -> SequenceDataModule:
         data.prepare_data()
         data.setup(stage)
     except FileNotFoundError as error:
-        hint = "; paths.data_dir=FOLDER or the environment variable SEQMODELS_DATA_DIR names another folder"
+        hint = "; set another folder with paths.data_dir=FOLDER or the environment variable SEQMODELS_DATA_DIR"
         raise ConfigError(f"data={data.name}: {error}{hint if data.folder else ''}") from error
     except OSError as error:
         raise ConfigError(f"data={data.name}: {error}") from error
@@ -176,14 +187,14 @@ def load_data(config: DictConfig, stage: str) -> SequenceDataModule:
 
 
 def build_trainer(config: DictConfig, *callbacks: Callback, logging: bool = True) -> Trainer:
-    """Build the trainer with its callbacks and loggers; without logging, with no more than its progress."""
+    """Build the trainer with its callbacks and loggers; without logging, with its progress bar alone."""
     loggers = list(build(config.logger).values()) if logging else []
     entries = [callback for callback in build(config.callbacks).values() if callback is not None]
     if not logging:
         entries = [callback for callback in entries if isinstance(callback, ProgressBar)]
-    if not loggers:  # nothing would read it, and Lightning refuses it
+    if not loggers:  # Lightning rejects a LearningRateMonitor without a logger
         entries = [callback for callback in entries if not isinstance(callback, LearningRateMonitor)]
-    entries.sort(key=lambda callback: not isinstance(callback, ResumePoints))  # it must see a step before all others
+    entries.sort(key=lambda callback: not isinstance(callback, ResumePoints))  # must run first at each step
     trainer: Trainer = build(
         config.trainer,
         callbacks=[*entries, *callbacks],
@@ -191,27 +202,27 @@ def build_trainer(config: DictConfig, *callbacks: Callback, logging: bool = True
         logger=loggers or False,
         enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in entries),
         enable_checkpointing=any(hasattr(callback, "best_model_path") for callback in entries),
-        use_distributed_sampler=False,  # the data modules share out their own rows, none of them twice
+        use_distributed_sampler=False,  # the data modules distribute their rows themselves, without repeats
     )
     return trainer
 
 
 def seconds_before(trainer: Trainer) -> float:
-    """Return how long a run took before it was resumed."""
+    """Return how many seconds a run had taken before it was resumed."""
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
     return sum((callback.seconds for callback in callbacks if isinstance(callback, ResumePoints)), 0.0)
 
 
 def fit(trainer: Trainer, task: LightningModule, data: SequenceDataModule, ckpt_path: Path | None = None) -> None:
-    """Train, from a checkpoint where one is given.
+    """Train, starting from a checkpoint if one is given.
 
     Raises:
-        ConfigError: early stopping watches a metric that is not logged.
-        Interrupted: a signal asked for the end; where the run stands is saved.
-        RunFailed: memory is out, a loss or gradient is not finite, or a batch cannot be read.
+        ConfigError: early stopping monitors a metric that is not logged.
+        Interrupted: a signal asked the run to stop; a resume point has been saved.
+        RunFailed: memory ran out, a loss or gradient is not finite, or a batch cannot be read.
     """
     if trainer.is_global_zero:
-        (csv_rows.forget if ckpt_path is None else csv_rows.set_aside)(trainer)
+        (csv_rows.discard_backup if ckpt_path is None else csv_rows.back_up)(trainer)
     try:
         with explain_failures(task, data):
             trainer.fit(task, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
@@ -223,16 +234,16 @@ def fit(trainer: Trainer, task: LightningModule, data: SequenceDataModule, ckpt_
             if isinstance(callback, EarlyStopping) and callback.monitor not in names:
                 hint = nearest(callback.monitor, names)
                 raise ConfigError(
-                    f"early stopping watches {callback.monitor!r}, which is not logged{hint} (there are: {names})"
+                    f"early stopping monitors {callback.monitor!r}, which is not logged{hint} (logged: {names})"
                 ) from error
         raise
 
 
 def test(trainer: Trainer, task: LightningModule, data: SequenceDataModule) -> dict[str, float]:
-    """Return the test metrics, of the best checkpoint where the trainer kept one, else of the weights as they are."""
+    """Return the test metrics of the best checkpoint if the trainer kept one, else of the current weights."""
     best = getattr(trainer.checkpoint_callback, "best_model_path", "") or None
     if best is not None and not Path(best).is_file():
-        log.warning("there was no room for %s: what is tested are the last weights", best)
+        log.warning("there was no disk space for %s: testing the last weights instead", best)
         best = None
     (metrics,) = trainer.test(task, datamodule=data, ckpt_path=best, weights_only=True, verbose=False)
     return {name: float(value) for name, value in metrics.items()}

@@ -1,4 +1,4 @@
-"""Text from a trained language model."""
+"""Generate text with a trained language model."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -23,20 +23,20 @@ from seqmodels.training.fit import checked_seed
 from seqmodels.training.quiet import quiet
 
 
-def write(config: DictConfig, prompt: str, out: IO[str]) -> None:
-    """Write what the language model of ``config.run`` says after a prompt: one text as it comes, or several in turn.
+def write_samples(config: DictConfig, prompt: str, out: IO[str]) -> None:
+    """Write continuations of a prompt by the language model of ``config.run``; a single one is streamed.
 
     Raises:
-        ConfigError: an option is wrong, or the run holds no language model.
+        ConfigError: an option is wrong, or the model of the run is not a language model.
     """
     sampling = _sampling(config)
     with quiet():
         task, recipe = load_trained(checkpoint_of(config.run, config.ckpt))
     if not isinstance(task.model, LanguageModel):
-        raise ConfigError(f"run={config.run} holds no language model, but a {type(task.model).__name__}")
+        raise ConfigError(f"run={config.run} holds no language model but a {type(task.model).__name__}")
     text: TextPreprocessing = build(recipe["preprocessing"])
     before = text.prompt(prompt)
-    _warn_of_unknown(before, text)
+    _warn_about_unknown(before, text)
     try:
         model = task.model.to(config.accelerator)
         generator = torch.Generator(config.accelerator).manual_seed(checked_seed(config.seed))
@@ -53,8 +53,8 @@ def write(config: DictConfig, prompt: str, out: IO[str]) -> None:
 
 
 @torch.inference_mode()
-def read(model: LanguageModel, prompt: Tensor, samples: int) -> tuple[Tensor, Any]:
-    """Read a prompt ``(time,)`` once; return scores ``(samples, vocab)`` of the next token, and the state, for each."""
+def read_prompt(model: LanguageModel, prompt: Tensor, samples: int) -> tuple[Tensor, Any]:
+    """Read a prompt ``(time,)`` once; return scores ``(samples, vocab)`` of the next token and the state per sample."""
     scores, state = model(prompt[None].to(model.embedding.weight.device))
     state = map_leaves(lambda leaf: leaf.expand(samples, *leaf.shape[1:]).contiguous(), state)
     return scores[:, -1].expand(samples, -1), state
@@ -63,14 +63,14 @@ def read(model: LanguageModel, prompt: Tensor, samples: int) -> tuple[Tensor, An
 def continuations(
     model: LanguageModel, prompt: Tensor, length: int, samples: int, choose: Callable[[Tensor], Tensor]
 ) -> Iterator[list[int]]:
-    """Yield ``length`` times the next token of each of ``samples`` texts that go on after ``prompt (time,)``."""
-    scores, state = read(model, prompt, samples)
+    """Yield the next token of each of ``samples`` continuations of ``prompt (time,)``, ``length`` times."""
+    scores, state = read_prompt(model, prompt, samples)
     for tokens in generate(model.step, scores, state, length=length, choose=choose):
         yield tokens.tolist()
 
 
 def _stream(text: TextPreprocessing, prompt: str, before: list[int], tokens: Iterator[int], out: IO[str]) -> None:
-    """Write a text as it comes, to its length or its end."""
+    """Write a text token by token, up to the requested length or the end of the document."""
     out.write(prompt)
     for piece in text.written(takewhile(lambda token: token != text.edge, tokens), before):
         out.write(piece)
@@ -79,14 +79,14 @@ def _stream(text: TextPreprocessing, prompt: str, before: list[int], tokens: Ite
 
 
 def _print_all(text: TextPreprocessing, prompt: str, before: list[int], rows: list[list[int]], out: IO[str]) -> None:
-    """Write finished texts one after the other, each under its number."""
+    """Write finished texts one after another, each under its number."""
     for number, tokens in enumerate(zip(*rows, strict=True), start=1):
         out.write(f"--- {number} ---\n")
         _stream(text, prompt, before, iter(tokens), out)
 
 
 def _sampling(config: DictConfig) -> Sampling:
-    """Return how tokens are drawn, every option of writing checked."""
+    """Return how tokens are sampled, after checking all generation options."""
     for name in ("length", "samples"):
         value = config[name]
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
@@ -99,8 +99,8 @@ def _sampling(config: DictConfig) -> Sampling:
         raise ConfigError(str(error)) from error
 
 
-def _warn_of_unknown(prompt: Tensor, text: TextPreprocessing) -> None:
-    """Say how much of a prompt the model does not know; it reads ``<unk>`` there."""
+def _warn_about_unknown(prompt: Tensor, text: TextPreprocessing) -> None:
+    """Warn about prompt tokens outside the vocabulary, which the model reads as ``<unk>``."""
     unknown = int((prompt == text.vocabulary.unknown).sum()) if text.vocabulary.unknown is not None else 0
     if unknown:
         sys.stderr.write(f"seqmodels: {unknown} of {len(prompt)} tokens of the prompt are unknown to the model\n")

@@ -1,4 +1,4 @@
-"""Predictions of a trained model for the records of a file."""
+"""Predict with a trained model for the records of a file."""
 
 import csv
 import json
@@ -25,12 +25,12 @@ from seqmodels.training.quiet import quiet
 
 
 def predict(config: DictConfig) -> int:
-    """Write what the model of a run says of each record of ``config.input``, in order; return their number.
+    """Write the model's prediction for each record of ``config.input``, in order; return the number of records.
 
-    Nothing is left at ``config.output`` where a record cannot be read.
+    If a record cannot be read, ``config.output`` is not written.
 
     Raises:
-        ConfigError: an option is wrong, the run cannot be read, or its data set has no way to read new files.
+        ConfigError: an option is wrong, the run cannot be read, or its data set cannot read new files.
         ValueError: a record cannot be read; the message names file, line and field.
     """
     try:
@@ -56,10 +56,10 @@ def predict(config: DictConfig) -> int:
 
 
 def preprocessing_of(recipe: Recipe) -> Preprocessing:
-    """Return what reads new files for a model.
+    """Return the preprocessing that reads new files for a model.
 
     Raises:
-        ConfigError: its data set has none.
+        ConfigError: the data set of the model has none.
     """
     if recipe.get("preprocessing") is None:
         name = recipe["config"]["data"]["_target_"]
@@ -71,7 +71,7 @@ def preprocessing_of(recipe: Recipe) -> Preprocessing:
 def predictions(
     task: Task[Any], preprocessing: Preprocessing, records: Iterator[Record], class_names: list[str], batch_size: int
 ) -> Iterator[dict[str, Any]]:
-    """Yield what the network says, batch by batch as records come, in their order."""
+    """Yield the predictions for records in their order, computed batch by batch as records arrive."""
     examples = preprocessing.examples(records)
     task.eval()
     with torch.inference_mode():
@@ -79,12 +79,12 @@ def predictions(
             yield from task.records(preprocessing.collate(chunk), class_names)
 
 
-def flat(record: dict[str, Any]) -> dict[str, Any]:
-    """Return a record as columns of a table: what is nested gets a dotted name, a list is written as JSON."""
+def flatten_record(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a record as columns of a table: nested values get dotted names, lists become JSON."""
     row: dict[str, Any] = {}
     for name, value in record.items():
         if isinstance(value, dict):
-            row |= {f"{name}.{key}": inner for key, inner in flat(value).items()}
+            row |= {f"{name}.{key}": inner for key, inner in flatten_record(value).items()}
         else:
             row[name] = json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
     return row
@@ -97,7 +97,7 @@ def _write(records: Iterator[dict[str, Any]], sink: IO[str], kind: Format) -> in
         if kind == "jsonl":
             sink.write(json.dumps({"row": number, **record}, ensure_ascii=False) + "\n")
             continue
-        row = flat({"row": number, **record})
+        row = flatten_record({"row": number, **record})
         if writer is None:
             writer = csv.DictWriter(sink, list(row), delimiter="," if kind == "csv" else "\t", lineterminator="\n")
             writer.writeheader()
@@ -120,7 +120,7 @@ def _input(path: str) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def _output(path: str) -> Iterator[IO[str]]:
-    """Yield where lines go; a file appears under its name only once all are written."""
+    """Yield the stream for the output; a file appears under its name only when it is complete."""
     if path == "-":
         yield sys.stdout
         return

@@ -1,7 +1,7 @@
-"""Training by several processes: those of this machine are started here, and a lost one ends the run with its name.
+"""Training with several processes: start those of this machine, and end the run with a clear error if one is lost.
 
-Lightning starts the others by the command line of the first. That would run a whole sweep in each of them, and a folder
-named by the time would be another one; here each is given the configuration of the one run that it takes part in.
+Lightning starts the other processes with the command line of the first. Each would then run a whole sweep, and a run
+folder named by the time would differ between them; here each receives the configuration of the one run it is part of.
 """
 
 import json
@@ -25,23 +25,33 @@ from seqmodels.errors import ProcessLost
 
 Work = Literal["train", "evaluate"]
 RENDEZVOUS_VARIABLES = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE", "RANK")
-LOST = ("gloo", "connection closed by peer", "connection reset", "timed out", "timeout", "nccl", "socket")
-SILENT = ("timed out waiting", "application timeout", "operation timeout", "wait timeout")
-GRACE = 5.0  # seconds in which the first process should notice by itself that another one has ended
-READY = "SEQMODELS_READY"  # the descriptor to which a started process writes once it is there
-GO_ON = "resume= goes on from what was last saved"
-POLL = 0.2  # seconds between two looks at the others
+PEER_ERROR_WORDS = ("gloo", "connection closed by peer", "connection reset", "timed out", "timeout", "nccl", "socket")
+TIMEOUT_WORDS = ("timed out waiting", "application timeout", "operation timeout", "wait timeout")
+GRACE = 5.0  # seconds for the first process to notice by itself that another one has ended
+READY = "SEQMODELS_READY"  # the file descriptor to which a process writes once it has started
+RESUME_HINT = "resume= continues from the last save"
+POLL = 0.2  # seconds between checks of the other processes
 
 
 def ddp(
     *, timeout: float = 1800.0, find_unused_parameters: bool = False, process_group_backend: str | None = None
 ) -> DDPStrategy:
-    """Return the strategy of data parallel processes: each computes on rows of its own, gradients are averaged.
+    """Return the strategy for data-parallel training: each process computes on its own rows, gradients are averaged.
 
     Args:
-        timeout: seconds after which a process that does not answer ends the run.
-        find_unused_parameters: needed where a step leaves out parameters that another step has.
-        process_group_backend: ``gloo`` or ``nccl``; by the device where None.
+        timeout: seconds without an answer from a process after which the run ends.
+        find_unused_parameters: needed if some steps do not use all parameters.
+        process_group_backend: ``gloo`` or ``nccl``; None chooses by device.
+
+    Returns:
+        The strategy, for ``lightning.pytorch.Trainer(strategy=...)``.
+
+    Raises:
+        ValueError: ``timeout`` is not positive.
+
+    Example:
+        >>> ddp(timeout=600.0, process_group_backend="gloo").process_group_backend
+        'gloo'
     """
     if not timeout > 0:
         raise ValueError(f"timeout must be a positive number of seconds, got {timeout!r}")
@@ -54,19 +64,19 @@ def ddp(
 
 @contextmanager
 def processes(trainer: Trainer, work: Work, config: Mapping[str, Any]) -> Iterator[None]:
-    """Let the processes of a run be started by what stands within, and end with it.
+    """Start the other processes of a run when the trainer runs inside this context, and end them with it.
 
-    ``config`` is the resolved configuration of the run, which each of them does ``work`` with. Where they are started
-    from outside, by torchrun or SLURM, nothing is started here.
+    Each process does ``work`` with ``config``, the resolved configuration of the run. If processes are started from
+    outside, by torchrun or SLURM, none are started here.
 
     Raises:
-        ProcessLost: one of them has ended, or does not answer.
+        ProcessLost: a process has ended, or does not answer.
     """
-    theirs = trainer.strategy.launcher
-    if not isinstance(theirs, _SubprocessScriptLauncher):
+    default = trainer.strategy.launcher
+    if not isinstance(default, _SubprocessScriptLauncher):
         yield
         return
-    launcher = Ranks(theirs, work, config, timeout_of(trainer))
+    launcher = RankLauncher(default, work, config, timeout_of(trainer))
     trainer.strategy._launcher = launcher
     before, threads = {name: os.environ.get(name) for name in RENDEZVOUS_VARIABLES}, torch.get_num_threads()
     external = launcher.cluster_environment.creates_processes_externally
@@ -79,7 +89,7 @@ def processes(trainer: Trainer, work: Work, config: Mapping[str, Any]) -> Iterat
         launcher.end()
         torch.set_num_threads(threads)
         if not external:
-            if distributed.is_initialized():  # another run of this process has others to meet
+            if distributed.is_initialized():  # another run of this process needs its own process group
                 distributed.destroy_process_group()
             for name, value in before.items():
                 os.environ.pop(name, None)
@@ -87,19 +97,19 @@ def processes(trainer: Trainer, work: Work, config: Mapping[str, Any]) -> Iterat
 
 
 def timeout_of(trainer: Trainer) -> float | None:
-    """Return after how many seconds a process that does not answer ends the run, where the strategy has that."""
+    """Return the strategy's timeout in seconds for a process that does not answer, or None."""
     timeout = getattr(trainer.strategy, "_timeout", None)
     return None if timeout is None else timeout.total_seconds()
 
 
-class Ranks(_SubprocessScriptLauncher):
-    """Starts the other processes of this machine, each with the configuration of the run, and looks after them."""
+class RankLauncher(_SubprocessScriptLauncher):
+    """Start the other processes of this machine, each with the configuration of the run, and monitor them."""
 
     def __init__(
         self, like: _SubprocessScriptLauncher, work: Work, config: Mapping[str, Any], timeout: float | None
     ) -> None:
         super().__init__(like.cluster_environment, like.num_processes, like.num_nodes)
-        self.order = json.dumps({"work": work, "config": config}).encode() + b"\n"
+        self.job = json.dumps({"work": work, "config": config}).encode() + b"\n"
         self.timeout = timeout
         self._ended = threading.Event()
 
@@ -126,7 +136,7 @@ class Ranks(_SubprocessScriptLauncher):
             raise ProcessLost(lost)
 
     def end(self) -> None:
-        """End those that still run: the first process is through, or has failed."""
+        """Kill those that still run: the first process has finished or failed."""
         self._ended.set()
         for process in self.procs:
             process.kill()
@@ -137,7 +147,7 @@ class Ranks(_SubprocessScriptLauncher):
 
     def _start(self) -> None:
         environment = self.cluster_environment
-        meeting = {
+        rendezvous = {
             "MASTER_ADDR": environment.main_address,
             "MASTER_PORT": str(environment.main_port),
             "NODE_RANK": str(environment.node_rank()),
@@ -148,23 +158,23 @@ class Ranks(_SubprocessScriptLauncher):
         for rank in range(1, self.num_processes):
             process = subprocess.Popen(
                 [sys.executable, "-m", "seqmodels.commands.rank"],
-                env={**os.environ, **meeting, "LOCAL_RANK": str(rank), READY: str(writing)},
+                env={**os.environ, **rendezvous, "LOCAL_RANK": str(rank), READY: str(writing)},
                 stdin=subprocess.PIPE,
                 pass_fds=[writing],
             )
             self.procs.append(process)
             assert process.stdin is not None
-            process.stdin.write(self.order)  # it stays open: where this process is gone, the other sees its end
+            process.stdin.write(self.job)  # left open: the other process sees it close if this one ends
             process.stdin.flush()
         os.close(writing)
-        with os.fdopen(reading, "rb", buffering=0) as ready:  # how long they take to start is not what timeout is about
-            said = sum(len(ready.read(1)) for _ in self.procs)
-        if said < len(self.procs):
+        with os.fdopen(reading, "rb", buffering=0) as ready:  # timeout does not include the time they take to start
+            started = sum(len(ready.read(1)) for _ in self.procs)
+        if started < len(self.procs):
             raise ProcessLost(self._lost() or self._silent())
         threading.Thread(target=self._watch, daemon=True).start()
 
     def _watch(self) -> None:
-        """End this process, which may wait for another one that is gone and never hear of it."""
+        """End this process if another one has ended: it might wait for that one forever."""
         while not any(process.poll() for process in self.procs):
             if self._ended.wait(POLL):
                 return
@@ -176,38 +186,38 @@ class Ranks(_SubprocessScriptLauncher):
             os._exit(1)
 
     def _lost(self, patience: float = 2.0) -> str | None:
-        """Say which process has ended, if one has within some seconds, and how."""
+        """Return a message on which process has ended and how, or None if none has within ``patience`` seconds."""
         until = time.monotonic() + patience
         while True:
             for rank, process in enumerate(self.procs, start=1):
                 if status := process.poll():
                     how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
-                    return f"process {rank} of {self.num_processes} {how}, and the run with it; {GO_ON}"
+                    return f"process {rank} of {self.num_processes} {how}, and the run with it; {RESUME_HINT}"
             if time.monotonic() >= until:
                 return None
             time.sleep(POLL)
 
     def _unknown(self, error: Exception) -> str:
-        if any(words in str(error).lower() for words in SILENT):
+        if any(words in str(error).lower() for words in TIMEOUT_WORDS):
             return self._silent()
-        return f"another process of the run has ended, or cannot be reached ({_first_line(error)}); {GO_ON}"
+        return f"another process of the run has ended, or cannot be reached ({_first_line(error)}); {RESUME_HINT}"
 
     def _silent(self) -> str:
-        return f"a process of the run has not answered for {self.timeout:g} s (trainer.strategy.timeout); {GO_ON}"
+        return f"a process of the run has not answered for {self.timeout:g} s (trainer.strategy.timeout); {RESUME_HINT}"
 
 
 def _report_ready() -> None:
-    """Tell the process that has started this one that it is there."""
+    """Notify the process that started this one that it is ready."""
     if descriptor := os.environ.pop(READY, None):
         os.write(int(descriptor), b"1")
         os.close(int(descriptor))
 
 
 def _is_peer_error(error: Exception) -> bool:
-    """Return whether an error comes from talking to the other processes; most back-ends have no class for it."""
+    """Return whether an error comes from communication between processes; most back-ends have no class for it."""
     if isinstance(error, distributed.DistError):
         return True
-    return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in LOST)
+    return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in PEER_ERROR_WORDS)
 
 
 def _first_line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Names that objects had in recipes of earlier versions, which named the file that an object was in."""
+"""Names of objects in recipes of earlier versions, which named the module that defined an object."""
 
 from typing import Any
 
@@ -24,11 +24,11 @@ RENAMED = {old: f"seqmodels.data.{new}" for old, new in RENAMED.items()} | {
     "seqmodels.processes.ddp": "seqmodels.training.ddp",
     "seqmodels.schedules.warmup_cosine": "seqmodels.training.warmup_cosine",
 }
-"""The public name of each today. What is here stays: files with the old names are about."""
+"""The current public name of each. Entries are never removed: files with the old names exist."""
 
 
 def with_public_names(config: Any) -> Any:
-    """Return a plain configuration with every ``_target_`` by the name that it has today."""
+    """Return a plain configuration with every ``_target_`` replaced by its current name."""
     if isinstance(config, list):
         return [with_public_names(value) for value in config]
     if not isinstance(config, dict):

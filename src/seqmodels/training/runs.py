@@ -1,4 +1,4 @@
-"""The folder of a run: what is written into it beside checkpoints and logs."""
+"""The run folder: its files other than checkpoints and logs."""
 
 import json
 import os
@@ -23,13 +23,13 @@ PACKAGES = ("seqmodels", "torch", "lightning", "hydra-core", "omegaconf", "torch
 
 
 def resolved_config(config: DictConfig) -> dict[str, Any]:
-    """Return a configuration as plain data, every interpolation resolved but those that read the environment.
+    """Return a configuration as plain data, with every interpolation resolved except those that read the environment.
 
-    What stands in the environment may be a secret, and belongs to the machine rather than to the run: whatever would
-    hold it says ``${oc.env:NAME}``, also where it comes from another key or is part of a longer text.
+    An environment variable may be a secret, and belongs to the machine rather than to the run: every value that
+    contains one keeps ``${oc.env:NAME}``, also if it comes from another key or is part of a longer text.
 
     Raises:
-        ConfigError: an interpolation has no answer, or a value that must be given (``???``) is not.
+        ConfigError: an interpolation cannot be resolved, or a mandatory value (``???``) is missing.
     """
     try:
         with by_name():
@@ -40,8 +40,8 @@ def resolved_config(config: DictConfig) -> dict[str, Any]:
     return {str(key): value for key, value in plain.items()}
 
 
-def begin(folder: Path, config: Mapping[str, Any]) -> None:
-    """Write ``config.yaml`` and ``environment.json`` into the folder of a run; remove what killed writers have left.
+def prepare_run_folder(folder: Path, config: Mapping[str, Any]) -> None:
+    """Write ``config.yaml`` and ``environment.json`` into a run folder; remove temporary files of killed processes.
 
     Raises:
         ConfigError: the folder cannot be written.
@@ -57,8 +57,8 @@ def begin(folder: Path, config: Mapping[str, Any]) -> None:
 
 
 def environment() -> dict[str, Any]:
-    """Return what a run depends on outside its configuration: versions, machine, time, command."""
-    import torch  # noqa: PLC0415  (this module is imported by commands that must start at once)
+    """Return what a run depends on besides its configuration: versions, machine, time, command."""
+    import torch  # noqa: PLC0415  (this module is imported by commands that must start fast)
 
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -73,24 +73,24 @@ def environment() -> dict[str, Any]:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write plain data as JSON that a person can read, in one step."""
+    """Write plain data as indented JSON, atomically."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def read_json(path: Path) -> Any:
-    """Read what :func:`write_json` wrote.
+    """Read a JSON file.
 
     Raises:
-        ConfigError: it is no JSON.
+        ConfigError: the file is not valid JSON.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"cannot read {path}: it is no JSON: {error}") from error
+        raise ConfigError(f"cannot read {path}: it is not valid JSON: {error}") from error
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """Read a ``config.yaml`` that :func:`begin` wrote, as plain data.
+    """Read a ``config.yaml`` that :func:`prepare_run_folder` wrote, as plain data.
 
     Raises:
         ConfigError: it cannot be read.

@@ -1,4 +1,4 @@
-"""Learning-rate schedules that ``torch.optim.lr_scheduler`` does not have in one call."""
+"""Learning-rate schedules that ``torch.optim.lr_scheduler`` lacks."""
 
 import math
 
@@ -7,12 +7,26 @@ from torch.optim.lr_scheduler import LambdaLR
 
 
 def warmup_cosine(optimizer: Optimizer, *, total_steps: int, warmup: float = 0.1) -> LambdaLR:
-    """Raise the learning rate linearly over a share ``warmup`` of all steps, then let it fall to zero by half a cosine.
+    """Return a schedule of linear warm-up followed by cosine decay to zero.
 
-    The rate is a closed form of the step, so that a resumed run continues exactly.
+    The rate is a closed-form function of the step, so a resumed run continues exactly.
+
+    Args:
+        optimizer: its learning rates are the peak of the schedule.
+        total_steps: number of optimiser steps of the training.
+        warmup: fraction of the steps over which the rate rises, in [0, 1).
+
+    Returns:
+        The schedule; call its ``step()`` after every optimiser step.
 
     Raises:
         ValueError: ``warmup`` is not in [0, 1).
+
+    Example:
+        >>> import torch
+        >>> optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+        >>> warmup_cosine(optimizer, total_steps=10, warmup=0.2).get_last_lr()
+        [0.3333333333333333]
     """
     if not 0 <= warmup < 1:
         raise ValueError(f"warmup must lie in [0, 1), got {warmup}")
@@ -21,7 +35,7 @@ def warmup_cosine(optimizer: Optimizer, *, total_steps: int, warmup: float = 0.1
     def factor(step: int) -> float:
         if step < rising:
             return (step + 1) / (rising + 1)
-        done = min(1.0, (step - rising) / max(1, total_steps - rising))
-        return 0.5 * (1 + math.cos(math.pi * done))
+        progress = min(1.0, (step - rising) / max(1, total_steps - rising))
+        return 0.5 * (1 + math.cos(math.pi * progress))
 
     return LambdaLR(optimizer, factor)

@@ -10,7 +10,7 @@ from seqmodels.commands.resume import continued
 from seqmodels.config.changes import check_unchanged
 from seqmodels.config.compose import compose
 from seqmodels.errors import ConfigError
-from seqmodels.training.runs import begin, resolved_config
+from seqmodels.training.runs import prepare_run_folder, resolved_config
 from tests.composing import composed
 
 
@@ -22,7 +22,8 @@ def begun(logs: Path, name: str, *overrides: str, config_dir: Path | None = None
     sources = [{"path": str(config_dir), "provider": "command-line"}] if config_dir else []
     node = {"overrides": {"task": lines, "hydra": []}, "runtime": {"config_sources": sources}}
     OmegaConf.save({"hydra": node}, folder / ".hydra" / "hydra.yaml")
-    begin(folder, resolved_config(composed(folder, f"paths.log_dir='{logs}'", *overrides, "name=classification")))
+    config = composed(folder, f"paths.log_dir='{logs}'", *overrides, "name=classification")
+    prepare_run_folder(folder, resolved_config(config))
     return folder
 
 

@@ -196,6 +196,6 @@ def test_damaged_points_are_fallen_back_from_and_never_trained_over(whole: Refer
     for point in points:
         point.unlink()
         point.write_bytes(damaged)
-    with pytest.raises(ConfigError, match=r"damaged.*best\.ckpt begins a new one"):
+    with pytest.raises(ConfigError, match=r"damaged.*best\.ckpt starts a new run"):
         train(composed(tmp_path, *often, f"resume='{tmp_path}'"))
     assert points[0].read_bytes() == damaged

@@ -1,4 +1,4 @@
-"""What a run does besides fitting: guards, progress, averaged weights, resume points; Lightning callbacks."""
+"""Lightning callbacks: guards against bad numbers, progress output, weight averaging, resume points."""
 
 from seqmodels.training.callbacks.averaging import NonMonotonicAveraging
 from seqmodels.training.callbacks.guards import FiniteSteps, GradientNorms

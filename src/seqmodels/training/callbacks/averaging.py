@@ -1,4 +1,4 @@
-"""Averaged weights, from the moment on when training stands still."""
+"""Weight averaging that starts when validation stops improving."""
 
 from typing import Any
 
@@ -9,16 +9,22 @@ from torch import Tensor
 
 
 class NonMonotonicAveraging(Callback):
-    """Averages the weights of all steps once validation stops getting better: NT-ASGD of AWD-LSTM.
+    """Average the weights over all steps once validation stops improving: NT-ASGD of AWD-LSTM.
 
-    The averages begin when ``monitor`` is worse than the best of all validations but the last ``patience`` (Merity,
-    Keskar and Socher, 2018, arXiv 1708.02182; Polyak and Juditsky, 1992). From then on they are what is validated, what
-    checkpoints hold as weights and what training leaves behind, while the optimiser goes on from the weights
-    themselves.
+    Averaging starts when ``monitor`` is worse than the best of all validations except the last ``patience`` (Merity,
+    Keskar and Socher, 2018, arXiv 1708.02182; Polyak and Juditsky, 1992). From then on, the averages are validated,
+    saved in checkpoints and kept at the end of training, while the optimiser continues from the raw weights.
 
     Args:
-        monitor: the metric; smaller is better.
-        patience: validations that may pass without a better one.
+        monitor: the metric to watch; smaller is better.
+        patience: number of validations without improvement that are tolerated.
+
+    Raises:
+        ValueError: ``patience`` is less than 1.
+
+    Example:
+        >>> NonMonotonicAveraging(monitor="val/loss", patience=3).patience
+        3
     """
 
     def __init__(self, *, monitor: str = "val/loss", patience: int = 5) -> None:
@@ -29,7 +35,7 @@ class NonMonotonicAveraging(Callback):
         self.values: list[float] = []
         self.averages: list[Tensor] = []
         self.steps = 0
-        self._own: list[Tensor] = []  # the weights themselves, while the averages stand in their place
+        self._own: list[Tensor] = []  # the raw weights, while the module holds the averages
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:  # noqa: ARG002
         if self.averages:
@@ -43,7 +49,7 @@ class NonMonotonicAveraging(Callback):
             _put(pl_module, self.averages)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note how good the model was, and begin with the averages where that stands still."""
+        """Record the metric, and start averaging if it has stopped improving."""
         if self._own:
             _put(pl_module, self._own)
             self._own = []
@@ -60,7 +66,7 @@ class NonMonotonicAveraging(Callback):
             _put(pl_module, self.averages)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:  # noqa: ARG002
-        """Let the checkpoint's weights be the averages; the weights themselves go beside them, to go on from."""
+        """Save the averages as the weights of the checkpoint, and the raw weights separately for resuming."""
         if self.steps:
             names = [name for name, _ in pl_module.named_parameters()]
             own = self._own or _copies(pl_module)
@@ -68,7 +74,7 @@ class NonMonotonicAveraging(Callback):
             checkpoint["state_dict"].update(zip(names, self.averages, strict=True))
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Go on from the weights themselves where training goes on; Lightning has loaded the averages."""
+        """Continue training from the raw weights; Lightning has loaded the averages."""
         own = checkpoint.get("weights_before_averaging")
         if own is not None and trainer.state.fn == TrainerFn.FITTING:
             self.averages = [checkpoint["state_dict"][name].to(pl_module.device, copy=True) for name in own]

@@ -1,4 +1,4 @@
-"""Guards of a training run: numbers that are not finite, the size of gradients, memory."""
+"""Guards of a training run: non-finite numbers, gradient norms, memory."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,21 +16,29 @@ from seqmodels.errors import LoadingFailed, NotFinite, OutOfMemory, RunFailed
 from seqmodels.tasks import Task
 
 Action = Literal["stop", "skip"]
-SHOWN = 5  # names of parameters in a message
+MAX_NAMES = 5  # names of parameters in a message
 NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "bad_alloc")
 
 
 class FiniteSteps(Callback):
-    """Lets no update be made of a loss or a gradient that is NaN or infinite.
+    """Prevent updates from a loss or a gradient that is NaN or infinite.
 
-    The check is one norm over all gradients and one wait for the device per update. Where gradients are scaled for
-    half precision, infinite ones belong to the search for a scale: the scaler leaves such updates out, and only
-    ``max_skipped`` of them in a row end the run.
+    The check costs one norm over all gradients and one device synchronisation per update. If gradients are scaled for
+    half precision, infinite ones are part of the search for a scale: the scaler skips such updates, and the run ends
+    only after more than ``max_skipped`` in a row.
 
     Args:
-        action: ``stop`` ends the run before the update; ``skip`` leaves the update out, with all that its batches
-            have recorded and carry on, and logs how many there were as ``train/skipped_steps``.
-        max_skipped: updates in a row that may be left out; one more ends the run.
+        action: ``stop`` ends the run before the update; ``skip`` skips the update, discards the metrics and carried
+            states of its batches, and logs the number of skipped updates as ``train/skipped_steps``.
+        max_skipped: number of consecutive updates that may be skipped; one more ends the run.
+
+    Raises:
+        ValueError: an argument is out of range.
+        NotFinite: in training, if the run ends.
+
+    Example:
+        >>> FiniteSteps("skip", max_skipped=3).action
+        'skip'
     """
 
     def __init__(self, action: Action = "stop", *, max_skipped: int = 10) -> None:
@@ -45,7 +53,7 @@ class FiniteSteps(Callback):
         self._first = 0  # number of the first batch of the update
         self._batches: list[Any] = []
         self._losses: list[Tensor] = []
-        self._before: Any = None  # what the epoch had recorded as the update began
+        self._before: Any = None  # what the epoch had recorded when the update began
 
     def state_dict(self) -> dict[str, Any]:
         return {"skipped": self.skipped, "in_a_row": self._in_a_row}
@@ -71,20 +79,20 @@ class FiniteSteps(Callback):
         if math.isfinite(total.item()):
             self._in_a_row = 0
             return
-        wrong = self._wrong(pl_module)
+        problem = self._problem(pl_module)
         if trainer.world_size > 1:
-            said = torch.tensor(float(bool(wrong)), device=pl_module.device)
-            if trainer.strategy.reduce(said, reduce_op="sum") > 0 and not wrong:
-                wrong = "the loss of another process is not finite"
-        if wrong:  # else only the sum of squares was too large, and clipping does its work
-            self._refuse(trainer, pl_module, optimizer, wrong)
+            found = torch.tensor(float(bool(problem)), device=pl_module.device)
+            if trainer.strategy.reduce(found, reduce_op="sum") > 0 and not problem:
+                problem = "the loss of another process is not finite"
+        if problem:  # else only the sum of squares overflowed, and clipping takes care of it
+            self._reject(trainer, pl_module, optimizer, problem)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         if self.action == "skip":
             pl_module.log("train/skipped_steps", float(self.skipped))
 
-    def _wrong(self, pl_module: LightningModule) -> str:
-        """Return what is not finite, in words; nothing where all is."""
+    def _problem(self, pl_module: LightningModule) -> str:
+        """Return a description of what is not finite, or an empty string."""
         losses = [f"{loss.item():g}" for loss in self._losses if not loss.isfinite()]
         names = [
             name
@@ -93,32 +101,32 @@ class FiniteSteps(Callback):
         ]
         parts = [f"the loss is {' and '.join(losses)}"] if losses else []
         if names:
-            more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-            parts.append(f"the gradient is not finite in {', '.join(names[:SHOWN])}{more}")
+            more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+            parts.append(f"the gradient is not finite in {', '.join(names[:MAX_NAMES])}{more}")
         return "; ".join(parts)
 
-    def _refuse(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer, wrong: str) -> None:
-        """End the run, or leave the update out."""
-        scaled = getattr(trainer.precision_plugin, "scaler", None) is not None and "the loss" not in wrong
+    def _reject(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer, problem: str) -> None:
+        """End the run, or skip the update."""
+        scaled = getattr(trainer.precision_plugin, "scaler", None) is not None and "the loss" not in problem
         self._in_a_row += 1
-        what = f"epoch {trainer.current_epoch}, step {trainer.global_step}: {wrong}; {self._where(trainer)}"
+        what = f"epoch {trainer.current_epoch}, step {trainer.global_step}: {problem}; {self._where(trainer)}"
         if (self.action == "stop" and not scaled) or self._in_a_row > self.max_skipped:
-            many = f" ({self._in_a_row} updates in a row)" if self._in_a_row > 1 else ""
-            hint = "" if self.action == "skip" else "; callbacks.finite.action=skip leaves such updates out"
+            count = f" ({self._in_a_row} updates in a row)" if self._in_a_row > 1 else ""
+            hint = "" if self.action == "skip" else "; callbacks.finite.action=skip skips such updates"
             raise NotFinite(
-                f"{what}. No update was made{many}, and the checkpoints are those of before. Try a smaller "
+                f"{what}. No update was made{count}, and the checkpoints are unaffected. Try a smaller "
                 f"optimizer.lr or trainer.gradient_clip_val, or trainer.precision=32-true{hint}"
             )
         self.skipped += 1
-        if scaled:  # the scaler leaves the update out itself
+        if scaled:  # the scaler skips the update itself
             return
-        rank_zero_warn(f"update left out: {what}")
-        optimizer.zero_grad(set_to_none=True)  # optimisers pass over parameters that have no gradient
+        rank_zero_warn(f"update skipped: {what}")
+        optimizer.zero_grad(set_to_none=True)  # optimisers skip parameters without a gradient
         if isinstance(pl_module, Task):
             pl_module.rollback(self._before)
 
     def _where(self, trainer: Trainer) -> str:
-        """Return the batches of the update, and where their rows come from."""
+        """Return a description of the batches of the update and of the origin of their rows."""
         loader: Any = trainer.train_dataloader
         parts = []
         for number, batch in enumerate(self._batches, start=self._first):
@@ -133,11 +141,15 @@ class FiniteSteps(Callback):
 
 
 class GradientNorms(Callback):
-    """Logs the norm of the gradient before it is clipped, every ``trainer.log_every_n_steps`` steps.
+    """Log the norm of the gradient before clipping, every ``trainer.log_every_n_steps`` steps.
 
     Args:
-        by_layer: log that of each module with parameters of its own as well, ``gradient_norm/<module>`` beside
-            ``gradient_norm/total``.
+        by_layer: also log the norm for each module with direct parameters, as ``gradient_norm/<module>`` in addition
+            to ``gradient_norm/total``.
+
+    Example:
+        >>> GradientNorms(by_layer=True).by_layer
+        True
     """
 
     def __init__(self, *, by_layer: bool = False) -> None:
@@ -153,7 +165,8 @@ class GradientNorms(Callback):
                 for name, module in pl_module.named_modules()
                 if any(parameter.grad is not None for parameter in module.parameters(recurse=False))
             }
-        values = dict(zip(norms, torch.stack(list(norms.values())).tolist(), strict=True))  # one wait for all
+        # One device synchronisation for all norms.
+        values = dict(zip(norms, torch.stack(list(norms.values())).tolist(), strict=True))
         for logger in trainer.loggers:
             logger.log_metrics(
                 {f"gradient_norm/{name}": value for name, value in values.items()},
@@ -162,18 +175,18 @@ class GradientNorms(Callback):
 
 
 def gradient_norm(parameters: Iterable[Tensor]) -> Tensor:
-    """Return the Euclidean norm of all gradients together, ``()`` on their device; 0 where there are none."""
+    """Return the Euclidean norm of all gradients together, ``()`` on their device; 0 if there are none."""
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))) if gradients else torch.zeros(())
 
 
 @contextmanager
 def explain_failures(task: LightningModule, data: Any) -> Iterator[None]:
-    """Say what to change where training ends by a fault of the machine.
+    """Replace errors of the machine during training by errors that say what to change.
 
     Raises:
-        OutOfMemory: instead of what devices, allocators and Python raise where memory is out.
-        LoadingFailed: a worker process is gone; torch says so wherever training just is.
+        OutOfMemory: in place of the various out-of-memory errors of devices, allocators and Python.
+        LoadingFailed: a worker process died; torch raises this at an arbitrary point of training.
     """
     try:
         yield
@@ -184,7 +197,7 @@ def explain_failures(task: LightningModule, data: Any) -> Iterator[None]:
             raise LoadingFailed(_lost_worker(task, str(error))) from error
         if not _is_out_of_memory(error):
             raise
-        raise OutOfMemory(_advice(task, data)) from error
+        raise OutOfMemory(_memory_advice(task, data)) from error
 
 
 def _lost_worker(task: LightningModule, cause: str) -> str:
@@ -193,8 +206,8 @@ def _lost_worker(task: LightningModule, cause: str) -> str:
     loader: Any = trainer.train_dataloader
     rows = loader.origins(epoch, number) if isinstance(loader, ResumableLoader) else []
     return (
-        f"a worker process was lost as batch {number} of epoch {epoch}, rows {', '.join(rows)}, was next: "
-        f"{cause.strip().splitlines()[0]} Systems kill processes when memory is out; data.num_workers=0 needs none"
+        f"a worker process was lost before batch {number} of epoch {epoch}, rows {', '.join(rows)}: "
+        f"{cause.strip().splitlines()[0]} Systems kill processes when memory runs out; data.num_workers=0 uses none"
     )
 
 
@@ -203,7 +216,7 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(words in text for words in NO_MEMORY)
 
 
-def _advice(task: LightningModule, data: Any) -> str:
+def _memory_advice(task: LightningModule, data: Any) -> str:
     sizes = [size for module in task.modules() if isinstance(size := getattr(module, "hidden_size", None), int)]
     parameters = sum(parameter.numel() for parameter in task.parameters())
     facts = [f"data.batch_size is {data.batch_size}"]
@@ -218,8 +231,8 @@ def _advice(task: LightningModule, data: Any) -> str:
     smaller = ["data.batch_size", *([f"data.{cut}"] if cut else []), "cell.hidden_size"]
     return (
         f"out of memory in training: {', '.join(facts)}, the network has {parameters} parameters. Make "
-        f"{' or '.join(smaller)} smaller; a smaller data.batch_size with trainer.accumulate_grad_batches=N keeps the "
-        "updates as they are; trainer.precision=bf16-mixed halves what is kept for the backward pass"
+        f"{' or '.join(smaller)} smaller; a smaller data.batch_size with trainer.accumulate_grad_batches=N leaves the "
+        "updates unchanged; trainer.precision=bf16-mixed halves the memory for the backward pass"
     )
 
 

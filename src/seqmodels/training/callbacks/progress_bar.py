@@ -1,4 +1,4 @@
-"""How a run says where it is: a bar on a terminal, one line an epoch everywhere else."""
+"""Progress output of a run: a progress bar on a terminal, one line per epoch everywhere else."""
 
 import sys
 import time
@@ -8,12 +8,21 @@ from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
 
 
 def progress() -> ProgressBar:
-    """Return a bar when the output is a terminal, plain lines when it is a file or a pipe."""
+    """Return a progress bar if the output is a terminal, plain lines if it is a file or a pipe.
+
+    Example:
+        >>> isinstance(progress(), ProgressBar)
+        True
+    """
     return RichProgressBar() if sys.stdout.isatty() else EpochLines()
 
 
 class EpochLines(ProgressBar):
-    """One line an epoch: its number, the metrics of the epoch, its seconds."""
+    """Print one line per epoch: its number, its metrics and the seconds it took.
+
+    Example:
+        >>> EpochLines().disable()  # prints nothing from now on
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,7 +37,7 @@ class EpochLines(ProgressBar):
         self._enabled = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        self._started = time.perf_counter()  # of an epoch that goes on as well
+        self._started = time.perf_counter()  # an epoch that is resumed has no on_train_epoch_start
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         self._print(trainer)
@@ -42,7 +51,7 @@ class EpochLines(ProgressBar):
         self._print(trainer)
 
     def _print(self, trainer: Trainer) -> None:
-        """Print the line of the epoch that has ended, if there is one."""
+        """Print the line of the epoch that has just ended, if any."""
         ended, self._ended = self._ended, None
         if ended is None or not self._enabled:
             return
@@ -51,7 +60,7 @@ class EpochLines(ProgressBar):
         metrics = trainer.callback_metrics
         names = [name for name in metrics if name.endswith("/loss")]
         others = [name for name in metrics if name.startswith("val/") and name not in names]
-        names += ["val/accuracy"] if "val/accuracy" in others else others[:1]  # the foremost one
+        names += ["val/accuracy"] if "val/accuracy" in others else others[:1]  # the main metric
         shown = "  ".join(f"{name} {metrics[name]:.4f}" for name in sorted(names))
         sys.stdout.write(f"epoch {epoch}/{last}  {shown}  {seconds:.1f} s\n")
         sys.stdout.flush()

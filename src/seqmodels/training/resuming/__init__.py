@@ -1,4 +1,4 @@
-"""Going on exactly where a run was interrupted."""
+"""Resume an interrupted run exactly, with the same numbers as without the interruption."""
 
 from seqmodels.training.resuming.points import ResumePoints
 from seqmodels.training.resuming.seeds import StepSeeds

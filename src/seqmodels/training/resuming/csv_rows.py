@@ -1,4 +1,4 @@
-"""The rows of ``metrics.csv`` over an interruption: Lightning's CSV log deletes the file that it finds."""
+"""Preserve ``metrics.csv`` when a run is resumed: Lightning's CSV logger deletes an existing file."""
 
 import csv
 from pathlib import Path
@@ -7,35 +7,35 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import CSVLogger
 
 
-def written_rows(trainer: Trainer) -> list[int]:
-    """Write what the CSV logs hold back; return how many rows the file of each then has."""
+def flush_and_count_rows(trainer: Trainer) -> list[int]:
+    """Write the buffered rows of all CSV loggers; return the number of rows in the file of each."""
     for logger in _logs(trainer):
         logger.save()
     return [_count(_path(logger)) for logger in _logs(trainer)]
 
 
-def set_aside(trainer: Trainer) -> None:
-    """Put the files of CSV logs where the logs do not delete them; those of a start that was broken off stay."""
+def back_up(trainer: Trainer) -> None:
+    """Move the files of CSV loggers where these do not delete them; an existing backup of a failed start is kept."""
     for logger in _logs(trainer):
-        if _path(logger).is_file() and not _aside(logger).is_file():
-            _path(logger).replace(_aside(logger))
+        if _path(logger).is_file() and not _backup(logger).is_file():
+            _path(logger).replace(_backup(logger))
 
 
-def forget(trainer: Trainer) -> None:
-    """Remove what was set aside: the run begins anew."""
+def discard_backup(trainer: Trainer) -> None:
+    """Remove the backups, for a run that starts from scratch."""
     for logger in _logs(trainer):
-        _aside(logger).unlink(missing_ok=True)
+        _backup(logger).unlink(missing_ok=True)
 
 
 def restore(trainer: Trainer, rows: list[int]) -> None:
-    """Begin each CSV log with as many rows of the file that was set aside; one that had no log then stays empty."""
+    """Start each CSV log with the given number of rows of its backup; a log without a backup stays empty."""
     for logger, count in zip(_logs(trainer), rows, strict=False):
-        aside = _aside(logger)
-        if aside.is_file():
+        backup = _backup(logger)
+        if backup.is_file():
             writer = logger.experiment
-            writer.metrics = [{name: value for name, value in row.items() if value} for row in _read(aside)[:count]]
+            writer.metrics = [{name: value for name, value in row.items() if value} for row in _read(backup)[:count]]
             writer.save()
-            aside.unlink()
+            backup.unlink()
 
 
 def _logs(trainer: Trainer) -> list[CSVLogger]:
@@ -46,12 +46,12 @@ def _path(logger: CSVLogger) -> Path:
     return Path(logger.log_dir, "metrics.csv")
 
 
-def _aside(logger: CSVLogger) -> Path:
+def _backup(logger: CSVLogger) -> Path:
     return Path(logger.log_dir, ".metrics.before.csv")
 
 
 def _count(path: Path) -> int:
-    return max(0, path.read_bytes().count(b"\n") - 1) if path.is_file() else 0  # no value has a line break
+    return max(0, path.read_bytes().count(b"\n") - 1) if path.is_file() else 0  # values contain no line breaks
 
 
 def _read(path: Path) -> list[dict[str, str]]:

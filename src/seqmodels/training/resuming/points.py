@@ -1,4 +1,4 @@
-"""Resume points: the checkpoint ``last.ckpt``, from which a run goes on as if it had not been interrupted."""
+"""Resume points: the checkpoint ``last.ckpt``, from which a run continues as if it had not been interrupted."""
 
 import time
 from pathlib import Path
@@ -14,20 +14,27 @@ from seqmodels.training.resuming import csv_rows
 from seqmodels.training.resuming.position import Position, clear_restart_flag, restore_position, start_at
 from seqmodels.training.resuming.signals import REQUEUE, Interrupted, Signals, requeue
 
-DUE = 1  # what a process says that finds a resume point due; a signal has a higher number
+DUE = 1  # a process votes for a resume point with this value; the numbers of signals are higher
 
 
 class ResumePoints(Callback):
-    """Writes ``last.ckpt`` from time to time, when a signal asks the run to end, and at the end of training.
+    """Write ``last.ckpt`` periodically, when a signal asks the run to stop, and at the end of training.
 
-    A point is taken as a step or an epoch begins, before anything else of it has happened: put this callback first. The
-    point before it stays as ``previous.ckpt``. With SIGTERM or SIGINT the run ends by :class:`Interrupted` as soon as a
-    point is written; under SLURM, SIGUSR1 requeues the job as well.
+    A point is saved when a step or an epoch begins, before any other callback runs: put this callback first. The
+    point before it is kept as ``previous.ckpt``. After SIGTERM or SIGINT the run ends with :class:`Interrupted` as soon
+    as a point is written; under SLURM, SIGUSR1 also requeues the job.
 
     Args:
         dirpath: folder of the checkpoints.
-        every_seconds: of work that an interruption without warning may cost.
-        every_n_steps: take a point after so many optimiser steps as well.
+        every_seconds: seconds between points, the most work that an interruption without warning can lose.
+        every_n_steps: also save a point every that many optimiser steps.
+
+    Raises:
+        ValueError: an interval is out of range.
+
+    Example:
+        >>> ResumePoints("checkpoints", every_n_steps=100).path.as_posix()
+        'checkpoints/last.ckpt'
     """
 
     def __init__(
@@ -40,12 +47,12 @@ class ResumePoints(Callback):
         self.path = Path(dirpath) / "last.ckpt"
         self.every_seconds = every_seconds
         self.every_n_steps = every_n_steps
-        self.seconds = 0.0  # that the run took before it was resumed
+        self.seconds = 0.0  # seconds that the run took before it was resumed
         self._logged: dict[str, float] = {}  # metrics of that part
         self._started = self._saved = time.monotonic()
         self._trained = False
-        self._first_batch: int | None = None  # of a run that goes on
-        self._at: Position | None = None  # while a point is written
+        self._first_batch: int | None = None  # set if the run is resumed
+        self._at: Position | None = None  # set while a point is written
         self._signals = Signals(_no_children)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
@@ -59,24 +66,24 @@ class ResumePoints(Callback):
         self._trained = True
         if self._first_batch is not None:
             start_at(trainer, self._first_batch)
-            _average_again(trainer, pl_module)
+            _resume_averaging(trainer, pl_module)
         self._started = self._saved = time.monotonic()
-        self._signals.begin()  # after Lightning, whose handlers end a run before its step has ended
+        self._signals.begin()  # after Lightning, whose handlers would end the run in the middle of a step
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         if trainer.global_step > 0:
-            self._visit(trainer, Position.of(trainer, 0))
+            self._save_if_due(trainer, Position.of(trainer, 0))
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
         clear_restart_flag(trainer)
         if batch_idx > 0 and batch_idx % trainer.accumulate_grad_batches == 0:
-            self._visit(trainer, Position.of(trainer, batch_idx))
+            self._save_if_due(trainer, Position.of(trainer, batch_idx))
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        self._visit(trainer, Position.of(trainer, 0), ended=True)
+        self._save_if_due(trainer, Position.of(trainer, 0), ended=True)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Let the others end training where it had ended before this run went on, and Lightning has done nothing."""
+        """Call ``on_train_end`` of the other callbacks if training had already ended, since Lightning does not."""
         if not self._trained:
             for callback in _callbacks(trainer):
                 if callback is not self:
@@ -88,22 +95,22 @@ class ResumePoints(Callback):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:  # noqa: ARG002
         self._signals.end()
 
-    def _visit(self, trainer: Trainer, position: Position, *, ended: bool = False) -> None:
-        """Write a point where one is due, and leave where a signal asks for it."""
-        if trainer.fast_dev_run:  # type: ignore[attr-defined]  # which leaves nothing behind
+    def _save_if_due(self, trainer: Trainer, position: Position, *, ended: bool = False) -> None:
+        """Write a point if one is due; end the run if a signal has asked for it."""
+        if trainer.fast_dev_run:  # type: ignore[attr-defined]  # which writes no files
             return
-        what = self._signals.received or (DUE if ended or self._due(trainer) else 0)
+        vote = self._signals.received or (DUE if ended or self._due(trainer) else 0)
         if trainer.world_size > 1:  # all or none
-            said = torch.tensor(what, device=trainer.strategy.root_device)
-            what = int(trainer.strategy.reduce(said, reduce_op="max"))
-        if not what:
+            votes = torch.tensor(vote, device=trainer.strategy.root_device)
+            vote = int(trainer.strategy.reduce(votes, reduce_op="max"))
+        if not vote:
             return
         self._save(trainer, position)
-        if what != DUE:
+        if vote != DUE:
             self._signals.end()
-            if what == REQUEUE and trainer.is_global_zero:
+            if vote == REQUEUE and trainer.is_global_zero:
                 requeue()
-            raise Interrupted(what, f"{position.epochs} epochs and {position.batches} steps")
+            raise Interrupted(vote, f"{position.epochs} epochs and {position.batches} steps")
 
     def _due(self, trainer: Trainer) -> bool:
         if self.every_n_steps is not None and trainer.global_step % self.every_n_steps == 0:
@@ -119,7 +126,7 @@ class ResumePoints(Callback):
         self._saved = time.monotonic()
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:  # noqa: ARG002
-        """Say where the run stands, in the checkpoints that this callback writes."""
+        """Store the position of the run in the checkpoints that this callback writes."""
         if self._at is None:
             return
         early = any(isinstance(callback, EarlyStopping) for callback in _callbacks(trainer))
@@ -128,11 +135,11 @@ class ResumePoints(Callback):
             "stopped_early": trainer.should_stop and early,
             "seconds": self.seconds + time.monotonic() - self._started,
             "logged": {name: float(value) for name, value in trainer.callback_metrics.items()},
-            "rows": csv_rows.written_rows(trainer),
+            "rows": csv_rows.flush_and_count_rows(trainer),
         }
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:  # noqa: ARG002
-        """Put the trainer back to where the run stood; a checkpoint of another kind is left to Lightning."""
+        """Restore the position of the run; a checkpoint that is not a resume point is left to Lightning."""
         if trainer.state.fn != TrainerFn.FITTING:
             return
         _move_best(trainer, checkpoint, self.path.parent)
@@ -149,7 +156,7 @@ class ResumePoints(Callback):
 
 
 def _no_children(number: int) -> None:
-    """Pass a signal on where this process has started no others."""
+    """Forward a signal to no one: this process has started no others."""
 
 
 def _callbacks(trainer: Trainer) -> list[Callback]:
@@ -157,7 +164,7 @@ def _callbacks(trainer: Trainer) -> list[Callback]:
 
 
 def _move_best(trainer: Trainer, checkpoint: dict[str, Any], folder: Path) -> None:
-    """Let the state of ``ModelCheckpoint`` be of the folder where the run lies now; it may have been moved."""
+    """Point the state of ``ModelCheckpoint`` to the current folder of the run, which may have been moved."""
     for callback in trainer.checkpoint_callbacks:
         if not isinstance(callback, ModelCheckpoint):
             continue
@@ -165,7 +172,7 @@ def _move_best(trainer: Trainer, checkpoint: dict[str, Any], folder: Path) -> No
         if not state or Path(str(callback.dirpath)) != folder.absolute():
             continue
         best = state.get("best_model_path")
-        if best and not (folder / Path(best).name).is_file():  # of another run, whose folder stays its own
+        if best and not (folder / Path(best).name).is_file():  # the best checkpoint of another run
             continue
         for key in ("best_model_path", "last_model_path", "kth_best_model_path"):
             if state.get(key):
@@ -176,8 +183,8 @@ def _move_best(trainer: Trainer, checkpoint: dict[str, Any], folder: Path) -> No
         state["dirpath"] = str(callback.dirpath)
 
 
-def _average_again(trainer: Trainer, pl_module: LightningModule) -> None:
-    """Let Lightning's SWA, where it had begun, take the schedule over: it waits for an epoch, and sets rates."""
+def _resume_averaging(trainer: Trainer, pl_module: LightningModule) -> None:
+    """Restart Lightning's SWA schedule if it had begun: SWA itself waits for the next epoch and changes the rates."""
     for callback in _callbacks(trainer):
         if isinstance(callback, StochasticWeightAveraging) and callback._scheduler_state is not None:
             groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]

@@ -1,4 +1,4 @@
-"""Random numbers that are a function of the seed and the step."""
+"""Random seeds that depend only on the seed of the run and the step."""
 
 import random
 from typing import Any
@@ -7,17 +7,17 @@ import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-LARGE_PRIME = 1_000_003  # spreads (seed, epoch, step, process) over distinct generator seeds
+LARGE_PRIME = 1_000_003  # maps (seed, epoch, step, process) to distinct generator seeds
 
 
 class StepSeeds(Callback):
-    """Seeds all generators before each training step, and before validation and test, from where they stand.
+    """Seed all generators before each training step, validation and test, by its position in training.
 
-    Dropout, zoneout, teacher forcing and sampling then draw the same numbers after a resume as without one, whatever
-    was drawn in between. Processes that train together draw different ones.
+    Dropout, zoneout, teacher forcing and sampling then draw the same numbers whether or not the run was resumed,
+    whatever was drawn before. Processes that train together draw different numbers.
 
     Args:
-        seed: of the run.
+        seed: the seed of the run.
     """
 
     def __init__(self, seed: int) -> None:
@@ -37,7 +37,7 @@ class StepSeeds(Callback):
         for number in (self.seed, trainer.current_epoch, moment, trainer.global_rank):
             value = (value * LARGE_PRIME + number) % 2**63
         if trainer.strategy.root_device.type == "cpu":
-            torch.default_generator.manual_seed(value)  # torch.manual_seed writes down a stack for devices not there
+            torch.default_generator.manual_seed(value)  # torch.manual_seed records a stack trace for absent devices
         else:
             torch.manual_seed(value)
         np.random.seed(value % 2**32)

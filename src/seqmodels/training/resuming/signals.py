@@ -1,4 +1,4 @@
-"""Signals that ask a run to end: the first is noted, the second ends it at once."""
+"""Signals that ask a run to stop: the first is recorded, the second stops it at once."""
 
 import os
 import signal
@@ -14,9 +14,9 @@ ENDING = tuple(number for number in (signal.SIGINT, signal.SIGTERM, REQUEUE) if 
 
 
 class Interrupted(BaseException):
-    """A run was asked to end, and has saved where it stands.
+    """A run was asked to stop, and has saved a resume point.
 
-    No ``Exception``: what catches the failure of a step must not catch it.
+    Not an ``Exception``, so that handlers for a failed step do not catch it.
     """
 
     def __init__(self, number: int, where: str) -> None:
@@ -25,15 +25,15 @@ class Interrupted(BaseException):
 
     @property
     def status(self) -> int:
-        """The exit status by which a shell knows the signal: 130 of an interrupt, 143 of a termination."""
+        """The exit status by which a shell identifies the signal: 130 for SIGINT, 143 for SIGTERM."""
         return 128 + self.number
 
 
 class Signals:
-    """Takes over SIGINT and SIGTERM, and SIGUSR1 under SLURM, from :meth:`begin` to :meth:`end`.
+    """Handle SIGINT and SIGTERM, and SIGUSR1 under SLURM, from :meth:`begin` to :meth:`end`.
 
     Args:
-        forward: passes a signal on to the processes that this one has started.
+        forward: forwards a signal to the processes that this one has started.
     """
 
     def __init__(self, forward: Callable[[int], Any]) -> None:
@@ -42,44 +42,44 @@ class Signals:
         self._before: dict[int, Any] = {}
 
     def begin(self) -> None:
-        """Take over; outside the main thread, where Python allows no handlers, do nothing.
+        """Install the handlers; do nothing outside the main thread, where Python does not allow handlers.
 
-        A signal that this process was told to ignore, as a shell script tells what it starts in the background to
-        ignore the terminal's interrupts, stays ignored.
+        A signal that this process already ignores stays ignored: a shell script makes its background processes ignore
+        the interrupts of the terminal.
         """
         if threading.current_thread() is not threading.main_thread() or self._before:
             return
-        taken = [number for number in ENDING if number != REQUEUE or "SLURM_JOB_ID" in os.environ]
-        heard = [number for number in taken if signal.getsignal(number) != signal.SIG_IGN]
-        self._before = {number: signal.signal(number, self._note) for number in heard}
+        candidates = [number for number in ENDING if number != REQUEUE or "SLURM_JOB_ID" in os.environ]
+        handled = [number for number in candidates if signal.getsignal(number) != signal.SIG_IGN]
+        self._before = {number: signal.signal(number, self._handle) for number in handled}
 
     def end(self) -> None:
-        """Give back."""
+        """Restore the previous handlers."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before = {}
 
-    def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+    def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         name = signal.Signals(number).name
         if self.received is None:
             self.received = number
-            _say(f"seqmodels: {name}: saving as this step ends, then leaving; a second signal leaves at once")
-            if number != signal.SIGINT:  # a terminal sends that one to all of them
+            _write_line(f"seqmodels: {name}: saving after this step, then exiting; a second signal exits at once")
+            if number != signal.SIGINT:  # a terminal sends SIGINT to all processes itself
                 self.forward(number)
             return
-        _say(f"seqmodels: {name} again: leaving at once; what was last saved is in checkpoints/")
+        _write_line(f"seqmodels: {name} again: exiting at once; the last save is in checkpoints/")
         self.forward(signal.SIGKILL)
         os._exit(128 + number)
 
 
 def requeue() -> None:
-    """Ask SLURM to run this job again; ``resume=auto`` then goes on."""
+    """Ask SLURM to run this job again; ``resume=auto`` then continues the run."""
     job = os.environ["SLURM_JOB_ID"]
     try:
-        subprocess.run(["scontrol", "requeue", job], check=True)  # noqa: S603, S607  (SLURM's own, found as it finds it)
+        subprocess.run(["scontrol", "requeue", job], check=True)  # noqa: S603, S607  (SLURM's own command, from the PATH)
     except (OSError, subprocess.CalledProcessError) as error:
         sys.stderr.write(f"seqmodels: job {job} could not be requeued: {error}\n")
 
 
-def _say(line: str) -> None:
-    os.write(2, f"{line}\n".encode())  # a handler may run in the middle of a write to sys.stderr
+def _write_line(line: str) -> None:
+    os.write(2, f"{line}\n".encode())  # not sys.stderr: a handler may interrupt a write to it
