@@ -29,8 +29,8 @@ def lazy(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], 
     return get, lambda: sorted(homes)
 
 
-def stub_homes(file: str) -> dict[str, str]:
-    """Return the module that each public name comes from, as the stub beside ``file`` imports it.
+def stub_homes(package: str, file: str) -> dict[str, str]:
+    """Return the module that each public name comes from, as the stub beside ``file`` of a package imports it.
 
     Type checkers read the same stub, so that a lazy package lists its names once.
     """
@@ -38,7 +38,7 @@ def stub_homes(file: str) -> dict[str, str]:
     for node in ast.parse(Path(file).with_suffix(".pyi").read_text(encoding="utf-8")).body:
         if isinstance(node, ast.ImportFrom):
             for alias in node.names:
-                homes[alias.name] = f"{node.module}.{alias.name}" if node.module == "seqmodels" else f"{node.module}"
+                homes[alias.name] = f"{package}.{alias.name}" if node.module == package else str(node.module)
     return homes
 
 
