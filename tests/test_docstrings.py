@@ -14,7 +14,7 @@ import torch
 
 import seqmodels
 
-PACKAGES = ("backends", "cells", "decoding", "interop", "layers", "models", "sequence")
+PACKAGES = ("backends", "cells", "decoding", "interop", "layers", "models", "nn", "sequence")
 SOURCES = Path(seqmodels.__file__).parent
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from seqmodels.cells import Cell
-from seqmodels.cells.wrapper import example_input
+from seqmodels.cells.wrappers.wrapper import example_input
 from seqmodels.layers.stack import CellFactory
 from seqmodels.nn.interface import Device, Input, RecurrentModule
 from seqmodels.sequence import leaves
