@@ -26,7 +26,7 @@ from comparing.tasks import CELLS, RATES, TASKS, TIME, UNITS
 from omegaconf import DictConfig, open_dict
 
 from seqmodels.config.compose import compose
-from seqmodels.data.adding import adding
+from seqmodels.data.sets.adding import adding
 from seqmodels.training.checkpointing import build_model, load_task
 from seqmodels.training.fit import train
 

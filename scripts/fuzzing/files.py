@@ -14,18 +14,18 @@ from typing import Any
 import numpy as np
 
 from fuzzing.judging import NAME, Reader
-from seqmodels.data.delimited import Delimited, parse_table
-from seqmodels.data.files import unpacked
-from seqmodels.data.folders import read_tar
-from seqmodels.data.idx import parse_idx
-from seqmodels.data.numbers import parse_numbers
-from seqmodels.data.piano_roll import parse_rolls
-from seqmodels.data.records import Format, read_records
-from seqmodels.data.series_csv import Reading, Series, read_series
-from seqmodels.data.strict_text import decoded
-from seqmodels.data.text_files import documents
-from seqmodels.data.token_file import read_tokens, token_file
-from seqmodels.data.ts_format import SeriesFile, parse_ts
+from seqmodels.data.formats.delimited import Delimited, parse_table
+from seqmodels.data.formats.files import unpacked
+from seqmodels.data.formats.folders import read_tar
+from seqmodels.data.formats.idx import parse_idx
+from seqmodels.data.formats.numbers import parse_numbers
+from seqmodels.data.formats.piano_roll import parse_rolls
+from seqmodels.data.formats.records import Format, read_records
+from seqmodels.data.formats.series_table import Reading, Series, read_series
+from seqmodels.data.formats.strict_text import decoded
+from seqmodels.data.formats.text_files import documents
+from seqmodels.data.formats.ts import SeriesFile, parse_ts
+from seqmodels.data.text.token_file import read_tokens, token_file
 
 LETTERS = "aB7 ,;:\t\"'\u00e9\u0301\u05d0\u200d\U0001f468\n\r\0\ufeff{}[]#@?\\"
 TABLE = 'text,label,n\n"a, b",x,1\r\n"two\nlines",y,2\n\u05e9\u05dc\u05d5\u05dd,"x;y",3\n'.encode()

@@ -7,7 +7,7 @@ from typing import Any
 from fuzzing.files import DATED, TABLE
 from fuzzing.judging import NAME, Reader
 from seqmodels.data import CSVSeriesData, JSBChoralesData, SequenceDataModule, TextCSVData, TextData, UCRUEAData
-from seqmodels.data.vocabulary_learning import CharacterLearner, WordLearner
+from seqmodels.data.text.vocabulary_learning import CharacterLearner, WordLearner
 
 TEXTS = b"text,label\n" + b"".join(b"word %d is here,%s\n" % (row, b"ab"[row % 2 : row % 2 + 1]) for row in range(40))
 STEPS = b"day,a,b\n" + b"".join(b"2020-01-%02d,%d,%d.5\n" % (day, day % 3, day) for day in range(1, 29))

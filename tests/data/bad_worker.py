@@ -13,7 +13,7 @@ from lightning.pytorch import Callback
 from torch.utils.data import BatchSampler, Dataset
 
 from seqmodels.commands.app import report
-from seqmodels.data.loading import EpochOrder, SequenceLoader
+from seqmodels.data.loaders import EpochOrder, SequenceLoader
 from seqmodels.training.fit import train
 from tests.composing import composed
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from seqmodels.data import files as module
-from seqmodels.data.files import DataFile, load, locate, require, unpacked
+from seqmodels.data.formats.files import DataFile, load, locate, require, unpacked
 
 CONTENT = b"published content\n" * 7
 FILE = DataFile("numbers.bin", len(CONTENT), hashlib.sha256(CONTENT).hexdigest(), ())

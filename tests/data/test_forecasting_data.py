@@ -11,9 +11,9 @@ import torch
 from seqmodels.config.build import build
 from seqmodels.data import CSVSeriesData, ETTData, SeriesDataModule
 from seqmodels.data.catalog import DATASETS
-from seqmodels.data.records import Record
-from seqmodels.data.scaling import Scaling, fit_scaling, seasonal_error
-from seqmodels.data.windows import parted
+from seqmodels.data.formats.records import Record
+from seqmodels.data.series.scaling import Scaling, fit_scaling, seasonal_error
+from seqmodels.data.series.windows import parted
 from tests.conftest import TOLERANCE
 
 SPLITS = ("train", "val", "test")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from seqmodels.data import HuggingFaceText
-from seqmodels.data.vocabulary_learning import CharacterLearner
+from seqmodels.data.text.vocabulary_learning import CharacterLearner
 
 needs_datasets = pytest.mark.skipif(
     find_spec("datasets") is None, reason="the package datasets (extra hf) is not there"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from seqmodels.data.idx import ELEMENTS, parse_idx
+from seqmodels.data.formats.idx import ELEMENTS, parse_idx
 
 
 def idx(array: np.ndarray) -> bytes:

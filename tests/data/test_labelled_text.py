@@ -21,11 +21,11 @@ from seqmodels.data import (
     TextCSVMultilabelData,
     TextFolderData,
 )
-from seqmodels.data.delimited import Delimited, parse_table
-from seqmodels.data.folders import read_tar
-from seqmodels.data.labelled_text import TextCounts
-from seqmodels.data.token_augmentation import TokenAugmentation, TokenDrop, TokenSwap
-from seqmodels.data.vocabulary_learning import CharacterLearner, WordLearner
+from seqmodels.data.formats.delimited import Delimited, parse_table
+from seqmodels.data.formats.folders import read_tar
+from seqmodels.data.text.labelled import TextCounts
+from seqmodels.data.text.token_augmentation import TokenAugmentation, TokenDrop, TokenSwap
+from seqmodels.data.text.vocabulary_learning import CharacterLearner, WordLearner
 
 WORDS = ["good film", "bad film", "a good one", "a bad one", "so good", "so bad"]
 

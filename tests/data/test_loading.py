@@ -8,7 +8,7 @@ from torch.utils.data import BatchSampler
 
 from seqmodels.data.batch import SequenceBatch
 from seqmodels.data.collate import pad
-from seqmodels.data.loading import EpochOrder, LengthBatches, SequenceLoader
+from seqmodels.data.loaders import EpochOrder, LengthBatches, SequenceLoader
 from seqmodels.data.sequences import RaggedDataset, SequenceDataset
 
 ROWS = 23

@@ -10,9 +10,9 @@ import torch
 
 from seqmodels.data import AddingData, DigitsData, MNISTData, ParityData, SequenceDataModule, SequenceDataset
 from seqmodels.data.batch import TargetKind
-from seqmodels.data.digits import DEVIATION, MEAN
-from seqmodels.data.mnist import MEAN as MNIST_MEAN
-from seqmodels.data.mnist import as_sequences
+from seqmodels.data.sets.digits import DEVIATION, MEAN
+from seqmodels.data.sets.mnist import MEAN as MNIST_MEAN
+from seqmodels.data.sets.mnist import as_sequences
 from tests.data.test_idx import idx
 
 SPLITS = ("train", "val", "test")

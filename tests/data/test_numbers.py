@@ -5,7 +5,7 @@ import random
 import pytest
 import torch
 
-from seqmodels.data.numbers import parse_numbers
+from seqmodels.data.formats.numbers import parse_numbers
 
 
 def test_rows_read_as_written() -> None:

@@ -8,7 +8,7 @@ import torch
 
 from seqmodels.config.build import build
 from seqmodels.data import JSBChoralesData
-from seqmodels.data.piano_roll import KEYS, RollPreprocessing, parse_rolls
+from seqmodels.data.formats.piano_roll import KEYS, RollPreprocessing, parse_rolls
 from seqmodels.data.preprocessing import Preprocessing
 
 PIECE = [[60, 64, 67], [], [60.0, -1, 108], [21]]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqmodels.data.records import Format, Record, format_of, read_records
+from seqmodels.data.formats.records import Format, Record, format_of, read_records
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 

@@ -9,7 +9,7 @@ import torch
 from seqmodels.config.build import build
 from seqmodels.data import JapaneseVowelsData, SequenceDataModule, UCRUEAData
 from seqmodels.data.preprocessing import Preprocessing
-from seqmodels.data.series_preprocessing import SeriesPreprocessing
+from seqmodels.data.series.preprocessing import SeriesPreprocessing
 from tests.conftest import TOLERANCE
 
 SPLITS = ("train", "val", "test")

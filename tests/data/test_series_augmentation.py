@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from seqmodels.data import AddingData, CopyMemoryData, RaggedDataset, SequenceBatch
-from seqmodels.data.series_augmentation import Jitter, Scale, SeriesAugmentation, TimeMask, TimeWarp
+from seqmodels.data.series.augmentation import Jitter, Scale, SeriesAugmentation, TimeMask, TimeWarp
 
 ALL: dict[str, Callable[[], SeriesAugmentation]] = {
     "jitter": Jitter,

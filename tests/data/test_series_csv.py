@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqmodels.data.series_csv import Reading, read_series
+from seqmodels.data.formats.series_table import Reading, read_series
 
 TABLE = "day,a,b\n2020-01-01,1,2.5\n2020-01-02,-3,4e2\n2020-01-03,5,6\n"
 DATED = Reading(time="day")

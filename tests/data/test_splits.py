@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from seqmodels.data.splits import stratified_split
+from seqmodels.data.splitting import stratified_split
 
 LABELS = torch.tensor([0] * 50 + [1] * 30 + [2] * 7)
 

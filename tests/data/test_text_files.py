@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from seqmodels.data import text_files as module
-from seqmodels.data.text_files import blocks, documents, text_files
+from seqmodels.data.formats.text_files import blocks, documents, text_files
 
 
 def texts(path: Path, **options: str | None) -> list[str]:

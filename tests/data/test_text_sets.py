@@ -17,11 +17,11 @@ from seqmodels.data import (
     TextPreprocessing,
     TinyShakespeareData,
 )
-from seqmodels.data.corpus import Corpus
-from seqmodels.data.ptb import by_words, spelled
-from seqmodels.data.text import cut, shared_out
-from seqmodels.data.vocabulary import CharacterVocabulary, WordVocabulary
-from seqmodels.data.vocabulary_learning import CharacterLearner, VocabularyLearner, WordLearner
+from seqmodels.data.sets.ptb import by_words, spelled
+from seqmodels.data.sets.text import cut, shared_out
+from seqmodels.data.text.corpus import Corpus
+from seqmodels.data.text.vocabulary import CharacterVocabulary, WordVocabulary
+from seqmodels.data.text.vocabulary_learning import CharacterLearner, VocabularyLearner, WordLearner
 
 SPLITS = ("train", "val", "test")
 
@@ -155,7 +155,7 @@ def test_what_is_written_piece_by_piece_is_the_text(sample: str) -> None:
 
 def test_bytes_of_a_character_are_written_when_all_are_there() -> None:
     pytest.importorskip("tokenizers")
-    from seqmodels.data.vocabulary_learning import BPELearner
+    from seqmodels.data.text.vocabulary_learning import BPELearner
 
     vocabulary = BPELearner(max_size=259, eos=True).learn(["ab"])
     text = TextPreprocessing(vocabulary=vocabulary, start=2, ends=True)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from seqmodels.data.corpus import Corpus, corpus_of
-from seqmodels.data.text_windows import IGNORE, TextWindow, WindowLoader
+from seqmodels.data.text.corpus import Corpus, corpus_of
+from seqmodels.data.text.windows import IGNORE, TextWindow, WindowLoader
 
 EDGE = 0
 LENGTHS = (11, 3, 1, 29, 7, 2, 13, 5)

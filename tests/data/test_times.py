@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqmodels.data.calendar import calendar_features
-from seqmodels.data.times import Frequency, frequency_of, parse_times
+from seqmodels.data.formats.times import Frequency, frequency_of, parse_times
+from seqmodels.data.series.calendar import calendar_features
 
 
 def place(row: int) -> str:

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seqmodels.data.corpus import corpus_of
-from seqmodels.data.token_file import read_tokens, token_file
+from seqmodels.data.text.corpus import corpus_of
+from seqmodels.data.text.token_file import read_tokens, token_file
 from tests.killing import killed_at_byte
 
 DOCUMENTS: tuple[list[int], ...] = ([5, 6, 7], [], [299, 4], [8] * 11)

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqmodels.config.build import build
-from seqmodels.data.vocabulary import EOS, PAD, UNK, CharacterVocabulary, Vocabulary, WordVocabulary, split_words
-from seqmodels.data.vocabulary_learning import BPELearner, CharacterLearner, VocabularyLearner, WordLearner
+from seqmodels.data.text.vocabulary import EOS, PAD, UNK, CharacterVocabulary, Vocabulary, WordVocabulary, split_words
+from seqmodels.data.text.vocabulary_learning import BPELearner, CharacterLearner, VocabularyLearner, WordLearner
 
 QUICK = settings(max_examples=50, deadline=None)
 TRICKY = [

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from torch.utils.data import BatchSampler
 
-from seqmodels.data.loading import PATIENCE, EpochOrder, SequenceLoader
+from seqmodels.data.loaders import PATIENCE, EpochOrder, SequenceLoader
 from seqmodels.errors import LoadingFailed
 from tests.data.bad_worker import BAD_ROW, Rows, batches
 

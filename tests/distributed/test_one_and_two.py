@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from seqmodels.data import AddingData
-from seqmodels.data.loading import EpochOrder
+from seqmodels.data.loaders import EpochOrder
 from seqmodels.training.fit import train
 from tests.composing import composed
 from tests.distributed.faults import fault

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from seqmodels.data import TextData
-from seqmodels.data.vocabulary import CharacterVocabulary
-from seqmodels.data.vocabulary_learning import CharacterLearner
+from seqmodels.data.text.vocabulary import CharacterVocabulary
+from seqmodels.data.text.vocabulary_learning import CharacterLearner
 
 
 class Noted(CharacterLearner):

@@ -11,7 +11,7 @@ import torch
 from seqmodels.cells import GRUCell
 from seqmodels.config.build import build
 from seqmodels.data import CSVSeriesData, ForecastBatch
-from seqmodels.data.records import Record
+from seqmodels.data.formats.records import Record
 from seqmodels.models import DirectForecaster, RecursiveForecaster, SequenceRegressor
 from seqmodels.models.likelihoods import GaussianForecast, Likelihood, PointForecast, QuantileForecast
 from seqmodels.tasks import Forecasting

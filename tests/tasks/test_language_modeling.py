@@ -15,9 +15,9 @@ from torch.nn import functional as F
 
 from seqmodels.cells import GRUCell, LSTMCell
 from seqmodels.data import LanguageModelingData, TextPreprocessing, TextWindow
-from seqmodels.data.corpus import Corpus, corpus_of
-from seqmodels.data.text_windows import IGNORE
-from seqmodels.data.vocabulary import EOS, UNK, CharacterVocabulary
+from seqmodels.data.text.corpus import Corpus, corpus_of
+from seqmodels.data.text.vocabulary import EOS, UNK, CharacterVocabulary
+from seqmodels.data.text.windows import IGNORE
 from seqmodels.models import LanguageModel, SequenceClassifier
 from seqmodels.sequence import leaves
 from seqmodels.tasks import LanguageModeling

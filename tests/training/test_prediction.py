@@ -11,7 +11,7 @@ import torch
 from omegaconf import OmegaConf
 
 from seqmodels.data import DigitsData, SequenceDataset
-from seqmodels.data.digits import DEVIATION, MEAN
+from seqmodels.data.sets.digits import DEVIATION, MEAN
 from seqmodels.errors import ConfigError
 from seqmodels.training.checkpointing import load_model, load_task
 from seqmodels.training.fit import train

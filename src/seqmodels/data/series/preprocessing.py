@@ -1,0 +1,73 @@
+"""Series of numbers, standardised as the training data were."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seqmodels.data.formats.ts import Missing, parse_case
+from seqmodels.data.preprocessing import Preprocessing
+from seqmodels.data.series.scaling import Scaling
+
+FIELDS = ("series", "text")  # where a record has its values; a file of plain lines has them in ``text``
+
+
+class SeriesPreprocessing(Preprocessing):
+    """A record's field ``series`` (or ``text``) as a sequence of steps, each channel standardised by itself.
+
+    In JSON the field is a list of steps, each a list with a number for every channel, or a number where there is one
+    channel. As text it is a line of the ``.ts`` format, ``1.0,2.0,3.0:4.0,5.0,6.0`` for two channels and three steps; a
+    class behind the last channel is passed over.
+
+    Args:
+        mean, deviation: of each channel, taken from training data.
+        missing: as in :func:`~seqmodels.data.formats.ts.parse_ts`.
+    """
+
+    def __init__(self, *, mean: Sequence[float], deviation: Sequence[float], missing: Missing = "error") -> None:
+        if len(mean) != len(deviation):
+            raise ValueError(f"mean and deviation must have one value a channel, got {len(mean)} and {len(deviation)}")
+        if not all(value > 0 for value in deviation):
+            raise ValueError(f"deviation must be positive, got {list(deviation)}")
+        self.scaling = Scaling(torch.tensor(mean, dtype=torch.float64), torch.tensor(deviation, dtype=torch.float64))
+        self.missing = missing
+
+    def encode(self, record: Mapping[str, Any]) -> Tensor:
+        """Return the standardised series of a record, ``(time, channels)``."""
+        field = next((name for name in FIELDS if record.get(name) is not None), None)
+        if field is None:
+            raise ValueError(f"a record must have a field {' or '.join(FIELDS)}, got {', '.join(record) or 'none'}")
+        value = record[field]
+        values = self._line(value, field) if isinstance(value, str) else self._steps(value, field)
+        series = self.scaling.apply(values).float()
+        if not bool(series.isfinite().all()):
+            step = int((~series.isfinite()).any(1).nonzero()[0]) + 1
+            raise ValueError(f"{field}, step {step}: a value is too large to be a finite number once standardised")
+        return series
+
+    def _line(self, text: str, field: str) -> Tensor:
+        parts = text.strip().split(":")
+        channels = len(self.scaling.mean)
+        if len(parts) not in (channels, channels + 1):
+            raise ValueError(f"{field}: must have {channels} channels, parted by colons, got {len(parts)}")
+        return parse_case(parts[:channels], field, missing=self.missing)
+
+    def _steps(self, value: Any, field: str) -> Tensor:
+        channels = len(self.scaling.mean)
+        steps = value if isinstance(value, list) else []
+        rows = [step if isinstance(step, list) else [step] for step in steps]
+        if not rows:
+            raise ValueError(f"{field}: must be a list of at least one step, got {value!r}")
+        for number, row in enumerate(rows, start=1):
+            numbers = all(isinstance(cell, int | float) and not isinstance(cell, bool) for cell in row)
+            if len(row) != channels or not numbers:
+                raise ValueError(f"{field}, step {number}: must have {channels} numbers, got {steps[number - 1]!r}")
+        try:
+            series = torch.tensor(rows, dtype=torch.float64)
+        except OverflowError as error:  # a whole number of hundreds of digits
+            raise ValueError(f"{field}: a number is too large") from error
+        if not bool(series.isfinite().all()):
+            number = int((~series.isfinite()).any(1).nonzero()[0]) + 1
+            raise ValueError(f"{field}, step {number}: must be finite, got {steps[number - 1]!r}")
+        return series

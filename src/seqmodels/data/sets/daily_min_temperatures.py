@@ -1,0 +1,25 @@
+"""The lowest temperature in Melbourne by the day."""
+
+from seqmodels.data.formats.files import DataFile, github_urls
+from seqmodels.data.formats.series_table import CSVOptions
+from seqmodels.data.series.source import PublishedSeries
+
+
+class DailyMinTemperaturesData(PublishedSeries):
+    """The lowest temperature of each day in Melbourne, 1981 to 1990, less the last days of the leap years."""
+
+    name = "daily_min_temperatures"
+    folder = "univariate"
+    files = (
+        DataFile(
+            "daily-min-temperatures.csv",
+            67921,
+            "8b9de63ed6789492bf497625e7f9beb96a63d367b4b0a21754006f749fa5e5da",
+            github_urls(
+                "jbrownlee/Datasets", "d20fcb6402ae34e653d4513b00f39257bb37ed7f", "master", "daily-min-temperatures.csv"
+            ),
+        ),
+    )
+    citation = "Australian Bureau of Meteorology, as jbrownlee/Datasets has it"
+    license = "not stated"
+    options = CSVOptions(time="Date", gaps="allow")

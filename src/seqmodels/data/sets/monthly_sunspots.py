@@ -1,0 +1,25 @@
+"""Sunspots by the month."""
+
+from seqmodels.data.formats.files import DataFile, github_urls
+from seqmodels.data.formats.series_table import CSVOptions
+from seqmodels.data.series.source import PublishedSeries
+
+
+class MonthlySunspotsData(PublishedSeries):
+    """Sunspots of each month, 1749 to 1983."""
+
+    name = "monthly_sunspots"
+    folder = "univariate"
+    files = (
+        DataFile(
+            "monthly-sunspots.csv",
+            45039,
+            "c4ec8cc57d9f6fb6ecdb3e1f37f25b6f4badd5124c55931052b0cd2fc3bc71f3",
+            github_urls(
+                "jbrownlee/Datasets", "d20fcb6402ae34e653d4513b00f39257bb37ed7f", "master", "monthly-sunspots.csv"
+            ),
+        ),
+    )
+    citation = "D. F. Andrews and A. M. Herzberg. Data. Springer, 1985"
+    license = "not stated"
+    options = CSVOptions(time="Month")
