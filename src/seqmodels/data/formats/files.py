@@ -17,9 +17,10 @@ class DataFile(NamedTuple):
     urls: tuple[str, ...]  # the same file at several places; one that ends in .gz is kept packed
 
 
-def github_urls(repository: str, commit: str, branch: str, path: str) -> tuple[str, ...]:
-    """Return the address of a file at the commit whose content is known, and on the branch where it lives."""
-    return tuple(f"https://raw.githubusercontent.com/{repository}/{at}/{path}" for at in (commit, branch))
+def github_file(repository: str, path: str, commit: str, size: int, sha256: str, *, branch: str = "master") -> DataFile:
+    """Describe a file of a repository: at the commit whose content is known, and on the branch where it lives."""
+    urls = tuple(f"https://raw.githubusercontent.com/{repository}/{at}/{path}" for at in (commit, branch))
+    return DataFile(path.rpartition("/")[2].removesuffix(".gz"), size, sha256, urls)
 
 
 def locate(folder: Path, file: DataFile) -> Path | None:

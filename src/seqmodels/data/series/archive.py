@@ -2,12 +2,9 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
-from torch import Tensor
 
-from seqmodels.data.batch import TargetKind
 from seqmodels.data.formats.files import DataFile
 from seqmodels.data.formats.ts import Missing, SeriesFile
 from seqmodels.data.raw import LabelledSeries, Splits
@@ -42,7 +39,7 @@ class ArchiveSource(PublishedSource):
         data_seed: of the draw of the val split.
     """
 
-    target_kind: ClassVar[TargetKind] = "classification"
+    target_kind = "classification"
     license = "free for research; cite the archives"
     preparation = Standardization
 
@@ -61,23 +58,15 @@ class ArchiveSource(PublishedSource):
     def splits(self) -> Splits[LabelledSeries]:
         train, test = self.read("TRAIN"), self.read("TEST")
         check_pair(train, test)
-        whole, tested = (
-            LabelledSeries(part.series, _indices(part.labels, train.class_names), train.class_names)
-            for part in (train, test)
-        )
+        names = train.class_names
+        labels, test_labels = (torch.tensor([names.index(label) for label in part.labels]) for part in (train, test))
+        whole, tested = LabelledSeries(train.series, labels, names), LabelledSeries(test.series, test_labels, names)
         if self.val_share == 0:
             return Splits(whole, whole, tested)
-        assert isinstance(whole.labels, Tensor)
-        rows = split_stratified(whole.labels, (1 - self.val_share, self.val_share), self.data_seed)
+        rows = split_stratified(labels, (1 - self.val_share, self.val_share), self.data_seed)
         if len(rows[0]) == 0:
-            raise ValueError(
-                f"the train split is empty: val_share={self.val_share} of {len(whole.labels)} rows leaves none"
-            )
+            raise ValueError(f"the train split is empty: val_share={self.val_share} of {len(labels)} rows leaves none")
         return Splits(whole.take(rows[0]), whole.take(rows[1]), tested)
-
-
-def _indices(labels: list[str], class_names: tuple[str, ...]) -> Tensor:
-    return torch.tensor([class_names.index(label) for label in labels], dtype=torch.long)
 
 
 def check_pair(train: SeriesFile, test: SeriesFile) -> None:

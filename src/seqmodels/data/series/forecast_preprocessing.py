@@ -1,6 +1,7 @@
 """From a file of new rows to the forecast of what follows them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from seqmodels.data.series.scaling import Scaling
 from seqmodels.data.series.windows import ForecastBatch
 
 
+@dataclass(kw_only=True)
 class ForecastPreprocessing(Preprocessing):
     """The last window of new series, scaled as training was; what is forecast are the steps after it.
 
@@ -30,27 +32,27 @@ class ForecastPreprocessing(Preprocessing):
         output_size: how many of the columns are forecast.
     """
 
-    def __init__(
-        self,
-        *,
-        columns: Sequence[str],
-        mean: Sequence[float],
-        deviation: Sequence[float],
-        output_size: int,
-        input_length: int,
-        horizon: int,
-        time: str | None = None,
-        calendar: Sequence[str] = (),
-        date_format: str | None = None,
-        gaps: Gaps = "error",
-        impute: Impute | None = None,
-    ) -> None:
-        self.options = CSVOptions(time=time, columns=tuple(columns), date_format=date_format, gaps=gaps, impute=impute)
-        self.scaling = Scaling(torch.tensor(mean, dtype=torch.float64), torch.tensor(deviation, dtype=torch.float64))
-        self.output_size = output_size
-        self.input_length = input_length
-        self.horizon = horizon
-        self.calendar = tuple(calendar)
+    columns: Sequence[str]
+    mean: Sequence[float]
+    deviation: Sequence[float]
+    output_size: int
+    input_length: int
+    horizon: int
+    time: str | None = None
+    calendar: Sequence[str] = ()
+    date_format: str | None = None
+    gaps: Gaps = "error"
+    impute: Impute | None = None
+
+    def __post_init__(self) -> None:
+        self.scaling = Scaling.of(self.mean, self.deviation)
+        self.options = CSVOptions(
+            time=self.time,
+            columns=tuple(self.columns),
+            date_format=self.date_format,
+            gaps=self.gaps,
+            impute=self.impute,
+        )
 
     def encode(self, record: Mapping[str, Any]) -> Tensor:
         """Return the last window of a record whose fields are lists of steps, ``(time, input)``."""
@@ -102,7 +104,7 @@ class ForecastPreprocessing(Preprocessing):
         return ForecastBatch(*(torch.stack(parts) for parts in zip(*examples, strict=True)))
 
     def _of_lists(self, fields: Mapping[str, Any], place: str) -> ForecastBatch:
-        wanted = [name for name in (self.options.time, *(self.options.columns or ())) if name is not None]
+        wanted = [name for name in (self.time, *self.columns) if name is not None]
         for name in wanted:
             if not isinstance(fields.get(name), list):
                 raise ValueError(f"{place}: the field {name!r} must be a list of steps, got {fields.get(name)!r}")

@@ -14,7 +14,7 @@ from seqmodels.data.preparation import Preparation, Prepared
 from seqmodels.data.raw import Splits
 from seqmodels.data.series.calendar import calendar_features, check_calendar
 from seqmodels.data.series.scaling import Scaling, fit_scaling, seasonal_error
-from seqmodels.data.series.windows import Span, WindowDataset
+from seqmodels.data.series.windows import WindowDataset
 
 
 @dataclass(kw_only=True)
@@ -62,23 +62,24 @@ class ForecastPreparation(Preparation):
         known = calendar_features(times, self.calendar, len(all_values))
         values = torch.cat([scaling.apply(all_values).float(), known], 1)
         seconds = torch.arange(len(values)) if times is None else torch.from_numpy(times.astype(np.int64))
-        train, val, end = np.cumsum([len(part.values) for part in splits]).tolist()
-        back = self.reach_back
-        spans = Splits(Span(0, 0, train), Span(0 if back else train, train, val), Span(0 if back else val, val, end))
-        windows = [
-            WindowDataset(
-                values,
-                known,
-                seconds,
-                span,
+        windows: list[WindowDataset] = []
+        first = 0
+        for part in splits:
+            window = WindowDataset(
+                values=values,
+                known=known,
+                times=seconds,
+                reach=0 if self.reach_back else first,
+                first=first,
+                end=first + len(part.values),
                 input_length=self.input_length,
                 horizon=self.horizon,
                 output_size=outputs,
-                stride=self.stride if span is spans.train else 1,
+                stride=1 if windows else self.stride,  # training alone may skip steps
                 place=series.place,
             )
-            for span in spans
-        ]
+            windows.append(window)
+            first = window.end
         season = self._season(series)
         sizes = {
             "input_size": values.shape[1],

@@ -1,8 +1,7 @@
 """Labelled series as tensors, each channel on a common scale."""
 
-from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -20,9 +19,13 @@ from seqmodels.system.names import public_name
 class SeriesPreparation(Preparation):
     """Series less a mean, over a deviation, of each channel; as sequences with their labels."""
 
-    @abstractmethod
+    mean: ClassVar[float] = 0.0
+    deviation: ClassVar[float] = 1.0
+
     def scaling(self, train: LabelledSeries) -> Scaling:
-        """Return mean and deviation of each channel."""
+        """Return mean and deviation of each channel; here the same for all, and known beforehand."""
+        channels = train.series[0].shape[-1]
+        return Scaling.of([self.mean] * channels, [self.deviation] * channels)
 
     def scaled(self, series: Tensor, scaling: Scaling) -> Tensor:
         """Return series ``(..., channels)`` as float32 on the common scale."""
@@ -57,9 +60,6 @@ class SeriesPreparation(Preparation):
 @dataclass(kw_only=True)
 class AsGenerated(SeriesPreparation):
     """Series whose values are fit to be read as they are."""
-
-    def scaling(self, train: LabelledSeries) -> Scaling:
-        return Scaling.constant(train.series[0].shape[-1])
 
 
 @dataclass(kw_only=True)

@@ -1,6 +1,7 @@
 """Series of numbers, standardised as the training data were."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from seqmodels.data.series.scaling import Scaling
 FIELDS = ("series", "text")  # where a record has its values; a file of plain lines has them in ``text``
 
 
+@dataclass(kw_only=True)
 class SeriesPreprocessing(Preprocessing):
     """A record's field ``series`` (or ``text``) as a sequence of steps, each channel standardised by itself.
 
@@ -25,13 +27,17 @@ class SeriesPreprocessing(Preprocessing):
         missing: as in :func:`~seqmodels.data.formats.ts.parse_ts`.
     """
 
-    def __init__(self, *, mean: Sequence[float], deviation: Sequence[float], missing: Missing = "error") -> None:
-        if len(mean) != len(deviation):
-            raise ValueError(f"mean and deviation must have one value a channel, got {len(mean)} and {len(deviation)}")
-        if not all(value > 0 for value in deviation):
-            raise ValueError(f"deviation must be positive, got {list(deviation)}")
-        self.scaling = Scaling(torch.tensor(mean, dtype=torch.float64), torch.tensor(deviation, dtype=torch.float64))
-        self.missing = missing
+    mean: Sequence[float]
+    deviation: Sequence[float]
+    missing: Missing = "error"
+
+    def __post_init__(self) -> None:
+        channels, others = len(self.mean), len(self.deviation)
+        if channels != others:
+            raise ValueError(f"mean and deviation must have one value a channel, got {channels} and {others}")
+        if not all(value > 0 for value in self.deviation):
+            raise ValueError(f"deviation must be positive, got {list(self.deviation)}")
+        self.scaling = Scaling.of(self.mean, self.deviation)
 
     def encode(self, record: Mapping[str, Any]) -> Tensor:
         """Return the standardised series of a record, ``(time, channels)``."""
@@ -48,13 +54,13 @@ class SeriesPreprocessing(Preprocessing):
 
     def _line(self, text: str, field: str) -> Tensor:
         parts = text.strip().split(":")
-        channels = len(self.scaling.mean)
+        channels = len(self.mean)
         if len(parts) not in (channels, channels + 1):
             raise ValueError(f"{field}: must have {channels} channels, parted by colons, got {len(parts)}")
         return parse_case(parts[:channels], field, missing=self.missing)
 
     def _steps(self, value: Any, field: str) -> Tensor:
-        channels = len(self.scaling.mean)
+        channels = len(self.mean)
         steps = value if isinstance(value, list) else []
         rows = [step if isinstance(step, list) else [step] for step in steps]
         if not rows:

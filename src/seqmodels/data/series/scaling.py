@@ -1,5 +1,6 @@
 """Series on a common scale, with statistics of the training part alone."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -13,10 +14,9 @@ class Scaling(NamedTuple):
     deviation: Tensor  # (series,) float64, positive
 
     @classmethod
-    def constant(cls, channels: int, mean: float = 0.0, deviation: float = 1.0) -> "Scaling":
-        """Return the same mean and deviation for every series; by default values stay as they are."""
-        ones = torch.ones(channels, dtype=torch.float64)
-        return cls(mean * ones, deviation * ones)
+    def of(cls, mean: Sequence[float], deviation: Sequence[float]) -> "Scaling":
+        """Return the scaling of plain numbers, one for each series."""
+        return cls(torch.tensor(mean, dtype=torch.float64), torch.tensor(deviation, dtype=torch.float64))
 
     def apply(self, values: Tensor) -> Tensor:
         """Return ``values (..., series)`` on the common scale."""
@@ -29,7 +29,7 @@ def fit_scaling(values: Tensor, *, standardize: bool = True) -> Scaling:
     A series that never changes is divided by 1: it becomes 0. Without ``standardize`` all values stay as they are.
     """
     if not standardize:
-        return Scaling.constant(values.shape[1])
+        return Scaling.of([0.0] * values.shape[1], [1.0] * values.shape[1])
     deviation = values.std(0, correction=0)
     # of equal values, rounding of their mean leaves a deviation that is not quite 0
     changes = (values != values[0]).any(0) & (deviation > 0)

@@ -5,9 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-
-from seqmodels.data.batch import TargetKind
 from seqmodels.data.formats.files import load
 from seqmodels.data.formats.series_table import CSVOptions, SeriesTable, read_series
 from seqmodels.data.raw import Splits
@@ -27,7 +24,7 @@ class SeriesSource(Source):
         features: columns that are read, but not forecast; their future is not known.
     """
 
-    target_kind: ClassVar[TargetKind] = "forecasting"
+    target_kind = "forecasting"
     preparation = ForecastPreparation
     default_split: ClassVar[tuple[float, float, float]] = (0.7, 0.1, 0.2)
 
@@ -46,9 +43,18 @@ class SeriesSource(Source):
         features = _names(self.features)
         targets = None if self.target is None else _names(self.target)
         table = self.read(None if targets is None else tuple(dict.fromkeys((*targets, *features))))
-        table = _features_last(table, features) if targets is None else table._replace(features=len(features))
-        if targets is not None and len(targets) + len(features) != len(table.names):
+        for name in features:
+            if name not in table.names:
+                known = ", ".join(table.names)
+                raise ValueError(f"features: there is no column {name!r} with numbers (there are: {known})")
+        if targets is None:
+            targets = tuple(name for name in table.names if name not in features)
+        if not targets:
+            raise ValueError("every column is one of features: there is nothing to forecast")
+        if len(targets) + len(features) != len(table.names):
             raise ValueError(f"a column cannot be a target and a feature: {', '.join(table.names)}")
+        columns = [table.names.index(name) for name in (*targets, *features)]
+        table = table._replace(names=(*targets, *features), values=table.values[:, columns], features=len(features))
         steps = len(table.values)
         train, val, end = split_by_time(steps, self._shares)
         if train == 0:
@@ -75,16 +81,3 @@ class PublishedSeries(SeriesSource, PublishedSource):
 def _names(columns: str | int | Sequence[str | int]) -> tuple[str, ...]:
     """Return the names of columns; a column without a name is called by its number."""
     return (str(columns),) if isinstance(columns, str | int) else tuple(map(str, columns))
-
-
-def _features_last(table: SeriesTable, features: Sequence[str]) -> SeriesTable:
-    for name in features:
-        if name not in table.names:
-            raise ValueError(
-                f"features: there is no column {name!r} with numbers (there are: {', '.join(table.names)})"
-            )
-    names = [name for name in table.names if name not in features] + list(features)
-    if len(names) == len(features):
-        raise ValueError("every column is one of features: there is nothing to forecast")
-    index = torch.tensor([table.names.index(name) for name in names])
-    return table._replace(names=tuple(names), values=table.values[:, index], features=len(features))

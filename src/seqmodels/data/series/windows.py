@@ -1,6 +1,7 @@
 """Windows over series, cut when they are asked for: a split of them takes no memory beyond the series."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -20,14 +21,7 @@ class ForecastBatch(NamedTuple):
     times: Tensor  # (batch, horizon)  seconds since 1970, or numbers of steps where the data have no time
 
 
-class Span(NamedTuple):
-    """The steps of a split: targets lie from ``first`` to before ``end``, inputs from ``reach`` on."""
-
-    reach: int
-    first: int
-    end: int
-
-
+@dataclass(kw_only=True, eq=False, repr=False)
 class WindowDataset(Rows[ForecastBatch]):
     """All windows of a split, one ``stride`` after the other, in their order.
 
@@ -35,43 +29,35 @@ class WindowDataset(Rows[ForecastBatch]):
         values: ``(steps, input)`` of all splits.
         known: ``(steps, known)``.
         times: ``(steps,)`` int64.
-        span: which steps are this split's.
+        reach, first, end: targets lie from ``first`` to before ``end``, inputs from ``reach`` on.
         input_length, horizon: steps that are read, and that are forecast.
         output_size: how many of the first of ``values`` are forecast.
         stride: steps from one window to the next.
         place: what errors call the data.
     """
 
-    def __init__(
-        self,
-        values: Tensor,
-        known: Tensor,
-        times: Tensor,
-        span: Span,
-        *,
-        input_length: int,
-        horizon: int,
-        output_size: int,
-        stride: int = 1,
-        place: str = "",
-    ) -> None:
-        self.values = values
-        self.known = known
-        self.times = times
-        self.span = span
-        self.input_length = input_length
-        self.horizon = horizon
-        self.output_size = output_size
-        self.place = place
-        origins = range(max(span.reach + input_length, span.first), span.end - horizon + 1, stride)
+    values: Tensor
+    known: Tensor
+    times: Tensor
+    reach: int
+    first: int
+    end: int
+    input_length: int
+    horizon: int
+    output_size: int
+    stride: int = 1
+    place: str = ""
+
+    def __post_init__(self) -> None:
+        origins = range(max(self.reach + self.input_length, self.first), self.end - self.horizon + 1, self.stride)
         self.origins = torch.tensor(origins, dtype=torch.long)  # the first step that each window forecasts
-        self.lengths = torch.full((len(origins),), input_length)
+        self.lengths = torch.full((len(origins),), self.input_length)
 
     def check(self, name: str, kind: TargetKind, sizes: Mapping[str, Any], loading: Loading) -> None:  # noqa: ARG002
         if len(self) == 0:
-            needed = self.horizon if self.span.reach < self.span.first else self.input_length + self.horizon
+            needed = self.horizon if self.reach < self.first else self.input_length + self.horizon
             raise ValueError(
-                f"{self.place}: the {name} part has {self.span.end - self.span.first} steps, but a window of "
+                f"{self.place}: the {name} part has {self.end - self.first} steps, but a window of "
                 f"input_length={self.input_length} and horizon={self.horizon} needs {needed}"
             )
         if name == "train":

@@ -1,6 +1,6 @@
 """Passengers of airlines by the month."""
 
-from seqmodels.data.formats.files import DataFile, github_urls
+from seqmodels.data.formats.files import github_file
 from seqmodels.data.formats.series_table import CSVOptions
 from seqmodels.data.series.source import PublishedSeries
 
@@ -11,13 +11,12 @@ class AirlinePassengersData(PublishedSeries):
     name = "airline_passengers"
     folder = "univariate"
     files = (
-        DataFile(
+        github_file(
+            "jbrownlee/Datasets",
             "airline-passengers.csv",
+            "d20fcb6402ae34e653d4513b00f39257bb37ed7f",
             2180,
             "8cb51be753a718d9be5d76d7e238cc224792754676adc21faa59e954b0201621",
-            github_urls(
-                "jbrownlee/Datasets", "d20fcb6402ae34e653d4513b00f39257bb37ed7f", "master", "airline-passengers.csv"
-            ),
         ),
     )
     citation = "G. E. P. Box and G. M. Jenkins. Time series analysis: forecasting and control. 1976, series G"

@@ -1,6 +1,6 @@
 """The lowest temperature in Melbourne by the day."""
 
-from seqmodels.data.formats.files import DataFile, github_urls
+from seqmodels.data.formats.files import github_file
 from seqmodels.data.formats.series_table import CSVOptions
 from seqmodels.data.series.source import PublishedSeries
 
@@ -11,13 +11,12 @@ class DailyMinTemperaturesData(PublishedSeries):
     name = "daily_min_temperatures"
     folder = "univariate"
     files = (
-        DataFile(
+        github_file(
+            "jbrownlee/Datasets",
             "daily-min-temperatures.csv",
+            "d20fcb6402ae34e653d4513b00f39257bb37ed7f",
             67921,
             "8b9de63ed6789492bf497625e7f9beb96a63d367b4b0a21754006f749fa5e5da",
-            github_urls(
-                "jbrownlee/Datasets", "d20fcb6402ae34e653d4513b00f39257bb37ed7f", "master", "daily-min-temperatures.csv"
-            ),
         ),
     )
     citation = "Australian Bureau of Meteorology, as jbrownlee/Datasets has it"

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import ClassVar
 
-from seqmodels.data.batch import TargetKind
 from seqmodels.data.formats.numbers import parse_numbers
 from seqmodels.data.raw import LabelledSeries, Splits
 from seqmodels.data.series.preparation import SeriesPreparation
-from seqmodels.data.series.scaling import Scaling
 from seqmodels.data.source import Source
 from seqmodels.data.splitting import split_stratified
 
@@ -20,8 +18,7 @@ MEAN, DEVIATION = 4.9, 6.0  # of all pixels
 class DigitsPreparation(SeriesPreparation):
     """Pixels less their mean 4.9, over their deviation 6.0."""
 
-    def scaling(self, train: LabelledSeries) -> Scaling:
-        return Scaling.constant(train.series[0].shape[-1], MEAN, DEVIATION)
+    mean, deviation = MEAN, DEVIATION
 
 
 @dataclass(kw_only=True)
@@ -38,7 +35,7 @@ class DigitsData(Source):
     """
 
     name = "digits"
-    target_kind: ClassVar[TargetKind] = "classification"
+    target_kind = "classification"
     citation = (
         "E. Alpaydin and C. Kaynak. Optical Recognition of Handwritten Digits. UCI Machine Learning Repository, 1998. "
         "https://doi.org/10.24432/C50P49"

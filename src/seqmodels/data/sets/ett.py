@@ -1,6 +1,6 @@
 """Load and oil temperature of a transformer by the hour."""
 
-from seqmodels.data.formats.files import DataFile, github_urls
+from seqmodels.data.formats.files import github_file
 from seqmodels.data.formats.series_table import CSVOptions
 from seqmodels.data.series.source import PublishedSeries
 
@@ -15,13 +15,13 @@ class ETTData(PublishedSeries):
     name = "ett"
     folder = "ett"
     files = (
-        DataFile(
-            "ETTh1.csv",
+        github_file(
+            "zhouhaoyi/ETDataset",
+            "ETT-small/ETTh1.csv",
+            "1d16c8f4f943005d613b5bc962e9eeb06058cf07",
             2589657,
             "f18de3ad269cef59bb07b5438d79bb3042d3be49bdeecf01c1cd6d29695ee066",
-            github_urls(
-                "zhouhaoyi/ETDataset", "1d16c8f4f943005d613b5bc962e9eeb06058cf07", "main", "ETT-small/ETTh1.csv"
-            ),
+            branch="main",
         ),
     )
     citation = (

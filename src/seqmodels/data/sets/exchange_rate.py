@@ -1,6 +1,6 @@
 """Exchange rates of eight countries by the day."""
 
-from seqmodels.data.formats.files import DataFile, github_urls
+from seqmodels.data.formats.files import github_file
 from seqmodels.data.formats.series_table import CSVOptions
 from seqmodels.data.series.source import PublishedSeries
 
@@ -14,16 +14,12 @@ class ExchangeRateData(PublishedSeries):
     name = "exchange_rate"
     folder = "exchange_rate"
     files = (
-        DataFile(
-            "exchange_rate.txt",
+        github_file(
+            "laiguokun/multivariate-time-series-data",
+            "exchange_rate/exchange_rate.txt.gz",
+            "7f402f185cc2435b5e66aed13a3b560ed142e023",
             546336,
             "0127465b51e3cd3c360f8eb2be30cfd294689a2a55903eb8245aafc396626c7f",
-            github_urls(
-                "laiguokun/multivariate-time-series-data",
-                "7f402f185cc2435b5e66aed13a3b560ed142e023",
-                "master",
-                "exchange_rate/exchange_rate.txt.gz",
-            ),
         ),
     )
     citation = (

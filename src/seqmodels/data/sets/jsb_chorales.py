@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor
 
-from seqmodels.data.batch import TargetKind
-from seqmodels.data.formats.files import DataFile, load, unpacked
+from seqmodels.data.formats.files import github_file, load, unpacked
 from seqmodels.data.formats.piano_roll import HIGHEST, LOWEST, parse_rolls
 from seqmodels.data.formats.strict_text import decoded
 from seqmodels.data.raw import LabelledSeries, Splits
@@ -26,9 +25,6 @@ KEY_NAMES = tuple(f"{PITCHES[note % 12]}{note // 12 - 1}" for note in range(LOWE
 class RollPreparation(SeriesPreparation):
     """Frames of keys as they are, 0 or 1."""
 
-    def scaling(self, train: LabelledSeries) -> Scaling:
-        return Scaling.constant(train.series[0].shape[-1])
-
     def node(self, scaling: Scaling) -> dict[str, Any]:  # noqa: ARG002
         return {"_target_": "seqmodels.data.RollPreprocessing"}
 
@@ -43,24 +39,21 @@ class JSBChoralesData(PublishedSource):
     2018, count that way: 4648 frames in the test split).
 
     Args:
-        path: a JSON file of one's own instead, see :func:`~seqmodels.data.formats.piano_roll.parse_rolls`; with the
-            splits ``train``, ``valid`` and ``test``, or a plain list of pieces, which is split 80/10/10 by ``data_seed``.
-        data_seed: of the split of a file without splits.
+        path: a JSON file of one's own instead, see :func:`~seqmodels.data.formats.piano_roll.parse_rolls`: with the
+            splits ``train``, ``valid`` and ``test``, or a plain list of pieces, which is split 80/10/10.
+        data_seed: of the split of a plain list.
     """
 
     name = "jsb_chorales"
-    target_kind: ClassVar[TargetKind] = "multilabel"
+    target_kind = "multilabel"
     folder = "jsb-chorales"
     files = (
-        DataFile(
+        github_file(
+            "czhuang/JSB-Chorales-dataset",
             "jsb-chorales-quarter.json",
+            "9a7f733ddb4ed91f48da64ac7f0f621c34aadd4d",
             407200,
             "2db9329f1881a1d3f49703ec556bf1d6f84b4f6c1d702c156536e93cf31e1c91",
-            (
-                "https://raw.githubusercontent.com/czhuang/JSB-Chorales-dataset/"
-                "9a7f733ddb4ed91f48da64ac7f0f621c34aadd4d/jsb-chorales-quarter.json",
-                "https://raw.githubusercontent.com/czhuang/JSB-Chorales-dataset/master/jsb-chorales-quarter.json",
-            ),
         ),
     )
     citation = (

@@ -1,12 +1,11 @@
 """MNIST as a sequence: by rows, by pixels, by permuted pixels."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-from seqmodels.data.batch import TargetKind
 from seqmodels.data.formats.files import DataFile, load, require
 from seqmodels.data.formats.idx import parse_idx
 from seqmodels.data.raw import LabelledSeries, Splits
@@ -51,8 +50,9 @@ class MNISTPreparation(SeriesPreparation):
     standardize: bool = True
 
     def scaling(self, train: LabelledSeries) -> Scaling:
+        channels = train.series[0].shape[-1]
         mean, deviation = (MEAN, DEVIATION) if self.standardize else (0.0, 1.0)
-        return Scaling.constant(train.series[0].shape[-1], 255 * mean, 255 * deviation)
+        return Scaling.of([255 * mean] * channels, [255 * deviation] * channels)
 
     def scaled(self, series: Tensor, scaling: Scaling) -> Tensor:  # noqa: ARG002  (in float32, for memory)
         pixels = series.div(255)
@@ -72,7 +72,7 @@ class MNISTData(PublishedSource):
     """
 
     name = "mnist"
-    target_kind: ClassVar[TargetKind] = "classification"
+    target_kind = "classification"
     folder = "mnist"
     files = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
     citation = (

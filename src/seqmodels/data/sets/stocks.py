@@ -1,6 +1,6 @@
 """Prices of a share by the day."""
 
-from seqmodels.data.formats.files import DataFile, github_urls
+from seqmodels.data.formats.files import github_file
 from seqmodels.data.formats.series_table import CSVOptions
 from seqmodels.data.series.source import PublishedSeries
 
@@ -11,13 +11,12 @@ class StocksData(PublishedSeries):
     name = "stocks"
     folder = "stocks"
     files = (
-        DataFile(
+        github_file(
+            "plotly/datasets",
             "finance-charts-apple.csv",
+            "0c447c47b757ad74edecab31f0d72f849d2e67c2",
             60220,
             "24c7604edfd5afe862ddb9f9535e2fd7351f43711bfc442bca52055e15e37bcd",
-            github_urls(
-                "plotly/datasets", "0c447c47b757ad74edecab31f0d72f849d2e67c2", "master", "finance-charts-apple.csv"
-            ),
         ),
     )
     citation = "Apple, daily prices; plotly/datasets"

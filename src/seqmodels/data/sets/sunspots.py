@@ -1,6 +1,6 @@
 """Sunspots by the year."""
 
-from seqmodels.data.formats.files import DataFile, github_urls
+from seqmodels.data.formats.files import github_file
 from seqmodels.data.formats.series_table import CSVOptions
 from seqmodels.data.series.source import PublishedSeries
 
@@ -11,16 +11,13 @@ class SunspotsData(PublishedSeries):
     name = "sunspots"
     folder = "sunspots"
     files = (
-        DataFile(
-            "sunspots.csv",
+        github_file(
+            "statsmodels/statsmodels",
+            "statsmodels/datasets/sunspots/sunspots.csv",
+            "82c59e378bdfb5ae324006c477954879ad3e24be",
             2944,
             "f67889b1d9002cd5227f0e0ef54e35b419cdd85a31279adef6f73fb41e5c0a9b",
-            github_urls(
-                "statsmodels/statsmodels",
-                "82c59e378bdfb5ae324006c477954879ad3e24be",
-                "main",
-                "statsmodels/datasets/sunspots/sunspots.csv",
-            ),
+            branch="main",
         ),
     )
     citation = "Yearly mean sunspot numbers; National Geophysical Data Center, as statsmodels has them"
