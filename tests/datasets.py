@@ -18,7 +18,8 @@ def data_of(kind: type[Source], *, augmentation: Any = (), **options: Any) -> Da
         part(**{name: value for name, value in options.items() if name in names})
         for part, names in zip(parts, known, strict=True)
     ]
-    return DataModule(*built, augmentation=augmentation)
+    source, preparation, loading = built
+    return DataModule(source, preparation, loading, augmentation)
 
 
 def ready(kind: type[Source], **options: Any) -> DataModule:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from seqmodels.data import text_files as module
+from seqmodels.data.formats import text_files as module
 from seqmodels.data.formats.text_files import blocks, documents, text_files
 
 

@@ -13,6 +13,7 @@ import torch
 
 from seqmodels.config.build import build
 from seqmodels.data import (
+    DataModule,
     IMDBData,
     NamesData,
     SequenceBatch,
@@ -20,12 +21,14 @@ from seqmodels.data import (
     TextCSVData,
     TextCSVMultilabelData,
     TextFolderData,
+    Vocabulary,
 )
-from seqmodels.data.formats.delimited import Delimited, parse_table
+from seqmodels.data.formats.delimited import CSVDialect, parse_table
 from seqmodels.data.formats.folders import read_tar
 from seqmodels.data.text.labelled import TextCounts
 from seqmodels.data.text.token_augmentation import TokenAugmentation, TokenDrop, TokenSwap
 from seqmodels.data.text.vocabulary_learning import CharacterLearner, WordLearner
+from tests.datasets import data_of
 
 WORDS = ["good film", "bad film", "a good one", "a bad one", "so good", "so bad"]
 
@@ -36,27 +39,33 @@ def table(path: Path, rows: int = 60, header: str = "text,label\n") -> Path:
     return path
 
 
-def csv_data(path: Path, **options: Any) -> TextCSVData:
-    return TextCSVData(path, vocabulary=WordLearner(), **options)
+def csv_data(path: Path, **options: Any) -> DataModule:
+    return data_of(TextCSVData, path=path, vocabulary=WordLearner(), **options)
+
+
+def vocabulary(data: DataModule) -> Vocabulary:
+    """Return the vocabulary that was learnt."""
+    learnt: Vocabulary = build(data.preprocessing).vocabulary
+    return learnt
 
 
 def read(content: str | bytes, **options: Any) -> Any:
     content = content.encode() if isinstance(content, str) else content
     text, label = options.pop("text", "text"), options.pop("label", "label")
     separator = options.pop("separator", None)
-    return parse_table(content, options.pop("name", "my.csv"), text, label, Delimited(**options), separator=separator)
+    return parse_table(content, options.pop("name", "my.csv"), text, label, CSVDialect(**options), separator=separator)
 
 
 def test_a_table_may_quote_its_fields_and_have_any_order_of_columns_and_line_ends() -> None:
     found = read('\ufeffid,label,text\r\n1,a,"one, ""two""\r\nthree"\r\n\r\n2, b ,four\r\n')
     assert found.texts == ['one, "two"\r\nthree', "four"]
-    assert found.labels == [("a",), ("b",)]
+    assert found.labels == ["a", "b"]
     assert found.places == ["my.csv, line 2", "my.csv, line 5"]
 
 
 def test_a_table_without_a_header_has_numbered_columns_and_texts_are_joined() -> None:
     found = read('1\tto \tbe\t"\n', name="my.tsv", header=False, quotes=False, text=(1, 2, 3), label=0)
-    assert (found.texts, found.labels) == (['to  be "'], [("1",)])
+    assert (found.texts, found.labels) == (['to  be "'], ["1"])
 
 
 def test_no_character_of_a_text_is_lost() -> None:
@@ -119,9 +128,9 @@ def test_own_parts_are_those_of_their_files_and_only_the_first_teaches_the_vocab
     )
     data.setup()
     assert len(data.split("train")) == 60
-    assert "unheard" not in data.vocabulary.tokens
-    assert data.counts["val"] == TextCounts(rows=1, tokens=3, unknown=2, cut=1, dropped=0)
-    assert data.counts["test"] == TextCounts(rows=2, tokens=6, unknown=5, cut=1, dropped=0)
+    assert "unheard" not in vocabulary(data).tokens
+    assert data.prepared.counts["val"] == TextCounts(rows=1, tokens=3, unknown=2, cut=1, dropped=0)
+    assert data.prepared.counts["test"] == TextCounts(rows=2, tokens=6, unknown=5, cut=1, dropped=0)
     assert data.split("test").lengths.tolist() == [2, 1]
 
 
@@ -148,8 +157,8 @@ def test_an_empty_text_is_an_error_by_its_line_or_left_out_and_counted(tmp_path:
         csv_data(path).setup()
     data = csv_data(path, empty="drop")
     data.setup()
-    assert sum(counts.dropped for counts in data.counts.values()) == 1
-    assert sum(counts.rows for counts in data.counts.values()) == 60
+    assert sum(counts.dropped for counts in data.prepared.counts.values()) == 1
+    assert sum(counts.rows for counts in data.prepared.counts.values()) == 60
 
 
 def test_a_label_unseen_in_training_is_an_error_by_its_line(tmp_path: Path) -> None:
@@ -175,7 +184,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_many_labels_become_rows_of_zeros_and_ones(tmp_path: Path) -> None:
     rows = [f"text {row},{('x', 'y;x', '')[row % 3]}\n" for row in range(30)]
     (tmp_path / "my.csv").write_text("text,labels\n" + "".join(rows), encoding="utf-8")
-    data = TextCSVMultilabelData(tmp_path / "my.csv", vocabulary=WordLearner())
+    data = data_of(TextCSVMultilabelData, path=tmp_path / "my.csv", vocabulary=WordLearner())
     data.setup()
     assert data.class_names == ("x", "y")
     targets = data.split("train").targets
@@ -187,14 +196,14 @@ def test_a_folder_of_folders_is_read_and_its_bad_file_named(tmp_path: Path) -> N
         file = tmp_path / ("pos", "neg")[row % 2] / f"{row}.txt"
         file.parent.mkdir(exist_ok=True)
         file.write_text(WORDS[row % 6], encoding="utf-8")
-    data = TextFolderData(tmp_path, vocabulary=WordLearner())
+    data = data_of(TextFolderData, path=tmp_path, vocabulary=WordLearner())
     data.setup()
-    assert (data.class_names, sum(counts.rows for counts in data.counts.values())) == (("neg", "pos"), 20)
+    assert (data.class_names, sum(counts.rows for counts in data.prepared.counts.values())) == (("neg", "pos"), 20)
     (tmp_path / "pos" / "bad.txt").write_bytes(b"\xff")
     with pytest.raises(ValueError, match=r"bad.txt, line 1: byte 0xff"):
-        TextFolderData(tmp_path, vocabulary=WordLearner()).setup()
+        data_of(TextFolderData, path=tmp_path, vocabulary=WordLearner()).setup()
     with pytest.raises(ValueError, match="at least two folders"):
-        TextFolderData(tmp_path / "pos", vocabulary=WordLearner()).setup()
+        data_of(TextFolderData, path=tmp_path / "pos", vocabulary=WordLearner()).setup()
 
 
 def archive(members: dict[str, bytes | tarfile.TarInfo]) -> io.BytesIO:
@@ -218,8 +227,8 @@ def test_an_archive_is_read_where_it_lies_and_links_in_it_lead_nowhere(tmp_path:
         archive({"set/train/pos/1.txt": b"yes", "set/README": b"", "set/test/neg/2.txt": b"no", "link": link}), "a.tar"
     )
     assert {part: (texts.texts, texts.labels) for part, texts in found.items()} == {
-        "train": (["yes"], [("pos",)]),
-        "test": (["no"], [("neg",)]),
+        "train": (["yes"], ["pos"]),
+        "test": (["no"], ["neg"]),
     }
     with pytest.raises(ValueError, match=r"a.tar cannot be read as an archive"):
         read_tar(io.BytesIO(archive({"a/b/c.txt": b"x" * 9999}).getvalue()[:60]), "a.tar")
@@ -230,8 +239,8 @@ def test_new_texts_are_read_as_training_texts_were(tmp_path: Path) -> None:
     data.setup()
     preprocessing = build(json.loads(json.dumps(data.preprocessing)))
     text = "A GOOD unheard film"
-    assert preprocessing.encode({"text": text}).tolist() == data.vocabulary.encode(text)[:3]
-    assert preprocessing.encode({"text": text, "id": "4"}).tolist() == data.vocabulary.encode(text)[:3]
+    assert preprocessing.encode({"text": text}).tolist() == vocabulary(data).encode(text)[:3]
+    assert preprocessing.encode({"text": text, "id": "4"}).tolist() == vocabulary(data).encode(text)[:3]
     for record, message in (
         ({"review": "x"}, "'text' must be a text, the record has 'review'"),
         ({"text": " "}, "text: there is no token"),
@@ -245,7 +254,7 @@ def test_several_columns_are_one_text_in_training_and_after(tmp_path: Path) -> N
     data = csv_data(tmp_path / "my.csv", text=["b", "a"])
     data.setup()
     preprocessing = build(data.preprocessing)
-    assert data.vocabulary.decode(preprocessing.encode({"a": "one", "b": "two"}).tolist()) == "two one"
+    assert vocabulary(data).decode(preprocessing.encode({"a": "one", "b": "two"}).tolist()) == "two one"
 
 
 def batch() -> SequenceBatch:
@@ -295,8 +304,16 @@ def test_augmentation_of_tokens_refuses_series_and_targets_for_every_step() -> N
 
 
 PUBLISHED: list[tuple[Callable[[Path], Any], list[int], int]] = [
-    (lambda folder: SST2Data(folder, vocabulary=WordLearner(splitting="spaces")), [6920, 872, 1821], 2),
-    (lambda folder: NamesData(folder, vocabulary=CharacterLearner(normalization="ASCII")), [15338, 1704, 3008], 18),
+    (
+        lambda folder: data_of(SST2Data, data_dir=folder, vocabulary=WordLearner(splitting="spaces")),
+        [6920, 872, 1821],
+        2,
+    ),
+    (
+        lambda folder: data_of(NamesData, data_dir=folder, vocabulary=CharacterLearner(normalization="ASCII")),
+        [15338, 1704, 3008],
+        18,
+    ),
 ]
 
 
@@ -308,13 +325,13 @@ def test_published_sets_have_the_rows_that_they_say(
     data.prepare_data()
     data.setup()
     assert [len(split) for split in _splits(data).values()] == rows
-    assert data.sizes == {"vocab_size": len(data.vocabulary), "output_size": classes}
-    assert data.counts["train"].unknown == 0
+    assert data.sizes == {"vocab_size": len(vocabulary(data)), "output_size": classes}
+    assert data.prepared.counts["train"].unknown == 0
 
 
 def test_imdb_says_where_its_reviews_would_lie(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"imdb has neither aclImdb_v1.labeled.tar.gz nor .*aclImdb_v1.tar.gz"):
-        IMDBData(tmp_path, vocabulary=WordLearner()).prepare_data()
+        IMDBData(data_dir=tmp_path).prepare()
 
 
 def test_imdb_is_read_from_its_folder_without_line_breaks_of_a_page(tmp_path: Path) -> None:
@@ -323,12 +340,12 @@ def test_imdb_is_read_from_its_folder_without_line_breaks_of_a_page(tmp_path: Pa
             file = tmp_path / "imdb" / "aclImdb" / part / ("pos", "neg", "unsup")[row % 3] / f"{row}_7.txt"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(f"{WORDS[row % 6]}<br /><br />end", encoding="utf-8")
-    data = IMDBData(tmp_path, vocabulary=WordLearner())
+    data = data_of(IMDBData, data_dir=tmp_path, vocabulary=WordLearner())
     data.prepare_data()
     data.setup()
     assert data.class_names == ("neg", "pos")
     assert [len(split) for split in _splits(data).values()] == [25, 2, 4]
-    assert "br" not in data.vocabulary.tokens
+    assert "br" not in vocabulary(data).tokens
 
 
 def _splits(data: Any) -> dict[str, Any]:

@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from seqmodels.data import CopyMemoryData
+from seqmodels.data import CopyMemoryData, DataModule
 from seqmodels.sequence import length_mask
+from tests.datasets import ready
 
 
-def small(**options: Any) -> CopyMemoryData:
-    data = CopyMemoryData(**{"time": 7, "memory": 3, "train_rows": 300, "val_rows": 11, "test_rows": 13, **options})
-    data.setup("fit")
-    return data
+def small(**options: Any) -> DataModule:
+    rows = {"train_rows": 300, "val_rows": 11, "test_rows": 13}
+    return ready(CopyMemoryData, **{"time": 7, "memory": 3, **rows, **options})
 
 
 def test_symbols_are_asked_for_after_the_blanks_and_answered_at_the_last_steps() -> None:
@@ -31,8 +31,7 @@ def test_symbols_are_asked_for_after_the_blanks_and_answered_at_the_last_steps()
 
 
 def test_remembering_nothing_has_the_stated_loss_and_accuracy() -> None:
-    data = CopyMemoryData(time=20)
-    data.setup("fit")
+    data = ready(CopyMemoryData, time=20)
     targets = data.split("train").targets.reshape(-1, 40)
     chances = torch.zeros(40, 9)
     chances[:30, 0] = 1

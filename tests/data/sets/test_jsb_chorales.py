@@ -7,17 +7,19 @@ import pytest
 import torch
 
 from seqmodels.config.build import build
-from seqmodels.data import JSBChoralesData
-from seqmodels.data.formats.piano_roll import KEYS, RollPreprocessing, parse_rolls
+from seqmodels.data import DataModule, JSBChoralesData, RollPreprocessing
+from seqmodels.data.formats.piano_roll import KEYS, parse_rolls
 from seqmodels.data.preprocessing import Preprocessing
+from tests.datasets import data_of
 
+SPLITS = ("train", "valid", "test")
 PIECE = [[60, 64, 67], [], [60.0, -1, 108], [21]]
 
 
-def chorales(folder: Path, content: object, **options: object) -> JSBChoralesData:
+def chorales(folder: Path, content: object, **options: object) -> DataModule:
     path = folder / "own.json"
     path.write_text(content if isinstance(content, str) else json.dumps(content))
-    data = JSBChoralesData(folder, path=str(path), **options)  # type: ignore[arg-type]
+    data = data_of(JSBChoralesData, data_dir=folder, path=str(path), **options)
     data.prepare_data()
     data.setup("fit")
     return data
@@ -64,7 +66,7 @@ def test_every_frame_but_the_first_is_the_target_of_the_one_before(tmp_path: Pat
 
 
 def test_a_record_is_read_as_the_pieces_of_the_data_set_are(tmp_path: Path) -> None:
-    rebuilt: Preprocessing = build(JSBChoralesData(tmp_path).preprocessing)
+    rebuilt: Preprocessing = build(chorales(tmp_path, {split: [PIECE] for split in SPLITS}).preprocessing)
     (roll,) = parse_rolls(json.dumps([PIECE]), "own.json")[""]
     for record in ({"frames": PIECE}, {"frames": json.dumps(PIECE)}, {"text": json.dumps(PIECE)}):
         assert torch.equal(rebuilt.encode(record), roll)
@@ -85,7 +87,7 @@ def test_a_record_that_is_no_piece_is_refused_by_field_and_frame(record: dict[st
 
 
 def test_the_names_of_the_keys_are_those_of_a_piano(tmp_path: Path) -> None:
-    names = JSBChoralesData(tmp_path).class_names
+    names = chorales(tmp_path, {split: [PIECE] for split in SPLITS}).class_names
     assert (len(names), names[0], names[60 - 21], names[-1]) == (88, "A0", "C4", "C8")
 
 
@@ -115,18 +117,18 @@ def test_splits_that_cannot_be_are_refused(content: object, reason: str, tmp_pat
 
 def test_an_own_file_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"data\.path=nowhere\.json: there is no such file"):
-        JSBChoralesData(tmp_path, path="nowhere.json").prepare_data()
+        JSBChoralesData(data_dir=tmp_path, path="nowhere.json").prepare()
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "own.json"
     path.write_bytes(b"[\xff]")
     with pytest.raises(ValueError, match=r"own\.json, line 1: byte 0x.. at offset 1 is not utf-8"):
-        JSBChoralesData(tmp_path, path=str(path)).setup("fit")
+        JSBChoralesData(data_dir=tmp_path, path=str(path)).splits()
 
 
 def test_the_chorales_read_as_published(data_dir: Path) -> None:
-    data = JSBChoralesData(data_dir)
+    data = data_of(JSBChoralesData, data_dir=data_dir)
     data.prepare_data()
     data.setup("fit")
     splits = [data.split(name) for name in ("train", "val", "test")]

@@ -9,8 +9,8 @@ import torch
 
 from seqmodels.config.build import build
 from seqmodels.data import (
+    DataModule,
     IMDBTextData,
-    LanguageModelingData,
     PTBData,
     PythonDocsData,
     TextData,
@@ -22,22 +22,22 @@ from seqmodels.data.sets.text import cut, shared_out
 from seqmodels.data.text.corpus import Corpus
 from seqmodels.data.text.vocabulary import CharacterVocabulary, WordVocabulary
 from seqmodels.data.text.vocabulary_learning import CharacterLearner, VocabularyLearner, WordLearner
+from tests.datasets import data_of, ready
 
 SPLITS = ("train", "val", "test")
 
 
-def own(path: Path, learner: VocabularyLearner | None = None, **options: Any) -> TextData:
+def own(path: Path, learner: VocabularyLearner | None = None, **options: Any) -> DataModule:
     options = {"cache_dir": path.parent / "cache", "bptt": 4, "batch_size": 3, **options}
-    data = TextData(path, learner or CharacterLearner(), **options)
-    data.setup()
-    return data
+    return ready(TextData, path=path, vocabulary=learner or CharacterLearner(), **options)
 
 
-def read(data: LanguageModelingData, split: str) -> list[str]:
+def read(data: DataModule, split: str) -> list[str]:
     """Return the documents of a split as text, without the edges."""
-    corpus: Corpus = data.split(split)
+    corpus: Corpus = data.split(split).corpus
     bounds = zip(corpus.offsets[:-1], corpus.offsets[1:], strict=True)
-    return [data.text.vocabulary.decode(corpus.tokens[low + 1 : high].tolist()) for low, high in bounds]
+    vocabulary = data.split(split).text.vocabulary
+    return [vocabulary.decode(corpus.tokens[low + 1 : high].tolist()) for low, high in bounds]
 
 
 def test_a_single_text_is_cut_into_its_first_and_last_parts(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_files_of_their_own_for_every_split_are_taken_as_they_are(tmp_path: Path
         ["te\ufffdt text, long enough"],
     ]
     with pytest.raises(ValueError, match="val_path and test_path must be given together"):
-        TextData(tmp_path / "train.txt", CharacterLearner(), val_path=tmp_path / "val.txt")
+        TextData(path=tmp_path / "train.txt", val_path=tmp_path / "val.txt")
 
 
 def test_words_keep_their_lines(tmp_path: Path) -> None:
@@ -80,8 +80,9 @@ def test_words_keep_their_lines(tmp_path: Path) -> None:
     path.write_text("the cat\nsat\n\n" * 40)
     data = own(path, WordLearner(splitting="spaces"))
     assert read(data, "val")[0].startswith(("the cat\nsat\n", "sat\n", "cat\nsat\n"))
-    assert isinstance(data.text.vocabulary, WordVocabulary)
-    assert data.text.characters[data.text.vocabulary.tokens.index("cat")] == 4
+    text = data.split("train").text
+    assert isinstance(text.vocabulary, WordVocabulary)
+    assert text.characters[text.vocabulary.tokens.index("cat")] == 4
 
 
 def test_tokens_are_kept_until_the_text_or_the_learner_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,14 +168,13 @@ def test_bytes_of_a_character_are_written_when_all_are_there() -> None:
 
 
 def test_pythons_reference_is_parted_by_topics_that_share_no_paragraph() -> None:
-    data = PythonDocsData()
-    data.setup()
+    data = ready(PythonDocsData)
     parts = {split: read(data, split) for split in SPLITS}
     sizes = {split: sum(map(len, texts)) for split, texts in parts.items()}
     assert all(0.04 < sizes[split] / sum(sizes.values()) < 0.09 for split in ("val", "test"))
     paragraphs = [" ".join(p.split()) for texts in parts.values() for text in texts for p in text.split("\n\n")]
     assert len(set(paragraphs)) == len(paragraphs) > 1000
-    assert data.sizes == {"vocab_size": len(data.text.vocabulary)}
+    assert data.sizes == {"vocab_size": len(data.split("train").text.vocabulary)}
 
 
 def test_reviews_are_documents_without_their_labels(tmp_path: Path) -> None:
@@ -185,15 +185,14 @@ def test_reviews_are_documents_without_their_labels(tmp_path: Path) -> None:
             for number in range(10):
                 (folder / f"{number}_7.txt").write_text(f"{part} {label}<br />end")
     options: dict[str, Any] = {"cache_dir": tmp_path / "cache", "batch_size": 2, "bptt": 3}
-    data = IMDBTextData(tmp_path, WordLearner(), **options)
+    data = data_of(IMDBTextData, data_dir=tmp_path, vocabulary=WordLearner(), **options)
     data.prepare_data()
     data.setup()
     assert sorted(read(data, "train")) == ["train neg end"] * 9 + ["train pos end"] * 9
     assert sorted(read(data, "val")) == ["train neg end", "train pos end"]
     assert len(read(data, "test")) == 20
-    few = IMDBTextData(tmp_path, WordLearner(), max_reviews=3, **options)
-    few.setup()
-    assert [few.split(split).documents for split in SPLITS] == [3, 2, 3]
+    few = ready(IMDBTextData, data_dir=tmp_path, vocabulary=WordLearner(), max_reviews=3, **options)
+    assert [few.split(split).corpus.documents for split in SPLITS] == [3, 2, 3]
 
 
 def test_characters_of_the_treebank_have_no_space_but_underscores() -> None:
@@ -210,15 +209,15 @@ def test_characters_of_the_treebank_have_no_space_but_underscores() -> None:
 def test_published_sets_have_the_published_numbers_of_tokens(
     make: Any, tokens: tuple[int, ...], vocab_size: int, data_dir: Path
 ) -> None:
-    data = make(data_dir)
+    data = data_of(make, data_dir=data_dir)
     data.prepare_data()
     data.setup()
-    assert tuple(len(data.split(split).tokens) for split in SPLITS) == tokens
+    assert tuple(len(data.split(split).corpus.tokens) for split in SPLITS) == tokens
     assert data.sizes == {"vocab_size": vocab_size}
-    assert not (data.split("val").tokens == data.text.vocabulary.unknown).all()
+    val = data.split("val")
+    assert not (val.corpus.tokens == val.text.vocabulary.unknown).all()
 
 
 def test_the_treebank_by_characters_has_the_published_number_of_them(data_dir: Path) -> None:
-    data = PTBData(data_dir, level="characters")
-    data.setup()
-    assert [len(data.split(split).tokens) for split in SPLITS] == [5017482, 393042, 442423]
+    data = ready(PTBData, data_dir=data_dir, level="characters")
+    assert [len(data.split(split).corpus.tokens) for split in SPLITS] == [5017482, 393042, 442423]

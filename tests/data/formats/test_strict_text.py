@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from seqmodels.data import strict_text as module
+from seqmodels.data.formats import strict_text as module
 from seqmodels.data.formats.strict_text import decoded, decoded_lines
 
 LINES = st.text(st.sampled_from("ab\n\r\u20ac\U0001f600\x0b\x0c\x1c\x85\u2028\ufeff\0"), max_size=20)

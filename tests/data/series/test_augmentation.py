@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from seqmodels.data import AddingData, CopyMemoryData, RaggedDataset, SequenceBatch
+from seqmodels.data import AddingData, CopyMemoryData, DataModule, RaggedDataset, SequenceBatch
 from seqmodels.data.series.augmentation import Jitter, Scale, SeriesAugmentation, TimeMask, TimeWarp
+from tests.datasets import data_of, ready
 
 ALL: dict[str, Callable[[], SeriesAugmentation]] = {
     "jitter": Jitter,
@@ -127,20 +128,18 @@ def test_tokens_are_refused_before_training() -> None:
 
 
 def test_a_warp_is_refused_where_every_step_has_a_target() -> None:
-    data = CopyMemoryData(train_rows=5, val_rows=3, test_rows=2)
-    data.augmentation = [TimeWarp()]
+    data = data_of(CopyMemoryData, train_rows=5, val_rows=3, test_rows=2, augmentation=[TimeWarp()])
     with pytest.raises(ValueError, match="every step has a target of its own"):
         data.setup("fit")
 
 
-def adding(*, seed: int = 1, num_workers: int = 0) -> AddingData:
-    data = AddingData(time=9, train_rows=23, val_rows=5, test_rows=3, batch_size=5, seed=seed, num_workers=num_workers)
-    data.augmentation = [Jitter(), Scale()]
-    data.setup("fit")
-    return data
+def adding(*, seed: int = 1, num_workers: int = 0) -> DataModule:
+    rows = {"train_rows": 23, "val_rows": 5, "test_rows": 3, "batch_size": 5}
+    augmentation = [Jitter(), Scale()]
+    return ready(AddingData, time=9, **rows, seed=seed, num_workers=num_workers, augmentation=augmentation)
 
 
-def epoch(data: AddingData, number: int) -> list[Tensor]:
+def epoch(data: DataModule, number: int) -> list[Tensor]:
     loader = data.train_dataloader()
     loader.batch_sampler.sampler.set_epoch(number)  # type: ignore[attr-defined]
     return [part.inputs for part in loader]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seqmodels.data import files as module
+from seqmodels.data.formats import files as module
 from seqmodels.data.formats.files import DataFile, load, locate, require, unpacked
 
 CONTENT = b"published content\n" * 7

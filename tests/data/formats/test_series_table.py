@@ -7,14 +7,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqmodels.data.formats.series_table import Reading, read_series
+from seqmodels.data.formats.series_table import CSVOptions, read_series
 
 TABLE = "day,a,b\n2020-01-01,1,2.5\n2020-01-02,-3,4e2\n2020-01-03,5,6\n"
-DATED = Reading(time="day")
+DATED = CSVOptions(time="day")
 
 
-def read(text: str | bytes, reading: Reading = DATED) -> list[list[float]]:
-    return read_series(text.encode() if isinstance(text, str) else text, "my.csv", reading).values.tolist()
+def read(text: str | bytes, options: CSVOptions = DATED) -> list[list[float]]:
+    return read_series(text.encode() if isinstance(text, str) else text, "my.csv", options).values.tolist()
 
 
 @pytest.mark.parametrize(
@@ -39,13 +39,13 @@ def test_the_same_table_in_other_spellings_is_the_same_series(text: str) -> None
 )
 def test_any_finite_numbers_are_read_exactly(rows: list[list[float]]) -> None:
     text = "".join(",".join(map(repr, row)) + "\n" for row in rows)
-    assert read(text, Reading(header=False)) == rows
+    assert read(text, CSVOptions(header=False)) == rows
 
 
 @given(st.binary(max_size=60))
 def test_any_bytes_are_a_series_or_a_named_error(content: bytes) -> None:
     try:
-        finite, reason = bool(read_series(content, "my.csv", Reading()).values.isfinite().all()), "my.csv"
+        finite, reason = bool(read_series(content, "my.csv", CSVOptions()).values.isfinite().all()), "my.csv"
     except ValueError as error:
         finite, reason = True, str(error)
     assert finite
@@ -84,45 +84,45 @@ def test_what_is_wrong_is_named_with_its_line(text: str | bytes, reason: str) ->
     [("forward", [1, 1, 1, 7, 7]), ("linear", [1, 3, 5, 7, 7]), ("zero", [1, 0, 0, 7, 0])],
 )
 def test_missing_values_are_filled_when_asked(impute: str, expected: list[float]) -> None:
-    reading = Reading(header=False, impute=impute)  # type: ignore[arg-type]
-    assert read("1,0\n,0\nNA,0\n7,0\nnull,0\n", reading) == [[value, 0] for value in expected]
+    options = CSVOptions(header=False, impute=impute)  # type: ignore[arg-type]
+    assert read("1,0\n,0\nNA,0\n7,0\nnull,0\n", options) == [[value, 0] for value in expected]
 
 
 def test_nothing_can_be_carried_forward_to_the_first_row() -> None:
     with pytest.raises(ValueError, match="line 1, column 1: the first value is missing"):
-        read("0,\n0,1\n", Reading(header=False, impute="forward"))
+        read("0,\n0,1\n", CSVOptions(header=False, impute="forward"))
 
 
 def test_a_column_without_any_value_is_refused() -> None:
     with pytest.raises(ValueError, match="line 1, column 1: every value is missing"):
-        read("0,\n0,\n", Reading(header=False, impute="zero"))
+        read("0,\n0,\n", CSVOptions(header=False, impute="zero"))
 
 
 @pytest.mark.parametrize(("columns", "expected"), [(("b", "a"), [2.5, 1]), (("b",), [2.5]), (None, [1, 2.5])], ids=str)
 def test_columns_are_taken_by_name_in_the_order_they_are_named(
     columns: Sequence[str] | None, expected: list[float]
 ) -> None:
-    reading = DATED._replace(columns=None if columns is None else tuple(columns))
-    assert read(TABLE, reading)[0] == expected
+    options = DATED._replace(columns=None if columns is None else tuple(columns))
+    assert read(TABLE, options)[0] == expected
 
 
 def test_a_misspelt_column_is_answered_with_the_nearest() -> None:
     with pytest.raises(ValueError, match="no column 'prise'; did you mean 'price'"):
-        read("price\n1\n2\n", Reading(columns=("prise",)))
+        read("price\n1\n2\n", CSVOptions(columns=("prise",)))
 
 
 @pytest.mark.parametrize(
-    ("reading", "reason"),
+    ("options", "reason"),
     [
-        (Reading(impute="mean"), "impute must be one of forward, linear, zero, None, got 'mean'"),  # type: ignore[arg-type]
-        (Reading(gaps="fill"), "gaps must be one of"),  # type: ignore[arg-type]
-        (Reading(delimiter=", "), "delimiter must be one character"),
+        (CSVOptions(impute="mean"), "impute must be one of forward, linear, zero, None, got 'mean'"),  # type: ignore[arg-type]
+        (CSVOptions(gaps="fill"), "gaps must be one of"),  # type: ignore[arg-type]
+        (CSVOptions(delimiter=", "), "delimiter must be one character"),
     ],
 )
-def test_options_that_are_none_are_refused(reading: Reading, reason: str) -> None:
+def test_options_that_are_none_are_refused(options: CSVOptions, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
-        read(TABLE, reading)
+        read(TABLE, options)
 
 
 def test_other_delimiters_are_read() -> None:
-    assert torch.tensor(read("a;b\n1;2\n", Reading(delimiter=";"))).tolist() == [[1, 2]]
+    assert torch.tensor(read("a;b\n1;2\n", CSVOptions(delimiter=";"))).tolist() == [[1, 2]]

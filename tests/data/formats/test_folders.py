@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from seqmodels.data import folders as module
+from seqmodels.data.formats import folders as module
 from seqmodels.data.formats.folders import read_folders, read_tar
 
 SECRET = "what stands elsewhere"

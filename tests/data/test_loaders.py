@@ -8,7 +8,8 @@ from torch.utils.data import BatchSampler
 
 from seqmodels.data.batch import SequenceBatch
 from seqmodels.data.collate import pad
-from seqmodels.data.loaders import EpochOrder, LengthBatches, SequenceLoader
+from seqmodels.data.loaders import SequenceLoader
+from seqmodels.data.sampling import BucketBatchSampler, EpochSampler
 from seqmodels.data.sequences import RaggedDataset, SequenceDataset
 
 ROWS = 23
@@ -24,8 +25,8 @@ def dataset() -> SequenceDataset:
 def loader(
     *, seed: int = 3, shuffle: bool = True, drop_last: bool = False, num_workers: int = 0, bucketing: bool = False
 ) -> SequenceLoader[SequenceBatch]:
-    order = EpochOrder(ROWS, seed=seed, shuffle=shuffle)
-    by_length = LengthBatches(order, dataset().lengths, 5, drop_last) if bucketing else None
+    order = EpochSampler(ROWS, seed=seed, shuffle=shuffle)
+    by_length = BucketBatchSampler(order, dataset().lengths, 5, drop_last) if bucketing else None
     return SequenceLoader(dataset(), by_length or BatchSampler(order, 5, drop_last), num_workers=num_workers)
 
 
@@ -40,7 +41,7 @@ def test_the_order_is_a_function_of_seed_and_epoch() -> None:
     assert seen(other) == first
     assert first != second
     order = other.batch_sampler.sampler
-    assert isinstance(order, EpochOrder)
+    assert isinstance(order, EpochSampler)
     order.set_epoch(1)
     assert seen(other) == second
     assert seen(loader(seed=4)) != first
@@ -68,7 +69,9 @@ def test_loading_leaves_the_global_random_state_alone() -> None:
 
 @given(size=st.integers(1, 40), world_size=st.integers(1, 7), shuffle=st.booleans())
 def test_processes_share_an_epoch(size: int, world_size: int, shuffle: bool) -> None:
-    orders = [EpochOrder(size, seed=1, shuffle=shuffle, rank=rank, world_size=world_size) for rank in range(world_size)]
+    orders = [
+        EpochSampler(size, seed=1, shuffle=shuffle, rank=rank, world_size=world_size) for rank in range(world_size)
+    ]
     shares = [list(order) for order in orders]
     assert [len(order) for order in orders] == [len(share) for share in shares]
     rows = [row for share in shares for row in share]
@@ -104,7 +107,7 @@ def test_inputs_without_a_time_are_refused() -> None:
 
 def test_batches_by_length_have_every_row_once_and_little_padding() -> None:
     lengths = torch.tensor([(row * 37) % 91 + 1 for row in range(101)])
-    batches = LengthBatches(EpochOrder(101, seed=3, shuffle=True), lengths, 7, drop_last=False)
+    batches = BucketBatchSampler(EpochSampler(101, seed=3, shuffle=True), lengths, 7, drop_last=False)
     epoch, next_epoch = list(batches), list(batches)
     for order in (epoch, next_epoch):
         assert len(order) == len(batches) == 15
@@ -112,13 +115,13 @@ def test_batches_by_length_have_every_row_once_and_little_padding() -> None:
         assert sum(int(lengths[rows].max() - lengths[rows].min()) for rows in order) < 15 * 10
     assert epoch != next_epoch
     assert epoch != sorted(epoch, key=lambda rows: -int(lengths[rows].max()))  # long ones do not all come first
-    again = LengthBatches(EpochOrder(101, seed=3, shuffle=True), lengths, 7, drop_last=False)
+    again = BucketBatchSampler(EpochSampler(101, seed=3, shuffle=True), lengths, 7, drop_last=False)
     again.sampler.set_epoch(1)
     assert list(again) == next_epoch
 
 
 def test_batches_by_length_may_leave_out_the_one_that_is_not_full() -> None:
-    batches = LengthBatches(EpochOrder(23, seed=1, shuffle=True), torch.arange(23) + 1, 5, drop_last=True)
+    batches = BucketBatchSampler(EpochSampler(23, seed=1, shuffle=True), torch.arange(23) + 1, 5, drop_last=True)
     assert [len(rows) for rows in batches] == [5] * len(batches) == [5] * 4
 
 

@@ -9,12 +9,14 @@ import pytest
 import torch
 
 from seqmodels.config.build import build
-from seqmodels.data import CSVSeriesData, ETTData, SeriesDataModule
+from seqmodels.data import CSVSeriesData, DataModule, ETTData
 from seqmodels.data.catalog import DATASETS
 from seqmodels.data.formats.records import Record
-from seqmodels.data.series.scaling import Scaling, fit_scaling, seasonal_error
-from seqmodels.data.series.windows import parted
+from seqmodels.data.series.scaling import fit_scaling, seasonal_error
+from seqmodels.data.series.source import SeriesSource
+from seqmodels.data.splitting import split_by_time
 from tests.conftest import TOLERANCE
+from tests.datasets import ready
 
 SPLITS = ("train", "val", "test")
 STEPS, INPUT, HORIZON = 50, 7, 3  # parts of 35, 5 and 10 steps
@@ -34,25 +36,19 @@ def values_of(steps: int = STEPS) -> np.ndarray:
     return np.stack([100 + step, 5 * np.sin(step) - 3], 1)
 
 
-def module(folder: Path, values: np.ndarray | None = None, **options: Any) -> CSVSeriesData:
+def own(folder: Path, values: np.ndarray | None = None, **options: Any) -> DataModule:
     path = written(folder, values_of() if values is None else values)
-    return CSVSeriesData(path, **{"time": "day", "input_length": INPUT, "horizon": HORIZON, **options})
+    return ready(CSVSeriesData, path=path, **{"time": "day", "input_length": INPUT, "horizon": HORIZON, **options})
 
 
-def ready(folder: Path, values: np.ndarray | None = None, **options: Any) -> CSVSeriesData:
-    data = module(folder, values, **options)
-    data.setup("fit")
-    return data
-
-
-def raw(data: SeriesDataModule, scaled: torch.Tensor) -> torch.Tensor:
-    scaling = Scaling(*(torch.tensor(data.sizes[name], dtype=torch.float64) for name in ("mean", "deviation")))
-    return scaling.invert(scaled.double())
+def raw(data: DataModule, scaled: torch.Tensor) -> torch.Tensor:
+    mean, deviation = (torch.tensor(data.sizes[name], dtype=torch.float64) for name in ("mean", "deviation"))
+    return scaled.double() * deviation + mean
 
 
 @pytest.mark.parametrize("reach_back", [True, False])
 def test_every_window_lies_in_its_part_and_is_there_once(tmp_path: Path, reach_back: bool) -> None:
-    data = ready(tmp_path, reach_back=reach_back, split=[29, 11, 10] if not reach_back else None)
+    data = own(tmp_path, reach_back=reach_back, split=[29, 11, 10] if not reach_back else None)
     ends = (29, 40, 50) if not reach_back else (35, 40, 50)
     for name, first, end in zip(SPLITS, (0, *ends), ends, strict=False):
         batch = data.split(name).__getitems__(list(range(len(data.split(name)))))
@@ -67,7 +63,7 @@ def test_every_window_lies_in_its_part_and_is_there_once(tmp_path: Path, reach_b
 def test_values_of_validation_and_test_change_no_statistic(tmp_path: Path) -> None:
     changed = values_of()
     changed[35:] = 1e6
-    before, after = ready(tmp_path), ready(tmp_path, changed)
+    before, after = own(tmp_path), own(tmp_path, changed)
     assert before.sizes == after.sizes
     assert before.preprocessing == after.preprocessing
     first, second = (data.split("train").__getitems__([0, 25]) for data in (before, after))
@@ -75,7 +71,7 @@ def test_values_of_validation_and_test_change_no_statistic(tmp_path: Path) -> No
 
 
 def test_the_training_part_has_mean_0_and_deviation_1(tmp_path: Path) -> None:
-    data = ready(tmp_path)
+    data = own(tmp_path)
     train = data.split("train").values[:35].double()
     torch.testing.assert_close(train.mean(0), torch.zeros(2).double(), **TOLERANCE[torch.float32])
     torch.testing.assert_close(train.std(0, correction=0), torch.ones(2).double(), **TOLERANCE[torch.float32])
@@ -84,7 +80,8 @@ def test_the_training_part_has_mean_0_and_deviation_1(tmp_path: Path) -> None:
 def test_scaling_inverts_exactly() -> None:
     values = torch.randn(37, 3, dtype=torch.float64) * torch.tensor([1e-4, 1.0, 1e5]) + 3
     scaling = fit_scaling(values)
-    torch.testing.assert_close(scaling.invert(scaling.apply(values)), values, **TOLERANCE[torch.float64])
+    back = scaling.apply(values) * scaling.deviation + scaling.mean
+    torch.testing.assert_close(back, values, **TOLERANCE[torch.float64])
     assert torch.equal(fit_scaling(values, standardize=False).apply(values), values)
 
 
@@ -92,7 +89,7 @@ def test_a_series_that_never_changes_is_scaled_by_1_and_told(tmp_path: Path) -> 
     values = values_of()
     values[:, 1] = 0.1
     with pytest.warns(UserWarning, match="column s1: never changes in the training part"):
-        data = ready(tmp_path, values)
+        data = own(tmp_path, values)
     assert data.sizes["deviation"][1] == 1
     assert data.sizes["seasonal_error"][1] == 1
     torch.testing.assert_close(data.split("test").values[:, 1], torch.zeros(STEPS), **TOLERANCE[torch.float32])
@@ -115,13 +112,13 @@ def test_the_unit_of_mase_is_the_error_of_repeating_a_season() -> None:
     ],
 )
 def test_parts_are_counted_as_papers_count_them(steps: int, shares: Any, ends: tuple[int, int, int]) -> None:
-    assert parted(steps, shares) == ends
+    assert split_by_time(steps, shares) == ends
 
 
 @pytest.mark.parametrize("shares", [(0.7, 0.3), (0.7, 0.2, 0.2), (0.7, 0.3, 0.0), (0.7, 10, 10), (90, 10, -5)])
 def test_what_is_no_split_is_refused(shares: Any) -> None:
     with pytest.raises(ValueError, match="split"):
-        parted(100, shares)
+        split_by_time(100, shares)
 
 
 @pytest.mark.parametrize(
@@ -144,19 +141,19 @@ def test_what_is_no_split_is_refused(shares: Any) -> None:
 )
 def test_options_that_do_not_fit_are_refused_before_training(tmp_path: Path, options: Any, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
-        ready(tmp_path, **options)
+        own(tmp_path, **options)
 
 
 def test_values_beyond_float32_are_refused(tmp_path: Path) -> None:
     values = values_of()
     values[45, 1] = 1e300
     with pytest.raises(ValueError, match="column s1: its values are too large"):
-        ready(tmp_path, values)
+        own(tmp_path, values)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"none\.csv"):
-        CSVSeriesData(tmp_path / "none.csv", input_length=2, horizon=1).prepare_data()
+        CSVSeriesData(path=tmp_path / "none.csv").prepare()
 
 
 @pytest.mark.parametrize(
@@ -172,7 +169,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_targets_come_first_and_features_are_only_read(
     tmp_path: Path, options: Any, inputs: list[str], outputs: int
 ) -> None:
-    data = ready(tmp_path, calendar=["weekday", "month"], **options)
+    data = own(tmp_path, calendar=["weekday", "month"], **options)
     batch = data.split("val").__getitems__([0, 2])
     assert data.preprocessing["columns"] == inputs
     assert data.sizes["names"] == inputs[:outputs]
@@ -183,7 +180,7 @@ def test_targets_come_first_and_features_are_only_read(
 
 
 def test_a_split_takes_no_memory_beyond_the_series(tmp_path: Path) -> None:
-    data = ready(tmp_path)
+    data = own(tmp_path)
     assert data.split("train").values.shape == (STEPS, 2)
     assert data.split("train").values is data.split("test").values
 
@@ -195,7 +192,7 @@ def records(path: Path) -> Iterator[Record]:
 
 
 def test_new_rows_become_the_window_that_training_would_have_cut(tmp_path: Path) -> None:
-    data = ready(tmp_path, target="s1", features=["s0"], calendar=["weekday"])
+    data = own(tmp_path, target="s1", features=["s0"], calendar=["weekday"])
     preprocessing = build(data.preprocessing)
     path = written(tmp_path, values_of()[: STEPS - HORIZON])
     (window,) = preprocessing.examples(records(path))
@@ -207,7 +204,7 @@ def test_new_rows_become_the_window_that_training_would_have_cut(tmp_path: Path)
 
 
 def test_a_line_of_json_is_a_window_by_itself(tmp_path: Path) -> None:
-    data = ready(tmp_path)
+    data = own(tmp_path)
     preprocessing = build(data.preprocessing)
     values = values_of()[:INPUT]
     days = [str(np.datetime64("2020-01-01") + number) for number in range(INPUT)]
@@ -230,24 +227,21 @@ def test_a_record_that_is_no_window_is_refused(tmp_path: Path, change: Any, reas
     days = [str(np.datetime64("2020-01-01") + number) for number in range(INPUT)]
     fields = {"day": days, "s0": [1.0] * INPUT, "s1": [2.0] * INPUT, **change}
     with pytest.raises(ValueError, match=reason):
-        build(ready(tmp_path).preprocessing).encode(fields)
+        build(own(tmp_path).preprocessing).encode(fields)
 
 
-PUBLISHED = {data.name: data for data in DATASETS if issubclass(data, SeriesDataModule)}
+PUBLISHED = {data.name: data for data in DATASETS if issubclass(data, SeriesSource)}
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_series_are_read_from_their_files(name: str, data_dir: Path) -> None:
-    data = PUBLISHED[name](data_dir, input_length=12, horizon=2)
-    if name == "stocks":
-        data.target = ("AAPL.Close",)
-    data.setup("fit")
+    target = "AAPL.Close" if name == "stocks" else None
+    data = ready(PUBLISHED[name], data_dir=data_dir, input_length=12, horizon=2, target=target)
     assert all(len(data.split(split)) > 0 for split in SPLITS)
     assert build(data.preprocessing).horizon == 2
 
 
 def test_ett_has_the_windows_that_papers_count(data_dir: Path) -> None:
-    data = ETTData(data_dir, input_length=720, horizon=96)
-    data.setup("fit")
+    data = ready(ETTData, data_dir=data_dir, input_length=720, horizon=96)
     assert [len(data.split(name)) for name in SPLITS] == [7825, 2785, 2785]
     assert (data.sizes["output_size"], data.sizes["season"]) == (7, 24)

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from seqmodels.config.build import build
-from seqmodels.data import JapaneseVowelsData, SequenceDataModule, UCRUEAData
+from seqmodels.data import DataModule, JapaneseVowelsData, UCRUEAData
 from seqmodels.data.preprocessing import Preprocessing
 from seqmodels.data.series.preprocessing import SeriesPreprocessing
 from tests.conftest import TOLERANCE
+from tests.datasets import data_of
 
 SPLITS = ("train", "val", "test")
 HEADER = "@problemName Own\n@classLabel true {names}\n@data\n"
@@ -25,8 +26,8 @@ def write(folder: Path, *, test: str = "7,7,7:8,8,8:y\n") -> Path:
     return folder
 
 
-def own(folder: Path, **options: object) -> UCRUEAData:
-    data = UCRUEAData(folder, name="Own", **options)  # type: ignore[arg-type]
+def own(folder: Path, **options: object) -> DataModule:
+    data = data_of(UCRUEAData, data_dir=folder, name="Own", **options)
     data.prepare_data()
     data.setup("fit")
     return data
@@ -126,34 +127,34 @@ def test_files_that_are_no_text_are_refused_by_name(tmp_path: Path) -> None:
 def test_an_archive_that_is_not_there_is_named_with_the_nearest_that_is(tmp_path: Path) -> None:
     write(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"Owl lacks Owl_TRAIN.ts .*did you mean 'Own'\? \(archives there: Own"):
-        UCRUEAData(tmp_path, name="Owl").prepare_data()
+        UCRUEAData(data_dir=tmp_path, name="Owl").prepare()
 
 
 @pytest.mark.parametrize("name", ["../Own", "", "a/b", ".."])
 def test_a_name_that_leads_out_of_the_folder_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="name must be the name of an archive"):
-        UCRUEAData(tmp_path, name=name)
+        UCRUEAData(data_dir=tmp_path, name=name)
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.0])
 def test_a_val_share_that_is_none_is_refused(share: float, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"val_share must lie in \[0, 1\)"):
-        UCRUEAData(tmp_path, val_share=share)
+        UCRUEAData(data_dir=tmp_path, val_share=share)
 
 
 def test_a_published_file_with_other_content_is_refused(tmp_path: Path) -> None:
-    for data in (JapaneseVowelsData(tmp_path), UCRUEAData(tmp_path)):
+    for data in (JapaneseVowelsData(data_dir=tmp_path), UCRUEAData(data_dir=tmp_path)):
         for file in data.files:
-            (data.path / file.name).parent.mkdir(parents=True, exist_ok=True)
-            (data.path / file.name).write_text("@data\n1\n")
-        data.prepare_data()
+            (data.set_folder / file.name).parent.mkdir(parents=True, exist_ok=True)
+            (data.set_folder / file.name).write_text("@data\n1\n")
+        data.prepare()
         with pytest.raises(ValueError, match=r"holds 8 bytes unpacked, the published"):
-            data.setup("fit")
+            data.splits()
 
 
 def test_sizes_are_not_known_before_the_files_are_read(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match=r"JapaneseVowelsData.setup\(\) must be called"):
-        _ = JapaneseVowelsData(tmp_path).sizes
+    with pytest.raises(RuntimeError, match=r"DataModule.setup\(\) must be called"):
+        _ = data_of(JapaneseVowelsData, data_dir=tmp_path).sizes
 
 
 @pytest.mark.parametrize(
@@ -168,8 +169,8 @@ def test_sizes_are_not_known_before_the_files_are_read(tmp_path: Path) -> None:
 def test_published_problems_read_as_counted(
     name: str, rows: tuple[int, int, int], sizes: dict[str, int], data_dir: Path
 ) -> None:
-    data: SequenceDataModule
-    data = JapaneseVowelsData(data_dir) if name == "JapaneseVowels" else UCRUEAData(data_dir, name=name)
+    kind, options = (JapaneseVowelsData, {}) if name == "JapaneseVowels" else (UCRUEAData, {"name": name})
+    data = data_of(kind, data_dir=data_dir, **options)
     data.prepare_data()
     data.setup("fit")
     assert tuple(len(data.split(split)) for split in SPLITS) == rows

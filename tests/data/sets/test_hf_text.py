@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from seqmodels.data import HuggingFaceText
+from seqmodels.data import DataModule, HuggingFaceText
 from seqmodels.data.text.vocabulary_learning import CharacterLearner
+from tests.datasets import ready
 
 needs_datasets = pytest.mark.skipif(
     find_spec("datasets") is None, reason="the package datasets (extra hf) is not there"
@@ -25,18 +26,17 @@ def lines(tmp_path: Path) -> Path:
     return path
 
 
-def read(path: Path, tmp_path: Path, **options: Any) -> HuggingFaceText:
+def read(path: Path, tmp_path: Path, **options: Any) -> DataModule:
     """Set a data module up on a file."""
     options = {"column": "body", "batch_size": 2, "bptt": 7, **options}
-    data = HuggingFaceText("json", CharacterLearner(), data_files=str(path), cache_dir=tmp_path / "tokens", **options)
-    data.setup()
-    return data
+    files = {"data_files": str(path), "cache_dir": tmp_path / "tokens"}
+    return ready(HuggingFaceText, path="json", vocabulary=CharacterLearner(), **files, **options)
 
 
-def texts(data: HuggingFaceText, split: str) -> list[str]:
-    corpus = data.split(split)
+def texts(data: DataModule, split: str) -> list[str]:
+    corpus, text = data.split(split).corpus, data.split(split).text
     parts = zip(corpus.offsets[:-1], corpus.offsets[1:], strict=True)
-    return [data.text.vocabulary.decode(corpus.tokens[first + 1 : end].tolist()) for first, end in parts]
+    return [text.vocabulary.decode(corpus.tokens[first + 1 : end].tolist()) for first, end in parts]
 
 
 @needs_datasets
@@ -56,9 +56,10 @@ def test_every_document_is_in_one_split_and_tokens_are_read_without_the_package(
 @needs_datasets
 def test_documents_and_those_that_the_vocabulary_is_learnt_from_can_be_limited(lines: Path, tmp_path: Path) -> None:
     data = read(lines, tmp_path, max_documents=2, vocabulary_documents=1)
-    assert data.split("train").documents == 2
-    assert set(data.text.vocabulary.tokens) >= set("document 0")
-    assert "1" not in data.text.vocabulary.tokens
+    train = data.split("train")
+    assert train.corpus.documents == 2
+    assert set(train.text.vocabulary.tokens) >= set("document 0")
+    assert "1" not in train.text.vocabulary.tokens
 
 
 @needs_datasets
@@ -71,6 +72,6 @@ def test_what_is_wrong_is_named(lines: Path, tmp_path: Path) -> None:
 
 def test_options_are_checked_before_anything_is_read() -> None:
     with pytest.raises(ValueError, match="val_split and test_split"):
-        HuggingFaceText("any", CharacterLearner(), val_split="validation")
+        HuggingFaceText(path="any", val_split="validation")
     with pytest.raises(ValueError, match="max_documents must be at least 1, got 0"):
-        HuggingFaceText("any", CharacterLearner(), max_documents=0)
+        HuggingFaceText(path="any", max_documents=0)
