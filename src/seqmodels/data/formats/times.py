@@ -72,8 +72,9 @@ def parse_times(texts: Sequence[str], place: Callable[[int], str], date_format: 
     for name in (None, *FORMATS):
         read = _reader(name)
         if _reads(read, texts[0]):
-            fitting = [other for other in FORMATS if _day_first(other) and _reads_all(_reader(other), texts)]
-            if _day_first(name) and fitting:
+            same = [other for other in FORMATS if _day_first(other)] if _day_first(name) else []
+            fitting = [other for other in same if all(_reads(_reader(other), text) for text in texts)]
+            if fitting:
                 read = _reader(_unambiguous(fitting, texts, place))
             return _parsed(texts, place, read, "like the rows before")
     raise ValueError(
@@ -111,10 +112,6 @@ def _reads(read: Callable[[str], datetime], text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _reads_all(read: Callable[[str], datetime], texts: Sequence[str]) -> bool:
-    return all(_reads(read, text) for text in texts)
 
 
 def _parsed(texts: Sequence[str], place: Callable[[int], str], read: Callable[[str], datetime], rule: str) -> Times:
@@ -161,11 +158,10 @@ def _monthly(times: Times) -> tuple[Frequency, NDArray[np.bool_]] | None:
     months = times.astype("datetime64[M]")
     inside = times - months.astype("datetime64[s]")
     left = (months + 1).astype("datetime64[s]") - times
-    month_end = bool((left == left[0]).all()) and not bool((inside == inside[0]).all())
-    if not month_end and not bool((inside == inside[0]).all()):
-        return None
+    same_day = bool((inside == inside[0]).all())
+    month_end = not same_day and bool((left == left[0]).all())
     steps = np.diff(months).astype(np.int64)
-    if (steps == 0).any():
+    if not (same_day or month_end) or (steps == 0).any():
         return None
     usual = _commonest(steps)
     return Frequency(months=usual, month_end=month_end), steps == usual

@@ -4,7 +4,6 @@ A line is ``1.0,2.0,3.0:4.0,5.0,6.0:label``: values of the first dimension over 
 class. ``?`` (or ``NaN``) stands for a value that is missing. Cases may differ in length.
 """
 
-import math
 from collections.abc import Iterator
 from typing import Literal, NamedTuple, get_args
 
@@ -65,7 +64,10 @@ def parse_ts(text: str, name: str, *, missing: Missing = "error") -> SeriesFile:
         if header.length not in (None, len(series[-1])):
             raise ValueError(f"{where}: must have {header.length} values, as @seriesLength says, got {len(series[-1])}")
         if header.class_names:
-            labels.append(_label(label.strip(), header.class_names, where))
+            labels.append(label.strip())
+            if labels[-1] not in header.class_names:
+                known = ", ".join(header.class_names)
+                raise ValueError(f"{where}: the class must be one of {known}, got {labels[-1]!r}")
     if not series:
         raise ValueError(f"{name} has no cases after @data")
     return SeriesFile(name, header.class_names, series, labels)
@@ -124,12 +126,6 @@ def _class_names(names: list[str], where: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _label(label: str, class_names: tuple[str, ...], where: str) -> str:
-    if label not in class_names:
-        raise ValueError(f"{where}: the class must be one of {', '.join(class_names)}, got {label!r}")
-    return label
-
-
 def parse_case(parts: list[str], where: str, *, missing: Missing = "error") -> Tensor:
     """Return the values of one case, float64 ``(time, dimensions)``, from the text of each of its dimensions.
 
@@ -141,31 +137,21 @@ def parse_case(parts: list[str], where: str, *, missing: Missing = "error") -> T
         if len(column) != len(columns[0]):
             first = len(columns[0])
             raise ValueError(f"{where}, dimension {number}: has {len(column)} values, dimension 1 has {first}")
-    case = np.array(columns, dtype=np.float64)
+    case = np.stack(columns)
     if np.isnan(case).any():
         case = np.stack([_filled(row, f"{where}, dimension {number}", missing) for number, row in enumerate(case, 1)])
     return torch.from_numpy(case.T.copy())
 
 
-def _values(text: str, where: str) -> list[float]:
+def _values(text: str, where: str) -> Numbers:
     """Return the numbers of one dimension; a missing one is NaN."""
     cells = text.split(",")
-    try:
-        values = [float(cell) for cell in cells]
-        if all(map(math.isfinite, values)) and "_" not in text:
-            return values
-    except ValueError:  # a missing value, or no number: look at each
-        pass
-    return [_value(cell.strip(), f"{where}, value {position}") for position, cell in enumerate(cells, start=1)]
-
-
-def _value(cell: str, where: str) -> float:
-    if cell.lower() in UNKNOWN:
-        return math.nan
-    number = parsed_number(cell)
-    if not math.isfinite(number):
-        raise ValueError(f"{where}: must be a finite number, or ? where it is missing, got {cell!r}")
-    return number
+    values = np.array([parsed_number(cell) for cell in cells])
+    for index in (~np.isfinite(values)).nonzero()[0].tolist():
+        if (cell := cells[index].strip()).lower() not in UNKNOWN:
+            rule = "must be a finite number, or ? where it is missing"
+            raise ValueError(f"{where}, value {index + 1}: {rule}, got {cell!r}")
+    return values
 
 
 def _filled(column: Numbers, where: str, missing: Missing) -> Numbers:

@@ -11,7 +11,17 @@ from seqmodels.data.formats.ts import Missing, parse_case
 from seqmodels.data.preprocessing import Preprocessing
 from seqmodels.data.series.scaling import Scaling
 
-FIELDS = ("series", "text")  # where a record has its values; a file of plain lines has them in ``text``
+
+def filled_field(record: Mapping[str, Any], name: str) -> str:
+    """Return where a record has its values: in the field ``name``, or in ``text``, as lines of a plain file have them.
+
+    Raises:
+        ValueError: it has neither.
+    """
+    for field in (name, "text"):
+        if record.get(field) is not None:
+            return field
+    raise ValueError(f"a record must have a field {name} or text, got {', '.join(record) or 'none'}")
 
 
 @dataclass(kw_only=True)
@@ -41,9 +51,7 @@ class SeriesPreprocessing(Preprocessing):
 
     def encode(self, record: Mapping[str, Any]) -> Tensor:
         """Return the standardised series of a record, ``(time, channels)``."""
-        field = next((name for name in FIELDS if record.get(name) is not None), None)
-        if field is None:
-            raise ValueError(f"a record must have a field {' or '.join(FIELDS)}, got {', '.join(record) or 'none'}")
+        field = filled_field(record, "series")
         value = record[field]
         values = self._line(value, field) if isinstance(value, str) else self._steps(value, field)
         series = self.scaling.apply(values).float()

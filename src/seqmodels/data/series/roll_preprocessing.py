@@ -8,6 +8,7 @@ from torch import Tensor
 from seqmodels.data.formats.piano_roll import parse_piece
 from seqmodels.data.formats.strict_json import parsed_json
 from seqmodels.data.preprocessing import Preprocessing
+from seqmodels.data.series.preprocessing import filled_field
 
 
 class RollPreprocessing(Preprocessing):
@@ -18,9 +19,7 @@ class RollPreprocessing(Preprocessing):
 
     def encode(self, record: Mapping[str, Any]) -> Tensor:
         """Return the roll of a record, ``(frames, 88)``."""
-        field = next((name for name in ("frames", "text") if record.get(name) is not None), None)
-        if field is None:
-            raise ValueError(f"a record must have a field frames or text, got {', '.join(record) or 'none'}")
+        field = filled_field(record, "frames")
         frames = record[field]
         if isinstance(frames, str):
             frames = parsed_json(frames, f"{field} ({frames!r:.60})")

@@ -39,7 +39,15 @@ class CSVSeriesData(SeriesSource):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._options(None).check()
+        self.options = CSVOptions(
+            time=None if self.time is None else str(self.time),
+            header=self.header,
+            delimiter=self.delimiter,
+            date_format=self.date_format,
+            gaps=self.gaps,
+            impute=self.impute,
+        )
+        self.options.check()
 
     def prepare(self) -> None:
         if not Path(self.path).is_file():
@@ -47,15 +55,4 @@ class CSVSeriesData(SeriesSource):
 
     def read(self, columns: tuple[str, ...] | None) -> SeriesTable:
         self.prepare()
-        return read_series(unpacked(Path(self.path)), str(self.path), self._options(columns))
-
-    def _options(self, columns: tuple[str, ...] | None) -> CSVOptions:
-        return CSVOptions(
-            time=None if self.time is None else str(self.time),
-            columns=columns,
-            header=self.header,
-            delimiter=self.delimiter,
-            date_format=self.date_format,
-            gaps=self.gaps,
-            impute=self.impute,
-        )
+        return read_series(unpacked(Path(self.path)), str(self.path), self.options._replace(columns=columns))

@@ -64,11 +64,9 @@ class MNISTData(PublishedSource):
     """70000 digits, 28 by 28 pixels, 10 classes: 55000 train, 5000 val (the last of the published 60000), 10000 test.
 
     Args:
-        data_dir: holds the folder ``mnist`` with the four published IDX files, plain or with ``.gz``.
         layout: ``rows`` (28 steps of 28 pixels), ``pixels`` (784 steps of 1, row by row), or ``permuted``: the pixels
             in one random order for all images, ``torch.randperm(784)`` drawn from ``data_seed``. Papers draw their own.
         data_seed: of the permutation.
-        download: fetch what is missing.
     """
 
     name = "mnist"
@@ -92,9 +90,9 @@ class MNISTData(PublishedSource):
     def splits(self) -> Splits[LabelledSeries]:
         require(self.set_folder, self.files)
         whole = self._part(TRAIN_IMAGES, TRAIN_LABELS)
-        val = torch.arange(len(whole.series) - VAL_ROWS, len(whole.series))
-        train = torch.arange(len(whole.series) - VAL_ROWS)
-        return Splits(whole.take(train), whole.take(val), self._part(TEST_IMAGES, TEST_LABELS))
+        rows = torch.arange(len(whole.series))
+        train, val = whole.take(rows[:-VAL_ROWS]), whole.take(rows[-VAL_ROWS:])
+        return Splits(train, val, self._part(TEST_IMAGES, TEST_LABELS))
 
     def _part(self, images: DataFile, labels: DataFile) -> LabelledSeries:
         pixels = parse_idx(load(self.set_folder, images), images.name)
