@@ -1,6 +1,5 @@
 """Every file under configs/ builds what it names, with keys that are exactly the constructor's."""
 
-import inspect
 import re
 import subprocess
 from pathlib import Path
@@ -16,6 +15,7 @@ from seqmodels.cells import ALL_CELLS, Cell
 from seqmodels.config.allowlist import nodes
 from seqmodels.config.build import build, check, plain, target_of
 from seqmodels.config.compose import config_folder
+from seqmodels.config.signatures import parameters_of
 from seqmodels.training.checkpointing import build_model, build_task
 from seqmodels.training.fit import train
 from tests.composing import TINY, composed
@@ -44,8 +44,10 @@ def test_keys_are_the_keywords_of_the_constructor(group: str, tmp_path: Path) ->
     given |= {"horizon", "known_size", "season", "names", "mean", "deviation", "seasonal_error"}
     for name in options(group):
         config = OmegaConf.load(CONFIGS / group / f"{name}.yaml")
-        keywords = set(inspect.signature(target_of({"_target_": config._target_})).parameters)
-        keys = {str(key) for key in config} - {"_target_", "_partial_", "defaults"}
+        keywords = set(parameters_of(target_of({"_target_": config._target_})))
+        shared = [str(entry).partition("@")[0] for entry in config.get("defaults", ()) if "@_here_" in str(entry)]
+        files = [config, *(OmegaConf.load(CONFIGS / group / f"{path}.yaml") for path in shared)]
+        keys = {str(key) for file in files for key in file} - {"_target_", "_partial_", "defaults"}
         assert keys <= keywords, f"{group}/{name}"
         assert keywords - keys <= given, f"{group}/{name} lacks {keywords - keys - given}"
 
