@@ -1,4 +1,4 @@
-"""The ``.ts`` format of the UCR and UEA archives: tags, then one case a line, its dimensions parted by colons.
+"""The ``.ts`` format of the UCR and UEA archives: tags, then one case a line, its dimensions separated by colons.
 
 A line is ``1.0,2.0,3.0:4.0,5.0,6.0:label``: values of the first dimension over time, then of the second, then the
 class. ``?`` (or ``NaN``) stands for a value that is missing. Cases may differ in length.
@@ -40,8 +40,8 @@ def parse_ts(text: str, name: str, *, missing: Missing = "error") -> SeriesFile:
     """Read a file in the ``.ts`` format; ``name`` is what errors call it.
 
     Args:
-        missing: what becomes of a missing value: an error, or a straight line between its neighbours in time, the
-            nearest known value at the ends.
+        missing: ``error`` refuses missing values; ``interpolate`` fills them linearly between their neighbours in
+            time, at the ends with the nearest known value.
 
     Raises:
         ValueError: the text is not of this format, has timestamps or numbers for targets, or a value is missing and

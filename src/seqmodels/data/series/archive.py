@@ -1,4 +1,4 @@
-"""What the problems of the UCR and UEA archives share: a train file, a test file, classes."""
+"""Classification problems of the UCR and UEA archives: a train file, a test file, classes."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ REPOSITORIES = (
 
 
 def archive_file(archive: str, part: str, size: int, sha256: str, *, folder: str = "") -> DataFile:
-    """Describe the file ``TRAIN`` or ``TEST`` of an archive, which lies in ``folder`` of the set's own."""
+    """Describe the file ``TRAIN`` or ``TEST`` of an archive; ``folder`` lies below that of the set."""
     name = f"{archive}_{part}.ts"
     return DataFile(f"{folder}{name}", size, sha256, tuple(f"{url}{archive}/{name}" for url in REPOSITORIES))
 
@@ -28,14 +28,12 @@ def archive_file(archive: str, part: str, size: int, sha256: str, *, folder: str
 class ArchiveSource(PublishedSource):
     """A problem of the archives: series of numbers in classes, with a published train and test file.
 
-    The val split is part of the train file, each class alike, by ``data_seed``; the test file is the test split and
-    nothing else.
+    The val split is drawn from the train file, stratified by class; the test file is the test split and nothing else.
 
     Args:
-        val_share: how much of the train file is the val split. With 0 all of it is trained on, and nothing is held out
-            to choose by: the val split is then the train split again. That is for a last training run whose every
-            option is settled.
-        missing: what becomes of a missing value, see :func:`~seqmodels.data.formats.ts.parse_ts`.
+        val_share: share of the train file that is held out as the val split. With 0 nothing is held out: all rows are
+            trained on, and the val split is the train split again. Use that for a final run, with all options chosen.
+        missing: how missing values are treated, see :func:`~seqmodels.data.formats.ts.parse_ts`.
         data_seed: of the draw of the val split.
     """
 

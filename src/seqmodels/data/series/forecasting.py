@@ -13,8 +13,10 @@ from seqmodels.data.formats.series_table import SeriesTable
 from seqmodels.data.preparation import Preparation, Prepared
 from seqmodels.data.raw import Splits
 from seqmodels.data.series.calendar import calendar_features, check_calendar
+from seqmodels.data.series.forecast_preprocessing import ForecastPreprocessing
 from seqmodels.data.series.scaling import Scaling, fit_scaling, seasonal_error
 from seqmodels.data.series.windows import WindowDataset
+from seqmodels.system.names import public_name
 
 
 @dataclass(kw_only=True)
@@ -95,9 +97,9 @@ class ForecastPreparation(Preparation):
         return Prepared(Splits(*windows), sizes, self._node(series, outputs, scaling))
 
     def _node(self, series: SeriesTable, outputs: int, scaling: Scaling) -> dict[str, Any]:
-        """Return the node of the ``ForecastPreprocessing`` of new rows."""
+        """Return the node of the preprocessing of new rows."""
         return {
-            "_target_": "seqmodels.data.ForecastPreprocessing",
+            "_target_": public_name(ForecastPreprocessing),
             "time": series.options.time,
             "columns": list(series.names),
             "date_format": series.options.date_format,

@@ -17,13 +17,13 @@ from seqmodels.system.names import public_name
 
 @dataclass(kw_only=True)
 class SeriesPreparation(Preparation):
-    """Series less a mean, over a deviation, of each channel; as sequences with their labels."""
+    """Sequences with their labels; each channel less a mean, over a deviation."""
 
     mean: ClassVar[float] = 0.0
     deviation: ClassVar[float] = 1.0
 
     def scaling(self, train: LabelledSeries) -> Scaling:
-        """Return mean and deviation of each channel; here the same for all, and known beforehand."""
+        """Return mean and deviation of each channel; here constants of the class."""
         channels = train.series[0].shape[-1]
         return Scaling.of([self.mean] * channels, [self.deviation] * channels)
 
@@ -58,8 +58,8 @@ class SeriesPreparation(Preparation):
 
 
 @dataclass(kw_only=True)
-class AsGenerated(SeriesPreparation):
-    """Series whose values are fit to be read as they are."""
+class Unscaled(SeriesPreparation):
+    """Series as they are, without scaling."""
 
 
 @dataclass(kw_only=True)
@@ -67,8 +67,8 @@ class Standardization(SeriesPreparation):
     """Series standardised by mean and deviation of each channel over all steps of the train split.
 
     Args:
-        standardize: whether to standardise; the archives' univariate problems are standardised row by row already.
-        missing: what becomes of a missing value of a new series, as the source's own.
+        standardize: whether to standardise; univariate problems of the archives are standardised row by row already.
+        missing: how missing values of new series are treated; the source treats its own the same way.
     """
 
     standardize: bool = True

@@ -30,7 +30,7 @@ class SeriesPreprocessing(Preprocessing):
 
     In JSON the field is a list of steps, each a list with a number for every channel, or a number where there is one
     channel. As text it is a line of the ``.ts`` format, ``1.0,2.0,3.0:4.0,5.0,6.0`` for two channels and three steps; a
-    class behind the last channel is passed over.
+    class after the last channel is ignored.
 
     Args:
         mean, deviation: of each channel, taken from training data.

@@ -1,4 +1,4 @@
-"""Windows over series, cut when they are asked for: a split of them takes no memory beyond the series."""
+"""Windows over series, cut when a batch is read: they take no memory beyond the series."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from seqmodels.data.loading import Loading
 
 
 class ForecastBatch(NamedTuple):
-    """Stretches of series and what follows them, on the scale of the training part."""
+    """Windows of series and the steps that follow them, on the scale of the training part."""
 
     inputs: Tensor  # (batch, time, input)  first the series to forecast, then other features, then the calendar
     known: Tensor  # (batch, horizon, known)  what is known of the future: the calendar; perhaps 0 numbers a step

@@ -11,9 +11,11 @@ from seqmodels.data.formats.piano_roll import HIGHEST, LOWEST, parse_rolls
 from seqmodels.data.formats.strict_text import decoded
 from seqmodels.data.raw import LabelledSeries, Splits
 from seqmodels.data.series.preparation import SeriesPreparation
+from seqmodels.data.series.roll_preprocessing import RollPreprocessing
 from seqmodels.data.series.scaling import Scaling
 from seqmodels.data.source import PublishedSource
 from seqmodels.data.splitting import split_random
+from seqmodels.system.names import public_name
 
 NAMES = {"validation": "val", "valid": "val"}  # what files call a split, where it is not what we call it
 SHARES = (0.8, 0.1, 0.1)
@@ -26,7 +28,7 @@ class RollPreparation(SeriesPreparation):
     """Frames of keys as they are, 0 or 1."""
 
     def node(self, scaling: Scaling) -> dict[str, Any]:  # noqa: ARG002
-        return {"_target_": "seqmodels.data.RollPreprocessing"}
+        return {"_target_": public_name(RollPreprocessing)}
 
 
 @dataclass(kw_only=True)

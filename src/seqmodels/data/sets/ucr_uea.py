@@ -4,7 +4,7 @@ import re
 from dataclasses import InitVar, dataclass, field
 from pathlib import Path
 
-from seqmodels.data.formats.files import DataFile, load, locate, unpacked
+from seqmodels.data.formats.files import DataFile, locate, published_bytes, unpacked
 from seqmodels.data.formats.strict_text import decoded
 from seqmodels.data.formats.ts import SeriesFile, parse_ts
 from seqmodels.data.series.archive import ArchiveSource, archive_file
@@ -64,31 +64,32 @@ class UCRUEAData(ArchiveSource):
         Raises:
             FileNotFoundError: files are missing; the message has the names of the archives that are there.
         """
+        parts = [self._file(part) for part in ("TRAIN", "TEST")]
         if self.download:
             from seqmodels.data.download import download_missing  # noqa: PLC0415
 
-            download_missing(self._published, self.set_folder)
-        for part in ("TRAIN", "TEST"):
-            self._located(part)
+            download_missing([file for file in parts if file.urls], self.set_folder)
+        for file in parts:
+            self._located(file)
 
     def read(self, part: str) -> SeriesFile:
-        known = [file for file in self._published if file.name.endswith(f"_{part}.ts")]
-        path = self._located(part)
-        content = load(self.set_folder, known[0]) if known else unpacked(path)
+        file = self._file(part)
+        path = self._located(file)
+        content = published_bytes(path, file) if file.urls else unpacked(path)
         return parse_ts(decoded(content, path.name), path.name, missing=self.missing)
 
-    @property
-    def _published(self) -> list[DataFile]:
-        return [file for file in self.files if file.name.startswith(f"{self.archive}/")]
+    def _file(self, part: str) -> DataFile:
+        """Return the file of a part; one that is not among ``files`` has a name alone."""
+        name = f"{self.archive}/{self.archive}_{part}.ts"
+        return next((file for file in self.files if file.name == name), DataFile(name, 0, "", ()))
 
-    def _located(self, part: str) -> Path:
-        path = locate(self.set_folder, DataFile(f"{self.archive}/{self.archive}_{part}.ts", 0, "", ()))
+    def _located(self, file: DataFile) -> Path:
+        path = locate(self.set_folder, file)
         if path is None:
             there = sorted(found.name for found in self.set_folder.glob("*") if found.is_dir())
-            hint = nearest(self.archive, there)
             raise FileNotFoundError(
-                f"{self.set_folder.absolute() / self.archive} lacks {self.archive}_{part}.ts (plain or with .gz){hint} "
-                f"(archives there: {', '.join(there) or 'none'})"
+                f"{self.set_folder.absolute() / self.archive} lacks {Path(file.name).name} (plain or with .gz)"
+                f"{nearest(self.archive, there)} (archives there: {', '.join(there) or 'none'})"
             )
         return path
 
