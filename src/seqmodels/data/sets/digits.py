@@ -3,7 +3,6 @@
 import gzip
 from dataclasses import dataclass
 from importlib import resources
-from typing import ClassVar
 
 from seqmodels.data.formats.numbers import parse_numbers
 from seqmodels.data.raw import LabelledSeries, Splits
@@ -42,7 +41,6 @@ class DigitsData(Source):
     )
     license = "CC BY 4.0"
     preparation = DigitsPreparation
-    shares: ClassVar[tuple[float, ...]] = (0.7, 0.1, 0.2)
 
     data_seed: int = 0
 
@@ -51,4 +49,4 @@ class DigitsData(Source):
         table = parse_numbers(gzip.decompress(packed).decode("ascii"), "digits.csv")
         labels = table[:, 64].long()
         digits = LabelledSeries(table[:, :64].reshape(-1, 8, 8), labels, tuple("0123456789"))
-        return Splits(*(digits.take(rows) for rows in split_stratified(labels, self.shares, self.data_seed)))
+        return Splits(*(digits.take(rows) for rows in split_stratified(labels, (0.7, 0.1, 0.2), self.data_seed)))

@@ -18,7 +18,6 @@ from seqmodels.data.splitting import split_random
 from seqmodels.system.names import public_name
 
 NAMES = {"validation": "val", "valid": "val"}  # what files call a split, where it is not what we call it
-SHARES = (0.8, 0.1, 0.1)
 PITCHES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 KEY_NAMES = tuple(f"{PITCHES[note % 12]}{note // 12 - 1}" for note in range(LOWEST, HIGHEST + 1))  # A0 to C8
 
@@ -91,8 +90,8 @@ class JSBChoralesData(PublishedSource):
 
 def _drawn(pieces: list[Tensor], seed: int) -> dict[str, list[Tensor]]:
     """Split pieces 80/10/10, at random; every part has at least one where there are three or more."""
-    held = [max(1, round(share * len(pieces))) for share in SHARES[1:]]
-    parts = zip(("val", "test", "train"), split_random(len(pieces), held, seed), strict=True)
+    held = max(1, round(0.1 * len(pieces)))
+    parts = zip(("val", "test", "train"), split_random(len(pieces), (held, held), seed), strict=True)
     return {split: [pieces[row] for row in sorted(rows)] for split, rows in parts}
 
 
