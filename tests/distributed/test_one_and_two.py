@@ -105,7 +105,7 @@ def test_a_run_of_two_processes_goes_on_in_one(tmp_path: Path) -> None:
 
 def test_a_split_with_fewer_rows_than_processes_is_refused() -> None:
     data = ready(AddingData, time=5, train_rows=4, val_rows=1, test_rows=4)
-    data.trainer = SimpleNamespace(global_rank=1, world_size=2, overfit_batches=0)
+    data.trainer = SimpleNamespace(global_rank=1, world_size=2, overfit_batches=0)  # type: ignore[assignment]
     data.train_dataloader()
     with pytest.raises(ValueError, match="the val split has 1 rows, fewer than there are processes: 2"):
         data.val_dataloader()

@@ -2,21 +2,22 @@
 
 from torch import Tensor
 
+from seqmodels.data.batch import SequenceBatch
 from seqmodels.sequence import length_mask
 
 
-def real_steps(outputs: Tensor, targets: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+def real_steps(outputs: Tensor, batch: SequenceBatch) -> tuple[Tensor, Tensor]:
     """Return ``outputs (answers, output)`` and their targets: one for each row, or one for each real step of all rows.
 
     Args:
-        outputs: ``(batch, output)``, or ``(batch, time, output)``.
-        targets: whole numbers ``(batch,)`` or floats ``(batch, output)``; with time behind batch as outputs have it.
-        lengths: ``(batch,)``.
+        outputs: ``(batch, output)``, or ``(batch, time, output)``, where the batch has a target for every step.
+        batch: whose inputs they answer.
 
     Raises:
         ValueError: one of the two has an answer for every step, the other one for a whole sequence.
     """
-    stepwise = targets.dim() == (3 if targets.is_floating_point() else 2)
+    _, lengths, targets = batch
+    stepwise = batch.stepwise
     if stepwise != (outputs.dim() == 3) or (stepwise and targets.shape[:2] != outputs.shape[:2]):
         hint = "choose pooling=every_step" if stepwise else "choose another pooling than every_step"
         raise ValueError(
