@@ -1,11 +1,11 @@
-"""CSVDialect text with labels: CSV and TSV, with a header or without."""
+"""Delimited text with labels: CSV and TSV, with a header or without."""
 
-import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
+from seqmodels.data.formats.csv_rows import csv_rows
 from seqmodels.data.formats.files import unpacked
 from seqmodels.data.formats.strict_text import decoded
 from seqmodels.data.raw import LabelledTexts
@@ -57,28 +57,20 @@ def parse_table(
     """Return what :func:`read_table` does, of the bytes of a file; ``name`` is what errors call it."""
     delimiter = form.delimiter or ("\t" if name.removesuffix(".gz").endswith(".tsv") else ",")
     source = io.StringIO(decoded(content, name, form.encoding), newline="")
-    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if form.quotes else csv.QUOTE_NONE
-    reader = csv.reader(source, delimiter=delimiter, strict=True, quoting=quoting)
     found = LabelledTexts([], [], [], tuple(map(str, listed(text))) if form.header else ("text",))
-    columns, texts, target, line = list[Column](), list[int](), 0, 1
-    try:
-        for row in reader:
-            place, line = f"{name}, line {line}", reader.line_num + 1
-            if not row:
+    columns, texts, target = list[Column](), list[int](), 0
+    for place, row in csv_rows(source, name, delimiter, quotes=form.quotes):
+        if not columns:
+            columns = list(row) if form.header else list(range(len(row)))
+            texts = [_find(column, columns, place) for column in listed(text)]
+            target = _find(label, columns, place)
+            if form.header:
                 continue
-            if not columns:
-                columns = list(row) if form.header else list(range(len(row)))
-                texts = [_find(column, columns, place) for column in listed(text)]
-                target = _find(label, columns, place)
-                if form.header:
-                    continue
-            if len(row) != len(columns):
-                raise ValueError(f"{place}: {len(row)} fields, where the first line has {len(columns)}")
-            found.texts.append(" ".join(row[index] for index in texts))
-            found.labels.append(_labels(row[target], separator, f"{place}, column {label!r}"))
-            found.places.append(place)
-    except csv.Error as error:
-        raise ValueError(f"{name}, line {reader.line_num}: {error}") from error
+        if len(row) != len(columns):
+            raise ValueError(f"{place}: {len(row)} fields, where the first line has {len(columns)}")
+        found.texts.append(" ".join(row[index] for index in texts))
+        found.labels.append(_labels(row[target], separator, f"{place}, column {label!r}"))
+        found.places.append(place)
     if not found.texts:
         raise ValueError(f"{name} has no rows{' below its header' if columns else ''}")
     return found

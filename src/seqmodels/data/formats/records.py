@@ -1,10 +1,10 @@
 """Records of a file or a pipe, one at a time: rows of CSV or TSV, lines of JSON, lines of text."""
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple, get_args
 
+from seqmodels.data.formats.csv_rows import csv_rows
 from seqmodels.data.formats.strict_json import parsed_json
 from seqmodels.data.formats.strict_text import decoded_lines
 
@@ -64,21 +64,15 @@ def _object(line: str, place: str) -> dict[str, Any]:
 
 
 def _table(lines: Iterator[str], name: str, delimiter: str) -> Iterator[Record]:
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    try:
-        header = next(reader, None)
-        if header is None:
-            raise ValueError(f"{name} is empty: its first line must name the columns")
-        if len(set(header)) < len(header):
-            twice = next(column for column in header if header.count(column) > 1)
-            raise ValueError(f"{name}, line 1: the column {twice!r} is named twice")
-        first = reader.line_num + 1
-        for row in reader:
-            place, first = f"{name}, line {first}", reader.line_num + 1
-            if not row:
-                continue  # a blank line
-            if len(row) != len(header):
-                raise ValueError(f"{place}: {len(row)} fields, but the header names {len(header)} columns")
-            yield Record(place, dict(zip(header, row, strict=True)))
-    except csv.Error as error:
-        raise ValueError(f"{name}, line {reader.line_num}: {error}") from error
+    rows = csv_rows(lines, name, delimiter)
+    first = next(rows, None)
+    if first is None:
+        raise ValueError(f"{name} is empty: its first line must name the columns")
+    place, header = first
+    for twice in header:
+        if header.count(twice) > 1:
+            raise ValueError(f"{place}: the column {twice!r} is named twice")
+    for place, row in rows:
+        if len(row) != len(header):
+            raise ValueError(f"{place}: {len(row)} fields, but the header names {len(header)} columns")
+        yield Record(place, dict(zip(header, row, strict=True)))

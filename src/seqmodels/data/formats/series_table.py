@@ -1,6 +1,5 @@
 """Series of numbers in delimited text: one row for each step, one column for each series, perhaps one for the time."""
 
-import csv
 import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seqmodels.data.formats.csv_rows import Row, csv_rows
 from seqmodels.data.formats.gaps import Impute, Numbers, filled
 from seqmodels.data.formats.numbers import parsed_number
 from seqmodels.data.formats.strict_text import decoded
@@ -59,13 +59,6 @@ class SeriesTable(NamedTuple):
         return self._replace(values=self.values[first:end], times=times)
 
 
-class Row(NamedTuple):
-    """The cells of a line, and where it stands: ``"my.csv, line 3"``."""
-
-    place: str
-    cells: Sequence[str]
-
-
 def read_series(content: bytes, name: str, options: CSVOptions) -> SeriesTable:
     """Return the series of a file's content in UTF-8; ``name`` is what errors call it.
 
@@ -75,10 +68,11 @@ def read_series(content: bytes, name: str, options: CSVOptions) -> SeriesTable:
         ValueError: something is wrong with it; the message names line and column.
     """
     options.check()
-    rows = _rows(decoded(content, name), name, options.delimiter)
+    source = io.StringIO(decoded(content, name), newline="")
+    rows = [row for row in csv_rows(source, name, options.delimiter) if len(row.cells) > 1 or row.cells[0].strip()]
     if not rows:
         raise ValueError(f"{name} is empty")
-    header = list(rows.pop(0).cells) if options.header else [str(n) for n in range(len(rows[0].cells))]
+    header = rows.pop(0).cells if options.header else [str(n) for n in range(len(rows[0].cells))]
     return series_of(header, rows, name, options)
 
 
@@ -110,19 +104,6 @@ def series_of(header: Sequence[str], rows: Sequence[Row], name: str, options: CS
     return SeriesTable(
         tuple(names), torch.from_numpy(np.stack(values, 1)), times, frequency, place=name, options=options
     )
-
-
-def _rows(text: str, name: str, delimiter: str) -> list[Row]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    rows, line = [], 1
-    try:
-        for cells in reader:
-            if cells and (len(cells) > 1 or cells[0].strip()):
-                rows.append(Row(f"{name}, line {line}", cells))
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise ValueError(f"{name}, line {reader.line_num}: {error}") from error
-    return rows
 
 
 def _column(column: str, index: Mapping[str, int], name: str) -> int:

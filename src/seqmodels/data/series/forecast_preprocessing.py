@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seqmodels.data.formats.csv_rows import Row
 from seqmodels.data.formats.gaps import Impute
 from seqmodels.data.formats.records import Record
-from seqmodels.data.formats.series_table import CSVOptions, Row, SeriesTable, series_of, table_of
+from seqmodels.data.formats.series_table import CSVOptions, SeriesTable, series_of, table_of
 from seqmodels.data.formats.times import Gaps
 from seqmodels.data.preprocessing import Preprocessing
 from seqmodels.data.series.calendar import calendar_features
