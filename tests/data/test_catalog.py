@@ -86,7 +86,8 @@ def test_published_data_are_loaded_from_the_folder_that_the_environment_names(
 ) -> None:
     monkeypatch.setenv("SEQMODELS_DATA_DIR", str(data_dir))
     options = {"target": "AAPL.Close"} if name == "stocks" else {}
-    for part, other in zip(load(name, **options), find(name)(data_dir=data_dir, **options), strict=True):
+    source: Any = find(name)
+    for part, other in zip(load(name, **options), source(data_dir=data_dir, **options), strict=True):
         assert isinstance(part, RAW)
         assert same(part, other)
 

@@ -46,7 +46,7 @@ def documents(
         elif separator is None:
             yield lines
         else:
-            yield from _parted(lines, separator)
+            yield from _split_at(lines, separator)
 
 
 def blocks(lines: Iterable[str]) -> Iterator[str]:
@@ -68,8 +68,8 @@ def _lines(file: Path, encoding: str) -> Iterator[str]:
         yield from decoded_lines(source, str(file), encoding, newline="")
 
 
-def _parted(lines: Iterator[str], separator: str) -> Iterator[Iterator[str]]:
-    """Part lines where one of them is the separator; documents without a line are none."""
+def _split_at(lines: Iterator[str], separator: str) -> Iterator[Iterator[str]]:
+    """Split lines where one of them is the separator; documents without a line are none."""
 
     def numbered() -> Iterator[tuple[int, str]]:
         number = 0

@@ -66,7 +66,7 @@ def without_repetitions(texts: Mapping[str, str]) -> dict[str, str]:
 
 
 def split_topics(texts: Mapping[str, str], seed: int) -> dict[str, list[str]]:
-    """Part texts by whole topics, drawn in an order that depends on their names and the seed alone.
+    """Split texts by whole topics, drawn in an order that depends on their names and the seed alone.
 
     A topic goes to validation or test where there is room for it, else it trains.
     """

@@ -1,4 +1,4 @@
-"""Documents as one array of tokens, and how they are parted among the rows of a batch."""
+"""Documents as one array of tokens, and how they are shared out among the rows of a batch."""
 
 import heapq
 from collections.abc import Iterable, Sequence
@@ -67,13 +67,13 @@ def token_type(vocab_size: int) -> np.dtype[np.integer]:
 def training_rows(corpus: Corpus, rows: int, bptt: int, order: NDArray[np.int64]) -> list[list[Piece]]:
     """Lay the documents end to end in ``order`` and cut them into rows of as many windows, or one less.
 
-    A window has ``bptt`` steps, the last of a document those that are left. How many there are does not hang on the
+    A window has ``bptt`` steps, the last of a document those that are left. How many there are does not depend on the
     order. A document in which a row ends goes on in the next row; a single text becomes contiguous rows.
     """
     firsts, ends = corpus.offsets[:-1][order], corpus.offsets[1:][order]
     windows = np.concatenate([[0], np.cumsum(-(-(ends - firsts) // bptt))])  # before each document
     cuts = (windows[-1] * np.arange(rows + 1)) // rows
-    parted: list[list[Piece]] = []
+    shares: list[list[Piece]] = []
     for low, high in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
         pieces: list[Piece] = []
         document = int(np.searchsorted(windows, low, side="right")) - 1
@@ -83,8 +83,8 @@ def training_rows(corpus: Corpus, rows: int, bptt: int, order: NDArray[np.int64]
             first = int(firsts[document])
             pieces.append((first + skipped, min(first + taken, int(ends[document]))))
             document += 1
-        parted.append([piece for piece in pieces if piece[0] < piece[1]])
-    return parted
+        shares.append([piece for piece in pieces if piece[0] < piece[1]])
+    return shares
 
 
 def whole_documents(corpus: Corpus, rows: int, bptt: int) -> list[list[Piece]]:
@@ -96,15 +96,15 @@ def whole_documents(corpus: Corpus, rows: int, bptt: int) -> list[list[Piece]]:
         return training_rows(corpus, rows, bptt, np.arange(1))
     lengths = np.diff(corpus.offsets)
     least = [(0, row) for row in range(rows)]
-    parted: list[list[Piece]] = [[] for _ in range(rows)]
+    shares: list[list[Piece]] = [[] for _ in range(rows)]
     for document in np.argsort(-lengths, kind="stable").tolist():
         windows, row = heapq.heappop(least)
         length = int(lengths[document])
         if length:
             first = int(corpus.offsets[document])
-            parted[row].append((first, first + length))
+            shares[row].append((first, first + length))
         heapq.heappush(least, (windows - (-length // bptt), row))
-    return parted
+    return shares
 
 
 def equal_rows(corpus: Corpus, rows: int) -> list[list[Piece]]:

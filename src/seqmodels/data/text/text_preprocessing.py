@@ -72,7 +72,7 @@ class TextPreprocessing(Preprocessing):
     def characters(self) -> NDArray[np.int64]:
         """How many characters of a text each token stands for, ``(vocab,)``.
 
-        A word counts the space behind it; an edge nothing; a character whose bytes are parted among tokens nothing.
+        A word counts the space behind it; an edge nothing; a character whose bytes are spread over tokens nothing.
         """
         vocabulary = self.vocabulary
         counts = [len(vocabulary.decode([token]).replace(REPLACEMENT, "")) for token in range(len(vocabulary))]
@@ -88,7 +88,7 @@ class TextPreprocessing(Preprocessing):
         return torch.tensor([self.start, *tokens] if self.ends or not tokens else tokens)
 
     def written(self, tokens: Iterable[int], before: Sequence[int] = ()) -> Iterator[str]:
-        """Yield what each token adds to a text that goes on ``before``; half a character waits for its other half."""
+        """Yield what each token adds to a text that goes on ``before``; an incomplete UTF-8 sequence is held back."""
         held = list(before)[-CONTEXT:]
         done = len(self.vocabulary.decode(held))
         text = ""

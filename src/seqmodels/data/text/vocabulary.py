@@ -54,6 +54,10 @@ class Vocabulary(ABC):
     def __len__(self) -> int:
         return len(self.tokens)
 
+    def __repr__(self) -> str:
+        first = ", ".join(map(repr, self.tokens[:8])) + (", ..." if len(self) > 8 else "")
+        return f"{type(self).__name__}({len(self)} tokens: {first})"
+
     @property
     def unknown(self) -> int | None:
         """The token of what is unknown, where there is one."""
@@ -115,7 +119,7 @@ class WordVocabulary(Vocabulary):
     Args:
         tokens, normalization, lowercase: as for all.
         splitting: ``words``: runs of letters, digits and marks with single apostrophes inside, every other character
-            but white space a word of its own; ``spaces``: whatever white space parts, for texts split already.
+            but white space a word of its own; ``spaces``: whatever white space separates, for texts split already.
     """
 
     def __init__(

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 from seqmodels.data.text.bpe import BPEVocabulary, learn_bpe
 from seqmodels.data.text.vocabulary import (
@@ -21,6 +22,7 @@ from seqmodels.data.text.vocabulary import (
 )
 
 
+@dataclass(kw_only=True)
 class VocabularyLearner(ABC):
     """Options under which a vocabulary is learnt; the same texts give the same vocabulary.
 
@@ -31,25 +33,20 @@ class VocabularyLearner(ABC):
         eos: have a token for the end of a line or document.
     """
 
-    def __init__(
-        self,
-        *,
-        normalization: Normalization | None = "NFC",
-        lowercase: bool = False,
-        min_frequency: int = 1,
-        max_size: int | None = None,
-        eos: bool = False,
-    ) -> None:
-        check_normalization(normalization)
-        self.specials = (PAD, UNK, EOS) if eos else (PAD, UNK)
-        if min_frequency < 1:
-            raise ValueError(f"min_frequency must be at least 1, got {min_frequency}")
-        if max_size is not None and max_size <= len(self.specials):
-            raise ValueError(f"max_size must be more than the {len(self.specials)} special tokens, got {max_size}")
-        self.normalization = normalization
-        self.lowercase = lowercase
-        self.min_frequency = min_frequency
-        self.max_size = max_size
+    normalization: Normalization | None = "NFC"
+    lowercase: bool = False
+    min_frequency: int = 1
+    max_size: int | None = None
+    eos: bool = False
+    specials: tuple[str, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        check_normalization(self.normalization)
+        self.specials = (PAD, UNK, EOS) if self.eos else (PAD, UNK)
+        if self.min_frequency < 1:
+            raise ValueError(f"min_frequency must be at least 1, got {self.min_frequency}")
+        if self.max_size is not None and self.max_size <= len(self.specials):
+            raise ValueError(f"max_size must be more than the {len(self.specials)} special tokens, got {self.max_size}")
 
     @abstractmethod
     def learn(self, texts: Iterable[str]) -> Vocabulary:
@@ -85,24 +82,21 @@ class CharacterLearner(VocabularyLearner):
         return CharacterVocabulary(self._frequent(counts), normalization=self.normalization, lowercase=self.lowercase)
 
 
+@dataclass(kw_only=True)
 class WordLearner(VocabularyLearner):
-    """Learns the words of texts; options as for all, and how words are parted, as of ``WordVocabulary``."""
+    """Learns the words of texts; options as for all, and how texts are split into words, as of ``WordVocabulary``.
 
-    def __init__(
-        self,
-        *,
-        normalization: Normalization | None = "NFC",
-        lowercase: bool = True,
-        min_frequency: int = 1,
-        max_size: int | None = None,
-        eos: bool = False,
-        splitting: Splitting = "words",
-    ) -> None:
-        super().__init__(
-            normalization=normalization, lowercase=lowercase, min_frequency=min_frequency, max_size=max_size, eos=eos
-        )
-        check_splitting(splitting)
-        self.splitting = splitting
+    Example:
+        >>> WordLearner().learn(["a good film"]).encode("a bad film")
+        [2, 1, 3]
+    """
+
+    lowercase: bool = True
+    splitting: Splitting = "words"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_splitting(self.splitting)
 
     def learn(self, texts: Iterable[str]) -> WordVocabulary:
         counts: Counter[str] = Counter()
@@ -116,30 +110,25 @@ class WordLearner(VocabularyLearner):
         )
 
 
+@dataclass(kw_only=True)
 class BPELearner(VocabularyLearner):
     """Learns byte pair merges; options as for all: a merge must occur ``min_frequency`` times.
 
     ``max_size`` must have room for all 256 bytes, so that nothing is unknown.
     """
 
-    def __init__(
-        self,
-        *,
-        normalization: Normalization | None = "NFC",
-        lowercase: bool = False,
-        min_frequency: int = 2,
-        max_size: int = 8000,
-        eos: bool = False,
-    ) -> None:
-        super().__init__(
-            normalization=normalization, lowercase=lowercase, min_frequency=min_frequency, max_size=max_size, eos=eos
-        )
-        if max_size < 256 + len(self.specials):
+    min_frequency: int = 2
+    max_size: int = 8000
+    size: int = field(init=False, repr=False)  # of tokens that are learnt
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        least = 256 + len(self.specials)
+        if self.max_size < least:
             raise ValueError(
-                f"max_size must be at least {256 + len(self.specials)}, for 256 bytes and the special tokens, "
-                f"got {max_size}"
+                f"max_size must be at least {least}, for 256 bytes and the special tokens, got {self.max_size}"
             )
-        self.size = max_size - len(self.specials)
+        self.size = self.max_size - len(self.specials)
 
     def learn(self, texts: Iterable[str]) -> BPEVocabulary:
         tokens, merges = learn_bpe(self._normalized(texts), size=self.size, min_frequency=self.min_frequency)

@@ -1,6 +1,7 @@
 """Windows over text for truncated back-propagation through time."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass
 from itertools import islice, pairwise
 from typing import NamedTuple
 
@@ -42,11 +43,12 @@ class EpochNumber:
         self.epoch = epoch
 
 
+@dataclass(eq=False)
 class WindowLoader(ResumableLoader[TextWindow]):
     """Windows over a corpus, row by row; training and evaluation differ in how rows are made.
 
     For training, documents come in an order drawn anew for each epoch from ``seed`` and laid end to end; a row starts
-    and ends where it falls. For evaluation no document is cut, so that the loss does not hang on the number of rows;
+    and ends where it falls. For evaluation no document is cut, so that the loss does not depend on the number of rows;
     only a single text is, as for training.
 
     Args:
@@ -63,32 +65,22 @@ class WindowLoader(ResumableLoader[TextWindow]):
 
     ORIGIN = "tokens"
 
-    def __init__(
-        self,
-        corpus: Corpus,
-        characters: NDArray[np.int64],
-        *,
-        rows: int,
-        bptt: int,
-        training: bool = False,
-        random_windows: bool = False,
-        seed: int = 0,
-        rank: int = 0,
-        world_size: int = 1,
-    ) -> None:
+    corpus: Corpus
+    characters: NDArray[np.int64]
+    _: KW_ONLY
+    rows: int
+    bptt: int
+    training: bool = False
+    random_windows: bool = False
+    seed: int = 0
+    rank: int = 0
+    world_size: int = 1
+
+    def __post_init__(self) -> None:
         super().__init__()
-        self.corpus = corpus
-        self.characters = characters
-        self.rows = rows
-        self.bptt = bptt
-        self.training = training
-        self.random_windows = random_windows
-        self.seed = seed
-        self.rank = rank
-        self.world_size = world_size
         self.sampler = EpochNumber()  # by these names Lightning finds its set_epoch
         self.batch_sampler = None
-        self._own = slice(rank * rows, (rank + 1) * rows)
+        self._own = slice(self.rank * self.rows, (self.rank + 1) * self.rows)
         self._steps = self._count()
 
     def __len__(self) -> int:
@@ -109,12 +101,12 @@ class WindowLoader(ResumableLoader[TextWindow]):
         """Yield for each step the window of each row of all processes, None after the end, and the scale."""
         generator = np.random.default_rng([self.seed, epoch])
         edges = self._random_edges(generator) if self.random_windows else None
-        queues = [_windows(pieces, self.bptt, edges) for pieces in self._parted(generator)]
+        queues = [_windows(pieces, self.bptt, edges) for pieces in self._pieces(generator)]
         scales = [1.0] * self._steps if edges is None else (np.diff(edges) / self.bptt).tolist()
         for scale in scales:
             yield [next(queue, None) for queue in queues], scale
 
-    def _parted(self, generator: np.random.Generator | None = None) -> list[list[Piece]]:
+    def _pieces(self, generator: np.random.Generator | None = None) -> list[list[Piece]]:
         """Return what each row of all processes reads."""
         rows = self.rows * self.world_size
         if self.random_windows:
@@ -130,10 +122,10 @@ class WindowLoader(ResumableLoader[TextWindow]):
         if self.random_windows:
             usual = 0.95 * self.bptt + 0.05 * self.bptt / 2
             return max(1, round(self._longest() / usual))
-        return max(sum(-(-(end - first) // self.bptt) for first, end in pieces) for pieces in self._parted())
+        return max(sum(-(-(end - first) // self.bptt) for first, end in pieces) for pieces in self._pieces())
 
     def _longest(self) -> int:
-        return max(end - first for ((first, end),) in self._parted())
+        return max(end - first for ((first, end),) in self._pieces())
 
     def _random_edges(self, generator: np.random.Generator) -> NDArray[np.int64]:
         """Draw where the windows of a row begin and end, as many as an epoch has steps, over all of its tokens."""
