@@ -3,19 +3,20 @@
 A node with a ``_target_`` is a call: its other keys are the callable's keywords, built first. ``_partial_: true`` gives
 the callable with these keywords bound. Nothing else is special. Every name passes the allow-list of
 :mod:`seqmodels.config.allowlist` before it is imported, and every key is checked against the signature before anything
-is called.
+is called. The node of a data source has the keys of its preparation and of loading beside its own, and becomes a
+:class:`~seqmodels.data.DataModule` of the three.
 """
 
 import functools
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from seqmodels.config.allowlist import check_names, join, nodes, resolve
-from seqmodels.config.signatures import SPECIAL, check_signature
+from seqmodels.config.signatures import SPECIAL, check_signature, parameters_of, parts_of
 from seqmodels.errors import ConfigError
 
 
@@ -78,7 +79,7 @@ def target_of(node: Any) -> Any:
 
 def accepted(node: Any, offered: Mapping[str, Any]) -> dict[str, Any]:
     """Return those of the ``offered`` keywords that the call of a node takes."""
-    parameters = inspect.signature(target_of(node)).parameters
+    parameters = parameters_of(target_of(node))
     return {name: value for name, value in offered.items() if name in parameters}
 
 
@@ -94,7 +95,7 @@ def _construct(config: Any, place: str, given: Mapping[str, Any]) -> Any:
     if config.get("_partial_", False):
         return functools.partial(function, **keywords, **given)
     try:
-        return function(**keywords, **given)
+        return _called(function, keywords, given)
     except ConfigError:
         raise
     except (ValueError, TypeError, OSError, ImportError) as error:
@@ -102,3 +103,14 @@ def _construct(config: Any, place: str, given: Mapping[str, Any]) -> Any:
     except (RuntimeError, ArithmeticError, MemoryError) as error:  # torch: no room for sizes like these, for example
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ConfigError(f"{place} ({config['_target_']}): {reason}") from error
+
+
+def _called(function: Callable[..., Any], keywords: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
+    parts = parts_of(function)
+    if len(parts) == 1:
+        return function(**keywords, **given)
+    from seqmodels.data import DataModule  # noqa: PLC0415  (Lightning takes seconds)
+
+    known = [inspect.signature(part).parameters for part in parts]
+    options = [{name: value for name, value in keywords.items() if name in names} for names in known]
+    return DataModule(*(part(**chosen) for part, chosen in zip(parts, options, strict=True)), **given)

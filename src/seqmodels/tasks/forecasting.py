@@ -9,7 +9,7 @@ from torch import Tensor
 from torchmetrics import MetricCollection
 
 from seqmodels.data.batch import TargetKind
-from seqmodels.data.windows import ForecastBatch
+from seqmodels.data.series.windows import ForecastBatch
 from seqmodels.models import Forecaster
 from seqmodels.tasks.forecast_metrics import KINDS, ForecastErrors, persistence, seasonal_naive
 from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage, Task

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from seqmodels.config.build import accepted, build
-from seqmodels.data import SequenceDataModule
+from seqmodels.data import DataModule
 from seqmodels.errors import ConfigError, CorruptCheckpointError
 from seqmodels.system.durable import check_writable, write_durably, write_text
 from seqmodels.tasks import Task
@@ -55,7 +55,7 @@ class RecipeInCheckpoint(Callback):
         checkpoint |= {"format": FORMAT, "recipe": self.recipe}
 
 
-def recipe_of(config: Mapping[str, Any], data: SequenceDataModule) -> Recipe:
+def recipe_of(config: Mapping[str, Any], data: DataModule) -> Recipe:
     """Return what is needed to rebuild and use a model: a resolved configuration and the properties of the data."""
     return {
         "config": config,

@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMon
 from omegaconf import DictConfig
 
 from seqmodels.config.build import build, check, plain, target_of
-from seqmodels.data import SequenceDataModule
+from seqmodels.data import DataModule
 from seqmodels.data.catalog import DATASETS
 from seqmodels.errors import ConfigError, nearest
 from seqmodels.system.threads import cpu_threads, threads_for
@@ -166,15 +166,14 @@ def checked_seed(seed: Any) -> int:
     return seed
 
 
-def load_data(config: DictConfig, stage: str) -> SequenceDataModule:
+def load_data(config: DictConfig, stage: str) -> DataModule:
     """Build the data module of a configuration and read its data.
 
     Raises:
         ConfigError: a file is missing, damaged or cannot be downloaded.
     """
-    data: SequenceDataModule = build(config.data)
-    if stage == "fit":
-        data.augmentation = list((build(config.get("augmentation")) or {}).values())
+    augmentation = (build(config.get("augmentation")) or {}) if stage == "fit" else {}
+    data: DataModule = build(config.data, augmentation=list(augmentation.values()))
     try:
         data.prepare_data()
         data.setup(stage)
@@ -213,7 +212,7 @@ def seconds_before(trainer: Trainer) -> float:
     return sum((callback.seconds for callback in callbacks if isinstance(callback, ResumePoints)), 0.0)
 
 
-def fit(trainer: Trainer, task: LightningModule, data: SequenceDataModule, ckpt_path: Path | None = None) -> None:
+def fit(trainer: Trainer, task: LightningModule, data: DataModule, ckpt_path: Path | None = None) -> None:
     """Train, starting from a checkpoint if one is given.
 
     Raises:
@@ -239,7 +238,7 @@ def fit(trainer: Trainer, task: LightningModule, data: SequenceDataModule, ckpt_
         raise
 
 
-def test(trainer: Trainer, task: LightningModule, data: SequenceDataModule) -> dict[str, float]:
+def test(trainer: Trainer, task: LightningModule, data: DataModule) -> dict[str, float]:
     """Return the test metrics of the best checkpoint if the trainer kept one, else of the current weights."""
     best = getattr(trainer.checkpoint_callback, "best_model_path", "") or None
     if best is not None and not Path(best).is_file():

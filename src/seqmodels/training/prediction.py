@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 
 from seqmodels.config.build import build
 from seqmodels.data import Preprocessing
-from seqmodels.data.records import Format, Record, format_of, read_records
+from seqmodels.data.formats.records import Format, Record, format_of, read_records
 from seqmodels.errors import ConfigError
 from seqmodels.system.durable import durable_file
 from seqmodels.system.threads import cpu_threads, threads_for
