@@ -31,7 +31,7 @@ def build(node: Any, **given: Any) -> Any:
     """
     config, place = plain(node), place_of(node)
     check(config, place, given)
-    return _construct(config, place, given)
+    return construct(config, place, given)
 
 
 def check(config: Any, place: str = "", given: Mapping[str, Any] | None = None) -> None:
@@ -83,12 +83,14 @@ def accepted(node: Any, offered: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in offered.items() if name in parameters}
 
 
-def _construct(config: Any, place: str, given: Mapping[str, Any]) -> Any:
+def construct(config: Any, place: str, given: Mapping[str, Any] | None = None) -> Any:
+    """Return what a plain configuration that :func:`check` has passed describes; arguments as there."""
+    given = given or {}
     if isinstance(config, list):
-        return [_construct(value, f"{place}[{index}]", {}) for index, value in enumerate(config)]
+        return [construct(value, f"{place}[{index}]") for index, value in enumerate(config)]
     if not isinstance(config, dict):
         return config
-    keywords = {key: _construct(value, join(place, key), {}) for key, value in config.items() if key not in SPECIAL}
+    keywords = {key: construct(value, join(place, key)) for key, value in config.items() if key not in SPECIAL}
     if "_target_" not in config:
         return keywords
     function = resolve(config["_target_"], place)
