@@ -1,10 +1,11 @@
 # make train: a trained model from a fresh clone. make test: everything that is checked before a commit.
+# make docs: the API reference, build/docs/index.html.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: train test audit format install clean
+.PHONY: train test docs audit format install clean
 
 train: install
 	$(BIN)/seqmodels train
@@ -14,6 +15,9 @@ test: install
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup
+
+docs: install
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going docs/reference build/docs
 
 # Asks PyPI for known vulnerabilities of what is pinned; says so and goes on where there is no network.
 audit: install

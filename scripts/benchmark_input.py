@@ -19,7 +19,7 @@ from seqmodels.config.build import build
 from seqmodels.config.compose import compose
 from seqmodels.system.threads import cpu_threads
 from seqmodels.training.checkpointing import build_task
-from seqmodels.training.fit import load_data
+from seqmodels.training.fit import check_config, load_data
 from seqmodels.training.quiet import quiet
 
 LEAST = 5
@@ -47,7 +47,7 @@ def measure(experiment: str, batches: int) -> tuple[float, float]:
         config = compose("train", [f"experiment={experiment}", f"paths.output_dir='{folder}'"])
         with open_dict(config):
             del config["hydra"]
-        data = load_data(config, "fit")
+        data = load_data(check_config(config), "fit")
         task = build_task(config, data.sizes)
         optimizer = build(config.optimizer)(task.parameters())
         loader = data.train_dataloader()

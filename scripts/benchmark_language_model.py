@@ -29,7 +29,7 @@ from seqmodels.config.compose import compose
 from seqmodels.sequence import map_leaves
 from seqmodels.system.threads import cpu_threads
 from seqmodels.training.checkpointing import build_task
-from seqmodels.training.fit import build_trainer, load_data
+from seqmodels.training.fit import build_trainer, check_config, load_data
 from seqmodels.training.quiet import quiet
 
 LEAST = 0.9
@@ -44,7 +44,7 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, quiet(), cpu_threads(1):
         config = _config(Path(folder), arguments.overrides)
-        data = load_data(config, "fit")
+        data = load_data(check_config(config), "fit")
         full = WINDOWS * data.batch_size * data.bptt
         real = sum(int((window.targets >= 0).sum()) for window in islice(data.train_dataloader(), WINDOWS))
         rounds = [(_plain(config, data), _ours(config, data), _input(data)) for _ in range(arguments.rounds)]
@@ -88,7 +88,7 @@ def _plain(config: Any, data: Any) -> float:
 
 def _ours(config: Any, data: Any) -> float:
     clock = _Clock()
-    trainer = build_trainer(config, clock)
+    trainer = build_trainer(check_config(config), clock)
     with redirect_stdout(StringIO()):  # the line of the epoch
         trainer.fit(build_task(config, data.sizes), datamodule=data)
     return clock.seconds

@@ -24,7 +24,7 @@ from seqmodels.config.build import build
 from seqmodels.config.compose import compose
 from seqmodels.system.threads import cpu_threads
 from seqmodels.training.checkpointing import build_task
-from seqmodels.training.fit import build_trainer, load_data
+from seqmodels.training.fit import build_trainer, check_config, load_data
 from seqmodels.training.quiet import quiet
 
 LIMIT = 1.1
@@ -37,7 +37,7 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, quiet(), cpu_threads(1):
         config = _config(Path(folder), arguments.hidden_size)
-        data = load_data(config, "fit")
+        data = load_data(check_config(config), "fit")
         steps = len(data.train_dataloader())
         rounds = [(_plain(config, data), _lightning(config, data)) for _ in range(arguments.rounds)]
     plain, lightning = (min(seconds) / steps * 1e3 for seconds in zip(*rounds, strict=True))
@@ -88,7 +88,7 @@ class _Clock(Callback):
 
 def _lightning(config: Any, data: Any) -> float:
     clock = _Clock()
-    trainer = build_trainer(config, clock)
+    trainer = build_trainer(check_config(config), clock)
     with redirect_stdout(StringIO()):  # the line of the epoch
         trainer.fit(build_task(config, data.sizes), datamodule=data)
     return clock.seconds

@@ -28,7 +28,7 @@ from seqmodels.system.threads import cpu_threads
 from seqmodels.training.callbacks.guards import FiniteSteps, GradientNorms
 from seqmodels.training.checkpoint_file import keep_previous
 from seqmodels.training.checkpointing import build_task
-from seqmodels.training.fit import build_trainer, load_data
+from seqmodels.training.fit import build_trainer, check_config, load_data
 from seqmodels.training.quiet import quiet
 from seqmodels.training.resuming import ResumePoints, StepSeeds
 
@@ -81,7 +81,7 @@ def main() -> int:
 def measure(folder: Path, hidden_size: int, rounds: int) -> dict[str, Any]:
     """Return the time of a bare step, of a resume point, and what share of the step each part adds."""
     config = configuration(folder, hidden_size)
-    data = load_data(config, "fit")
+    data = load_data(check_config(config), "fit")
     ways: dict[str, Callable[[], list[Callback]]] = {
         "bare": list,
         "resume points": lambda: [ResumePoints(folder / "checkpoints", every_seconds=SECONDS)],
@@ -146,7 +146,7 @@ def configuration(folder: Path, hidden_size: int) -> Any:
 
 def run(config: Any, data: Any, callbacks: list[Callback]) -> None:
     torch.manual_seed(1)
-    build_trainer(config, *callbacks).fit(build_task(config, data.sizes), datamodule=data)
+    build_trainer(check_config(config), *callbacks).fit(build_task(config, data.sizes), datamodule=data)
 
 
 if __name__ == "__main__":

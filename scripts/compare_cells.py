@@ -26,7 +26,7 @@ from comparing.tasks import CELLS, RATES, TASKS, TIME, UNITS
 from omegaconf import DictConfig, open_dict
 
 from seqmodels.config.compose import compose
-from seqmodels.data.adding import adding
+from seqmodels.data import load
 from seqmodels.training.checkpointing import build_model, load_task
 from seqmodels.training.fit import train
 
@@ -129,7 +129,7 @@ def heard(model: torch.nn.Module) -> float:
 
 
 def _examples() -> torch.Tensor:
-    return adding(200, TIME, torch.Generator().manual_seed(7)).inputs
+    return load("adding", time=TIME, train_rows=200, data_seed=7).train.series
 
 
 def _slopes(model: torch.nn.Module) -> torch.Tensor:

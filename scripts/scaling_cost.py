@@ -31,7 +31,7 @@ from torch import distributed
 
 from seqmodels.config.compose import compose
 from seqmodels.training.checkpointing import build_task
-from seqmodels.training.fit import load_data
+from seqmodels.training.fit import check_config, load_data
 
 PRESETS = ("digits_lstm", "adding", "python_docs", "tiny_shakespeare", "ptb", "imdb", "ett")
 SIZES = (1 << 10, 1 << 14, 1 << 18, 1 << 21, 1 << 24)  # bytes
@@ -73,7 +73,7 @@ def measured_step(experiment: str, steps: int, threads: int = 1) -> Step:
         config = compose("train", [f"experiment={experiment}", "name=cost", f"paths.output_dir='{folder}'"])
         with open_dict(config):
             del config["hydra"]
-        data = load_data(config, "fit")
+        data = load_data(check_config(config), "fit")
         task = build_task(config, data.sizes).train()
         parameters = [parameter for parameter in task.parameters() if parameter.requires_grad]
         optimizer = task.optimizer(parameters)

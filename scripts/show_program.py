@@ -3,8 +3,9 @@
     python scripts/show_program.py GRUCell
     python scripts/show_program.py LSTMCell --hidden-size 8 --cpp
 
-One line a value; `ap0` and `bp0` are products with a weight, `x[2:4]` are columns, `x | y` stand side by side. Any cell
-in `seqmodels.cells` will do, and with `package.module.Class` any other that takes `(input_size, hidden_size)`.
+One line per value; `ap0` and `bp0` are products with a weight, `x[2:4]` are columns, `x[3, -1]` is column 3 followed by
+a zero, `x | y` stand side by side. Any cell in `seqmodels.cells` will do, and with `package.module.Class` any other
+that takes `(input_size, hidden_size)`.
 """
 
 import argparse
@@ -19,24 +20,15 @@ from torch import fx
 
 from seqmodels.cells.base import Cell
 from seqmodels.fusion.cpp.emit import source
+from seqmodels.fusion.lowering.step import Step
+from seqmodels.fusion.ops import Op
 from seqmodels.fusion.plan import step_of
-from seqmodels.fusion.program import Program, width
-from seqmodels.fusion.tracing.step import Step
-from seqmodels.fusion.values import Value
+from seqmodels.fusion.program import Program
+from seqmodels.fusion.values import Product, Selection, Value, width
 from seqmodels.sequence import Fixed
 
-SIGNS = {
-    "add": "+",
-    "sub": "-",
-    "mul": "*",
-    "div": "/",
-    "gt": ">",
-    "ge": ">=",
-    "lt": "<",
-    "le": "<=",
-    "eq": "==",
-    "ne": "!=",
-}
+SIGNS = {Op.ADD: "+", Op.SUB: "-", Op.MUL: "*", Op.DIV: "/"}
+SIGNS |= {Op.GT: ">", Op.GE: ">=", Op.LT: "<", Op.LE: "<=", Op.EQ: "==", Op.NE: "!="}
 
 
 def main() -> None:
@@ -173,8 +165,8 @@ class _Printer:
 
     def __init__(self, letter: str, program: Program, streams: list[str], carries: list[str]) -> None:
         self.letter, self.program = letter, program
-        self.kinds = {"stream": (streams, program.streams), "carry": (carries, program.carries)}
-        self.kinds["vector"] = ([f"v{i}" for i in range(len(program.vectors))], program.vectors)
+        self.inputs = {Op.STREAM: (streams, program.streams), Op.CARRY: (carries, program.carries)}
+        self.inputs[Op.VECTOR] = ([f"v{i}" for i in range(len(program.vectors))], program.vectors)
         self.names: dict[Value, str] = {}
 
     def lines(self, title: str) -> Iterable[str]:
@@ -182,36 +174,39 @@ class _Printer:
         made: set[int] = set()
         count = 0
         for value in self.program.values():
-            if value.op == "product":
-                index = value.data[0]
+            if value.op is Op.PRODUCT:
+                index = value.columns.source
                 if index not in made:
                     made.add(index)
-                    product = self.program.products[index]
-                    weight = f"w{product.weight}" + (".T" if product.transposed else "")
-                    operand = self.join(product.operand)
-                    operand = f"({operand})" if len(product.operand) > 1 else operand
-                    yield f"  {self.letter}p{index} = {operand} @ {weight}"
+                    yield f"  {self.letter}p{index} = {self.product(self.program.products[index])}"
                 self.names[value] = self.columns(f"{self.letter}p{index}", value, self.program.products[index].width)
-            elif value.op in self.kinds:
-                names, widths = self.kinds[value.op]
-                self.names[value] = self.columns(names[value.data[0]], value, widths[value.data[0]])
-            elif value.op == "scalar":
-                self.names[value] = f"{value.data[0]:g}"
-            elif value.op == "spread":
+            elif value.op in self.inputs:
+                names, widths = self.inputs[value.op]
+                self.names[value] = self.columns(names[value.columns.source], value, widths[value.columns.source])
+            elif value.op is Op.SCALAR:
+                self.names[value] = f"{value.number:g}"
+            elif value.op is Op.SPREAD:
                 self.names[value] = self.names[value.args[0]]
             else:
                 self.names[value] = f"{self.letter}{count}"
                 count += 1
                 yield f"  {self.names[value]} = {self.expression(value)}"
 
+    def product(self, product: Product | Selection) -> str:
+        operand = self.join(product.operand)
+        operand = f"({operand})" if len(product.operand) > 1 else operand
+        if isinstance(product, Selection):
+            return f"{operand}[{', '.join(map(str, product.columns))}]"
+        return f"{operand} @ w{product.weight}" + (".T" if product.transposed else "")
+
     def expression(self, value: Value) -> str:
         terms = [self.names[argument] for argument in value.args]
         if value.op in SIGNS:
             return f"{terms[0]} {SIGNS[value.op]} {terms[1]}"
-        return f"-{terms[0]}" if value.op == "neg" else f"{value.op}({', '.join(terms)})"
+        return f"-{terms[0]}" if value.op is Op.NEG else f"{value.op}({', '.join(terms)})"
 
     def columns(self, name: str, value: Value, whole: int) -> str:
-        start = value.data[1]
+        start = value.columns.start
         return name if value.width == whole else f"{name}[{start}:{start + value.width}]"
 
     def join(self, group: Iterable[Value]) -> str:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,3 +46,21 @@ def import_seconds() -> float:
 @pytest.fixture(autouse=True)
 def _seed() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _recipes_name_public_objects() -> Iterator[None]:
+    """Check every recipe that a test writes: what it names must be exported by a package."""
+    from seqmodels.training import fit
+    from tests.public import private_targets
+
+    recipe_of = fit.recipe_of
+
+    def checked(*arguments: Any) -> Any:
+        recipe = recipe_of(*arguments)
+        assert private_targets(recipe) == []
+        return recipe
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit, "recipe_of", checked)
+        yield

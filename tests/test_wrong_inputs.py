@@ -11,6 +11,7 @@ import torch
 
 import seqmodels
 from seqmodels.cells import ALL_CELLS, GRUCell
+from seqmodels.data import SequenceBatch
 from seqmodels.layers import AttentionPool, Bidirectional, LastStep, MaxPool, MeanPool, Recurrent
 from seqmodels.layers.stack import recurrent_stack
 from seqmodels.models import LanguageModel, SequenceClassifier, SequenceRegressor
@@ -122,5 +123,9 @@ def test_a_step_of_a_cell_says_what_it_expected_and_got(cell: type) -> None:
 
 
 def test_targets_that_do_not_fit_the_outputs_are_named_with_both_shapes() -> None:
-    refused(lambda: real_steps(torch.zeros(3, 7, 5), torch.zeros(3, dtype=torch.long), LENGTHS), "targets (3,)")
-    refused(lambda: real_steps(torch.zeros(3, 5), torch.zeros(3, 7, dtype=torch.long), LENGTHS), "targets (3, 7)")
+    whole, stepwise = (
+        SequenceBatch(torch.zeros(3, 7, 2), torch.tensor([7, 1, 4]), torch.zeros(*shape).long())
+        for shape in ((3,), (3, 7))
+    )
+    refused(lambda: real_steps(torch.zeros(3, 7, 5), whole), "targets (3,)")
+    refused(lambda: real_steps(torch.zeros(3, 5), stepwise), "targets (3, 7)")

@@ -10,7 +10,7 @@ from seqmodels import cells
 from seqmodels.backends.fused import Fused
 from seqmodels.cells import Cell
 from seqmodels.fusion.executor import Executor
-from seqmodels.fusion.portable import Portable
+from seqmodels.fusion.portable.executor import Portable
 
 
 class Shape(NamedTuple):

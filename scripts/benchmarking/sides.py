@@ -25,7 +25,7 @@ def sides(name: str, shape: Shape, mode: str, wanted: tuple[str, ...]) -> dict[s
     cell = case.cell(shape.input, shape.hidden)
     found: dict[str, Side] = {}
     for backend in OWN:
-        if backend in wanted and BACKENDS[backend].refuses(cell.bare(), x) is None:
+        if backend in wanted and BACKENDS[backend].refuses(cell.effective(), x) is None:
             found[backend] = run(cell, x, mode, backend)
     if "torch" in wanted:
         peer = case.peer(shape.input, shape.hidden, batch_first=True)

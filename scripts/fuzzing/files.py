@@ -14,18 +14,18 @@ from typing import Any
 import numpy as np
 
 from fuzzing.judging import NAME, Reader
-from seqmodels.data.delimited import Delimited, parse_table
-from seqmodels.data.files import unpacked
-from seqmodels.data.folders import read_tar
-from seqmodels.data.idx import parse_idx
-from seqmodels.data.numbers import parse_numbers
-from seqmodels.data.piano_roll import parse_rolls
-from seqmodels.data.records import Format, read_records
-from seqmodels.data.series_csv import Reading, Series, read_series
-from seqmodels.data.strict_text import decoded
-from seqmodels.data.text_files import documents
-from seqmodels.data.token_file import read_tokens, token_file
-from seqmodels.data.ts_format import SeriesFile, parse_ts
+from seqmodels.data.formats.delimited import CSVDialect, parse_table
+from seqmodels.data.formats.files import unpacked
+from seqmodels.data.formats.folders import read_tar
+from seqmodels.data.formats.idx import parse_idx
+from seqmodels.data.formats.numbers import parse_numbers
+from seqmodels.data.formats.piano_roll import parse_rolls
+from seqmodels.data.formats.records import Format, read_records
+from seqmodels.data.formats.series_table import CSVOptions, SeriesTable, read_series
+from seqmodels.data.formats.strict_text import decoded
+from seqmodels.data.formats.text_files import documents
+from seqmodels.data.formats.ts import SeriesFile, parse_ts
+from seqmodels.data.text.token_file import read_tokens, token_file
 
 LETTERS = "aB7 ,;:\t\"'\u00e9\u0301\u05d0\u200d\U0001f468\n\r\0\ufeff{}[]#@?\\"
 TABLE = 'text,label,n\n"a, b",x,1\r\n"two\nlines",y,2\n\u05e9\u05dc\u05d5\u05dd,"x;y",3\n'.encode()
@@ -48,8 +48,8 @@ def number(random: Random) -> float:
     )
 
 
-def series_of(content: bytes, reading: Reading) -> Series:
-    return read_series(content, NAME, reading)
+def series_of(content: bytes, options: CSVOptions) -> SeriesTable:
+    return read_series(content, NAME, options)
 
 
 def records(kind: Format) -> Callable[[bytes], Any]:
@@ -166,7 +166,7 @@ def file_readers(folder: Path) -> list[Reader]:
 
     token_file(folder / "seed.tokens", [[[1, 2], [3]], [[4]]], vocab_size=9, edge=0, origin=ORIGIN)
     seed_tokens = (folder / "seed.tokens").read_bytes()
-    form = Delimited()
+    form = CSVDialect()
     tar_seeds = [archive(Random(seed)) for seed in range(9)]
     return [
         Reader("csv records", records("csv"), [TABLE], write_records(",")),
@@ -176,13 +176,15 @@ def file_readers(folder: Path) -> list[Reader]:
         Reader("labelled table", lambda c: parse_table(c, NAME, "text", "label", form)[:2], [TABLE], write_table),
         Reader(
             "table without header",
-            lambda c: parse_table(c, NAME, [0, 2], 1, Delimited("\t", False, False, "latin-1"), separator=";"),
+            lambda c: parse_table(c, NAME, [0, 2], 1, CSVDialect("\t", False, False, "latin-1"), separator=";"),
             [b"a\tx;y\tb\nc\t\td\n", TABLE],
         ),
-        Reader("csv series", lambda c: series_of(c, Reading()).values.tolist(), [PLAIN, DATED], write_series, finite),
+        Reader(
+            "csv series", lambda c: series_of(c, CSVOptions()).values.tolist(), [PLAIN, DATED], write_series, finite
+        ),
         Reader(
             "dated series",
-            lambda c: series_of(c, Reading(time="day", impute="linear", gaps="allow")).values.tolist(),
+            lambda c: series_of(c, CSVOptions(time="day", impute="linear", gaps="allow")).values.tolist(),
             [DATED, DATED.replace(b"2020-01-0", b"01/0").replace(b",1,", b"/2020,1,"), ZONED],
             sound=finite,
         ),

@@ -6,8 +6,8 @@ from typing import Any
 
 from fuzzing.files import DATED, TABLE
 from fuzzing.judging import NAME, Reader
-from seqmodels.data import CSVSeriesData, JSBChoralesData, SequenceDataModule, TextCSVData, TextData, UCRUEAData
-from seqmodels.data.vocabulary_learning import CharacterLearner, WordLearner
+from seqmodels.config.build import build
+from seqmodels.data import DataModule
 
 TEXTS = b"text,label\n" + b"".join(b"word %d is here,%s\n" % (row, b"ab"[row % 2 : row % 2 + 1]) for row in range(40))
 STEPS = b"day,a,b\n" + b"".join(b"2020-01-%02d,%d,%d.5\n" % (day, day % 3, day) for day in range(1, 29))
@@ -18,13 +18,13 @@ ROLLS = b'{"train": [[[60], [62]], [[64, 67], []]], "valid": [[[60], [61]]], "te
 LINES = b"".join(b"line %d of a text that is parted\n" % row for row in range(40))
 
 
-def set_up(make: Callable[[], SequenceDataModule], path: Path) -> Callable[[bytes], Any]:
+def set_up(node: dict[str, Any], path: Path) -> Callable[[bytes], Any]:
     """Return a reader that writes a file, sets a module up, and takes a batch."""
 
     def read(content: bytes) -> Any:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-        data = make()
+        data: DataModule = build(node)
         data.prepare_data()
         data.setup("fit")
         data.setup("test")
@@ -57,28 +57,22 @@ def module_readers(folder: Path) -> list[Reader]:
     (archive / f"{NAME}_TEST.ts").write_bytes(CASES)
     cases = archive / f"{NAME}_TRAIN.ts"
 
-    def module(name: str, make: Callable[[], SequenceDataModule], path: Path, seeds: list[bytes]) -> Reader:
-        return Reader(f"data={name}", set_up(make, path), seeds, sound=usable, named=placed, share=20)
+    def module(name: str, kind: str, path: Path, seeds: list[bytes], **options: Any) -> Reader:
+        node = {"_target_": f"seqmodels.data.{kind}", **options}
+        return Reader(f"data={name}", set_up(node, path), seeds, sound=usable, named=placed, share=20)
 
-    def texts() -> SequenceDataModule:
-        return TextCSVData(table, vocabulary=WordLearner(), batch_size=3)
-
+    words, characters = ({"_target_": f"seqmodels.data.{kind}Learner"} for kind in ("Word", "Character"))
+    steps = {"input_length": 3, "horizon": 2, "time": "day", "target": "a", "features": ["b"], "impute": "linear"}
+    windows = {"batch_size": 2, "bptt": 5, "cache_dir": str(folder / "tokens")}
+    tables = [TEXTS, TEXTS.replace(b"label", b"n,label").replace(b",", b",7,")]
+    days = [STEPS, STEPS.replace(b"2020-01-", b"2020-01-05T").replace(b",", b":00,", 1)]
+    own = {"data_dir": str(folder), "name": NAME, "missing": "interpolate", "batch_size": 3}
     return [
-        module("text_csv", texts, table, [TEXTS, TEXTS.replace(b"label", b"n,label").replace(b",", b",7,")]),
+        module("text_csv", "TextCSVData", table, tables, path=str(table), vocabulary=words, batch_size=3),
+        module("csv_series", "CSVSeriesData", series, days, path=str(series), **steps),
+        module("ucr_uea", "UCRUEAData", cases, [CASES], **own),
+        module("jsb_chorales", "JSBChoralesData", rolls, [ROLLS], data_dir=str(folder), path=str(rolls), batch_size=1),
         module(
-            "csv_series",
-            lambda: CSVSeriesData(
-                series, input_length=3, horizon=2, time="day", target="a", features=["b"], impute="linear"
-            ),
-            series,
-            [STEPS, STEPS.replace(b"2020-01-", b"2020-01-05T").replace(b",", b":00,", 1)],
-        ),
-        module("ucr_uea", lambda: UCRUEAData(folder, name=NAME, missing="interpolate", batch_size=3), cases, [CASES]),
-        module("jsb_chorales", lambda: JSBChoralesData(folder, path=rolls, batch_size=1), rolls, [ROLLS]),
-        module(
-            "text",
-            lambda: TextData(lines, vocabulary=CharacterLearner(), batch_size=2, bptt=5, cache_dir=folder / "tokens"),
-            lines,
-            [LINES, TABLE * 9, DATED * 9],
+            "text", "TextData", lines, [LINES, TABLE * 9, DATED * 9], path=str(lines), vocabulary=characters, **windows
         ),
     ]

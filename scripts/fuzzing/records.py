@@ -7,11 +7,11 @@ from typing import Any
 
 from fuzzing.judging import NAME, Reader
 from seqmodels.config.build import build
+from seqmodels.data.formats.records import Format, read_records
 from seqmodels.data.preprocessing import Preprocessing
-from seqmodels.data.records import Format, read_records
-from seqmodels.data.text_preprocessing import TextPreprocessing
-from seqmodels.data.vocabulary import Vocabulary, WordVocabulary
-from seqmodels.data.vocabulary_learning import BPELearner, CharacterLearner, WordLearner
+from seqmodels.data.text.text_preprocessing import TextPreprocessing
+from seqmodels.data.text.vocabulary import Vocabulary, WordVocabulary
+from seqmodels.data.text.vocabulary_learning import BPELearner, CharacterLearner, WordLearner
 
 TEXTS = ["A red fox, e\u0301t\u00e9 isn't \u05e9\u05dc\u05d5\u05dd \U0001f468\u200d\U0001f469", "12 ?!\r\n\0\ufeff"]
 VOCABULARIES: list[Vocabulary] = [
@@ -57,13 +57,13 @@ def round_trip(vocabulary: Vocabulary) -> Callable[[bytes], Any]:
 def record_readers() -> list[Reader]:
     """Return the readers of records and prompts."""
     series = {
-        "_target_": "seqmodels.data.series_preprocessing.SeriesPreprocessing",
+        "_target_": "seqmodels.data.SeriesPreprocessing",
         "mean": [0.5, -1.0],
         "deviation": [1.0, 2.0],
         "missing": "interpolate",
     }
     forecast = {
-        "_target_": "seqmodels.data.forecast_preprocessing.ForecastPreprocessing",
+        "_target_": "seqmodels.data.ForecastPreprocessing",
         "columns": ["a", "b"],
         "mean": [0.0, 1.0],
         "deviation": [1.0, 2.0],
@@ -73,7 +73,7 @@ def record_readers() -> list[Reader]:
         "time": "day",
         "impute": "forward",
     }
-    rolls = {"_target_": "seqmodels.data.piano_roll.RollPreprocessing"}
+    rolls = {"_target_": "seqmodels.data.RollPreprocessing"}
     steps = b'{"series": [[1, 2], [3.5, -4e9]]}\n{"text": "1,2,?:3,4,5"}\n{"series": [[0, 0]]}\n'
     columns = {"day": ["2020-01-01", "2020-01-02", "2020-01-03"], "a": [1, 2, 3], "b": [4, None, "6"]}
     table = b"day,a,b\n2020-01-01,1,2.5\n2020-01-02,-3,4e2\n2020-01-03,,6\n"
@@ -81,7 +81,10 @@ def record_readers() -> list[Reader]:
         Reader(
             f"records of {type(vocabulary).__name__}",
             examples(
-                {"_target_": "seqmodels.data.token_preprocessing.TokenPreprocessing", "vocabulary": vocabulary.node},
+                {
+                    "_target_": "seqmodels.data.TokenPreprocessing",
+                    "vocabulary": vocabulary.node,
+                },
                 "jsonl",
             ),
             [json.dumps({"text": line}).encode() for line in TEXTS],

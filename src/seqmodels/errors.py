@@ -1,4 +1,4 @@
-"""Every exception that callers may want to tell apart, and the hint for a name that was mistyped."""
+"""Every exception that callers may want to distinguish, and the hint for a mistyped name."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -18,19 +18,19 @@ def nearest(name: object, names: Iterable[object], cutoff: float = 0.6) -> str:
 
 
 class SeqmodelsError(Exception):
-    """Base of all errors of this package, but for an argument that is wrong: that is a plain ``ValueError``."""
+    """Base of all errors of this package, except for a wrong argument, which is a plain ``ValueError``."""
 
 
-class Refused(SeqmodelsError, ValueError):  # noqa: N818 - it is an answer to a question: the next back-end is asked
-    """A back-end cannot run a cell; the message says what in the cell it is and, where it can, in which line."""
+class Refused(SeqmodelsError, ValueError):  # noqa: N818 - not a failure: the next back-end is tried
+    """A back-end cannot run a cell; the message names the cause and, where it is known, the line of the cell's code."""
 
 
 class UnsupportedContext(Refused):
-    """A back-end cannot run any cell where it was called, under a transform or a mode."""
+    """A back-end cannot run any cell in the context of the call, such as a transform or a mode."""
 
 
 class Mutating(Refused):
-    """A step changes what it reads, so that it will be something else at the next call."""
+    """A step changes what it reads, so that the next call would compute something else."""
 
 
 class ConfigError(SeqmodelsError, ValueError):
@@ -46,11 +46,11 @@ class NoSuchMetric(ConfigError):  # noqa: N818  (it says what is wrong, as its m
 
 
 class CorruptCheckpointError(ConfigError):
-    """A checkpoint cannot be used; the message has its path, the reason, and another one beside it that can."""
+    """A checkpoint cannot be used; the message has its path, the reason, and one beside it that can be used."""
 
 
 class ForeignCheckpointError(SeqmodelsError, ValueError):
-    """What was read is no checkpoint of this package."""
+    """A file is not a checkpoint of this package."""
 
 
 class UnsupportedVersionError(SeqmodelsError, ValueError):
@@ -58,11 +58,11 @@ class UnsupportedVersionError(SeqmodelsError, ValueError):
 
 
 class DiskFullError(SeqmodelsError, OSError):
-    """There is no room left for a file; the one that it would have replaced is as it was."""
+    """There is no space left for a file; the one that it would have replaced is unchanged."""
 
 
 class DownloadError(SeqmodelsError, OSError):
-    """A published file could not be had from any of its addresses."""
+    """A published file could not be downloaded from any of its addresses."""
 
 
 class RunFailed(SeqmodelsError, RuntimeError):  # noqa: N818  (it names what happened, as its message does)
@@ -70,16 +70,16 @@ class RunFailed(SeqmodelsError, RuntimeError):  # noqa: N818  (it names what hap
 
 
 class LoadingFailed(RunFailed):
-    """A batch could not be read, or its worker process is gone or does not answer."""
+    """A batch could not be read, or its worker process has died or does not respond."""
 
 
 class NotFinite(RunFailed):
-    """A loss or a gradient is NaN or infinite; no update was made of it."""
+    """A loss or a gradient is NaN or infinite; no update was made with it."""
 
 
 class OutOfMemory(RunFailed):
-    """A step asks for more memory than there is."""
+    """A step needs more memory than there is."""
 
 
 class ProcessLost(RunFailed):
-    """Another process of the run has ended, or does not answer."""
+    """Another process of the run has ended or does not respond."""

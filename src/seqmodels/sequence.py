@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class Fixed(NamedTuple):
-    """A tensor that is the same at every step and for every row: a weight that was dropped once for the sequence, say.
+    """A tensor that is the same at every step and for every row, such as a weight with dropout applied once.
 
     ``Cell.project`` may return it among its ``(batch, time, ...)`` tensors; ``Cell.step`` receives it unchanged.
     """
@@ -17,12 +17,30 @@ class Fixed(NamedTuple):
 
 
 def length_mask(lengths: Tensor, time: int) -> Tensor:
-    """Return a bool mask ``(batch, time)``, true where a step is real."""
+    """Return a bool mask ``(batch, time)``, true where a step is real.
+
+    Args:
+        lengths: number of real steps of each sequence, ``(batch,)``.
+        time: number of steps of the padded batch.
+
+    Example:
+        >>> length_mask(torch.tensor([3, 1]), 3).tolist()
+        [[True, True, True], [True, False, False]]
+    """
     return torch.arange(time, device=lengths.device) < lengths[:, None]
 
 
 def reverse(x: Tensor, lengths: Tensor | None = None) -> Tensor:
-    """Reverse each sequence of ``x (batch, time, ...)`` in time, leaving its padding at the end."""
+    """Reverse each sequence in time, leaving its padding at the end.
+
+    Args:
+        x: ``(batch, time, ...)``.
+        lengths: number of real steps of each sequence, ``(batch,)``; all steps by default.
+
+    Example:
+        >>> reverse(torch.tensor([[1, 2, 3], [4, 0, 0]]), torch.tensor([3, 1])).tolist()
+        [[3, 2, 1], [4, 0, 0]]
+    """
     if lengths is None:
         return x.flip(1)
     steps = torch.arange(x.shape[1], device=x.device)
@@ -33,14 +51,32 @@ def reverse(x: Tensor, lengths: Tensor | None = None) -> Tensor:
 
 
 def last_step(y: Tensor, lengths: Tensor | None = None) -> Tensor:
-    """Return ``y (batch, time, ...)`` at the last real step of each sequence, ``(batch, ...)``."""
+    """Return each sequence at its last real step, ``(batch, ...)``.
+
+    Args:
+        y: ``(batch, time, ...)``.
+        lengths: number of real steps of each sequence, ``(batch,)``; all steps by default.
+
+    Example:
+        >>> last_step(torch.tensor([[1, 2, 3], [4, 0, 0]]), torch.tensor([3, 1])).tolist()
+        [3, 4]
+    """
     if lengths is None:
         return y[:, -1]
     return y[torch.arange(y.shape[0], device=y.device), lengths.to(y.device) - 1]
 
 
 def map_leaves(function: Callable[..., Any], *trees: Any) -> Any:
-    """Apply ``function`` leaf by leaf to nested tuples of one structure; :class:`Fixed` values are left as they are."""
+    """Apply a function leaf by leaf to nested tuples, and return the results in the same structure.
+
+    Args:
+        function: takes one leaf of each tree.
+        trees: nested tuples of one structure; :class:`Fixed` values in the first are returned unchanged.
+
+    Example:
+        >>> map_leaves(lambda a, b: a + b, (1, (2, 3)), (10, (20, 30)))
+        (11, (22, 33))
+    """
     first = trees[0]
     if isinstance(first, Fixed):
         return first
@@ -51,21 +87,46 @@ def map_leaves(function: Callable[..., Any], *trees: Any) -> Any:
 
 
 def leaves(tree: Any) -> list[Tensor]:
-    """Return the tensors of a nested tuple in order, those inside :class:`Fixed` not among them."""
+    """Return the tensors of a nested tuple in order, except those inside :class:`Fixed`.
+
+    Args:
+        tree: a tensor or a nested tuple of tensors.
+
+    Example:
+        >>> len(leaves((torch.zeros(2), (torch.zeros(3), Fixed(torch.zeros(4))))))
+        2
+    """
     found: list[Tensor] = []
     map_leaves(found.append, tree)
     return found
 
 
 def at_step(projected: Any, step: int) -> Any:
-    """Return what a cell's ``step`` receives at time ``step``: every ``(batch, time, ...)`` leaf without its time."""
+    """Return what a cell's ``step`` receives at one time step: every leaf without its time dimension.
+
+    Args:
+        projected: leaves ``(batch, time, ...)``.
+        step: the time step.
+
+    Example:
+        >>> at_step(torch.tensor([[1, 2, 3], [4, 5, 6]]), 1).tolist()
+        [2, 5]
+    """
     return map_leaves(lambda leaf: leaf[:, step], projected)
 
 
 def unbind_steps(projected: Any) -> Sequence[Any]:
-    """Return what a cell's ``step`` receives at every time, as ``at_step`` would give it.
+    """Return :func:`at_step` for every time step.
 
-    One ``unbind`` for each leaf: its derivative is one ``stack``, where slicing leaves a zero-padded gradient per step.
+    It calls ``unbind`` once per leaf, whose derivative is one ``stack``; slicing would make a zero-padded gradient for
+    each step.
+
+    Args:
+        projected: leaves ``(batch, time, ...)``.
+
+    Example:
+        >>> [step.tolist() for step in unbind_steps(torch.tensor([[1, 2], [3, 4]]))]
+        [[1, 3], [2, 4]]
     """
     if isinstance(projected, Tensor):
         return projected.unbind(1)

@@ -9,7 +9,7 @@ from torch.testing import assert_close
 
 from seqmodels.backends import BACKENDS, backends_for, unroll
 from seqmodels.backends.unrolling import preference
-from seqmodels.cells import GRUCell, GRUState, LearnedInitialState, LSTMCell, LSTMState
+from seqmodels.cells import Cell, GRUCell, GRUState, LearnedInitialState, LSTMCell, LSTMState
 from tests.backends.fakes import BATCH, HIDDEN, INPUT, LENGTHS, TIME
 
 X = torch.randn(BATCH, TIME, INPUT)
@@ -128,7 +128,8 @@ def test_every_unknown_backend_is_told_the_known_ones() -> None:
 
 
 def test_auto_takes_the_first_preferred_backend_that_does_not_refuse() -> None:
-    for cell in (LSTMCell(INPUT, HIDDEN), GRUCell(INPUT, HIDDEN)):
+    cells: list[Cell[Any]] = [LSTMCell(INPUT, HIDDEN), GRUCell(INPUT, HIDDEN)]
+    for cell in cells:
         reasons = backends_for(cell, X)
         first = next(name for name in preference(cell, X) if reasons[name] is None)
         lengths = torch.tensor(LENGTHS)

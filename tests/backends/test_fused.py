@@ -2,12 +2,13 @@
 
 import logging
 import sys
+from typing import Any
 
 import pytest
 import torch
 
 from seqmodels.backends import unroll
-from seqmodels.cells import GRUCell, LSTMCell
+from seqmodels.cells import Cell, GRUCell, LSTMCell
 from seqmodels.fusion.cpp.build import BuildFailed
 from seqmodels.layers import Recurrent
 from tests.conftest import TOLERANCE
@@ -19,7 +20,7 @@ BATCH, TIME, INPUT, HIDDEN = 5, 53, 3, 7
 @pytest.mark.parametrize("lengths", [None, [53, 1, 16, 17, 40]], ids=["whole", "ragged"])
 @pytest.mark.parametrize("kind", [LSTMCell, GRUCell])
 def test_inference_in_chunks_is_inference_of_the_whole(
-    monkeypatch: pytest.MonkeyPatch, kind: type[LSTMCell | GRUCell], lengths: list[int] | None
+    monkeypatch: pytest.MonkeyPatch, kind: type[Cell[Any]], lengths: list[int] | None
 ) -> None:
     cell = kind(INPUT, HIDDEN).double().eval()
     x = torch.randn(BATCH, TIME, INPUT, dtype=torch.float64)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from seqmodels.cells import Cell, LearnedInitialState, RecurrentDropout, RecurrentLayerNorm, WeightDrop, Zoneout
-from seqmodels.cells.wrapper import example_input
+from seqmodels.cells.wrappers.wrapper import example_input
 
 BATCH, TIME, INPUT, HIDDEN = 3, 7, 4, 5
 

@@ -58,6 +58,17 @@ def test_parameters_follow_the_convention(cell_type) -> None:
 
 
 @cells
+def test_parameters_are_made_on_a_device_and_in_a_dtype(cell_type) -> None:
+    cell = cell_type(4, 5, device="meta", dtype=torch.float64)
+    assert {(p.device.type, p.dtype) for p in cell.parameters()} == {("meta", torch.float64)}
+    cell.to_empty(device="cpu")
+    torch.manual_seed(7)
+    cell.reset_parameters()
+    torch.manual_seed(7)
+    torch.testing.assert_close(cell.state_dict(), cell_type(4, 5, dtype=torch.float64).state_dict(), rtol=0, atol=0)
+
+
+@cells
 def test_state_dict_round_trips(cell_type, small, x) -> None:
     cell, other = small(cell_type), small(cell_type)
     stream = io.BytesIO()

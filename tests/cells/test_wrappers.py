@@ -40,15 +40,15 @@ RECURRENT = [cell_type for cell_type in ALL_CELLS if not issubclass(cell_type, L
 def test_wrappers_without_work_in_evaluation_are_the_cell(cell_type, name, small, x) -> None:
     inner = small(cell_type)
     cell = WRAPPERS[name](inner).eval()
-    assert cell.bare() is inner
-    torch.testing.assert_close(cell(x[:, 0]), inner(x[:, 0]), **DOUBLE)  # not through bare
+    assert cell.effective() is inner
+    torch.testing.assert_close(cell(x[:, 0]), inner(x[:, 0]), **DOUBLE)  # not through effective()
     torch.testing.assert_close(unroll(cell, x, backend="eager"), unroll(inner, x, backend="eager"), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("wrapper", [RecurrentDropout, WeightDrop])
 def test_dropping_nothing_is_the_cell(wrapper) -> None:
     inner = LSTMCell(4, 5)
-    assert wrapper(inner, 0.0).bare() is inner
+    assert wrapper(inner, 0.0).effective() is inner
 
 
 @pytest.mark.parametrize("cell_type", RECURRENT)
@@ -109,6 +109,20 @@ def test_wrapped_cells_copy_pickle_and_round_trip(small, x) -> None:
     torch.testing.assert_close(unroll(twin, x, backend="eager"), expected, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("name", WRAPPERS)
+def test_wrapped_cells_can_be_made_without_memory(name) -> None:
+    wrappers = {name: WRAPPERS[name]}
+    cell = wrapped(4, factory=LSTMCell, wrappers=wrappers, hidden_size=5, device="meta", dtype=torch.float64)
+    assert {(p.device.type, p.dtype) for p in cell.parameters()} == {("meta", torch.float64)}
+    assert cell(torch.zeros(3, 4, device="meta", dtype=torch.float64))[0].shape == (3, 5)
+    cell.to_empty(device="cpu")
+    torch.manual_seed(7)
+    cell.reset_parameters()
+    torch.manual_seed(7)
+    twin = wrapped(4, factory=LSTMCell, wrappers=wrappers, hidden_size=5, dtype=torch.float64)
+    torch.testing.assert_close(cell.state_dict(), twin.state_dict(), rtol=0, atol=0)
+
+
 def test_wrappers_delegate_sizes_and_gates() -> None:
     cell = ProjectedLSTMCell(4, 5, proj_size=2)
     for wrapper in WRAPPERS.values():
@@ -157,7 +171,7 @@ def test_bad_options_are_refused_by_name() -> None:
 def test_learned_initial_state_starts_at_zero_is_shared_and_learns(small, x) -> None:
     inner = small(LSTMCell)
     cell = LearnedInitialState(inner)
-    assert cell.bare() is inner
+    assert cell.effective() is inner
     torch.testing.assert_close(unroll(cell, x, backend="eager"), unroll(inner, x, backend="eager"))
     nn.init.uniform_(cell.initial["h"])
     state = cell.initial_state(x.float())

@@ -102,6 +102,6 @@ def test_zoneout_leaves_an_output_that_is_no_state_alone(small, x) -> None:
 
 def test_zoneout_of_nothing_is_the_cell() -> None:
     inner = LSTMCell(4, 5)
-    assert Zoneout(inner, {}).bare() is inner
-    assert Zoneout(inner, {"h": 0.0, "c": 0}).bare() is inner
-    assert Zoneout(inner, {"h": 0.1}).eval().bare() is not inner
+    assert Zoneout(inner, {}).effective() is inner
+    assert Zoneout(inner, {"h": 0.0, "c": 0}).effective() is inner
+    assert Zoneout(inner, {"h": 0.1}).eval().effective() is not inner

@@ -1,6 +1,5 @@
 """Every file under configs/ can be built, and its keys are exactly the arguments of the constructor."""
 
-import inspect
 import re
 import subprocess
 from pathlib import Path
@@ -16,6 +15,8 @@ from seqmodels.cells import ALL_CELLS, Cell
 from seqmodels.config.allowlist import nodes
 from seqmodels.config.build import build, check, plain, target_of
 from seqmodels.config.compose import config_folder
+from seqmodels.config.signatures import parameters_of
+from seqmodels.errors import ConfigError
 from seqmodels.training.checkpointing import build_model, build_task
 from seqmodels.training.fit import train
 from tests.composing import TINY, composed
@@ -39,15 +40,41 @@ def test_every_cell_has_a_configuration() -> None:
 )
 def test_keys_are_the_keywords_of_the_constructor(group: str, tmp_path: Path) -> None:
     """All of them, so that each can be set without ``+``, except those from the data or other groups."""
-    given = {"input_size", "vocab_size", "output_size", "time", "layer", "module"}
+    given = {"input_size", "vocab_size", "output_size", "time", "layer", "module", "device", "dtype"}
     given |= {"model", "optimizer", "scheduler", "params"}
     given |= {"horizon", "known_size", "season", "names", "mean", "deviation", "seasonal_error"}
     for name in options(group):
-        config = OmegaConf.load(CONFIGS / group / f"{name}.yaml")
-        keywords = set(inspect.signature(target_of({"_target_": config._target_})).parameters)
-        keys = {str(key) for key in config} - {"_target_", "_partial_", "defaults"}
+        config: Any = OmegaConf.load(CONFIGS / group / f"{name}.yaml")
+        keywords = set(parameters_of(target_of({"_target_": config._target_})))
+        shared = [str(entry).partition("@")[0] for entry in config.get("defaults", ()) if "@_here_" in str(entry)]
+        files = [config, *(OmegaConf.load(CONFIGS / group / f"{path}.yaml") for path in shared)]
+        keys = {str(key) for file in files for key in file} - {"_target_", "_partial_", "defaults"}
         assert keys <= keywords, f"{group}/{name}"
         assert keywords - keys <= given, f"{group}/{name} lacks {keywords - keys - given}"
+
+
+def test_options_that_data_sets_share_are_no_data_set(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"(?s)digit.*digits") as caught:
+        composed(tmp_path, "data=digit")
+    assert "_shared" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "reason"),
+    [
+        (
+            "+data.batchsize=3",
+            "data.batchsize: seqmodels.data.DigitsData has no argument 'batchsize'; did you mean 'batch_size'",
+        ),
+        ("data.batch_size=many", "data.batch_size must be a number, like 32, got 'many'"),
+        ("data.batch_size=0", "data .seqmodels.data.DigitsData.: batch_size must be at least 1, got 0"),
+    ],
+)
+def test_options_of_source_preparation_and_loading_are_checked_side_by_side(
+    override: str, reason: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        build(composed(tmp_path, "data=digits", override).data)
 
 
 @pytest.mark.parametrize("name", options("cell"))

@@ -31,7 +31,7 @@ TARGETS = [
     "torch.serialization.load",
     "seqmodels.cells.base.ABC.register",
     "seqmodels.config.allowlist.importlib.import_module",
-    "seqmodels.config.build._construct",
+    "seqmodels.config.build.construct",
     "lightning.pytorch.LightningModule.load_from_checkpoint",
     "hydra.utils.instantiate",
     "logging.config.dictConfig",

@@ -13,7 +13,8 @@ from lightning.pytorch import Callback
 from torch.utils.data import BatchSampler, Dataset
 
 from seqmodels.commands.app import report
-from seqmodels.data.loading import EpochOrder, SequenceLoader
+from seqmodels.data.loaders import SequenceLoader
+from seqmodels.data.sampling import EpochSampler
 from seqmodels.training.fit import train
 from tests.composing import composed
 
@@ -35,7 +36,7 @@ class Rows(Dataset[torch.Tensor]):
 
 
 def batches() -> BatchSampler:
-    return BatchSampler(EpochOrder(23, seed=1, shuffle=True), 4, drop_last=False)
+    return BatchSampler(EpochSampler(23, seed=1, shuffle=True), 4, drop_last=False)
 
 
 class Killer(Callback):

@@ -5,7 +5,7 @@ import torch
 
 from seqmodels.data.batch import TargetKind
 from seqmodels.data.checks import check_split
-from seqmodels.data.sequences import RaggedDataset, Rows
+from seqmodels.data.sequences import RaggedDataset, Sequences
 
 NUMBERS = [torch.zeros(3, 2), torch.zeros(1, 2), torch.zeros(4, 2)]
 TOKENS = [torch.tensor([1, 2, 3]), torch.tensor([4]), torch.tensor([5, 6, 9, 0])]
@@ -44,7 +44,7 @@ def every_step(value: float) -> list[torch.Tensor]:
         ),
     ],
 )
-def test_what_is_wrong_is_named_by_row(split: Rows, kind: TargetKind, reason: str) -> None:
+def test_what_is_wrong_is_named_by_row(split: Sequences, kind: TargetKind, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         check_split("val", split, kind, {"output_size": 2, "vocab_size": 10})
 

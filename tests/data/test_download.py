@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from seqmodels.data.download import download
-from seqmodels.data.files import DataFile, load
+from seqmodels.data.formats.files import DataFile, load
 from seqmodels.errors import DownloadError
 from tests.data.conftest import Server
 

@@ -1,59 +1,40 @@
 """What every data module promises, and what each set is."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from seqmodels.data import AddingData, DigitsData, MNISTData, ParityData, SequenceDataModule, SequenceDataset
+from seqmodels.data import AddingData, DataModule, DigitsData, Loading, MNISTData, ParityData, SequenceDataset
 from seqmodels.data.batch import TargetKind
-from seqmodels.data.digits import DEVIATION, MEAN
-from seqmodels.data.mnist import MEAN as MNIST_MEAN
-from seqmodels.data.mnist import as_sequences
-from tests.data.test_idx import idx
+from seqmodels.data.sets.digits import DEVIATION, MEAN
+from seqmodels.data.sets.mnist import MEAN as MNIST_MEAN
+from seqmodels.data.sets.mnist import as_sequences
+from tests.data.formats.test_idx import idx
+from tests.datasets import data_of, given, ready
 
 SPLITS = ("train", "val", "test")
-SMALL: dict[str, Callable[..., SequenceDataModule]] = {
-    "digits": DigitsData,
-    "parity": lambda **options: ParityData(train_rows=37, val_rows=11, test_rows=13, **options),
-    "adding": lambda **options: AddingData(time=9, train_rows=37, val_rows=11, test_rows=13, **options),
+ROWS = {"train_rows": 37, "val_rows": 11, "test_rows": 13}
+SMALL: dict[str, Callable[..., DataModule]] = {
+    "digits": partial(data_of, DigitsData),
+    "parity": partial(data_of, ParityData, **ROWS),
+    "adding": partial(data_of, AddingData, time=9, **ROWS),
 }
 
 
-class OwnData(SequenceDataModule):
-    """A data set of a user's own, whose splits a test gives."""
-
-    name = "own"
-    target_kind: ClassVar[TargetKind] = "classification"
-    citation = license = "none"
-
-    def __init__(self, given: dict[str, SequenceDataset], *, output_size: int = 2, drop_last: bool = False) -> None:
-        super().__init__(batch_size=5, drop_last=drop_last)
-        self.given = given
-        self.output_size = output_size
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        return {"input_size": 1, "output_size": self.output_size}
-
-    def splits(self) -> dict[str, SequenceDataset]:
-        return self.given
-
-
-class OwnNumbers(OwnData):
-    """The same with values for targets."""
-
-    target_kind: ClassVar[TargetKind] = "regression"
+def own(splits: dict[str, Any], kind: TargetKind = "classification", **loading: Any) -> DataModule:
+    return given(splits, kind, {"input_size": 1, "output_size": 2}, **{"batch_size": 5, **loading})
 
 
 def labelled(*targets: float) -> SequenceDataset:
     return SequenceDataset(torch.zeros(len(targets), 3, 1), torch.tensor(targets, dtype=torch.long))
 
 
-def contents(data: SequenceDataModule) -> list[torch.Tensor]:
+def contents(data: DataModule) -> list[torch.Tensor]:
     return [tensor for name in SPLITS for tensor in (data.split(name).inputs, data.split(name).targets)]
 
 
@@ -85,16 +66,15 @@ def test_the_data_seed_decides_what_the_data_are_and_nothing_else_does(name: str
 
 
 def test_setting_up_twice_reads_once() -> None:
-    data = DigitsData()
-    data.setup("fit")
+    data = ready(DigitsData)
     before = data.split("train")
     data.setup("test")
     assert data.split("train") is before
 
 
 def test_data_are_not_read_before_they_are_set_up() -> None:
-    with pytest.raises(RuntimeError, match=r"DigitsData.setup\(\) must be called"):
-        DigitsData().train_dataloader()
+    with pytest.raises(RuntimeError, match=r"DataModule.setup\(\) must be called"):
+        DataModule(DigitsData()).train_dataloader()
 
 
 @pytest.mark.parametrize(
@@ -103,7 +83,7 @@ def test_data_are_not_read_before_they_are_set_up() -> None:
 )
 def test_options_out_of_range_are_refused_by_name(options: dict[str, int], reason: str) -> None:
     with pytest.raises(ValueError, match=f"{reason} must be at least"):
-        DigitsData(**options)  # type: ignore[arg-type]
+        Loading(**options)  # type: ignore[arg-type]
 
 
 GOOD = labelled(0, 1, 1)
@@ -127,12 +107,12 @@ def test_bad_classes_are_refused_at_setup_by_split_row_and_value(
     splits: dict[str, SequenceDataset], reason: str
 ) -> None:
     with pytest.raises(ValueError, match=reason):
-        OwnData(dict.fromkeys(SPLITS, GOOD) | splits).setup("fit")
+        own(dict.fromkeys(SPLITS, GOOD) | splits).setup("fit")
 
 
 def test_large_inputs_are_not_taken_for_infinite_ones() -> None:
     large = SequenceDataset(torch.full((3, 2, 1), 3e38), torch.tensor([0, 1, 1]))
-    OwnData(dict.fromkeys(SPLITS, large)).setup("fit")
+    own(dict.fromkeys(SPLITS, large)).setup("fit")
 
 
 @pytest.mark.parametrize(
@@ -146,18 +126,17 @@ def test_large_inputs_are_not_taken_for_infinite_ones() -> None:
 def test_bad_values_are_refused_at_setup(targets: torch.Tensor, reason: str) -> None:
     val = SequenceDataset(torch.zeros(2, 2, 1), targets)
     with pytest.raises(ValueError, match=reason):
-        OwnNumbers(dict.fromkeys(SPLITS, NUMBERS) | {"val": val}).setup("fit")
+        own(dict.fromkeys(SPLITS, NUMBERS) | {"val": val}, "regression").setup("fit")
 
 
 def test_a_train_split_smaller_than_a_full_batch_is_refused_where_only_full_ones_count() -> None:
-    OwnData(dict.fromkeys(SPLITS, GOOD)).setup("fit")
+    own(dict.fromkeys(SPLITS, GOOD)).setup("fit")
     with pytest.raises(ValueError, match="train split has 3 rows, fewer than batch_size=5, and drop_last"):
-        OwnData(dict.fromkeys(SPLITS, GOOD), drop_last=True).setup("fit")
+        own(dict.fromkeys(SPLITS, GOOD), drop_last=True).setup("fit")
 
 
 def test_digits_are_the_1797_images_each_once_and_each_class_alike() -> None:
-    data = DigitsData()
-    data.setup("fit")
+    data = ready(DigitsData)
     parts = [data.split(name) for name in SPLITS]
     images = torch.cat([part.inputs for part in parts])
     assert images.shape == (1797, 8, 8)
@@ -167,13 +146,12 @@ def test_digits_are_the_1797_images_each_once_and_each_class_alike() -> None:
     assert len(images.unique(dim=0)) == 1797  # no two images are alike, so none is in two splits
     counts = torch.cat([part.targets for part in parts]).bincount()
     assert counts.tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
-    for part, share in zip(parts, DigitsData.shares, strict=True):
+    for part, share in zip(parts, (0.7, 0.1, 0.2), strict=True):
         assert (part.targets.bincount() - share * counts).abs().max() <= 1
 
 
 def test_the_class_of_bits_is_their_parity_at_every_length() -> None:
-    data = ParityData(min_length=2, max_length=6, test_min_length=9, test_max_length=31, train_rows=500)
-    data.setup("fit")
+    data = ready(ParityData, min_length=2, max_length=6, test_min_length=9, test_max_length=31, train_rows=500)
     for name, (shortest, longest) in (("train", (2, 6)), ("val", (2, 6)), ("test", (9, 31))):
         split = data.split(name)
         assert (int(split.lengths.min()), int(split.lengths.max())) == (shortest, longest)
@@ -191,8 +169,7 @@ def test_lengths_of_parity_that_cannot_be_are_refused(lengths: tuple[int, int]) 
 
 
 def test_the_target_of_adding_is_the_sum_of_two_marked_numbers_one_in_each_half() -> None:
-    data = AddingData(time=7, train_rows=300)
-    data.setup("fit")
+    data = ready(AddingData, time=7, train_rows=300)
     numbers, markers = data.split("train").inputs.unbind(-1)
     assert torch.equal(markers[:, :3].sum(1), torch.ones(300))
     assert torch.equal(markers[:, 3:].sum(1), torch.ones(300))
@@ -221,8 +198,8 @@ def test_pixels_are_read_row_by_row_or_in_one_order_for_all() -> None:
 
 
 def test_missing_mnist_files_are_named_with_their_folder_and_the_way_out(tmp_path: Path) -> None:
-    data = MNISTData(tmp_path)
-    for step in (data.prepare_data, data.setup):
+    data = MNISTData(data_dir=tmp_path)
+    for step in (data.prepare, data.splits):
         with pytest.raises(FileNotFoundError, match=f"{tmp_path}/mnist lacks train-images-idx3-ubyte, .*download=true"):
             step()
 
@@ -232,16 +209,16 @@ def test_an_mnist_file_with_other_content_is_refused(tmp_path: Path) -> None:
     for file in MNISTData.files:
         (tmp_path / "mnist" / file.name).write_bytes(idx(np.ones((3, 2), dtype=np.uint8)))
     with pytest.raises(ValueError, match="train-images-idx3-ubyte holds 18 bytes unpacked, the published"):
-        MNISTData(tmp_path).setup("fit")
+        MNISTData(data_dir=tmp_path).splits()
 
 
 def test_a_layout_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="layout must be one of rows, pixels, permuted, got 'columns'"):
-        MNISTData("anywhere", layout="columns")  # type: ignore[arg-type]
+        MNISTData(data_dir="anywhere", layout="columns")  # type: ignore[arg-type]
 
 
 def test_mnist_reads_as_published(data_dir: Path) -> None:
-    data = MNISTData(data_dir, batch_size=7)
+    data = data_of(MNISTData, data_dir=data_dir, batch_size=7)
     data.prepare_data()
     data.setup("fit")
     assert [len(data.split(name)) for name in SPLITS] == [55000, 5000, 10000]
@@ -255,10 +232,9 @@ def test_mnist_reads_as_published(data_dir: Path) -> None:
 
 def test_mnist_by_pixels_is_mnist_by_rows_in_other_steps(data_dir: Path) -> None:
     rows, pixels, permuted = (
-        MNISTData(data_dir, layout=layout, standardize=False) for layout in ("rows", "pixels", "permuted")
+        ready(MNISTData, data_dir=data_dir, layout=layout, standardize=False)
+        for layout in ("rows", "pixels", "permuted")
     )
-    for data in (rows, pixels, permuted):
-        data.setup("fit")
     images = rows.split("test").inputs
     assert torch.equal(pixels.split("test").inputs, images.reshape(10000, 784, 1))
     assert permuted.sizes == pixels.sizes == {"input_size": 1, "output_size": 10, "time": 784}

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from torch.utils.data import BatchSampler
 
-from seqmodels.data.loading import PATIENCE, EpochOrder, SequenceLoader
+from seqmodels.data.loaders import PATIENCE, SequenceLoader
+from seqmodels.data.sampling import EpochSampler
 from seqmodels.errors import LoadingFailed
 from tests.data.bad_worker import BAD_ROW, Rows, batches
 
@@ -69,7 +70,7 @@ def test_a_time_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_the_rows_of_a_batch_can_be_asked_for_while_others_are_read() -> None:
-    order = EpochOrder(23, seed=1, shuffle=True)
+    order = EpochSampler(23, seed=1, shuffle=True)
     loader = SequenceLoader(Rows(""), BatchSampler(order, 4, drop_last=False))
     order.set_epoch(5)
     assert loader.origins(2, 1) != loader.origins(3, 1)

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from seqmodels.data import AddingData
-from seqmodels.data.loading import EpochOrder
+from seqmodels.data.sampling import EpochSampler
 from seqmodels.training.fit import train
 from tests.composing import composed
+from tests.datasets import ready
 from tests.distributed.faults import fault
 from tests.distributed.ranks import SEQMODELS, ranks, run
 
@@ -79,8 +80,8 @@ def test_every_cell_and_back_end_averages_its_gradients(cpp: str, least: int, tm
 
 @pytest.mark.parametrize(("size", "world_size"), [(1, 1), (7, 2), (359, 2), (10, 3), (5, 5)])
 def test_no_row_is_evaluated_twice_and_training_fills_up_from_its_start(size: int, world_size: int) -> None:
-    def order(rank: int, shuffle: bool) -> EpochOrder:
-        return EpochOrder(size, seed=3, shuffle=shuffle, rank=rank, world_size=world_size)
+    def order(rank: int, shuffle: bool) -> EpochSampler:
+        return EpochSampler(size, seed=3, shuffle=shuffle, rank=rank, world_size=world_size)
 
     evaluated = [row for rank in range(world_size) for row in order(rank, False)]
     assert sorted(evaluated) == list(range(size))
@@ -88,7 +89,7 @@ def test_no_row_is_evaluated_twice_and_training_fills_up_from_its_start(size: in
     assert len({len(rows) for rows in trained}) == 1
     assert {row for rows in trained for row in rows} == set(range(size))
     merged = torch.tensor(trained).T.flatten().tolist()
-    assert merged[:size] == list(EpochOrder(size, seed=3, shuffle=True))  # the global batches of one process
+    assert merged[:size] == list(EpochSampler(size, seed=3, shuffle=True))  # the global batches of one process
 
 
 def test_a_run_of_two_processes_goes_on_in_one(tmp_path: Path) -> None:
@@ -103,8 +104,7 @@ def test_a_run_of_two_processes_goes_on_in_one(tmp_path: Path) -> None:
 
 
 def test_a_split_with_fewer_rows_than_processes_is_refused() -> None:
-    data = AddingData(time=5, train_rows=4, val_rows=1, test_rows=4)
-    data.setup()
+    data = ready(AddingData, time=5, train_rows=4, val_rows=1, test_rows=4)
     data.trainer = SimpleNamespace(global_rank=1, world_size=2, overfit_batches=0)  # type: ignore[assignment]
     data.train_dataloader()
     with pytest.raises(ValueError, match="the val split has 1 rows, fewer than there are processes: 2"):

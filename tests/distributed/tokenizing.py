@@ -5,9 +5,9 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from seqmodels.data import TextData
-from seqmodels.data.vocabulary import CharacterVocabulary
-from seqmodels.data.vocabulary_learning import CharacterLearner
+from seqmodels.data import DataModule, Loading, TextData, TokenizedPreparation
+from seqmodels.data.text.vocabulary import CharacterVocabulary
+from seqmodels.data.text.vocabulary_learning import CharacterLearner
 
 
 class Noted(CharacterLearner):
@@ -23,6 +23,10 @@ if __name__ == "__main__":
     Path(f"here-{os.getpid()}").touch()
     while len(list(Path().glob("here-*"))) < int(sys.argv[1]):  # they begin together
         pass
-    data = TextData("own.txt", Noted(), cache_dir="tokens", batch_size=2, bptt=5)
+    data = DataModule(
+        TextData(path="own.txt"),
+        TokenizedPreparation(vocabulary=Noted(), cache_dir="tokens", bptt=5),
+        Loading(batch_size=2),
+    )
     data.setup()
-    print([int(data.split(split).tokens.sum()) for split in ("train", "val", "test")])  # noqa: T201
+    print([int(data.split(split).corpus.tokens.sum()) for split in ("train", "val", "test")])  # noqa: T201

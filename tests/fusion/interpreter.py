@@ -2,35 +2,26 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from seqmodels.fusion.plan import Executor
-from seqmodels.fusion.program import Program, width
-from seqmodels.fusion.values import POINTWISE, REDUCTIONS, Value
+from seqmodels.fusion.executor import Arguments, Executor, Results
+from seqmodels.fusion.ops import POINTWISE, REDUCTIONS, Op
+from seqmodels.fusion.program import Program
+from seqmodels.fusion.values import Selection, Value, width
 
 BATCH, TIME = 8, 7  # more rows than a tile has
 LENGTHS = torch.tensor([3, 7, 0, 1, 7, 5, 2, 6])
 
 
-class Inputs(NamedTuple):
-    """What a program runs on."""
-
-    streams: list[Tensor]
-    carries: list[Tensor]
-    vectors: list[Tensor]
-    weights: list[Tensor]
-
-
-def inputs_for(program: Program, weights: Sequence[tuple[int, int]], seed: int = 0) -> Inputs:
+def inputs_for(program: Program, weights: Sequence[tuple[int, int]], seed: int = 0) -> Arguments:
     generator = torch.Generator().manual_seed(seed)
 
     def draw(*shape: int) -> Tensor:
         return torch.randn(shape, generator=generator, dtype=torch.float64)
 
-    return Inputs(
+    return Arguments(
         [draw(BATCH, TIME, size) for size in program.streams],
         [draw(BATCH, size) for size in program.carries],
         [draw(size) for size in program.vectors],
@@ -38,17 +29,14 @@ def inputs_for(program: Program, weights: Sequence[tuple[int, int]], seed: int =
     )
 
 
-Results = tuple[list[Tensor], list[Tensor], list[Tensor]]
-
-
-def interpreted(program: Program, given: Inputs, lengths: Tensor | None) -> Results:
+def interpreted(program: Program, given: Arguments) -> Results:
     """Run a program value by value and step by step."""
-    carries = list(given.carries)
+    carries, lengths = list(given.carries), given.lengths
     outputs = [torch.zeros(BATCH, TIME, width(group), dtype=torch.float64) for group in program.outputs]
     totals = [torch.zeros(width(group), dtype=torch.float64) for group in program.totals]
     for t in reversed(range(TIME)) if program.backwards else range(TIME):
         active = torch.ones(BATCH, 1, dtype=torch.bool) if lengths is None else (t < lengths).unsqueeze(-1)
-        leaves = {"stream": [s[:, t] for s in given.streams], "carry": carries, "vector": given.vectors}
+        leaves = {Op.STREAM: [s[:, t] for s in given.streams], Op.CARRY: carries, Op.VECTOR: given.vectors}
         known: dict[Value, Tensor] = {}
         for value in program.values():
             known[value] = _computed(value, program, leaves, known, given.weights)
@@ -58,7 +46,7 @@ def interpreted(program: Program, given: Inputs, lengths: Tensor | None) -> Resu
             total.add_(torch.where(active, _row(group, known), 0).sum(0))
         new = [_row(group, known) for group in program.carried]
         carries = [torch.where(active, after, before) for after, before in zip(new, carries, strict=True)]
-    return outputs, carries, totals
+    return Results(outputs, carries, totals)
 
 
 def _row(group: Sequence[Value], known: dict[Value, Tensor]) -> Tensor:
@@ -68,40 +56,41 @@ def _row(group: Sequence[Value], known: dict[Value, Tensor]) -> Tensor:
 def _computed(
     value: Value,
     program: Program,
-    leaves: dict[str, list[Tensor]],
+    leaves: dict[Op, Sequence[Tensor]],
     known: dict[Value, Tensor],
     weights: Sequence[Tensor],
 ) -> Tensor:
-    if value.op == "product":
-        product = program.products[value.data[0]]
+    if value.op is Op.PRODUCT:
+        product = program.products[value.columns.source]
         operand = _row(product.operand, known)
-        if product.select:
-            columns = [operand[:, i] if i >= 0 else torch.zeros(BATCH).double() for i in product.select]
+        if isinstance(product, Selection):
+            columns = [operand[:, i] if i >= 0 else torch.zeros(BATCH).double() for i in product.columns]
             whole = torch.stack(columns, -1)
         else:
             weight = weights[product.weight]
             whole = operand @ (weight.t() if product.transposed else weight)
-        return whole[:, value.data[1] : value.data[1] + value.width]
+        return whole[:, value.columns.start : value.columns.start + value.width]
     if value.op in leaves:
-        index, start = value.data
+        index, start = value.columns
         return leaves[value.op][index][..., start : start + value.width].expand(BATCH, -1)
-    if value.op == "scalar":
-        return torch.full((BATCH, 1), value.data[0], dtype=torch.float64)
+    if value.op is Op.SCALAR:
+        return torch.full((BATCH, 1), value.number, dtype=torch.float64)
     if value.op in REDUCTIONS:
         return REDUCTIONS[value.op](known[value.args[0]], dim=-1, keepdim=True)
-    if value.op == "spread":
+    if value.op is Op.SPREAD:
         return known[value.args[0]].expand(BATCH, value.width)
     return POINTWISE[value.op](*(known[argument] for argument in value.args))
 
 
-def assert_runs(executor: Executor, program: Program, given: Inputs, lengths: Tensor | None) -> None:
+def assert_runs(executor: Executor, program: Program, given: Arguments) -> None:
     """Compare what an executor makes of a program with what it means."""
-    before = [tensor.clone() for kind in given for tensor in kind]
-    found = executor.run(program, *given, lengths)
-    wanted = interpreted(program, given, lengths)
-    for tensor, original in zip((tensor for kind in given for tensor in kind), before, strict=True):
+    tensors, lengths = [*given.streams, *given.carries, *given.vectors, *given.weights], given.lengths
+    before = [tensor.clone() for tensor in tensors]
+    found = executor.run(program, given)
+    wanted = interpreted(program, given)
+    for tensor, original in zip(tensors, before, strict=True):
         torch.testing.assert_close(tensor, original, rtol=0, atol=0, equal_nan=True, msg="an input was written to")
-    shared = set() if lengths is None else set(program.following().values())  # past a row's end, nobody reads these
+    shared = set() if lengths is None else set(program.shifted().values())  # past a row's end, nobody reads these
     real = None if lengths is None else torch.arange(TIME) < lengths.unsqueeze(-1)
     for kind, mine, meant in zip(("output", "carry", "total"), found, wanted, strict=True):
         for index, pair in enumerate(zip(mine, meant, strict=True)):

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from random import Random
 
-from seqmodels.fusion.program import Program, width
-from seqmodels.fusion.values import Builder, Value
+from seqmodels.fusion.builder import Builder
+from seqmodels.fusion.ops import Op
+from seqmodels.fusion.program import Program
+from seqmodels.fusion.values import Value, width
 
 WIDE = 23
 Group = tuple[Value, ...]
@@ -37,15 +39,15 @@ class Draft(Builder):
 
 
 def carry(b: Builder, n: int, start: int = 0) -> Value:
-    return b.leaf("carry", 0, start, n)
+    return b.leaf(Op.CARRY, 0, start, n)
 
 
 def stream(b: Builder, n: int, start: int = 0) -> Value:
-    return b.leaf("stream", 0, start, n)
+    return b.leaf(Op.STREAM, 0, start, n)
 
 
-UNARY = ("tanh", "sigmoid", "relu", "abs", "neg", "sin", "exp", "erf", "cos")
-BINARY = ("add", "sub", "mul", "maximum", "minimum")  # none that jumps: rounding may tell equal numbers apart
+UNARY = (Op.TANH, Op.SIGMOID, Op.RELU, Op.ABS, Op.NEG, Op.SIN, Op.EXP, Op.ERF, Op.COS)
+BINARY = (Op.ADD, Op.SUB, Op.MUL, Op.MAXIMUM, Op.MINIMUM)  # none that jumps: rounding may tell equal numbers apart
 
 
 class Drawn(Draft):
@@ -57,9 +59,9 @@ class Drawn(Draft):
         draw = self.random
         self.sizes = draw.choices((1, 2, 5, 19), k=2)
         self.carries = [draw.choice(self.sizes) for _ in range(draw.randint(1, 4))]
-        self.pool = [self.leaf("carry", i, 0, size) for i, size in enumerate(self.carries)]
+        self.pool = [self.leaf(Op.CARRY, i, 0, size) for i, size in enumerate(self.carries)]
         for size in set(self.sizes):
-            self.pool += [stream(self, size, draw.randint(0, 3)), self.leaf("vector", 0, draw.randint(0, 3), size)]
+            self.pool += [stream(self, size, draw.randint(0, 3)), self.leaf(Op.VECTOR, 0, draw.randint(0, 3), size)]
         kinds = [self._unary, self._chosen, self._gates, self._selected, self._reduced]
         kinds += 2 * [self._binary, self._product]
         for _ in range(draw.randint(2, 14)):
@@ -76,42 +78,42 @@ class Drawn(Draft):
         return [self.any(self.random.choice(self.sizes)) for _ in range(self.random.randint(1, most))]
 
     def _unary(self, size: int) -> Value:
-        return self.apply(self.random.choice(UNARY), self.apply("tanh", self.any(size)))
+        return self.apply(self.random.choice(UNARY), self.apply(Op.TANH, self.any(size)))
 
     def _binary(self, size: int) -> Value:
         return self.apply(self.random.choice(BINARY), self.any(size), self.any(self.random.choice((1, size, size))))
 
     def _chosen(self, size: int) -> Value:
-        bound = self.apply("add", self.any(self.random.choice((1, size))), self.scalar(0.1234))
-        truth = self.apply(self.random.choice(("gt", "le")), self.any(size), bound)
-        return self.apply("where", truth, self.any(size), self.scalar(self.random.choice((0.0, 0.5))))
+        bound = self.apply(Op.ADD, self.any(self.random.choice((1, size))), self.scalar(0.1234))
+        truth = self.apply(self.random.choice((Op.GT, Op.LE)), self.any(size), bound)
+        return self.apply(Op.WHERE, truth, self.any(size), self.scalar(self.random.choice((0.0, 0.5))))
 
     def _product(self, size: int) -> Value:
         draw = self.random
         whole = self.times(self._any_row(2), draw.choice((size, size + 4)), transposed=draw.random() < 0.5)
         part = self.cut(whole, draw.randint(0, whole.width - size), size)
-        return part if draw.random() < 0.5 else self.apply("add", part, stream(self, size, draw.randint(0, 4)))
+        return part if draw.random() < 0.5 else self.apply(Op.ADD, part, stream(self, size, draw.randint(0, 4)))
 
     def _gates(self, size: int) -> Value:
         whole = self.times(self._any_row(2), 2 * size)
-        whole = self.apply("add", whole, stream(self, 2 * size, 1)) if 2 * size < WIDE else whole
-        names = self.random.choices(("sigmoid", "tanh"), k=2)
+        whole = self.apply(Op.ADD, whole, stream(self, 2 * size, 1)) if 2 * size < WIDE else whole
+        names = self.random.choices((Op.SIGMOID, Op.TANH), k=2)
         gates = [self.apply(name, self.cut(whole, i * size, size)) for i, name in enumerate(names)]
         across = self.cut(whole, self.random.randint(0, size), size)
-        return self.apply("add", self.apply("mul", *gates), across) if self.random.random() < 0.5 else gates[0]
+        return self.apply(Op.ADD, self.apply(Op.MUL, *gates), across) if self.random.random() < 0.5 else gates[0]
 
     def _selected(self, size: int) -> Value:
         operand = self._any_row(3)
         return self.select(operand, [self.random.randint(-1, width(operand) - 1) for _ in range(size)])
 
     def _reduced(self, size: int) -> Value:
-        op = self.random.choice(("sum", "amax", "amin"))
+        op = self.random.choice((Op.SUM, Op.AMAX, Op.AMIN))
         one = self.reduce(op, self.any(self.random.choice(self.sizes)))
-        return self.apply("mul", self.apply("sin", one), self.any(size))
+        return self.apply(Op.MUL, self.apply(Op.SIN, one), self.any(size))
 
     def _carried(self, size: int) -> Group:
         """Return what a carry becomes: mostly another carry, or a product."""
-        same = [self.leaf("carry", i, 0, size) for i, other in enumerate(self.carries) if other == size]
+        same = [self.leaf(Op.CARRY, i, 0, size) for i, other in enumerate(self.carries) if other == size]
         kind = self.random.choice(("carry", "carry", "product", "sum", "any", "parts"))
         if kind == "carry":
             return (self.random.choice(same),)
@@ -119,7 +121,7 @@ class Drawn(Draft):
             return self.any(1), self.spread(self.any(size - 1) if size - 1 in self.sizes else self.any(1), size - 1)
         if kind in ("product", "sum"):
             whole = self.times([self.any(self.random.choice(self.sizes))], size)
-            return (whole if kind == "product" else self.apply("add", whole, self.random.choice(same)),)
+            return (whole if kind == "product" else self.apply(Op.ADD, whole, self.random.choice(same)),)
         return (self.spread(self.any(size), size),)
 
     def whole(self) -> Program:

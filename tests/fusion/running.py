@@ -16,7 +16,7 @@ from seqmodels.cells import Cell
 from seqmodels.fusion.cpp.build import reason
 from seqmodels.fusion.cpp.executor import Cpp
 from seqmodels.fusion.executor import Executor
-from seqmodels.fusion.portable import Portable
+from seqmodels.fusion.portable.executor import Portable
 from seqmodels.sequence import leaves, map_leaves
 from tests.backends.fakes import assert_same, measured
 
@@ -47,7 +47,7 @@ def assert_equals_eager(
 
     def through(backend: Any) -> dict[str, Tensor]:
         torch.manual_seed(1)
-        bare = cell.bare()
+        bare = cell.effective()
         return measured(
             lambda leaf: backend(bare, leaf, bare.initial_state(leaf) if state is None else state, lengths),
             cell,
@@ -200,7 +200,7 @@ def sequence(cell: Cell[Any], batch: int = BATCH, time: int = TIME) -> Tensor:
 def assert_auto_equals_eager(cell: Cell[Any], x: Tensor | None = None, state: Any = None, **options: Any) -> None:
     """Compare ``auto`` with ``eager`` where ``auto`` takes fused kernels unless they refuse."""
     x = sequence(cell) if x is None else x
-    assert preference(cell.bare(), x)[0] == "fused", "too small: auto would not try fused kernels"
+    assert preference(cell.effective(), x)[0] == "fused", "too small: auto would not try fused kernels"
     expected = outcome(cell, x, state, backend="eager", **options)
     found = differences(outcome(cell, x, state, backend="auto", **options), expected)
     assert not found, found

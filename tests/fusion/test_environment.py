@@ -16,7 +16,7 @@ from seqmodels.backends import unroll
 from seqmodels.backends.eager import Eager
 from seqmodels.cells import Cell, ElmanCell, GRUCell, JordanCell, LSTMCell, ProjectedLSTMCell, RecurrentDropout, Zoneout
 from seqmodels.fusion.executor import Executor
-from seqmodels.fusion.portable import Portable
+from seqmodels.fusion.portable.executor import Portable
 from seqmodels.layers import Recurrent
 from tests.backends.fakes import assert_same, random_state, with_gradients, with_random_parameters
 from tests.conftest import TOLERANCE

@@ -10,10 +10,10 @@ from torch.nn import functional as F
 
 from seqmodels.backends.eager import Eager
 from seqmodels.cells import ALL_CELLS, Cell, ElmanCell, GRUCell, LSTMCell, RecurrentDropout
-from seqmodels.fusion import products
+from seqmodels.fusion import input_projection
 from seqmodels.fusion.cpp.executor import Cpp
 from seqmodels.fusion.executor import Executor
-from seqmodels.fusion.products import unread
+from seqmodels.fusion.layout import placeholder
 from tests.backends.fakes import with_random_parameters
 from tests.conftest import TOLERANCE
 from tests.fusion.running import EXECUTORS, Through, assert_equals_eager, needs_compiler
@@ -72,7 +72,7 @@ def test_a_sum_over_all_rows_is_the_same_whoever_computes_it(batch: int, time: i
 def test_every_cell_equals_eager_where_its_input_product_is_large(
     executor: Executor, make: type[Cell[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(products, "LARGE", 0)
+    monkeypatch.setattr(input_projection, "LARGE", 0)
     cell = with_random_parameters(make(INPUT, HIDDEN))
     assert_equals_eager(executor, cell, torch.randn(BATCH, 6, INPUT, dtype=torch.float64), lengths=LENGTHS.clamp(max=6))
 
@@ -83,7 +83,7 @@ def test_every_cell_equals_eager_where_its_input_product_is_large(
 def test_only_what_wants_a_gradient_gets_one(
     executor: Executor, make: type[Cell[Any]], frozen: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(products, "LARGE", 0)
+    monkeypatch.setattr(input_projection, "LARGE", 0)
     cell = RecurrentDropout(with_random_parameters(make(INPUT, HIDDEN)), 0.0)
     x = torch.randn(BATCH, 5, INPUT, dtype=torch.float64, requires_grad=frozen != "x")
     for name, parameter in cell.core.named_parameters():
@@ -128,7 +128,7 @@ class Doubled(ElmanCell):
 
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_a_hook_on_the_input_product_is_called(executor: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(products, "LARGE", 0)
+    monkeypatch.setattr(input_projection, "LARGE", 0)
     cell, x = Watched(), torch.randn(BATCH, 5, INPUT)
     for backend in (Eager(), Through(executor)):
         backend(cell, x, cell.initial_state(x), None)[0].sum().backward()
@@ -140,7 +140,7 @@ def test_a_hook_on_the_input_product_is_called(executor: Executor, monkeypatch: 
 def test_another_use_of_the_input_product_adds_its_gradient(
     executor: Executor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(products, "LARGE", 0)
+    monkeypatch.setattr(input_projection, "LARGE", 0)
     cell, x = Doubled(INPUT, HIDDEN), torch.randn(BATCH, 5, INPUT, dtype=torch.float64)
     with_random_parameters(cell)
     found = []
@@ -177,7 +177,7 @@ def test_the_projected_input_is_not_kept_where_the_backward_pass_does_not_read_i
 @pytest.mark.parametrize("time_first", [False, True], ids=["batch first", "time first"])
 def test_a_stream_that_nobody_reads_takes_no_memory(time_first: bool) -> None:
     stream = torch.empty(5, 300, 70).transpose(0, 1) if time_first else torch.empty(300, 5, 70)
-    made = unread(stream)
+    made = placeholder(stream)
     assert made.shape == stream.shape
     assert made.untyped_storage().nbytes() < 2000
     assert (made.stride(0) < made.stride(1), made.stride(2)) == (time_first, 1)
@@ -220,6 +220,6 @@ class Delayed(Cell[Past]):
 def test_a_carry_that_becomes_another_one_equals_eager(
     executor: Executor, large: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(products, "LARGE", large)
+    monkeypatch.setattr(input_projection, "LARGE", large)
     x = torch.randn(BATCH, 6, INPUT, dtype=torch.float64)
     assert_equals_eager(executor, with_random_parameters(Delayed()), x, lengths=LENGTHS.clamp(max=6))

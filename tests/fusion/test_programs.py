@@ -27,7 +27,7 @@ from seqmodels.cells import (
 )
 from seqmodels.fusion.cpp.executor import Cpp
 from seqmodels.fusion.executor import Executor
-from seqmodels.fusion.portable import Portable
+from seqmodels.fusion.portable.executor import Portable
 from tests.backends.fakes import random_state, with_random_parameters
 from tests.fusion.running import EXECUTORS, Through, assert_equals_eager, needs_compiler
 

@@ -9,8 +9,8 @@ from torch.nn import functional as F
 
 from seqmodels.cells import Cell
 from seqmodels.errors import Refused
-from seqmodels.fusion.plan import plan_for
-from seqmodels.fusion.portable import Portable
+from seqmodels.fusion.plan import recognise
+from seqmodels.fusion.portable.executor import Portable
 from tests.fusion.running import assert_equals_eager
 
 SIZE = 5
@@ -117,7 +117,7 @@ class Multiplying(UserCell):
 def refusal(cell: Cell[Any]) -> str:
     x = torch.zeros(3, 4, SIZE)
     with pytest.raises(Refused) as caught:
-        plan_for(cell, cell.project(x), cell.initial_state(x[:, 0]))
+        recognise(cell).plan(cell.project(x), cell.initial_state(x[:, 0]))
     return str(caught.value)
 
 

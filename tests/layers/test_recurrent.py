@@ -12,7 +12,7 @@ from torch.testing import assert_close
 
 from seqmodels import Bidirectional, Recurrent, Stack, recurrent_stack, unroll
 from seqmodels.cells import ElmanCell, GRUCell, JordanCell, LSTMCell, MinGRUCell
-from seqmodels.layers import LockedDropout, ReadOut, SequenceLayer
+from seqmodels.layers import AttentionPool, Convolution, LockedDropout, ReadOut, SelfAttention, SequenceLayer
 from tests.backends.fakes import BATCH, INPUT, LENGTHS, TIME, assert_same, measured
 from tests.conftest import TOLERANCE
 
@@ -69,9 +69,21 @@ def test_padding_changes_nothing(layer: SequenceLayer, x: Tensor, filling: float
     assert_same(measured(lambda leaf: layer(leaf, None, lengths), layer, dirty), clean)
 
 
+def test_every_layer_is_made_on_a_device_and_in_a_dtype() -> None:
+    where: dict[str, Any] = {"device": "meta", "dtype": torch.float64}
+    layers = [
+        recurrent_stack(LSTMCell, 4, hidden_sizes=[5, 6], bidirectional=True, **where),
+        ReadOut(4, 5, **where),
+        SelfAttention(4, heads=2, **where),
+        Convolution(4, channels=5, **where),
+        AttentionPool(4, **where),
+    ]
+    for layer in layers:
+        assert {(p.device.type, p.dtype) for p in layer.parameters()} == {("meta", torch.float64)}
+
+
 def test_halves_with_carried_state_make_the_whole(x: Tensor) -> None:
-    layers = [Recurrent(LSTMCell(INPUT, 5)), Stack([Recurrent(GRUCell(5, 3))]), ReadOut(3, 2)]
-    layer = Stack(layers).double()
+    layer = Stack([Recurrent(LSTMCell(INPUT, 5)), Stack([Recurrent(GRUCell(5, 3))]), ReadOut(3, 2)]).double()
     whole, final = layer(x)
     first, state = layer(x[:, :3])
     second, state = layer(x[:, 3:], state)
@@ -175,11 +187,11 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
         "state must be a tuple of 1, one for each layer, got tuple of 2",
     ),
     "state of one direction": (
-        lambda: both_ways(4, 5)(X, torch.zeros(1)),
+        lambda: both_ways(4, 5)(X, torch.zeros(1)),  # type: ignore[arg-type]
         "state must be a tuple of two, forward and backward, got Tensor",
     ),
     "state of a read-out": (
-        lambda: ReadOut(4, 5)(X, (X,)),
+        lambda: ReadOut(4, 5)(X, (X,)),  # type: ignore[arg-type]
         "state must be a tuple of none: a read-out carries no state, got tuple of 1",
     ),
     "activation": (lambda: ReadOut(4, 5, activation="sofmax"), "got 'sofmax'; did you mean 'softmax'?"),

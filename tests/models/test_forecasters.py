@@ -207,7 +207,7 @@ def test_the_pinball_loss_is_its_definition() -> None:
 def test_quantiles_that_cross_are_put_in_order() -> None:
     likelihood = QuantileForecast([0.1, 0.5, 0.9])
     crossed = torch.tensor([3.0, 1.0, 2.0])
-    assert [float(value) for value in likelihood.named(crossed).values()] == [1, 2, 3]
+    assert [float(value) for value in likelihood.statistics(crossed).values()] == [1, 2, 3]
     assert float(likelihood.point(crossed)) == 2
 
 
@@ -226,5 +226,6 @@ def test_numbers_about_a_value_become_numbers_about_the_scaled_value(likelihood:
     location, scale = torch.randn(4, 3), torch.rand(4, 3) + 0.5
     moved = likelihood.shifted(numbers, location, scale)
     torch.testing.assert_close(likelihood.point(moved), likelihood.point(numbers) * scale + location, **EXACT)
-    for before, after in zip(likelihood.named(numbers).values(), likelihood.named(moved).values(), strict=True):
+    unmoved = likelihood.statistics(numbers)
+    for before, after in zip(unmoved.values(), likelihood.statistics(moved).values(), strict=True):
         torch.testing.assert_close(after, before * scale + location, **EXACT)

@@ -8,15 +8,16 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from seqmodels.backends import unroll
-from seqmodels.cells import GRUCell, LSTMCell
+from seqmodels.cells import Cell, GRUCell, LSTMCell
 from seqmodels.system import memory
-from seqmodels.system.memory import LARGE, Pool, room
+from seqmodels.system.memory import LARGE, Pool, empty_pooled
 from tests.backends.fakes import assert_same
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere memory is PyTorch's")
@@ -35,8 +36,8 @@ def pool(monkeypatch: pytest.MonkeyPatch) -> Pool:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("columns", [5, 3_000_017], ids=["small", "large"])
-def test_room_is_memory_like_any_other(columns: int, dtype: torch.dtype) -> None:
-    made = room((3, columns), torch.zeros(1, dtype=dtype))
+def test_pooled_memory_is_memory_like_any_other(columns: int, dtype: torch.dtype) -> None:
+    made = empty_pooled((3, columns), torch.zeros(1, dtype=dtype))
     assert made.shape == (3, columns)
     assert made.dtype == dtype
     made.fill_(1)
@@ -52,10 +53,10 @@ def test_room_is_memory_like_any_other(columns: int, dtype: torch.dtype) -> None
 
 
 @pytest.mark.parametrize("mode", [torch.enable_grad, torch.no_grad, torch.inference_mode, lambda: torch.device("meta")])
-def test_room_is_a_view_of_nothing(mode: Callable[[], AbstractContextManager[object]]) -> None:
+def test_pooled_memory_is_a_view_of_nothing(mode: Callable[[], AbstractContextManager[object]]) -> None:
     like = torch.zeros(1)
     with mode():
-        made = room((3, 5, LARGE // 16), like)
+        made = empty_pooled((3, 5, LARGE // 16), like)
         assert not made._is_view()
         assert made._base is None
         assert made.is_contiguous()
@@ -67,7 +68,7 @@ def test_room_is_a_view_of_nothing(mode: Callable[[], AbstractContextManager[obj
 @pytest.mark.parametrize("cell", [GRUCell(3, 17), LSTMCell(3, 17)], ids=lambda cell: type(cell).__name__)
 @pytest.mark.parametrize("change", [lambda y: y.add_(1), lambda y: y.mul_(2), lambda y: y[:, 1::2].neg_()])
 def test_large_outputs_may_be_changed_in_place(
-    cell: LSTMCell | GRUCell, change: Callable[[Tensor], Tensor], pool: Pool, monkeypatch: pytest.MonkeyPatch
+    cell: Cell[Any], change: Callable[[Tensor], Tensor], pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memory, "LARGE", 1)  # all are large, and the test is fast
     sequences = torch.randn(5, 64, 3, dtype=torch.float64)
@@ -87,13 +88,13 @@ def test_large_outputs_may_be_changed_in_place(
 
 
 def test_memory_is_used_again_once_nobody_looks_at_it(pool: Pool) -> None:
-    first = room((SIZE,), BYTE)
+    first = empty_pooled((SIZE,), BYTE)
     place, view = first.data_ptr(), first.view(-1, 4)[:, 1]
     del first
-    second = room((SIZE,), BYTE)
+    second = empty_pooled((SIZE,), BYTE)
     assert second.data_ptr() != place
     del view
-    third = room((SIZE,), BYTE)
+    third = empty_pooled((SIZE,), BYTE)
     assert third.data_ptr() == place
     assert not pool.idle
     del second, third
@@ -101,29 +102,29 @@ def test_memory_is_used_again_once_nobody_looks_at_it(pool: Pool) -> None:
 
 
 def test_half_of_a_piece_is_the_least_that_it_is_used_for(pool: Pool) -> None:
-    room((SIZE,), BYTE)
+    empty_pooled((SIZE,), BYTE)
     for size, used in ((SIZE // 2, True), (SIZE // 2 - LARGE, False), (SIZE + LARGE, False)):
         before = len(pool.idle)
-        made = room((size,), BYTE)
+        made = empty_pooled((size,), BYTE)
         assert len(pool.idle) == before - used
         del made
 
 
 def test_the_best_fit_is_taken() -> None:
-    larger, best = room((SIZE + LARGE,), BYTE), room((SIZE,), BYTE)
+    larger, best = empty_pooled((SIZE + LARGE,), BYTE), empty_pooled((SIZE,), BYTE)
     place = best.data_ptr()
     del best, larger
-    assert room((SIZE,), BYTE).data_ptr() == place
+    assert empty_pooled((SIZE,), BYTE).data_ptr() == place
 
 
 def test_what_was_used_last_is_kept_longest(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "KEPT", 2 * SIZE)
-    pieces = [room((SIZE,), BYTE) for _ in range(4)]
+    pieces = [empty_pooled((SIZE,), BYTE) for _ in range(4)]
     places = [piece.data_ptr() for piece in pieces]
     while pieces:
         del pieces[0]
     assert len(pool.idle) == 2
-    again = [room((SIZE,), BYTE) for _ in range(2)]
+    again = [empty_pooled((SIZE,), BYTE) for _ in range(2)]
     assert {piece.data_ptr() for piece in again} == set(places[2:])
 
 
@@ -133,7 +134,7 @@ def test_the_system_may_take_what_nobody_uses() -> None:
         sizes = {line.split(":")[0]: line.split()[1] for line in SMAPS.read_text(encoding="utf-8").splitlines()[1:]}
         return (int(sizes["Rss"]) - int(sizes["LazyFree"])) << 10  # under pressure what may be taken is taken at once
 
-    made = room((SIZE,), BYTE).fill_(1)
+    made = empty_pooled((SIZE,), BYTE).fill_(1)
     before = needed()
     del made
     assert needed() <= before - SIZE + LARGE
@@ -145,10 +146,10 @@ def test_memory_that_the_system_does_not_have_is_asked_for_at_pytorch(
     def nothing(_: int) -> None:
         raise OSError("cannot allocate memory")
 
-    room((SIZE,), BYTE)
+    empty_pooled((SIZE,), BYTE)
     assert pool.idle
     monkeypatch.setattr(memory, "_mapped", nothing)
-    assert room((3 * SIZE,), BYTE).untyped_storage().resizable()
+    assert empty_pooled((3 * SIZE,), BYTE).untyped_storage().resizable()
     assert not pool.idle
 
 
@@ -158,7 +159,7 @@ def test_threads_never_share_a_piece() -> None:
     def work(number: int) -> None:
         held: list[Tensor] = []
         for turn in range(60):
-            held.append(room((SIZE + turn % 3,), BYTE)[: LARGE // 64].fill_(number))
+            held.append(empty_pooled((SIZE + turn % 3,), BYTE)[: LARGE // 64].fill_(number))
             if len(held) == 3 and any(not bool((piece == number).all()) for piece in held):
                 wrong.append(number)
             held = held[-2:]
@@ -178,7 +179,7 @@ def test_a_process_ends_in_peace_while_memory_is_in_use() -> None:
         "memory.LARGE = 1\n"
         "y, state = unroll(LSTMCell(3, 64), torch.randn(8, 64, 3, requires_grad=True), backend='fused')\n"
         "torch.kept = [y, state, y.sum()]\n"
-        "held = memory.room((5 << 20,), torch.zeros(1, dtype=torch.uint8))\n"
+        "held = memory.empty_pooled((5 << 20,), torch.zeros(1, dtype=torch.uint8))\n"
     )
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -7,9 +7,10 @@ import torch
 from lightning.pytorch import Trainer
 
 from seqmodels.cells import GRUCell, LSTMCell
-from seqmodels.data import AddingData, ParityData, SequenceDataModule
+from seqmodels.data import AddingData, DataModule, ParityData
 from seqmodels.models import SequenceClassifier, SequenceRegressor
 from seqmodels.tasks import Classification, Regression
+from tests.datasets import ready
 
 
 def trainer(**options: Any) -> Trainer:
@@ -17,26 +18,24 @@ def trainer(**options: Any) -> Trainer:
     return Trainer(accelerator="cpu", enable_model_summary=False, **quiet, **options)
 
 
-def parity(**options: Any) -> ParityData:
+def parity(**options: Any) -> DataModule:
     rows = {"train_rows": 48, "val_rows": 13, "test_rows": 17}
-    return ParityData(**{"max_length": 7, "batch_size": 5, **rows, **options})
+    return ready(ParityData, **{"max_length": 7, "batch_size": 5, **rows, **options})
 
 
-def adding(**options: Any) -> AddingData:
+def adding(**options: Any) -> DataModule:
     rows = {"train_rows": 48, "val_rows": 13, "test_rows": 17}
-    return AddingData(**{"time": 7, "batch_size": 5, **rows, **options})
+    return ready(AddingData, **{"time": 7, "batch_size": 5, **rows, **options})
 
 
-def classification(
-    data: SequenceDataModule, *, scheduler: Any = None, lr: float = 1e-2, hidden: int = 5
-) -> Classification:
+def classification(data: DataModule, *, scheduler: Any = None, lr: float = 1e-2, hidden: int = 5) -> Classification:
     cell = partial(LSTMCell, hidden_size=hidden)
     model = SequenceClassifier(cell, input_size=data.sizes["input_size"], output_size=data.sizes["output_size"])
     optimizer = partial(torch.optim.Adam, lr=lr)
     return Classification(model, optimizer, scheduler, output_size=data.sizes["output_size"])
 
 
-def regression(data: SequenceDataModule, *, scheduler: Any = None, lr: float = 1e-2, hidden: int = 5) -> Regression:
+def regression(data: DataModule, *, scheduler: Any = None, lr: float = 1e-2, hidden: int = 5) -> Regression:
     cell = partial(GRUCell, hidden_size=hidden)
     model = SequenceRegressor(cell, input_size=data.sizes["input_size"], output_size=data.sizes["output_size"])
     return Regression(model, partial(torch.optim.Adam, lr=lr), scheduler)

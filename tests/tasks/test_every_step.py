@@ -1,7 +1,7 @@
 """Stepwise outputs: only real steps count, all with equal weight."""
 
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import torch
@@ -9,40 +9,29 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from seqmodels.cells import GRUCell
-from seqmodels.data import CopyMemoryData, RaggedDataset, SequenceBatch, SequenceDataModule
-from seqmodels.data.batch import TargetKind
+from seqmodels.data import CopyMemoryData, DataModule, RaggedDataset, SequenceBatch
 from seqmodels.models import SequenceClassifier, SequenceRegressor
 from seqmodels.models.pooling import every_step, last
 from seqmodels.tasks import Classification, Regression
 from tests.conftest import TOLERANCE
+from tests.datasets import given, ready
 from tests.tasks.small import adding, trainer
 
 FLOAT32 = TOLERANCE[torch.float32]
 
 
-class RunningMeans(SequenceDataModule):
+def running_means(*, batch_size: int = 5) -> DataModule:
     """Sequence to sequence: at every step the running mean of each of three channels, with the second negated."""
+    generator = torch.Generator().manual_seed(3)
+    splits = {name: _split(rows, generator) for name, rows in (("train", 40), ("val", 7), ("test", 11))}
+    return given(splits, "regression", {"input_size": 3, "output_size": 2}, batch_size=batch_size)
 
-    name = "running_means"
-    target_kind: ClassVar[TargetKind] = "regression"
-    citation = license = "none"
 
-    def __init__(self, *, batch_size: int = 5) -> None:
-        super().__init__(batch_size=batch_size)
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        return {"input_size": 3, "output_size": 2}
-
-    def splits(self) -> dict[str, RaggedDataset]:
-        generator = torch.Generator().manual_seed(3)
-        return {name: self._split(rows, generator) for name, rows in (("train", 40), ("val", 7), ("test", 11))}
-
-    def _split(self, rows: int, generator: torch.Generator) -> RaggedDataset:
-        lengths = torch.randint(1, 9, (rows,), generator=generator).tolist()
-        sequences = [torch.randn(length, 3, generator=generator) for length in lengths]
-        means = [x.cumsum(0) / torch.arange(1, len(x) + 1)[:, None] for x in sequences]
-        return RaggedDataset(sequences, [mean[:, :2] * torch.tensor([1.0, -1.0]) for mean in means])
+def _split(rows: int, generator: torch.Generator) -> RaggedDataset:
+    lengths = torch.randint(1, 9, (rows,), generator=generator).tolist()
+    sequences = [torch.randn(length, 3, generator=generator) for length in lengths]
+    means = [x.cumsum(0) / torch.arange(1, len(x) + 1)[:, None] for x in sequences]
+    return RaggedDataset(sequences, [mean[:, :2] * torch.tensor([1.0, -1.0]) for mean in means])
 
 
 def regression(loss: Any = "mse", *, pooling: Any = every_step) -> Regression:
@@ -51,7 +40,7 @@ def regression(loss: Any = "mse", *, pooling: Any = every_step) -> Regression:
     return Regression(model, partial(torch.optim.Adam, lr=1e-2), loss=loss)
 
 
-def real(data: SequenceDataModule) -> tuple[list[Tensor], list[Tensor]]:
+def real(data: DataModule) -> tuple[list[Tensor], list[Tensor]]:
     """The inputs and targets of each row of the test split, without padding."""
     split = data.split("test")
     rows = [split[row] for row in range(len(split))]
@@ -60,7 +49,7 @@ def real(data: SequenceDataModule) -> tuple[list[Tensor], list[Tensor]]:
 
 @pytest.mark.parametrize("loss", ["mse", "mae", "huber"])
 def test_regression_at_every_step_is_what_the_steps_one_by_one_give(loss: str) -> None:
-    data, model = RunningMeans(), regression(loss)
+    data, model = running_means(), regression(loss)
     (metrics,) = trainer().test(model, data, verbose=False)
     inputs, targets = real(data)
     values = torch.cat([model(x[None])[0] for x in inputs]).detach()
@@ -80,7 +69,7 @@ def test_regression_at_every_step_is_what_the_steps_one_by_one_give(loss: str) -
 
 
 def test_classification_at_every_step_is_what_the_steps_one_by_one_give() -> None:
-    data = CopyMemoryData(time=3, memory=2, train_rows=5, val_rows=5, test_rows=11, batch_size=4)
+    data = ready(CopyMemoryData, time=3, memory=2, train_rows=5, val_rows=5, test_rows=11, batch_size=4)
     model = SequenceClassifier(partial(GRUCell, hidden_size=5), input_size=1, output_size=9, pooling=every_step)
     task = Classification(model, torch.optim.SGD, output_size=9)
     (metrics,) = trainer().test(task, data, verbose=False)
@@ -97,7 +86,7 @@ def test_metrics_do_not_depend_on_the_batches_that_steps_come_in() -> None:
     model = regression()
     found = []
     for batch_size in (1, 3, 11):
-        (metrics,) = trainer().test(model, RunningMeans(batch_size=batch_size), verbose=False)
+        (metrics,) = trainer().test(model, running_means(batch_size=batch_size), verbose=False)
         found.append(torch.tensor([metrics[name] for name in sorted(metrics)]))
     for other in found[1:]:
         torch.testing.assert_close(other, found[0], **FLOAT32)
@@ -111,7 +100,7 @@ def test_padding_has_no_gradient() -> None:
 
 
 def test_running_means_are_learnt() -> None:
-    data, model = RunningMeans(), regression()
+    data, model = running_means(), regression()
     (before,) = trainer().test(model, data, verbose=False)
     trainer(max_epochs=20).fit(model, data)
     (after,) = trainer().test(model, data, verbose=False)
@@ -120,7 +109,7 @@ def test_running_means_are_learnt() -> None:
 
 def test_targets_for_steps_and_a_pooled_network_do_not_fit_and_the_other_way_round() -> None:
     with pytest.raises(ValueError, match=r"one target for every step; choose pooling=every_step"):
-        trainer().test(regression(pooling=last), RunningMeans(), verbose=False)
+        trainer().test(regression(pooling=last), running_means(), verbose=False)
     data = adding()
     data.setup("fit")
     cell = partial(GRUCell, hidden_size=5)
@@ -136,7 +125,7 @@ def test_an_unknown_loss_is_refused_by_name() -> None:
 
 
 def test_predictions_of_a_row_are_those_of_its_real_steps() -> None:
-    data, model = RunningMeans(), regression()
+    data, model = running_means(), regression()
     data.setup("fit")
     batch = data.split("test").__getitems__(list(range(11)))
     records = model.records(batch, ())

@@ -10,31 +10,31 @@ import torch
 
 from seqmodels.cells import GRUCell
 from seqmodels.config.build import build
-from seqmodels.data import CSVSeriesData, ForecastBatch
-from seqmodels.data.records import Record
+from seqmodels.data import CSVSeriesData, DataModule, ForecastBatch
+from seqmodels.data.formats.records import Record
 from seqmodels.models import DirectForecaster, RecursiveForecaster, SequenceRegressor
 from seqmodels.models.likelihoods import GaussianForecast, Likelihood, PointForecast, QuantileForecast
 from seqmodels.tasks import Forecasting
 from seqmodels.tasks.forecast_metrics import KINDS, ForecastErrors, persistence, seasonal_naive
+from tests.datasets import ready
 from tests.tasks.small import trainer
 
 SEASON, INPUT, HORIZON = 5, 11, 4
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> CSVSeriesData:
+def data(tmp_path: Path) -> DataModule:
     step = np.arange(90)
     table = np.stack([100 + 10 * np.sin(2 * np.pi * step / SEASON) + np.cos(7 * step), 0.01 * step + np.cos(step)], 1)
     path = tmp_path / "my.csv"
     days = np.datetime64("2020-01-01") + step
     lines = [f"{day},{float(a)!r},{float(b)!r}" for day, (a, b) in zip(days, table, strict=True)]
     path.write_text("day,wave,drift\n" + "\n".join(lines))
-    module = CSVSeriesData(path, time="day", input_length=INPUT, horizon=HORIZON, season=SEASON, batch_size=7)
-    module.setup("fit")
-    return module
+    steps = {"input_length": INPUT, "horizon": HORIZON, "season": SEASON}
+    return ready(CSVSeriesData, path=path, time="day", **steps, batch_size=7)
 
 
-def task(data: CSVSeriesData, model: Any = DirectForecaster, likelihood: Likelihood | None = None) -> Forecasting:
+def task(data: DataModule, model: Any = DirectForecaster, likelihood: Likelihood | None = None) -> Forecasting:
     sizes = data.sizes
     network = model(
         partial(GRUCell, hidden_size=9),
@@ -45,7 +45,7 @@ def task(data: CSVSeriesData, model: Any = DirectForecaster, likelihood: Likelih
     return Forecasting(network, partial(torch.optim.Adam, lr=0.02), **measured)
 
 
-def by_hand(forecast: np.ndarray, came: np.ndarray, data: CSVSeriesData, raw: np.ndarray) -> dict[str, float]:
+def by_hand(forecast: np.ndarray, came: np.ndarray, data: DataModule, raw: np.ndarray) -> dict[str, float]:
     """Metrics of ``(windows, horizon, series)`` in the units of the data, each by its definition."""
     error = np.abs(forecast - came)
     scaled = error / np.array(data.sizes["deviation"])
@@ -65,10 +65,10 @@ def by_hand(forecast: np.ndarray, came: np.ndarray, data: CSVSeriesData, raw: np
     }
 
 
-def test_metrics_of_a_test_are_those_computed_by_hand_on_raw_numbers(data: CSVSeriesData) -> None:
+def test_metrics_of_a_test_are_those_computed_by_hand_on_raw_numbers(data: DataModule, tmp_path: Path) -> None:
     network = task(data)
     metrics = trainer().test(network, datamodule=data, verbose=False)[0]
-    raw = np.loadtxt(data.own, delimiter=",", skiprows=1, usecols=(1, 2))
+    raw = np.loadtxt(tmp_path / "my.csv", delimiter=",", skiprows=1, usecols=(1, 2))
     origins = range(72, 90 - HORIZON + 1)  # 63, 9 and 18 steps
     came = np.stack([raw[o : o + HORIZON] for o in origins])
     split = data.split("test")
@@ -113,7 +113,7 @@ def test_a_forecast_of_zero_for_zero_has_no_relative_error() -> None:
     [PointForecast("huber"), QuantileForecast(), GaussianForecast()],
     ids=lambda value: type(value).__name__,
 )
-def test_training_makes_every_loss_smaller(data: CSVSeriesData, model: Any, likelihood: Likelihood) -> None:
+def test_training_makes_every_loss_smaller(data: DataModule, model: Any, likelihood: Likelihood) -> None:
     network = task(data, model, likelihood)
     before = trainer().validate(network, datamodule=data, verbose=False)[0]["val/loss"]
     fitting = trainer(max_epochs=2)
@@ -131,11 +131,11 @@ def test_training_makes_every_loss_smaller(data: CSVSeriesData, model: Any, like
     ],
 )
 def test_a_prediction_names_every_step_its_time_and_each_series(
-    data: CSVSeriesData, likelihood: Likelihood, kinds: list[str]
+    data: DataModule, likelihood: Likelihood, kinds: list[str], tmp_path: Path
 ) -> None:
     network = task(data, likelihood=likelihood).eval()
     preprocessing = build(data.preprocessing)
-    lines = data.own.read_text().splitlines()
+    lines = (tmp_path / "my.csv").read_text().splitlines()
     rows = [Record("new", dict(zip(lines[0].split(","), line.split(","), strict=True))) for line in lines[1:]]
     batch = preprocessing.collate(list(preprocessing.examples(rows)))
     with torch.no_grad():
@@ -150,13 +150,13 @@ def test_a_prediction_names_every_step_its_time_and_each_series(
             assert record["wave"]["low"] < record["wave"]["forecast"] < record["wave"]["high"]
 
 
-def test_a_network_that_does_not_forecast_is_refused(data: CSVSeriesData) -> None:
+def test_a_network_that_does_not_forecast_is_refused(data: DataModule) -> None:
     network: Any = SequenceRegressor(partial(GRUCell, hidden_size=3), input_size=2, output_size=2)
     with pytest.raises(TypeError, match=r"task=forecasting needs model=forecaster.*got SequenceRegressor"):
         Forecasting(network, torch.optim.Adam, names=["a"], mean=[0.0], deviation=[1.0], seasonal_error=[1.0], season=1)
 
 
-def test_only_training_shows_a_network_what_came(data: CSVSeriesData) -> None:
+def test_only_training_shows_a_network_what_came(data: DataModule) -> None:
     network = task(data, RecursiveForecaster).eval()
     batch: ForecastBatch = data.split("val").__getitems__([0, 1])
     other = batch._replace(targets=batch.targets + 1)

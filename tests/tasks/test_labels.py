@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import pytest
 import torch
@@ -19,11 +18,12 @@ from torchmetrics.functional.classification import (
     multilabel_recall,
 )
 
-from seqmodels.data import SequenceBatch, SequenceDataModule, SequenceDataset
+from seqmodels.data import DataModule, SequenceBatch, SequenceDataset
 from seqmodels.data.batch import TargetKind
 from seqmodels.tasks import Classification, MultilabelClassification
 from seqmodels.tasks.label_metrics import AreaUnderROC, ClassScores, LabelScores, area_under_roc
 from tests.conftest import TOLERANCE
+from tests.datasets import given
 from tests.tasks.small import trainer
 
 FLOAT32 = TOLERANCE[torch.float32]
@@ -44,24 +44,10 @@ class Linear(nn.Module):
         return scores if self.stepwise else scores[:, 0]
 
 
-class Given(SequenceDataModule):
-    """Data with given targets."""
-
-    name = "given"
-    citation = license = "none"
-    target_kind: TargetKind  # type: ignore[misc]
-
-    def __init__(self, targets: Tensor, kind: TargetKind, batch_size: int = 7) -> None:
-        super().__init__(batch_size=batch_size)
-        self.rows = SequenceDataset(torch.linspace(-1, 1, len(targets) * 6).view(-1, 2, 3), targets)
-        self.target_kind = kind
-
-    @property
-    def sizes(self) -> dict[str, Any]:
-        return {"input_size": 3, "output_size": CLASSES}
-
-    def splits(self) -> dict[str, Any]:
-        return {"train": self.rows, "val": self.rows, "test": self.rows}
+def data_with(targets: Tensor, kind: TargetKind, batch_size: int = 7) -> DataModule:
+    rows = SequenceDataset(torch.linspace(-1, 1, len(targets) * 6).view(-1, 2, 3), targets)
+    sizes = {"input_size": 3, "output_size": CLASSES}
+    return given({"train": rows, "val": rows, "test": rows}, kind, sizes, batch_size=batch_size)
 
 
 def classes() -> Tensor:
@@ -139,7 +125,7 @@ def test_smoothing_and_weights_shape_the_loss_of_training_alone() -> None:
 
 def test_balanced_weights_make_the_classes_of_the_train_split_count_alike_and_are_kept() -> None:
     targets = torch.tensor([0] * 20 + [1] * 5 + [2] * 4 + [3] * 8)
-    data = Given(targets, "classification")
+    data = data_with(targets, "classification")
     task = Classification(Linear(), SGD, output_size=CLASSES, class_weights="balanced")
     trainer(max_epochs=1, num_sanity_val_steps=0).fit(task, data)
     assert task.class_weights is not None
@@ -174,7 +160,7 @@ def test_a_test_of_labels_logs_every_score_whatever_the_batches() -> None:
     targets, task = labels(), MultilabelClassification(Linear(), SGD, output_size=CLASSES)
     found = []
     for batch_size in (1, 8):
-        (metrics,) = trainer().test(task, Given(targets, "multilabel", batch_size), verbose=False)
+        (metrics,) = trainer().test(task, data_with(targets, "multilabel", batch_size), verbose=False)
         found.append(metrics)
     names = {"loss", "accuracy", "exact_match", "precision", "recall", "f1", "f1_micro", "auroc"}
     assert set(found[0]) == {f"test/{name}" for name in names}

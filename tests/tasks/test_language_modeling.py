@@ -1,7 +1,6 @@
 """Language modelling under a trainer: exact losses, carried and restored states, the rate of a window, averages."""
 
 import math
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,42 +13,37 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from seqmodels.cells import GRUCell, LSTMCell
-from seqmodels.data import LanguageModelingData, TextPreprocessing, TextWindow
-from seqmodels.data.corpus import Corpus, corpus_of
-from seqmodels.data.text_windows import IGNORE
-from seqmodels.data.vocabulary import EOS, UNK, CharacterVocabulary
+from seqmodels.data import DataModule, TextPreprocessing, TextWindow
+from seqmodels.data.text.corpus import Corpus, corpus_of
+from seqmodels.data.text.language_modeling import TokenizedPreparation, WindowedText
+from seqmodels.data.text.vocabulary import EOS, UNK, CharacterVocabulary
+from seqmodels.data.text.vocabulary_learning import CharacterLearner
+from seqmodels.data.text.windows import IGNORE
 from seqmodels.models import LanguageModel, SequenceClassifier
 from seqmodels.sequence import leaves
 from seqmodels.tasks import LanguageModeling
 from seqmodels.training.callbacks import NonMonotonicAveraging
 from tests.conftest import TOLERANCE
+from tests.datasets import given
 from tests.tasks.small import trainer
 
 FLOAT32 = TOLERANCE[torch.float32]
 LETTERS = "abcde"
 
 
-class Lines(LanguageModelingData):
+def lines(*, single: bool = False, bptt: int = 5, random_windows: bool = False, **loading: Any) -> DataModule:
     """Documents of various lengths, in which each letter is mostly the successor of the last; or one text of them."""
-
-    name = "lines"
-    citation = license = "made here"
-
-    def __init__(self, *, single: bool = False, **options: Any) -> None:
-        super().__init__(**{"batch_size": 3, "bptt": 5, "seed": 1, **options})
-        self.single = single
-
-    def splits(self) -> Mapping[str, Corpus]:
-        vocabulary = CharacterVocabulary([UNK, EOS, *LETTERS])
-        self.text = TextPreprocessing(vocabulary=vocabulary, start=1, ends=not self.single)
-        generator = np.random.default_rng(0)
-        corpora = {}
-        for name, count in (("train", 23), ("val", 11), ("test", 13)):
-            starts, lengths = generator.integers(5, size=count), generator.integers(0, 19, size=count)
-            texts = ["".join(LETTERS[(s + k) % 5] for k in range(n)) for s, n in zip(starts, lengths, strict=True)]
-            documents = [vocabulary.encode(text) for text in (["".join(texts)] if self.single else texts)]
-            corpora[name] = corpus_of(documents, len(vocabulary), self.text.edge)
-        return corpora
+    vocabulary = CharacterVocabulary([UNK, EOS, *LETTERS])
+    text = TextPreprocessing(vocabulary=vocabulary, start=1, ends=not single)
+    generator = np.random.default_rng(0)
+    splits = {}
+    for name, count in (("train", 23), ("val", 11), ("test", 13)):
+        starts, lengths = generator.integers(5, size=count), generator.integers(0, 19, size=count)
+        texts = ["".join(LETTERS[(s + k) % 5] for k in range(n)) for s, n in zip(starts, lengths, strict=True)]
+        documents = [vocabulary.encode(part) for part in (["".join(texts)] if single else texts)]
+        corpus = corpus_of(documents, len(vocabulary), text.edge)
+        splits[name] = WindowedText(corpus, text, bptt=bptt, random_windows=random_windows)
+    return given(splits, "language_modeling", {"vocab_size": 7}, **{"batch_size": 3, "seed": 1, **loading})
 
 
 def task(
@@ -75,34 +69,34 @@ def exact_loss(network: LanguageModel, corpus: Corpus) -> float:
 @pytest.mark.parametrize(("rows", "bptt"), [(1, 50), (1, 3), (4, 5), (13, 1), (40, 7)])
 @pytest.mark.parametrize("cell", [GRUCell, LSTMCell])
 def test_the_loss_is_that_of_whole_documents_whatever_the_rows_and_windows(rows: int, bptt: int, cell: Any) -> None:
-    data, model = Lines(eval_batch_size=rows, bptt=bptt), task(cell)
+    data, model = lines(eval_batch_size=rows, bptt=bptt), task(cell)
     (metrics,) = trainer().test(model, data, verbose=False)
-    loss = exact_loss(model.model, data.split("test"))
+    loss = exact_loss(model.model, data.split("test").corpus)
     assert metrics["test/loss"] == pytest.approx(loss, rel=1e-5)
     assert metrics["test/perplexity"] == pytest.approx(math.exp(loss), rel=1e-5)
-    corpus = data.split("test")
+    corpus = data.split("test").corpus
     letters = int((corpus.tokens > 1).sum())
     bits = loss * corpus.targets / math.log(2) / letters  # the edges cost bits too, and are no characters
     assert metrics["test/bits_per_character"] == pytest.approx(bits, rel=1e-5)
 
 
 def test_a_single_text_in_one_row_is_one_long_pass() -> None:
-    data, model = Lines(single=True, eval_batch_size=1), task()
+    data, model = lines(single=True, eval_batch_size=1), task()
     (metrics,) = trainer().test(model, data, verbose=False)
-    assert metrics["test/loss"] == pytest.approx(exact_loss(model.model, data.split("test")), rel=1e-5)
+    assert metrics["test/loss"] == pytest.approx(exact_loss(model.model, data.split("test").corpus), rel=1e-5)
 
 
 def test_two_processes_report_what_one_does() -> None:
     model = task()
-    (alone,) = trainer().test(model, Lines(), verbose=False)
-    (together,) = trainer(devices=2, strategy="ddp_spawn").test(model, Lines(), verbose=False)
+    (alone,) = trainer().test(model, lines(), verbose=False)
+    (together,) = trainer(devices=2, strategy="ddp_spawn").test(model, lines(), verbose=False)
     assert together == pytest.approx(alone, rel=1e-5)
 
 
 def test_training_learns_what_comes_next() -> None:
-    data, model = Lines(), task()
+    data, model = lines(), task()
     trainer(max_epochs=12).fit(model, data)
-    assert exact_loss(model.model, data.split("val")) < 0.75 * math.log(7)
+    assert exact_loss(model.model, data.split("val").corpus) < 0.75 * math.log(7)
 
 
 def test_the_gradient_stops_at_the_start_of_a_window_and_the_state_does_not() -> None:
@@ -124,8 +118,8 @@ def test_the_gradient_stops_at_the_start_of_a_window_and_the_state_does_not() ->
 def test_validation_inside_an_epoch_leaves_the_state_of_training_alone() -> None:
     model, runner = task(), trainer(max_epochs=1, val_check_interval=2)
     plain, without = task(), trainer(max_epochs=1, limit_val_batches=0)
-    runner.fit(model, Lines(single=True))
-    without.fit(plain, Lines(single=True))
+    runner.fit(model, lines(single=True))
+    without.fit(plain, lines(single=True))
     for one, other in zip(model.parameters(), plain.parameters(), strict=True):
         assert torch.equal(one, other)
 
@@ -144,7 +138,7 @@ def test_a_window_without_any_target_has_the_loss_0_and_gradients_of_0() -> None
 
 def test_penalties_are_the_mean_squares_of_outputs_and_of_their_changes() -> None:
     model = task(activation_penalty=2.0, slowness_penalty=3.0).eval()
-    window = next(iter(_ready(Lines(single=True)).train_dataloader()))
+    window = next(iter(_ready(lines(single=True)).train_dataloader()))
     with_penalty = model.measure(window, "train")
     without = model.measure(window, "val")
     y = model.model.read(window.inputs).outputs
@@ -167,7 +161,7 @@ def test_the_learning_rate_of_a_step_is_scaled_by_the_length_of_its_window() -> 
             self.moves.append(float((before - parameter.detach()).norm() / parameter.grad.norm()))
 
     seen, model = Seen(), task(optimizer=torch.optim.SGD, lr=0.1)
-    data = Lines(single=True, bptt=12, random_windows=True)
+    data = lines(single=True, bptt=12, random_windows=True)
     trainer(max_epochs=1, callbacks=[seen]).fit(model, data)
     assert len(set(seen.scales)) > 1
     assert seen.moves == pytest.approx([0.1 * scale for scale in seen.scales], rel=1e-3)
@@ -179,7 +173,7 @@ def test_a_checkpoint_keeps_the_state_that_rows_carry_as_plain_tensors(tmp_path:
     keep = ModelCheckpoint(dirpath=tmp_path, every_n_train_steps=4, save_last=True)
     runner = trainer(max_epochs=1, max_steps=4)
     runner.callbacks.append(keep)  # type: ignore[attr-defined]
-    runner.fit(model, Lines(single=True))
+    runner.fit(model, lines(single=True))
     (state,) = torch.load(tmp_path / "last.ckpt", weights_only=True)["epoch_state"]
     carried = state["carried"]
     assert [tuple(leaf.shape) for leaf in carried] == [(3, 6), (3, 6)]
@@ -203,7 +197,7 @@ def test_averaging_begins_when_validation_stands_still_and_is_what_is_left(tmp_p
     keep = ModelCheckpoint(dirpath=tmp_path, save_last=True)
     runner = trainer(max_epochs=8, callbacks=[averaging, Steps()])
     runner.callbacks.append(keep)  # type: ignore[attr-defined]
-    runner.fit(model, Lines(single=True))
+    runner.fit(model, lines(single=True))
     assert 0 < averaging.steps < len(weights)
     worse = [i for i, v in enumerate(averaging.values) if i > 1 and v > min(averaging.values[: i - 1])]
     steps_of_an_epoch = len(weights) // 8
@@ -219,11 +213,11 @@ def test_averaging_begins_when_validation_stands_still_and_is_what_is_left(tmp_p
 
 
 def test_each_text_of_a_file_gets_its_own_loss() -> None:
-    data, model = _ready(Lines()), task().eval()
-    texts = ["abcde", "a", "eeebbb"]
-    batch = data.text.collate([data.text.encode({"text": text}) for text in texts])
+    data, model = _ready(lines()), task().eval()
+    texts, preprocessing = ["abcde", "a", "eeebbb"], data.split("train").text
+    batch = preprocessing.collate([preprocessing.encode({"text": text}) for text in texts])
     for record, text in zip(model.records(batch, []), texts, strict=True):
-        corpus = corpus_of([data.text.tokens(text)], 7, 1)
+        corpus = corpus_of([preprocessing.tokens(text)], 7, 1)
         assert record["tokens"] == len(text) + 1
         assert record["loss"] == pytest.approx(exact_loss(model.model, corpus), rel=1e-5)
         assert record["perplexity"] == pytest.approx(math.exp(record["loss"]), rel=1e-5)
@@ -231,11 +225,11 @@ def test_each_text_of_a_file_gets_its_own_loss() -> None:
 
 def test_texts_that_cannot_fill_the_rows_or_be_cut_at_random_are_refused() -> None:
     with pytest.raises(ValueError, match="too short for batch_size=500 rows"):
-        Lines(batch_size=500).setup()
+        lines(batch_size=500).setup()
     with pytest.raises(ValueError, match="random_windows needs a single text, the train split has 23 documents"):
-        Lines(random_windows=True).setup()
+        lines(random_windows=True).setup()
     with pytest.raises(ValueError, match="bptt must be at least 1, got 0"):
-        Lines(bptt=0)
+        TokenizedPreparation(vocabulary=CharacterLearner(), bptt=0)
 
 
 def test_another_network_is_refused() -> None:
@@ -244,6 +238,6 @@ def test_another_network_is_refused() -> None:
         LanguageModeling(network, torch.optim.Adam)  # type: ignore[arg-type]
 
 
-def _ready(data: Lines) -> Lines:
+def _ready(data: DataModule) -> DataModule:
     data.setup()
     return data

@@ -21,7 +21,7 @@ ADAM = partial(torch.optim.Adam, lr=1e-2)
 
 def test_real_steps_are_those_before_a_sequence_ends() -> None:
     outputs, classes = torch.randn(3, 4, 2), torch.arange(12).reshape(3, 4)
-    found, targets = real_steps(outputs, classes, LENGTHS)
+    found, targets = real_steps(outputs, SequenceBatch(torch.zeros(3, 4, 1), LENGTHS, classes))
     assert targets.tolist() == [0, 1, 2, 3, 4, 8, 9, 10]
     assert torch.equal(found, outputs.flatten(0, 1)[targets])
 
@@ -52,7 +52,7 @@ def test_answers_that_do_not_fit_their_targets_are_refused(
     outputs: tuple[int, ...], targets: torch.Tensor, hint: str
 ) -> None:
     with pytest.raises(ValueError, match=hint):
-        real_steps(torch.zeros(outputs), targets, LENGTHS)
+        real_steps(torch.zeros(outputs), SequenceBatch(torch.zeros(3, 4, 1), LENGTHS, targets))
 
 
 def test_the_record_of_a_row_names_its_class_and_every_probability() -> None:

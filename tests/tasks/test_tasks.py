@@ -13,21 +13,22 @@ from torch.nn import functional as F
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchmetrics.functional import r2_score
 
-from seqmodels.data import DigitsData, SequenceBatch, SequenceDataModule
+from seqmodels.data import DataModule, DigitsData, SequenceBatch
 from seqmodels.tasks import Classification, Task
 from tests.conftest import TOLERANCE
+from tests.datasets import ready
 from tests.tasks.small import adding, classification, parity, regression, trainer
 
 FLOAT32 = TOLERANCE[torch.float32]
 
 
-TASKS: list[tuple[Callable[..., Task], Callable[..., SequenceDataModule], set[str]]] = [
+TASKS: list[tuple[Callable[..., Task], Callable[..., DataModule], set[str]]] = [
     (classification, parity, {"loss", "accuracy", "precision", "recall", "f1", "auroc"}),
     (regression, adding, {"loss", "mae", "rmse", "r2"}),
 ]
 
 
-def whole_test(data: SequenceDataModule) -> SequenceBatch:
+def whole_test(data: DataModule) -> SequenceBatch:
     split = data.split("test")
     return split.__getitems__(list(range(len(split))))
 
@@ -57,7 +58,7 @@ def test_metrics_do_not_depend_on_padding_or_on_the_size_of_the_batches(task: An
 
 
 def test_classification_reports_what_counting_by_hand_gives() -> None:
-    data = DigitsData(batch_size=7)
+    data = ready(DigitsData, batch_size=7)
     model = classification(data)
     (metrics,) = trainer().test(model, data, verbose=False)
     batch = whole_test(data)

@@ -10,8 +10,8 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from seqmodels.data import DigitsData, SequenceDataset
-from seqmodels.data.digits import DEVIATION, MEAN
+from seqmodels.data import DataModule, DigitsData, SequenceDataset
+from seqmodels.data.sets.digits import DEVIATION, MEAN
 from seqmodels.errors import ConfigError
 from seqmodels.training.checkpointing import load_model, load_task
 from seqmodels.training.fit import train
@@ -32,7 +32,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def images() -> SequenceDataset:
-    data = DigitsData()
+    data = DataModule(DigitsData())
     data.setup()
     split: SequenceDataset = data.split("test")
     return SequenceDataset(split.inputs[:ROWS], split.targets[:ROWS])

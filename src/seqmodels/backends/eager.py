@@ -36,5 +36,5 @@ class Eager:
 
 
 def _advance(real: Tensor, new: Any, old: Any) -> Any:
-    """Take the new state in the rows that are still ``real (batch, 1)``, the old one in the others."""
+    """Return the new state in the rows that are still ``real (batch, 1)``, the old one in the others."""
     return map_leaves(lambda n, o: torch.where(real.view(-1, *[1] * (n.dim() - 1)), n, o), new, old)

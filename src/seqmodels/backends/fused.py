@@ -1,9 +1,8 @@
-"""Fused kernels derived from a cell's ``step``: forward and backward over the whole sequence in one call each."""
+"""Fused kernels derived from a cell's ``step``: forward and backward pass over a whole sequence in one call each."""
 
 import copy
 import logging
 import weakref
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -19,18 +18,19 @@ from seqmodels.fusion.cpp.executor import REALS, Cpp
 from seqmodels.fusion.executor import Executor
 from seqmodels.fusion.function import Inputs, run
 from seqmodels.fusion.guards import inspect
-from seqmodels.fusion.plan import Plan, check, linear_projection, plan_for
-from seqmodels.fusion.portable import Portable
-from seqmodels.fusion.products import InputProduct, RoomyLinear, projected
-from seqmodels.fusion.tracing.aside import is_aside
+from seqmodels.fusion.input_projection import InterceptInputProjection, input_product
+from seqmodels.fusion.lowering.step import Step
+from seqmodels.fusion.plan import Recognised, recognise
+from seqmodels.fusion.portable.executor import Portable
+from seqmodels.fusion.tracing.isolation import is_isolated
 from seqmodels.sequence import leaves, map_leaves
-from seqmodels.system.memory import room
+from seqmodels.system.memory import empty_pooled
 
 CHUNK = 16 << 20
-"""Bytes of projected input that inference holds at a time: what a last-level cache holds."""
+"""Bytes of projected input that inference computes at a time: what fits a last-level cache."""
 
 SHORTEST = 16
-"""Steps that a chunk has at least: weights are packed anew for each."""
+"""Fewest steps of a chunk: weights are packed again for each."""
 
 log = logging.getLogger("seqmodels")
 
@@ -45,22 +45,27 @@ class Fused:
     def __init__(self) -> None:
         self._portable = Portable()
         self._cpp = Cpp()
-        self._told = False
-        self._touching: weakref.WeakSet[type] = weakref.WeakSet()  # cells whose project reads what it multiplied
+        self._warned = False
+        self._reading: weakref.WeakSet[type] = weakref.WeakSet()  # cells whose project reads its own product
 
     @_disable_dynamo
     def refuses(self, cell: Cell[Any], x: Tensor) -> str | None:
-        """Return why ``cell`` cannot run, found on a copy of it; nothing of the cell is changed."""
-        if why := _surroundings(x):
+        """Return why ``cell`` cannot be fused, or None when it can.
+
+        The programs for ``x`` are derived, and compared with the step, on a copy of the cell, which is left unchanged.
+        They are kept: calls of the cell with such an input find them.
+        """
+        if why := _context_refusal(x):
             return why
         try:
             own = copy.deepcopy(cell, {id(one): one for one in inspect(cell).uncopied})
             with torch.random.fork_rng(devices=[], enabled=True):
                 wx, state = own.project(x), own.initial_state(x[:, 0])
-            self._plan(own, x, *_in_one_dtype(wx, state, torch.is_autocast_enabled(x.device.type)))
+            wx, state = _in_one_dtype(wx, state, torch.is_autocast_enabled(x.device.type))
+            self._planned(recognise(own), x, wx, state)
         except Refused as error:
             return str(error)
-        except Exception as error:  # the cell's own: it is told where the cell is run
+        except Exception as error:  # the cell's own: it is raised where the cell is run
             return f"its projection cannot be computed: {type(error).__name__}: {error}"
         return None
 
@@ -70,80 +75,87 @@ class Fused:
             return self._portable
         if (why := reason()) is None:
             return self._cpp
-        self._tell(why)
+        self._warn(why)
         return self._portable
 
     @_disable_dynamo
     def __call__(
         self, cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None, projection: Projection | None = None
     ) -> tuple[Tensor, Any]:
-        if why := _surroundings(x):
+        if why := _context_refusal(x):
             raise UnsupportedContext(why)
-        if _may_be_chunked(cell, x):
-            linear = linear_projection(cell, x)
-            if linear is not None and (steps := _chunk(x, linear[0])) < x.shape[1]:
-                return self._in_chunks(cell, x, state, lengths, linear=linear, steps=steps)
         projection = projection or Projection(cell, x)
-        if type(cell) in self._touching or projection.known is not None:
-            return self._run(cell, x, projection(), state, lengths)
-        with RoomyLinear() as mode:
+        if _may_be_chunked(cell, x):
+            known = recognise(cell)
+            if (linear := known.linear_projection(x)) is not None:  # and project changes nothing of the cell
+                if (steps := _chunk(x, linear[0])) < x.shape[1]:
+                    return self._in_chunks(known, x, state, lengths, linear=linear, steps=steps)
+                return self._run(known, x, projection(), state, lengths)
+        if type(cell) in self._reading or projection.known is not None:
             wx = projection()
-        wx = mode.settled(wx)
-        if mode.touched:
-            self._touching.add(type(cell))
+            return self._run(recognise(cell), x, wx, state, lengths)
+        with InterceptInputProjection() as mode:
+            wx = projection()
+        wx = mode.result(wx)
+        if mode.was_read:
+            self._reading.add(type(cell))
         try:
-            return self._run(cell, x, wx, state, lengths, behind=mode.behind)
+            return self._run(recognise(cell), x, wx, state, lengths, mode=mode)
         except Refused:
-            projection.known = (mode.plain(wx),)
+            projection.known = (mode.original(wx),)
             raise
 
-    def _plan(self, cell: Cell[Any], x: Tensor, wx: Any, state: Any) -> tuple[Plan, list[Tensor], Executor]:
-        """Return the plan of a cell, found right on the executor that will run it, and the constants that it takes.
+    def _planned(self, known: Recognised, x: Tensor, wx: Any, state: Any) -> tuple[Step, list[Tensor], Executor]:
+        """Return the programs of a cell, the constants that they take, and the executor that they were checked on.
 
         Raises:
-            Refused: there is none; the message says why.
+            Refused: the cell cannot be fused; the message says why.
         """
         with torch.autocast(x.device.type, enabled=False):
             _check_projected(wx, x)
-            plan, constants = plan_for(cell, wx, state)
+            plan, constants = known.plan(wx, state)
             executor = self.executor(x.device, plan.step.dtype)
             try:
-                check(plan, cell, executor, wx, state)
+                known.check(plan, executor, wx, state)
             except BuildFailed as error:
-                self._tell(str(error))
+                self._warn(str(error))
                 executor = self._portable
-                check(plan, cell, executor, wx, state)
-        return plan, constants, executor
+                known.check(plan, executor, wx, state)
+        return plan.step, constants, executor
 
     def _run(
         self,
-        cell: Cell[Any],
+        known: Recognised,
         x: Tensor,
         wx: Any,
         state: Any,
         lengths: Tensor | None,
         *,
-        behind: Callable[[Tensor], InputProduct | None] = lambda _: None,
+        mode: InterceptInputProjection | None = None,
         y: Tensor | None = None,
     ) -> tuple[Tensor, Any]:
+        """Run the programs on what ``project`` returned; ``mode`` knows how that was computed."""
         given = leaves(wx)
         wx, state = _in_one_dtype(wx, state, torch.is_autocast_enabled(x.device.type))
-        plan, constants, executor = self._plan(cell, x, wx, state)
-        step, streams = plan.step, leaves(wx)
-        pairs = zip(given, streams, strict=True)
-        made = {i: it for i, (old, new) in enumerate(pairs) if old is new and (it := behind(old))}
-        streams = [leaf.detach() if i in made else leaf for i, leaf in enumerate(streams)]
+        step, constants, executor = self._planned(known, x, wx, state)
+        streams = leaves(wx)
+        products = {
+            i: origin
+            for i, (old, new) in enumerate(zip(given, streams, strict=True))
+            if mode is not None and old is new and (origin := mode.origin(new)) is not None
+        }
+        streams = [leaf.detach() if i in products else leaf for i, leaf in enumerate(streams)]
         with torch.autocast(x.device.type, enabled=False):
             inputs = Inputs(
                 [leaf.reshape(*leaf.shape[:2], -1).to(step.dtype) for leaf in streams],
                 [leaf.reshape(leaf.shape[0], -1).to(step.dtype) for leaf in leaves(state)],
                 constants,
-                made,
+                products,
             )
             try:
                 y, final = run(step, executor, inputs, lengths, y)
             except BuildFailed as error:
-                self._tell(str(error))
+                self._warn(str(error))
                 y, final = run(step, self._portable, inputs, lengths, y)
         ends = iter(final)
         y = y != 0 if step.output == torch.bool else y
@@ -151,7 +163,7 @@ class Fused:
 
     def _in_chunks(
         self,
-        cell: Cell[Any],
+        known: Recognised,
         x: Tensor,
         state: Any,
         lengths: Tensor | None,
@@ -159,31 +171,31 @@ class Fused:
         linear: tuple[Tensor, Tensor | None],
         steps: int,
     ) -> tuple[Tensor, Any]:
-        """Run chunk after chunk, each from the state that the one before left."""
+        """Run chunk after chunk, each from the final state of the one before."""
         outputs: Tensor | None = None
         for start in range(0, x.shape[1], steps):
             piece = slice(start, min(start + steps, x.shape[1]))
             left = None if lengths is None else (lengths - start).clamp(0, piece.stop - start)
             place = None if outputs is None else outputs[:, piece]
-            wx = projected(x[:, piece], *linear)
-            y, state = self._run(cell, x[:, piece], wx, state, left, y=place)
+            wx = input_product(x[:, piece], *linear)
+            y, state = self._run(known, x[:, piece], wx, state, left, y=place)
             if outputs is None:
-                outputs = room((*x.shape[:2], y.shape[-1]), y)
+                outputs = empty_pooled((*x.shape[:2], y.shape[-1]), y)
                 outputs[:, piece] = y
         assert outputs is not None
         return outputs, state
 
-    def _tell(self, why: str) -> None:
-        if not self._told:
+    def _warn(self, why: str) -> None:
+        if not self._warned:
             log.warning("fused kernels run as torch operators, not as compiled C++: %s", why)
-            self._told = True
+            self._warned = True
 
 
-def _surroundings(x: Tensor) -> str | None:
-    """Return why nothing can be fused here, whatever the cell; None where it can."""
+def _context_refusal(x: Tensor) -> str | None:
+    """Return why no cell can be fused where this is called, or for such an x; None where it can."""
     if type(x) not in (Tensor, torch.nn.Parameter):
         return f"a {type(x).__name__} in place of a tensor"
-    if is_aside():
+    if is_isolated():
         return "a step that unrolls a cell itself is traced through the back-end 'eager'"
     if not torch.amp.is_autocast_available(x.device.type):
         return f"tensors on {x.device.type} cannot be computed with"
@@ -203,9 +215,9 @@ def _surroundings(x: Tensor) -> str | None:
 
 
 def _may_be_chunked(cell: Cell[Any], x: Tensor) -> bool:
-    """Say whether inference may take a sequence piece by piece, as far as the input tells."""
-    alone = not torch.is_grad_enabled() and not cell.training and not torch.is_autocast_enabled(x.device.type)
-    return alone and x.device.type == "cpu" and x.shape[1] >= 2 * SHORTEST
+    """Return whether inference may run chunk by chunk, as far as the input tells."""
+    inference = not torch.is_grad_enabled() and not cell.training and not torch.is_autocast_enabled(x.device.type)
+    return inference and x.device.type == "cpu" and x.shape[1] >= 2 * SHORTEST
 
 
 def _check_projected(wx: Any, x: Tensor) -> None:
@@ -219,7 +231,7 @@ def _check_projected(wx: Any, x: Tensor) -> None:
 
 
 def _in_one_dtype(wx: Any, state: Any, mixed: bool) -> tuple[Any, Any]:
-    """Return both, in the widest of their types under autocast, which mixes them."""
+    """Return a projection and a state in the widest of their types where autocast mixes them."""
     tensors = [*leaves(wx), *leaves(state)]
     if odd := [leaf for leaf in tensors if not isinstance(leaf, Tensor)]:
         raise Refused(f"a {type(odd[0]).__name__} where project and the fields of a state should have tensors")
@@ -237,7 +249,7 @@ def _in_one_dtype(wx: Any, state: Any, mixed: bool) -> tuple[Any, Any]:
 
 
 def _chunk(x: Tensor, weight: Tensor) -> int:
-    """Return how many steps inference projects and runs at a time, so that the projected stays in the cache."""
+    """Return how many steps inference projects and runs at a time, so that the projection stays in the cache."""
     size = max(SHORTEST, CHUNK // max(1, x.shape[0] * weight.shape[0] * x.element_size()))
     return size if 2 * size <= x.shape[1] else x.shape[1]
 

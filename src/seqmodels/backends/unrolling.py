@@ -1,4 +1,4 @@
-"""``unroll``: a cell, a sequence, a back-end."""
+"""``unroll``: running a cell over a sequence with the back-end of a name, or the fastest."""
 
 import logging
 from typing import Any
@@ -12,6 +12,7 @@ from seqmodels.backends.fused import Fused
 from seqmodels.backends.native import Native
 from seqmodels.backends.scan import Scan
 from seqmodels.cells import Cell, LSTMCell
+from seqmodels.cells.base import State
 from seqmodels.errors import Refused, UnsupportedContext, nearest
 from seqmodels.sequence import length_mask
 from seqmodels.sequence import reverse as reverse_time
@@ -20,61 +21,83 @@ BACKENDS: dict[str, Backend] = {"native": Native(), "fused": Fused(), "scan": Sc
 log = logging.getLogger("seqmodels")
 
 TINY = 2**14
-"""Below this many hidden numbers a call (batch x time x hidden), compiling a kernel costs more than it saves."""
+"""Below this product of batch, time and hidden size, compiling a kernel costs more than it saves."""
 
 
 def unroll(
-    cell: Cell[Any],
+    cell: Cell[State],
     x: Tensor,
-    state: Any = None,
+    state: State | None = None,
     *,
     lengths: Tensor | None = None,
     reverse: bool = False,
     backend: str = "auto",
-) -> tuple[Tensor, Any]:
-    """Run ``cell`` over ``x (batch, time, input)``; return outputs ``(batch, time, output)`` and the final state.
+) -> tuple[Tensor, State]:
+    """Run ``cell`` over sequences that are padded at the end.
 
-    Sequences are padded at the end. Past a sequence's length its output is 0 and its state stands still, so that the
-    final state is the one after its last real step; what the padding holds, NaN included, changes nothing.
+    Past a sequence's length its output is 0 and its state stays as it is, so that the
+    final state is the one after its last real step; what the padding holds, NaN included, has no effect.
 
     Args:
         cell: any :class:`~seqmodels.cells.Cell`.
-        x: inputs, in the dtype of the cell's parameters (under autocast in any floating dtype).
-        state: the state before the first step; the cell's initial state unless given.
+        x: inputs ``(batch, time, input)``, in the dtype of the cell's parameters (under autocast in any floating
+            dtype).
+        state: the state before the first step; the cell's initial state by default.
         lengths: number of real steps of each sequence, integers ``(batch,)`` in [1, time], on any device. Their values
-            are checked where that is free: on the CPU. On an accelerator reading them would stall it at every call.
+            are checked on the CPU, where that is free; reading them from an accelerator would stall it at every call.
         reverse: read each sequence from its last real step to its first; outputs stay at the steps they belong to.
         backend: a name in ``BACKENDS``, or ``"auto"`` for the fastest that does not refuse (:func:`preference`).
 
+    Returns:
+        Outputs ``(batch, time, output)``, and the state after the last real step of each sequence.
+
     Raises:
         ValueError: a shape, size, length or back-end does not fit; the message names it.
-        TypeError: an argument is of the wrong kind or dtype.
+        TypeError: an argument is of the wrong type or dtype.
+
+    Example:
+        >>> y, state = unroll(LSTMCell(4, 5), torch.zeros(3, 7, 4), lengths=torch.tensor([7, 2, 5]))
+        >>> y.shape, state.c.shape
+        (torch.Size([3, 7, 5]), torch.Size([3, 5]))
     """
     checked_x(cell, x)
     lengths = checked_lengths(lengths, x)
     state = checked_state(cell, x, state)
-    bare = cell.bare()
+    effective = cell.effective()
     if lengths is not None:  # 0 is finite: a NaN in the padding would reach the weights' gradients as 0 * NaN
         x = x.masked_fill(~length_mask(lengths, x.shape[1])[..., None], 0)
     if not reverse:
-        return _run(bare, x, state, lengths, backend)
-    y, state = _run(bare, reverse_time(x, lengths), state, lengths, backend)
+        return _run(effective, x, state, lengths, backend)
+    y, state = _run(effective, reverse_time(x, lengths), state, lengths, backend)
     return reverse_time(y, lengths), state
 
 
 def backends_for(cell: Cell[Any], x: Tensor) -> dict[str, str | None]:
-    """Say for every back-end why it cannot run ``cell`` over ``x (batch, time, input)``; None where it can.
+    """Return for every back-end why it cannot run a cell, or None if it can.
 
-    Which of them ``auto`` takes also hangs on the size of the work: :func:`preference`.
+    Which one ``auto`` takes also depends on the problem size: :func:`preference`.
+
+    Args:
+        cell: any :class:`~seqmodels.cells.Cell`.
+        x: inputs ``(batch, time, input)``.
+
+    Returns:
+        Reasons by the names of ``BACKENDS``.
+
+    Example:
+        >>> from seqmodels.cells import GRUCell
+        >>> backends_for(GRUCell(4, 5), torch.zeros(3, 7, 4))["native"]
+        'PyTorch has no kernel for GRUCell'
     """
-    return {name: backend.refuses(cell.bare(), x) for name, backend in BACKENDS.items()}
+    return {name: backend.refuses(cell.effective(), x) for name, backend in BACKENDS.items()}
 
 
 def preference(cell: Cell[Any], x: Tensor) -> list[str]:
     """Return the back-ends that ``auto`` considers, the fastest first.
 
     The rule is what ``scripts/benchmark_unroll.py`` measures: PyTorch's kernels for the standard LSTM (oneDNN) and on a
-    GPU (cuDNN); kernels derived from the cell elsewhere, where they beat ATen's loops too; for tiny work none of them.
+    GPU (cuDNN); kernels derived from the cell elsewhere, where they are faster than ATen's loops; tiny problems are not
+    fused.
     """
     tiny = x.shape[0] * x.shape[1] * cell.hidden_size < TINY
     if x.device.type != "cpu" or type(cell) is LSTMCell or tiny:
@@ -85,7 +108,7 @@ def preference(cell: Cell[Any], x: Tensor) -> list[str]:
 
 
 def _run(cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None, name: str) -> tuple[Tensor, Any]:
-    """Run the back-end of a name, or the first that does not refuse."""
+    """Run the named back-end, or for ``auto`` the first that does not refuse."""
     if name != "auto" and name not in BACKENDS:
         hint = nearest(name, ["auto", *BACKENDS], cutoff=0.4)
         raise ValueError(f"backend must be 'auto' or one of {', '.join(map(repr, BACKENDS))}, got {name!r}{hint}")
@@ -98,15 +121,15 @@ def _run(cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None, name: s
                 text = f"backend {name!r} cannot run this: {error}; backend='auto' takes one that can"
                 raise ValueError(text) from None
             if each == "fused" and not isinstance(error, UnsupportedContext):
-                _tell(cell, str(error))
+                _warn(cell, str(error))
     raise AssertionError("the back-end eager refuses nothing")
 
 
-_told: set[tuple[str, str]] = set()
+_warned: set[tuple[str, str]] = set()
 
 
-def _tell(cell: Cell[Any], why: str) -> None:
-    """Say once that a cell is not fused."""
-    if (key := (type(cell).__qualname__, why)) not in _told:
-        _told.add(key)
+def _warn(cell: Cell[Any], why: str) -> None:
+    """Log once that a cell is not fused, and why."""
+    if (key := (type(cell).__qualname__, why)) not in _warned:
+        _warned.add(key)
         log.warning("%s is not fused, which costs speed: %s", key[0], why)

@@ -14,7 +14,6 @@ from seqmodels.cells.gru_layer_norm import LayerNormGRUCell, LayerNormGRUState
 from seqmodels.cells.gru_reset_after import ResetAfterGRUCell, ResetAfterGRUState
 from seqmodels.cells.ind_rnn import IndRNNCell, IndRNNState
 from seqmodels.cells.jordan import JordanCell, JordanState
-from seqmodels.cells.learned_initial_state import LearnedInitialState
 from seqmodels.cells.lstm import LSTMCell, LSTMState
 from seqmodels.cells.lstm_coupled import CoupledLSTMCell, CoupledLSTMState
 from seqmodels.cells.lstm_layer_norm import LayerNormLSTMCell, LayerNormLSTMState
@@ -24,11 +23,12 @@ from seqmodels.cells.lstm_projected import ProjectedLSTMCell, ProjectedLSTMState
 from seqmodels.cells.mgu import MGUCell, MGUState
 from seqmodels.cells.min_gru import MinGRUCell, MinGRUState
 from seqmodels.cells.min_lstm import MinLSTMCell, MinLSTMState
-from seqmodels.cells.recurrent_dropout import MaskedInput, RecurrentDropout
-from seqmodels.cells.recurrent_layer_norm import RecurrentLayerNorm
-from seqmodels.cells.weight_drop import WeightDrop, WeightDropInput
-from seqmodels.cells.wrapper import Wrapper, wrapped
-from seqmodels.cells.zoneout import Zoneout, ZoneoutInput
+from seqmodels.cells.wrappers.learned_initial_state import LearnedInitialState
+from seqmodels.cells.wrappers.recurrent_dropout import MaskedInput, RecurrentDropout
+from seqmodels.cells.wrappers.recurrent_layer_norm import RecurrentLayerNorm
+from seqmodels.cells.wrappers.weight_drop import WeightDrop, WeightDropInput
+from seqmodels.cells.wrappers.wrapper import Wrapper, wrapped
+from seqmodels.cells.wrappers.zoneout import Zoneout, ZoneoutInput
 
 ALL_CELLS: tuple[type[Cell[Any]], ...] = (
     ElmanCell,

@@ -22,11 +22,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def check_activation(name: str, argument: str = "activation") -> str:
-    """Return ``name`` if it is a known activation.
-
-    Raises:
-        ValueError: it is not; the message has the nearest one that is.
-    """
+    """Return ``name`` if it is a known activation, or raise ``ValueError`` with the closest one that is."""
     if name in ACTIVATIONS:
         return name
     raise ValueError(f"{argument} must be one of {', '.join(ACTIVATIONS)}, got {name!r}{nearest(name, ACTIVATIONS)}")

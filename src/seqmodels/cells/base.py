@@ -1,10 +1,10 @@
 """The contract that every recurrent cell keeps."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from numbers import Integral
 from types import MappingProxyType
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -13,20 +13,44 @@ from seqmodels.sequence import leaves
 
 State = TypeVar("State", bound=tuple[Any, ...])
 
+Device = torch.device | str | int | None
+DType = torch.dtype | None
+
 Projected = Any
-"""What a cell's input alone decides: a tensor, or a (nested) ``NamedTuple`` of tensors and of
+"""What depends on a cell's input alone: a tensor, or a (nested) ``NamedTuple`` of tensors and of
 :class:`~seqmodels.sequence.Fixed` values. ``(batch, time, ...)`` over a sequence, ``(batch, ...)`` at a step."""
 
 
 class Cell(nn.Module, ABC, Generic[State]):
     """One time step of a recurrent network. A cell never sees time, lengths, devices or back-ends.
 
-    The equation is split where the arithmetic splits: :meth:`project` holds what the input alone decides, so that it
-    runs once for a whole sequence; :meth:`step` holds the recurrence, as printed. A state is a ``NamedTuple`` of
+    The equation is split in two: :meth:`project` computes what depends on the input alone, once for a whole sequence;
+    :meth:`step` computes the recurrence, as printed. A state is a ``NamedTuple`` of
     tensors ``(batch, ...)``. Randomness is drawn in :meth:`project`, never in :meth:`step`.
 
     Parameters follow one convention: ``weight_ih (gates * hidden, input)``, ``weight_hh (gates * hidden, hidden)`` and
     one ``bias (gates * hidden,)``, their rows in the order of :attr:`gates`.
+
+    Example:
+        >>> from typing import NamedTuple
+        >>> class SumState(NamedTuple):
+        ...     h: Tensor
+        >>> class SumCell(Cell[SumState]):
+        ...     def __init__(self, size: int) -> None:
+        ...         super().__init__()
+        ...         self.set_sizes(size, size)
+        ...
+        ...     def initial_state(self, x: Tensor) -> SumState:
+        ...         return SumState(h=self.zeros(x))
+        ...
+        ...     def project(self, x: Tensor) -> Tensor:
+        ...         return x
+        ...
+        ...     def step(self, wx: Tensor, state: SumState) -> tuple[Tensor, SumState]:
+        ...         h = state.h + wx
+        ...         return h, SumState(h)
+        >>> SumCell(2)(torch.ones(1, 2))
+        (tensor([[1., 1.]]), SumState(h=tensor([[1., 1.]])))
     """
 
     input_size: int
@@ -34,11 +58,25 @@ class Cell(nn.Module, ABC, Generic[State]):
     gates: tuple[str, ...] = ()
     """Names of the gate blocks, in the order of the weights' rows."""
     retention: ClassVar[Mapping[str, int]] = MappingProxyType({"f": 1, "i": -1, "z": -1})
-    """What opening a gate does to what the state holds: 1 keeps it, -1 replaces it. Initialisers of memory read it."""
+    """The effect of an open gate on the state: 1 keeps it, -1 replaces it. Initialisers of gate biases read it."""
+
+    if TYPE_CHECKING:
+
+        def __call__(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]: ...
+
+    def set_sizes(self, input_size: int, hidden_size: int) -> None:
+        """Set both sizes.
+
+        Raises:
+            ValueError: one of them is not a positive whole number.
+        """
+        check_sizes(input_size=input_size, hidden_size=hidden_size)
+        self.input_size = input_size
+        self.hidden_size = hidden_size
 
     @property
     def output_size(self) -> int:
-        """Size of what :meth:`step` puts out; the hidden size unless a cell says otherwise."""
+        """Size of the output of :meth:`step`; the hidden size unless a cell says otherwise."""
         return self.hidden_size
 
     @abstractmethod
@@ -47,18 +85,25 @@ class Cell(nn.Module, ABC, Generic[State]):
 
     @abstractmethod
     def project(self, x: Tensor) -> Projected:
-        """Map inputs ``(..., input)`` to what they alone decide, each step for itself."""
+        """Map inputs ``(..., input)`` to what depends on them alone, each step independently."""
 
     @abstractmethod
     def step(self, wx: Projected, state: State) -> tuple[Tensor, State]:
         """Advance one step from projected input; return the output ``(batch, output)`` and the new state."""
 
     def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Advance one step from raw input ``x (batch, input)``, as ``torch.nn.LSTMCell`` does.
+        """Advance one step from raw input, as ``torch.nn.LSTMCell`` does.
+
+        Args:
+            x: ``(batch, input)``.
+            state: the state before the step; the initial state by default.
+
+        Returns:
+            The output ``(batch, output)`` and the new state.
 
         Raises:
-            ValueError: ``x`` has another shape, or a part of ``state``.
-            TypeError: ``state`` is of another kind than :meth:`initial_state` gives.
+            ValueError: ``x`` or a part of ``state`` has the wrong shape.
+            TypeError: ``state`` is not of the type that :meth:`initial_state` returns.
         """
         if x.dim() != 2 or x.shape[-1] != self.input_size:
             raise ValueError(f"x must have shape (batch, {self.input_size}), got {tuple(x.shape)}")
@@ -74,8 +119,8 @@ class Cell(nn.Module, ABC, Generic[State]):
                 raise ValueError(f"each part of state must have shape {wanted} for this x, got {got}")
         return self.step(self.project(x), state)
 
-    def bare(self) -> "Cell[Any]":
-        """Return the cell whose ``project`` and ``step`` these are: an idle wrapper returns what it wraps."""
+    def effective(self) -> "Cell[State]":
+        """Return the cell to run: a wrapper that changes nothing right now returns what it wraps."""
         return self
 
     def reset_parameters(self) -> None:
@@ -85,11 +130,16 @@ class Cell(nn.Module, ABC, Generic[State]):
             nn.init.uniform_(parameter, -bound, bound)
 
     def zeros(self, x: Tensor, size: int | None = None) -> Tensor:
-        """Return zeros ``(batch, size)`` like ``x (batch, ...)``; ``size`` is the hidden size unless given."""
+        """Return zeros ``(batch, size)`` like ``x (batch, ...)``; ``size`` is the hidden size by default."""
         return torch.zeros(x.shape[0], self.hidden_size if size is None else size, device=x.device, dtype=x.dtype)
 
     def extra_repr(self) -> str:
         return f"{self.input_size}, {self.hidden_size}"
+
+
+def empty_parameters(device: Device, dtype: DType) -> Callable[..., nn.Parameter]:
+    """Return a function that makes an uninitialised parameter of a shape, on this device and in this dtype."""
+    return lambda *shape: nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
 
 
 def check_sizes(**sizes: int) -> None:
@@ -102,7 +152,14 @@ def check_sizes(**sizes: int) -> None:
 class LinearCell(Cell[State]):
     r"""A cell that is linear in its state, :math:`h_t = a_t \odot h_{t-1} + b_t`: time can be scanned in parallel.
 
-    Its state has one field, ``h (batch, hidden)``, which is also its output.
+    Its state has one field, ``h (batch, hidden)``, which is also its output. Subclasses define :meth:`coefficients`
+    instead of :meth:`step`.
+
+    Example:
+        >>> from seqmodels.cells import MinGRUCell
+        >>> a, b = MinGRUCell(4, 5).coefficients(torch.zeros(3, 7, 10))
+        >>> a.shape, b.shape
+        (torch.Size([3, 7, 5]), torch.Size([3, 7, 5]))
     """
 
     @abstractmethod

@@ -2,11 +2,10 @@
 
 from typing import NamedTuple
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from seqmodels.cells.base import Cell, check_sizes
+from seqmodels.cells.base import Cell, Device, DType, empty_parameters
 
 
 class ConcatLinearState(NamedTuple):
@@ -14,28 +13,40 @@ class ConcatLinearState(NamedTuple):
 
 
 class ConcatLinearCell(Cell[ConcatLinearState]):
-    r"""One linear layer over input and state side by side, with no nonlinearity: a linear dynamical system.
+    r"""One linear layer over the concatenation of input and state, with no nonlinearity: a linear dynamical system.
 
     .. math::
 
         h_t = W [x_t; h_{t-1}] + b = W_{xh} x_t + W_{hh} h_{t-1} + b
 
-    This is the step that introductory code often shows, ``i2h(torch.cat((input, hidden), 1))``, taken at its word.
-    The columns of W that meet x are ``weight_ih``, those that meet h are ``weight_hh``; the two products sum to the one
-    over the concatenation. Outputs are affine in the inputs, whatever their length. A tanh around the right-hand side
-    makes it :class:`~seqmodels.cells.ElmanCell`.
+    This is the step of much introductory code, ``i2h(torch.cat((input, hidden), 1))``, computed exactly as written.
+    The columns of W that multiply x are ``weight_ih``, those that multiply h are ``weight_hh``. Outputs are affine in
+    the inputs, whatever their length. With a tanh around the right-hand side it is
+    :class:`~seqmodels.cells.ElmanCell`.
+
+    Args:
+        input_size: size of the input.
+        hidden_size: size of the state.
+        device, dtype: of the parameters, as in ``torch.nn``.
+
+    Raises:
+        ValueError: a size is not a positive whole number.
+
+    Example:
+        >>> y, state = ConcatLinearCell(4, 5)(torch.zeros(3, 4))
+        >>> y.shape, state.h.shape
+        (torch.Size([3, 5]), torch.Size([3, 5]))
     """
 
     gates = ("h",)
 
-    def __init__(self, input_size: int, hidden_size: int) -> None:
+    def __init__(self, input_size: int, hidden_size: int, *, device: Device = None, dtype: DType = None) -> None:
         super().__init__()
-        check_sizes(input_size=input_size, hidden_size=hidden_size)
-        self.input_size = input_size
-        self.hidden_size = hidden_size
-        self.weight_ih = nn.Parameter(torch.empty(hidden_size, input_size))
-        self.weight_hh = nn.Parameter(torch.empty(hidden_size, hidden_size))
-        self.bias = nn.Parameter(torch.empty(hidden_size))
+        self.set_sizes(input_size, hidden_size)
+        empty = empty_parameters(device, dtype)
+        self.weight_ih = empty(hidden_size, input_size)
+        self.weight_hh = empty(hidden_size, hidden_size)
+        self.bias = empty(hidden_size)
         self.reset_parameters()
 
     def initial_state(self, x: Tensor) -> ConcatLinearState:

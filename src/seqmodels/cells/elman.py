@@ -2,12 +2,11 @@
 
 from typing import NamedTuple
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from seqmodels.cells.activation import ACTIVATIONS, check_activation
-from seqmodels.cells.base import Cell, check_sizes
+from seqmodels.cells.base import Cell, Device, DType, empty_parameters
 
 
 class ElmanState(NamedTuple):
@@ -21,21 +20,36 @@ class ElmanCell(Cell[ElmanState]):
 
         h_t = f(W_{xh} x_t + W_{hh} h_{t-1} + b_h)
 
-    ``f`` is ``activation``: tanh, relu, sigmoid or identity. With relu, start from
-    :func:`~seqmodels.cells.init.identity_recurrent` and clip gradients (Le, Jaitly and Hinton, 2015, arXiv 1504.00941).
+    With relu, start from :func:`~seqmodels.cells.init.identity_recurrent` and clip gradients (Le, Jaitly and Hinton,
+    2015, arXiv 1504.00941).
+
+    Args:
+        input_size: size of the input.
+        hidden_size: size of the state.
+        activation: ``f``, one of ``tanh``, ``relu``, ``sigmoid`` or ``identity``.
+        device, dtype: of the parameters, as in ``torch.nn``.
+
+    Raises:
+        ValueError: a size is not a positive whole number, or an activation is unknown.
+
+    Example:
+        >>> y, state = ElmanCell(4, 5)(torch.zeros(3, 4))
+        >>> y.shape, state.h.shape
+        (torch.Size([3, 5]), torch.Size([3, 5]))
     """
 
     gates = ("h",)
 
-    def __init__(self, input_size: int, hidden_size: int, *, activation: str = "tanh") -> None:
+    def __init__(
+        self, input_size: int, hidden_size: int, *, activation: str = "tanh", device: Device = None, dtype: DType = None
+    ) -> None:
         super().__init__()
-        check_sizes(input_size=input_size, hidden_size=hidden_size)
-        self.input_size = input_size
-        self.hidden_size = hidden_size
+        self.set_sizes(input_size, hidden_size)
         self.activation = check_activation(activation)
-        self.weight_ih = nn.Parameter(torch.empty(hidden_size, input_size))
-        self.weight_hh = nn.Parameter(torch.empty(hidden_size, hidden_size))
-        self.bias = nn.Parameter(torch.empty(hidden_size))
+        empty = empty_parameters(device, dtype)
+        self.weight_ih = empty(hidden_size, input_size)
+        self.weight_hh = empty(hidden_size, hidden_size)
+        self.bias = empty(hidden_size)
         self.reset_parameters()
 
     def initial_state(self, x: Tensor) -> ElmanState:

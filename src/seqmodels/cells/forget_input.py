@@ -2,11 +2,10 @@
 
 from typing import NamedTuple
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from seqmodels.cells.base import Cell, check_sizes
+from seqmodels.cells.base import Cell, Device, DType, empty_parameters
 
 
 class ForgetInputState(NamedTuple):
@@ -14,7 +13,7 @@ class ForgetInputState(NamedTuple):
 
 
 class ForgetInputCell(Cell[ForgetInputState]):
-    r"""Two independent gates over one state: the memory of an LSTM, read without an output gate or squashing.
+    r"""Two independent gates over one state: the memory of an LSTM, without an output gate or a final nonlinearity.
 
     .. math::
 
@@ -24,19 +23,31 @@ class ForgetInputCell(Cell[ForgetInputState]):
         h_t &= f_t \odot h_{t-1} + i_t \odot n_t
 
     The two gates need not sum to one, so h is unbounded, as an LSTM's c is. Texts that print a second recurrent matrix
-    inside a gate (U h + W h) have the same cell: the sum of the two matrices is one.
+    inside a gate (U h + W h) describe the same cell: the sum of two matrices is one matrix.
+
+    Args:
+        input_size: size of the input.
+        hidden_size: size of the state.
+        device, dtype: of the parameters, as in ``torch.nn``.
+
+    Raises:
+        ValueError: a size is not a positive whole number.
+
+    Example:
+        >>> y, state = ForgetInputCell(4, 5)(torch.zeros(3, 4))
+        >>> y.shape, state.h.shape
+        (torch.Size([3, 5]), torch.Size([3, 5]))
     """
 
     gates = ("f", "i", "n")
 
-    def __init__(self, input_size: int, hidden_size: int) -> None:
+    def __init__(self, input_size: int, hidden_size: int, *, device: Device = None, dtype: DType = None) -> None:
         super().__init__()
-        check_sizes(input_size=input_size, hidden_size=hidden_size)
-        self.input_size = input_size
-        self.hidden_size = hidden_size
-        self.weight_ih = nn.Parameter(torch.empty(3 * hidden_size, input_size))
-        self.weight_hh = nn.Parameter(torch.empty(3 * hidden_size, hidden_size))
-        self.bias = nn.Parameter(torch.empty(3 * hidden_size))
+        self.set_sizes(input_size, hidden_size)
+        empty = empty_parameters(device, dtype)
+        self.weight_ih = empty(3 * hidden_size, input_size)
+        self.weight_hh = empty(3 * hidden_size, hidden_size)
+        self.bias = empty(3 * hidden_size)
         self.reset_parameters()
 
     def initial_state(self, x: Tensor) -> ForgetInputState:

@@ -2,11 +2,10 @@
 
 from typing import NamedTuple
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from seqmodels.cells.base import Cell, check_sizes
+from seqmodels.cells.base import Cell, Device, DType, empty_parameters
 
 
 class GRUState(NamedTuple):
@@ -25,18 +24,30 @@ class GRUCell(Cell[GRUState]):
 
     The update gate z weighs the candidate n, as in Chung et al. (2014); ``torch.nn.GRU`` lets it weigh the old state
     and resets after the product, which is :class:`~seqmodels.cells.ResetAfterGRUCell`.
+
+    Args:
+        input_size: size of the input.
+        hidden_size: size of the state.
+        device, dtype: of the parameters, as in ``torch.nn``.
+
+    Raises:
+        ValueError: a size is not a positive whole number.
+
+    Example:
+        >>> y, state = GRUCell(4, 5)(torch.zeros(3, 4))
+        >>> y.shape, state.h.shape
+        (torch.Size([3, 5]), torch.Size([3, 5]))
     """
 
     gates = ("z", "r", "n")
 
-    def __init__(self, input_size: int, hidden_size: int) -> None:
+    def __init__(self, input_size: int, hidden_size: int, *, device: Device = None, dtype: DType = None) -> None:
         super().__init__()
-        check_sizes(input_size=input_size, hidden_size=hidden_size)
-        self.input_size = input_size
-        self.hidden_size = hidden_size
-        self.weight_ih = nn.Parameter(torch.empty(3 * hidden_size, input_size))
-        self.weight_hh = nn.Parameter(torch.empty(3 * hidden_size, hidden_size))
-        self.bias = nn.Parameter(torch.empty(3 * hidden_size))
+        self.set_sizes(input_size, hidden_size)
+        empty = empty_parameters(device, dtype)
+        self.weight_ih = empty(3 * hidden_size, input_size)
+        self.weight_hh = empty(3 * hidden_size, hidden_size)
+        self.bias = empty(3 * hidden_size)
         self.reset_parameters()
 
     def initial_state(self, x: Tensor) -> GRUState:

@@ -3,11 +3,10 @@
 from types import MappingProxyType
 from typing import NamedTuple
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from seqmodels.cells.base import Cell, check_sizes
+from seqmodels.cells.base import Cell, Device, DType, empty_parameters
 
 
 class ResetAfterGRUState(NamedTuple):
@@ -26,20 +25,32 @@ class ResetAfterGRUCell(Cell[ResetAfterGRUState]):
 
     Here the update gate z weighs the old state. The reset gate scales the whole recurrent product, so the candidate
     needs a second bias that the others do not: :math:`b_{hn}` is ``bias_hn (hidden,)``.
+
+    Args:
+        input_size: size of the input.
+        hidden_size: size of the state.
+        device, dtype: of the parameters, as in ``torch.nn``.
+
+    Raises:
+        ValueError: a size is not a positive whole number.
+
+    Example:
+        >>> y, state = ResetAfterGRUCell(4, 5)(torch.zeros(3, 4))
+        >>> y.shape, state.h.shape
+        (torch.Size([3, 5]), torch.Size([3, 5]))
     """
 
     gates = ("r", "z", "n")
     retention = MappingProxyType({"z": 1})  # an open update gate keeps the old state
 
-    def __init__(self, input_size: int, hidden_size: int) -> None:
+    def __init__(self, input_size: int, hidden_size: int, *, device: Device = None, dtype: DType = None) -> None:
         super().__init__()
-        check_sizes(input_size=input_size, hidden_size=hidden_size)
-        self.input_size = input_size
-        self.hidden_size = hidden_size
-        self.weight_ih = nn.Parameter(torch.empty(3 * hidden_size, input_size))
-        self.weight_hh = nn.Parameter(torch.empty(3 * hidden_size, hidden_size))
-        self.bias = nn.Parameter(torch.empty(3 * hidden_size))
-        self.bias_hn = nn.Parameter(torch.empty(hidden_size))
+        self.set_sizes(input_size, hidden_size)
+        empty = empty_parameters(device, dtype)
+        self.weight_ih = empty(3 * hidden_size, input_size)
+        self.weight_hh = empty(3 * hidden_size, hidden_size)
+        self.bias = empty(3 * hidden_size)
+        self.bias_hn = empty(hidden_size)
         self.reset_parameters()
 
     def initial_state(self, x: Tensor) -> ResetAfterGRUState:

@@ -2,12 +2,11 @@
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqmodels.cells.activation import ACTIVATIONS, check_activation
-from seqmodels.cells.base import Cell, check_sizes
+from seqmodels.cells.base import Cell, Device, DType, empty_parameters
 
 
 class IndRNNState(NamedTuple):
@@ -15,27 +14,42 @@ class IndRNNState(NamedTuple):
 
 
 class IndRNNCell(Cell[IndRNNState]):
-    r"""Elman network whose units see only themselves across time (Li et al., 2018, arXiv 1803.04831).
+    r"""Elman network in which each unit is recurrently connected only to itself (Li et al., 2018, arXiv 1803.04831).
 
     .. math::
 
         h_t = f(W_{xh} x_t + w_{hh} \odot h_{t-1} + b_h)
 
-    ``f`` is ``activation``, relu as in the paper unless given. ``weight_hh (hidden,)`` is a vector, one weight a unit;
-    it starts uniform in [0, 1]: units remember over different times and none explodes. Stack layers to mix units.
+    ``weight_hh (hidden,)`` is a vector, one weight per unit, initialised uniformly in [0, 1]: units remember for
+    different times and none explodes. Stack layers to mix units.
+
+    Args:
+        input_size: size of the input.
+        hidden_size: size of the state.
+        activation: ``f``, one of ``relu`` (as in the paper), ``tanh``, ``sigmoid`` or ``identity``.
+        device, dtype: of the parameters, as in ``torch.nn``.
+
+    Raises:
+        ValueError: a size is not a positive whole number, or an activation is unknown.
+
+    Example:
+        >>> y, state = IndRNNCell(4, 5)(torch.zeros(3, 4))
+        >>> y.shape, state.h.shape
+        (torch.Size([3, 5]), torch.Size([3, 5]))
     """
 
     gates = ("h",)
 
-    def __init__(self, input_size: int, hidden_size: int, *, activation: str = "relu") -> None:
+    def __init__(
+        self, input_size: int, hidden_size: int, *, activation: str = "relu", device: Device = None, dtype: DType = None
+    ) -> None:
         super().__init__()
-        check_sizes(input_size=input_size, hidden_size=hidden_size)
-        self.input_size = input_size
-        self.hidden_size = hidden_size
+        self.set_sizes(input_size, hidden_size)
         self.activation = check_activation(activation)
-        self.weight_ih = nn.Parameter(torch.empty(hidden_size, input_size))
-        self.weight_hh = nn.Parameter(torch.empty(hidden_size))
-        self.bias = nn.Parameter(torch.empty(hidden_size))
+        empty = empty_parameters(device, dtype)
+        self.weight_ih = empty(hidden_size, input_size)
+        self.weight_hh = empty(hidden_size)
+        self.bias = empty(hidden_size)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -1,6 +1,6 @@
-"""Initialisers: functions that take any module and set every recurrent cell in it, in all layers and directions.
+"""Initialisers: functions that set the parameters of every recurrent cell in a module, in all layers and directions.
 
-Each returns the module. Gates are found by name in ``cell.gates``; what opening one does, in ``cell.retention``.
+Each returns the module. Gates are found by name in ``cell.gates``, the effect of opening one in ``cell.retention``.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from seqmodels.cells.base import Cell
-from seqmodels.cells.wrapper import Wrapper
+from seqmodels.cells.wrappers.wrapper import Wrapper
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -18,10 +18,21 @@ __all__ = ["chrono", "forget_bias", "identity_recurrent", "uniform", "xavier_ort
 
 
 def uniform(module: Module) -> Module:
-    """Draw parameters from U(-1/sqrt(hidden), 1/sqrt(hidden)) as ``torch.nn`` does; gains and the like as documented.
+    """Call ``reset_parameters`` of each cell: weights from U(-1/sqrt(hidden), 1/sqrt(hidden)), as in ``torch.nn``.
+
+    Args:
+        module: any module that holds cells.
+
+    Returns:
+        ``module``.
 
     Raises:
         ValueError: ``module`` has no cell.
+
+    Example:
+        >>> from seqmodels.cells import GRUCell
+        >>> bool((uniform(GRUCell(3, 4)).weight_hh.abs() <= 0.5).all())
+        True
     """
     for cell in _cells(module):
         cell.reset_parameters()
@@ -32,11 +43,22 @@ def uniform(module: Module) -> Module:
 def xavier_orthogonal(module: Module) -> Module:
     """Initialise as Keras does: Glorot-uniform input weights, orthogonal recurrent weights, zero biases, forget bias 1.
 
-    Both matrices are drawn whole, over all gates, as Keras does. Vectors of weights (peepholes, the recurrent weights
+    Each matrix is drawn as a whole, over all gates, as Keras does. Vectors of weights (peepholes, the recurrent weights
     of an IndRNN) and gains stay as they are.
+
+    Args:
+        module: any module that holds cells.
+
+    Returns:
+        ``module``.
 
     Raises:
         ValueError: ``module`` has no cell.
+
+    Example:
+        >>> from seqmodels.cells import LSTMCell
+        >>> xavier_orthogonal(LSTMCell(3, 2)).bias.tolist()
+        [0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]
     """
     for cell in _cells(module):
         for name, parameter in cell.named_parameters(recurse=False):
@@ -55,11 +77,23 @@ def xavier_orthogonal(module: Module) -> Module:
 def identity_recurrent(module: Module, scale: float = 1.0) -> Module:
     """Set recurrent weights to ``scale`` times the identity and biases to zero.
 
-    The IRNN of Le, Jaitly and Hinton (2015, arXiv 1504.00941) when the cell is an Elman cell with relu. For cells
-    with one square recurrent matrix, or a vector; cells with several gates stay as they are.
+    With an Elman cell and relu this is the IRNN of Le, Jaitly and Hinton (2015, arXiv 1504.00941). It applies to cells
+    with one square recurrent matrix or one vector; cells with several gates stay as they are.
+
+    Args:
+        module: any module that holds cells.
+        scale: factor of the identity.
+
+    Returns:
+        ``module``.
 
     Raises:
         ValueError: ``module`` has no such cell.
+
+    Example:
+        >>> from seqmodels.cells import ElmanCell
+        >>> identity_recurrent(ElmanCell(3, 2, activation="relu")).weight_hh.tolist()
+        [[1.0, 0.0], [0.0, 1.0]]
     """
     found = False
     for cell in _cells(module):
@@ -80,11 +114,23 @@ def identity_recurrent(module: Module, scale: float = 1.0) -> Module:
 def forget_bias(module: Module, value: float = 1.0) -> Module:
     """Set the bias of every forget gate ``f`` to ``value`` (Gers et al., 2000; Jozefowicz et al., 2015).
 
-    A greater value remembers more in every cell: where an open ``f`` replaces the state (MGU), the bias is ``-value``.
+    A larger value remembers more in every cell: where an open ``f`` replaces the state (MGU), the bias is ``-value``.
     Cells without ``f`` stay as they are.
+
+    Args:
+        module: any module that holds cells.
+        value: the bias.
+
+    Returns:
+        ``module``.
 
     Raises:
         ValueError: ``module`` has no cell with such a gate.
+
+    Example:
+        >>> from seqmodels.cells import LSTMCell
+        >>> forget_bias(LSTMCell(3, 2)).bias.chunk(4)[1].tolist()
+        [1.0, 1.0]
     """
     cells = [cell for cell in _cells(module) if _has_bias(cell, "f")]
     if not cells:
@@ -101,8 +147,21 @@ def chrono(module: Module, max_time: float) -> Module:
     With u drawn from U(1, max_time - 1) for each unit, a gate that keeps the state gets the bias log u, a gate that
     replaces it -log u: forget and input gate of an LSTM, update gate of a GRU. Other cells stay as they are.
 
+    Args:
+        module: any module that holds cells.
+        max_time: the longest time to remember, in steps.
+
+    Returns:
+        ``module``.
+
     Raises:
         ValueError: ``max_time`` is less than 2, or ``module`` has no cell with such a gate.
+
+    Example:
+        >>> from seqmodels.cells import LSTMCell
+        >>> i, f, _, _ = chrono(LSTMCell(3, 2), max_time=100).bias.chunk(4)
+        >>> torch.equal(i, -f)
+        True
     """
     if not max_time >= 2:
         raise ValueError(f"max_time must be at least 2 steps, got {max_time}")

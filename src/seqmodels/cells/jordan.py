@@ -2,12 +2,11 @@
 
 from typing import NamedTuple
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from seqmodels.cells.activation import ACTIVATIONS, check_activation
-from seqmodels.cells.base import Cell, check_sizes
+from seqmodels.cells.base import Cell, Device, DType, check_sizes, empty_parameters
 
 
 class JordanState(NamedTuple):
@@ -22,9 +21,24 @@ class JordanCell(Cell[JordanState]):
         h_t &= f(W_{xh} x_t + W_{yh} y_{t-1} + b_h) \\
         y_t &= g(W_{hy} h_t + b_y)
 
-    ``f`` is ``activation``, ``g`` is ``output_activation``. :math:`W_{yh}` is ``weight_hh (hidden, output)``,
-    :math:`W_{hy}` is ``weight_ho (output, hidden)`` and :math:`b_y` is ``bias_o``. The output is as wide as the hidden
-    layer unless ``output_size`` is given. Jordan's own context units also decay; here they hold the last output.
+    :math:`W_{yh}` is ``weight_hh (hidden, output)``, :math:`W_{hy}` is ``weight_ho (output, hidden)`` and :math:`b_y`
+    is ``bias_o``. Jordan's own context units also decay; here they hold the last output.
+
+    Args:
+        input_size: size of the input.
+        hidden_size: size of the hidden layer.
+        output_size: size of the output; the hidden size by default.
+        activation: ``f``, one of ``tanh``, ``relu``, ``sigmoid`` or ``identity``.
+        output_activation: ``g``, one of the same.
+        device, dtype: of the parameters, as in ``torch.nn``.
+
+    Raises:
+        ValueError: a size is not a positive whole number, or an activation is unknown.
+
+    Example:
+        >>> y, state = JordanCell(4, 5)(torch.zeros(3, 4))
+        >>> y.shape, state.y.shape
+        (torch.Size([3, 5]), torch.Size([3, 5]))
     """
 
     gates = ("h",)
@@ -37,19 +51,21 @@ class JordanCell(Cell[JordanState]):
         output_size: int | None = None,
         activation: str = "tanh",
         output_activation: str = "identity",
+        device: Device = None,
+        dtype: DType = None,
     ) -> None:
         super().__init__()
+        self.set_sizes(input_size, hidden_size)
         output_size = hidden_size if output_size is None else output_size
-        check_sizes(input_size=input_size, hidden_size=hidden_size, output_size=output_size)
-        self.input_size = input_size
-        self.hidden_size = hidden_size
+        check_sizes(output_size=output_size)
         self.activation = check_activation(activation)
         self.output_activation = check_activation(output_activation, "output_activation")
-        self.weight_ih = nn.Parameter(torch.empty(hidden_size, input_size))
-        self.weight_hh = nn.Parameter(torch.empty(hidden_size, output_size))
-        self.bias = nn.Parameter(torch.empty(hidden_size))
-        self.weight_ho = nn.Parameter(torch.empty(output_size, hidden_size))
-        self.bias_o = nn.Parameter(torch.empty(output_size))
+        empty = empty_parameters(device, dtype)
+        self.weight_ih = empty(hidden_size, input_size)
+        self.weight_hh = empty(hidden_size, output_size)
+        self.bias = empty(hidden_size)
+        self.weight_ho = empty(output_size, hidden_size)
+        self.bias_o = empty(output_size)
         self.reset_parameters()
 
     @property

@@ -2,11 +2,10 @@
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqmodels.cells.base import Cell, check_sizes
+from seqmodels.cells.base import Cell, Device, DType, empty_parameters
 
 
 class LayerNormLSTMState(NamedTuple):
@@ -25,24 +24,36 @@ class LayerNormLSTMCell(Cell[LayerNormLSTMState]):
 
     Each of the two products is normalised over all four gates at once, as printed; normalising gate by gate is
     :class:`~seqmodels.cells.RecurrentLayerNorm`. The gains are ``gain_ih``, ``gain_hh (4 * hidden,)`` and ``gain_c
-    (hidden,)``. The paper's shifts of the two products add up with its bias: all three are ``bias``; that of c is
-    ``bias_c``. Gains start at 1 and shifts at 0.
+    (hidden,)``. The paper's shifts of the two products and its bias are added: all three are ``bias``; the
+    shift of c is ``bias_c``. Gains start at 1 and shifts at 0.
+
+    Args:
+        input_size: size of the input.
+        hidden_size: size of the state.
+        device, dtype: of the parameters, as in ``torch.nn``.
+
+    Raises:
+        ValueError: a size is not a positive whole number.
+
+    Example:
+        >>> y, state = LayerNormLSTMCell(4, 5)(torch.zeros(3, 4))
+        >>> y.shape, state.c.shape
+        (torch.Size([3, 5]), torch.Size([3, 5]))
     """
 
     gates = ("i", "f", "g", "o")
 
-    def __init__(self, input_size: int, hidden_size: int) -> None:
+    def __init__(self, input_size: int, hidden_size: int, *, device: Device = None, dtype: DType = None) -> None:
         super().__init__()
-        check_sizes(input_size=input_size, hidden_size=hidden_size)
-        self.input_size = input_size
-        self.hidden_size = hidden_size
-        self.weight_ih = nn.Parameter(torch.empty(4 * hidden_size, input_size))
-        self.weight_hh = nn.Parameter(torch.empty(4 * hidden_size, hidden_size))
-        self.bias = nn.Parameter(torch.empty(4 * hidden_size))
-        self.gain_ih = nn.Parameter(torch.empty(4 * hidden_size))
-        self.gain_hh = nn.Parameter(torch.empty(4 * hidden_size))
-        self.gain_c = nn.Parameter(torch.empty(hidden_size))
-        self.bias_c = nn.Parameter(torch.empty(hidden_size))
+        self.set_sizes(input_size, hidden_size)
+        empty = empty_parameters(device, dtype)
+        self.weight_ih = empty(4 * hidden_size, input_size)
+        self.weight_hh = empty(4 * hidden_size, hidden_size)
+        self.bias = empty(4 * hidden_size)
+        self.gain_ih = empty(4 * hidden_size)
+        self.gain_hh = empty(4 * hidden_size)
+        self.gain_c = empty(hidden_size)
+        self.bias_c = empty(hidden_size)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

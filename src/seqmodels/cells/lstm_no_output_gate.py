@@ -2,11 +2,10 @@
 
 from typing import NamedTuple
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from seqmodels.cells.base import Cell, check_sizes
+from seqmodels.cells.base import Cell, Device, DType, empty_parameters
 
 
 class NoOutputGateLSTMState(NamedTuple):
@@ -15,7 +14,7 @@ class NoOutputGateLSTMState(NamedTuple):
 
 
 class NoOutputGateLSTMCell(Cell[NoOutputGateLSTMState]):
-    r"""LSTM with input and forget gate whose output is a plain sigmoid of its memory.
+    r"""LSTM with an input and a forget gate, whose output is the sigmoid of its memory.
 
     .. math::
 
@@ -27,19 +26,31 @@ class NoOutputGateLSTMCell(Cell[NoOutputGateLSTMState]):
 
     A form found in introductory texts; no output gate hides the memory (compare variant NOG of Greff et al., 2017,
     arXiv 1503.04069, where the output is tanh(c)). Outputs lie in (0, 1): the initial h = 0 is outside that range, and
-    a memory of 0 puts out 0.5.
+    a memory of 0 gives 0.5.
+
+    Args:
+        input_size: size of the input.
+        hidden_size: size of the state.
+        device, dtype: of the parameters, as in ``torch.nn``.
+
+    Raises:
+        ValueError: a size is not a positive whole number.
+
+    Example:
+        >>> y, state = NoOutputGateLSTMCell(4, 5)(torch.zeros(3, 4))
+        >>> y.shape, state.c.shape
+        (torch.Size([3, 5]), torch.Size([3, 5]))
     """
 
     gates = ("i", "f", "g")
 
-    def __init__(self, input_size: int, hidden_size: int) -> None:
+    def __init__(self, input_size: int, hidden_size: int, *, device: Device = None, dtype: DType = None) -> None:
         super().__init__()
-        check_sizes(input_size=input_size, hidden_size=hidden_size)
-        self.input_size = input_size
-        self.hidden_size = hidden_size
-        self.weight_ih = nn.Parameter(torch.empty(3 * hidden_size, input_size))
-        self.weight_hh = nn.Parameter(torch.empty(3 * hidden_size, hidden_size))
-        self.bias = nn.Parameter(torch.empty(3 * hidden_size))
+        self.set_sizes(input_size, hidden_size)
+        empty = empty_parameters(device, dtype)
+        self.weight_ih = empty(3 * hidden_size, input_size)
+        self.weight_hh = empty(3 * hidden_size, hidden_size)
+        self.bias = empty(3 * hidden_size)
         self.reset_parameters()
 
     def initial_state(self, x: Tensor) -> NoOutputGateLSTMState:

@@ -2,11 +2,10 @@
 
 from typing import NamedTuple
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from seqmodels.cells.base import Cell, check_sizes
+from seqmodels.cells.base import Cell, Device, DType, empty_parameters
 
 
 class PeepholeLSTMState(NamedTuple):
@@ -15,7 +14,7 @@ class PeepholeLSTMState(NamedTuple):
 
 
 class PeepholeLSTMCell(Cell[PeepholeLSTMState]):
-    r"""LSTM whose gates see the memory (Gers and Schmidhuber, 2000; Gers, Schraudolph and Schmidhuber, 2002).
+    r"""LSTM whose gates also read the memory (Gers and Schmidhuber, 2000; Gers, Schraudolph and Schmidhuber, 2002).
 
     .. math::
 
@@ -26,23 +25,35 @@ class PeepholeLSTMCell(Cell[PeepholeLSTMState]):
         o_t &= \sigma(W_{xo} x_t + W_{ho} h_{t-1} + w_{co} \odot c_t + b_o)     \\
         h_t &= o_t \odot \tanh(c_t)
 
-    The peepholes ``weight_ci``, ``weight_cf`` and ``weight_co`` are vectors ``(hidden,)``, one weight a channel. The
-    output gate sees the new memory.
+    The peepholes ``weight_ci``, ``weight_cf`` and ``weight_co`` are vectors ``(hidden,)``, one weight per unit. The
+    output gate reads the new memory.
+
+    Args:
+        input_size: size of the input.
+        hidden_size: size of the state.
+        device, dtype: of the parameters, as in ``torch.nn``.
+
+    Raises:
+        ValueError: a size is not a positive whole number.
+
+    Example:
+        >>> y, state = PeepholeLSTMCell(4, 5)(torch.zeros(3, 4))
+        >>> y.shape, state.c.shape
+        (torch.Size([3, 5]), torch.Size([3, 5]))
     """
 
     gates = ("i", "f", "g", "o")
 
-    def __init__(self, input_size: int, hidden_size: int) -> None:
+    def __init__(self, input_size: int, hidden_size: int, *, device: Device = None, dtype: DType = None) -> None:
         super().__init__()
-        check_sizes(input_size=input_size, hidden_size=hidden_size)
-        self.input_size = input_size
-        self.hidden_size = hidden_size
-        self.weight_ih = nn.Parameter(torch.empty(4 * hidden_size, input_size))
-        self.weight_hh = nn.Parameter(torch.empty(4 * hidden_size, hidden_size))
-        self.bias = nn.Parameter(torch.empty(4 * hidden_size))
-        self.weight_ci = nn.Parameter(torch.empty(hidden_size))
-        self.weight_cf = nn.Parameter(torch.empty(hidden_size))
-        self.weight_co = nn.Parameter(torch.empty(hidden_size))
+        self.set_sizes(input_size, hidden_size)
+        empty = empty_parameters(device, dtype)
+        self.weight_ih = empty(4 * hidden_size, input_size)
+        self.weight_hh = empty(4 * hidden_size, hidden_size)
+        self.bias = empty(4 * hidden_size)
+        self.weight_ci = empty(hidden_size)
+        self.weight_cf = empty(hidden_size)
+        self.weight_co = empty(hidden_size)
         self.reset_parameters()
 
     def initial_state(self, x: Tensor) -> PeepholeLSTMState:

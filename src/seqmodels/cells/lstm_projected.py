@@ -2,11 +2,10 @@
 
 from typing import NamedTuple
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from seqmodels.cells.base import Cell, check_sizes
+from seqmodels.cells.base import Cell, Device, DType, check_sizes, empty_parameters
 
 
 class ProjectedLSTMState(NamedTuple):
@@ -27,24 +26,44 @@ class ProjectedLSTMCell(Cell[ProjectedLSTMState]):
         h_t &= W_{hr} (o_t \odot \tanh(c_t))
 
     As ``torch.nn.LSTM(proj_size=...)`` computes it: without the paper's peepholes and second, non-recurrent projection.
-    ``weight_hh`` is ``(4 * hidden, proj)`` and :math:`W_{hr}` is ``weight_hr (proj, hidden)``. ``proj_size`` is half
-    the hidden size, rounded up, unless given.
+    ``weight_hh`` is ``(4 * hidden, proj)`` and :math:`W_{hr}` is ``weight_hr (proj, hidden)``.
+
+    Args:
+        input_size: size of the input.
+        hidden_size: size of the memory.
+        proj_size: size of the projection; half the hidden size, rounded up, by default.
+        device, dtype: of the parameters, as in ``torch.nn``.
+
+    Raises:
+        ValueError: a size is not a positive whole number.
+
+    Example:
+        >>> y, state = ProjectedLSTMCell(4, 5)(torch.zeros(3, 4))
+        >>> y.shape, state.c.shape
+        (torch.Size([3, 3]), torch.Size([3, 5]))
     """
 
     gates = ("i", "f", "g", "o")
 
-    def __init__(self, input_size: int, hidden_size: int, *, proj_size: int | None = None) -> None:
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        proj_size: int | None = None,
+        device: Device = None,
+        dtype: DType = None,
+    ) -> None:
         super().__init__()
-        check_sizes(input_size=input_size, hidden_size=hidden_size)
+        self.set_sizes(input_size, hidden_size)
         proj_size = (hidden_size + 1) // 2 if proj_size is None else proj_size
         check_sizes(proj_size=proj_size)
-        self.input_size = input_size
-        self.hidden_size = hidden_size
         self.proj_size = proj_size
-        self.weight_ih = nn.Parameter(torch.empty(4 * hidden_size, input_size))
-        self.weight_hh = nn.Parameter(torch.empty(4 * hidden_size, proj_size))
-        self.bias = nn.Parameter(torch.empty(4 * hidden_size))
-        self.weight_hr = nn.Parameter(torch.empty(proj_size, hidden_size))
+        empty = empty_parameters(device, dtype)
+        self.weight_ih = empty(4 * hidden_size, input_size)
+        self.weight_hh = empty(4 * hidden_size, proj_size)
+        self.bias = empty(4 * hidden_size)
+        self.weight_hr = empty(proj_size, hidden_size)
         self.reset_parameters()
 
     @property

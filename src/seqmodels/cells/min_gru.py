@@ -2,11 +2,10 @@
 
 from typing import NamedTuple
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from seqmodels.cells.base import LinearCell, check_sizes
+from seqmodels.cells.base import Device, DType, LinearCell, empty_parameters
 
 
 class MinGRUState(NamedTuple):
@@ -23,17 +22,29 @@ class MinGRUCell(LinearCell[MinGRUState]):
         h_t &= (1 - z_t) \odot h_{t-1} + z_t \odot n_t
 
     The vanilla form of the paper's section 3.1; its log-space form also maps the candidate to positive values.
+
+    Args:
+        input_size: size of the input.
+        hidden_size: size of the state.
+        device, dtype: of the parameters, as in ``torch.nn``.
+
+    Raises:
+        ValueError: a size is not a positive whole number.
+
+    Example:
+        >>> y, state = MinGRUCell(4, 5)(torch.zeros(3, 4))
+        >>> y.shape, state.h.shape
+        (torch.Size([3, 5]), torch.Size([3, 5]))
     """
 
     gates = ("z", "n")
 
-    def __init__(self, input_size: int, hidden_size: int) -> None:
+    def __init__(self, input_size: int, hidden_size: int, *, device: Device = None, dtype: DType = None) -> None:
         super().__init__()
-        check_sizes(input_size=input_size, hidden_size=hidden_size)
-        self.input_size = input_size
-        self.hidden_size = hidden_size
-        self.weight_ih = nn.Parameter(torch.empty(2 * hidden_size, input_size))
-        self.bias = nn.Parameter(torch.empty(2 * hidden_size))
+        self.set_sizes(input_size, hidden_size)
+        empty = empty_parameters(device, dtype)
+        self.weight_ih = empty(2 * hidden_size, input_size)
+        self.bias = empty(2 * hidden_size)
         self.reset_parameters()
 
     def initial_state(self, x: Tensor) -> MinGRUState:

@@ -3,19 +3,20 @@
 A node with a ``_target_`` is a call: its other keys are keyword arguments, which are built first. ``_partial_: true``
 returns the callable with these arguments bound. No other keys are special. Every name is checked against the
 allow-list (:mod:`seqmodels.config.allowlist`) before it is imported, and every key against the signature before
-anything is called.
+anything is called. The node of a data source also holds the keys of its preparation and of its loading, and becomes a
+:class:`~seqmodels.data.DataModule` of the three.
 """
 
 import functools
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from seqmodels.config.allowlist import check_names, join, nodes, resolve
-from seqmodels.config.signatures import SPECIAL, check_signature
+from seqmodels.config.signatures import SPECIAL, check_signature, parameters_of, parts_of
 from seqmodels.errors import ConfigError
 
 
@@ -30,7 +31,7 @@ def build(node: Any, **given: Any) -> Any:
     """
     config, place = plain(node), place_of(node)
     check(config, place, given)
-    return _construct(config, place, given)
+    return construct(config, place, given)
 
 
 def check(config: Any, place: str = "", given: Mapping[str, Any] | None = None) -> None:
@@ -78,31 +79,40 @@ def target_of(node: Any) -> Any:
 
 def accepted(node: Any, offered: Mapping[str, Any]) -> dict[str, Any]:
     """Return those of the ``offered`` keyword arguments that the callable of a node accepts."""
-    parameters = inspect.signature(target_of(node)).parameters
+    parameters = parameters_of(target_of(node))
     return {name: value for name, value in offered.items() if name in parameters}
 
 
-def _construct(config: Any, place: str, given: Mapping[str, Any]) -> Any:
+def construct(config: Any, place: str, given: Mapping[str, Any] | None = None) -> Any:
+    """Build a plain configuration that :func:`check` has accepted; same arguments."""
+    given = given or {}
     if isinstance(config, list):
-        return [_construct(value, f"{place}[{index}]", {}) for index, value in enumerate(config)]
+        return [construct(value, f"{place}[{index}]") for index, value in enumerate(config)]
     if not isinstance(config, dict):
         return config
-    keywords = {key: _construct(value, join(place, key), {}) for key, value in config.items() if key not in SPECIAL}
+    keywords = {key: construct(value, join(place, key)) for key, value in config.items() if key not in SPECIAL}
     if "_target_" not in config:
         return keywords
     function = resolve(config["_target_"], place)
     if config.get("_partial_", False):
         return functools.partial(function, **keywords, **given)
     try:
-        return function(**keywords, **given)
+        return _called(function, keywords, given)
     except ConfigError:
         raise
     except (ValueError, TypeError, OSError, ImportError) as error:
         raise ConfigError(f"{place} ({config['_target_']}): {error}") from error
-    except (
-        RuntimeError,
-        ArithmeticError,
-        MemoryError,
-    ) as error:  # from torch, for example for sizes that do not fit in memory
+    except (RuntimeError, ArithmeticError, MemoryError) as error:  # from torch, such as for sizes beyond the memory
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ConfigError(f"{place} ({config['_target_']}): {reason}") from error
+
+
+def _called(function: Callable[..., Any], keywords: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
+    parts = parts_of(function)
+    if len(parts) == 1:
+        return function(**keywords, **given)
+    from seqmodels.data import DataModule  # noqa: PLC0415  (Lightning takes seconds)
+
+    known = [inspect.signature(part).parameters for part in parts]
+    options = [{name: value for name, value in keywords.items() if name in names} for names in known]
+    return DataModule(*(part(**chosen) for part, chosen in zip(parts, options, strict=True)), **given)

@@ -12,6 +12,7 @@ KINDS = {
     "model": "torch.nn.Module",
     "task": "seqmodels.tasks.Task",
     "optimizer": "torch.optim.Optimizer",
+    "data": "seqmodels.data.Source",
     "trainer": "lightning.pytorch.Trainer",
     "vocabulary": "seqmodels.data.VocabularyLearner",
     "callbacks.*": "lightning.pytorch.Callback",

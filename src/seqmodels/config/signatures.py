@@ -3,16 +3,38 @@
 import inspect
 import types
 from collections.abc import Callable, Mapping
+from dataclasses import InitVar
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from seqmodels.config.allowlist import join
 from seqmodels.errors import ConfigError, nearest
 
+Function = Callable[..., Any]
 SPECIAL = ("_target_", "_partial_")
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", type(None): "null"}
 
 
-def check_signature(function: Callable[..., Any], node: dict[str, Any], place: str, given: Mapping[str, Any]) -> None:
+def parts_of(function: Function) -> tuple[Function, ...]:
+    """Return the callables that receive the keys of a node: ``function``, and for a data source two more.
+
+    These are its preparation and :class:`~seqmodels.data.Loading`, since all data options are keys of one node. An
+    option that two of the parts have is passed to both.
+    """
+    from seqmodels.data import Loading, Source  # noqa: PLC0415  (torch takes seconds)
+
+    if isinstance(function, type) and issubclass(function, Source):
+        return function, function.preparation, Loading
+    return (function,)
+
+
+def parameters_of(function: Function) -> dict[str, inspect.Parameter]:
+    """Return the keyword arguments that a node may have."""
+    return {
+        name: parameter for part in parts_of(function) for name, parameter in inspect.signature(part).parameters.items()
+    }
+
+
+def check_signature(function: Function, node: dict[str, Any], place: str, given: Mapping[str, Any]) -> None:
     """Check the keys of a node, and the types of their values, against the signature of ``function``.
 
     ``given`` are keyword arguments that do not come from the node.
@@ -20,9 +42,9 @@ def check_signature(function: Callable[..., Any], node: dict[str, Any], place: s
     Raises:
         ConfigError: a key is unknown or missing, or its value does not have the annotated type.
     """
-    parameters = inspect.signature(function).parameters
+    parameters = parameters_of(function)
     is_open = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
-    hints = _hints(function)
+    hints = {name: hint for part in parts_of(function) for name, hint in _hints(part).items()}
     target = node["_target_"]
     keys = [key for key in node if key not in SPECIAL]
     for key in keys:
@@ -47,7 +69,7 @@ def check_signature(function: Callable[..., Any], node: dict[str, Any], place: s
             raise ConfigError(f"{join(place, name)} must be given: {target} needs it")
 
 
-def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+def _hints(function: Function) -> dict[str, Any]:
     """Return the annotations of a function or constructor, or none if they cannot be resolved."""
     try:
         return get_type_hints(function.__init__ if inspect.isclass(function) else function)
@@ -57,6 +79,8 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
 
 def _broken_rule(annotation: Any, value: Any) -> str:
     """Return what ``value`` must be, or an empty string if it is valid or the annotation is not scalar."""
+    if isinstance(annotation, InitVar):
+        annotation = annotation.type
     if get_origin(annotation) is Literal:
         choices = get_args(annotation)
         return "" if value in choices else f"one of {', '.join(map(repr, choices))}{nearest(str(value), choices)}"

@@ -14,3 +14,8 @@ class SequenceBatch(NamedTuple):
     inputs: Tensor  # (batch, time, input), or tokens (batch, time)
     lengths: Tensor  # (batch,)  real steps of each row, at least 1
     targets: Tensor  # (batch,) classes, (batch, output) 0/1 labels or values; one for each step: (batch, time, ...)
+
+    @property
+    def stepwise(self) -> bool:
+        """Whether every step has a target of its own."""
+        return self.targets.dim() == (3 if self.targets.is_floating_point() else 2)

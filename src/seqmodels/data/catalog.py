@@ -1,64 +1,26 @@
-"""The data sets that come with the package or that it can read from published files."""
+"""Data sets by name, and what can be done with their files."""
 
+import inspect
+import os
+from importlib import import_module
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from seqmodels.data.adding import AddingData
-from seqmodels.data.ag_news import AGNewsData
-from seqmodels.data.copy_memory import CopyMemoryData
-from seqmodels.data.digits import DigitsData
 from seqmodels.data.download import Progress, progress_line
 from seqmodels.data.download import download as download_file
-from seqmodels.data.files import locate, published_bytes
-from seqmodels.data.imdb import IMDBData
-from seqmodels.data.imdb_text import IMDBTextData
-from seqmodels.data.japanese_vowels import JapaneseVowelsData
-from seqmodels.data.jsb_chorales import JSBChoralesData
-from seqmodels.data.mnist import MNISTData
-from seqmodels.data.module import SequenceDataModule
-from seqmodels.data.names import NamesData
-from seqmodels.data.parity import ParityData
-from seqmodels.data.ptb import PTBData
-from seqmodels.data.published_series import (
-    AirlinePassengersData,
-    DailyMinTemperaturesData,
-    ETTData,
-    ExchangeRateData,
-    MonthlySunspotsData,
-    StocksData,
-    SunspotsData,
-)
-from seqmodels.data.python_docs import PythonDocsData
-from seqmodels.data.sst2 import SST2Data
-from seqmodels.data.tiny_shakespeare import TinyShakespeareData
-from seqmodels.data.ucr_uea import UCRUEAData
+from seqmodels.data.formats.files import locate, published_bytes
+from seqmodels.data.raw import Splits
+from seqmodels.data.sets import OWN_FILES, SETS
+from seqmodels.data.source import Source
 from seqmodels.errors import nearest
 
-DATASETS: tuple[type[SequenceDataModule], ...] = (
-    DigitsData,
-    MNISTData,
-    ParityData,
-    AddingData,
-    JapaneseVowelsData,
-    UCRUEAData,
-    JSBChoralesData,
-    CopyMemoryData,
-    SST2Data,
-    IMDBData,
-    AGNewsData,
-    NamesData,
-    PythonDocsData,
-    TinyShakespeareData,
-    PTBData,
-    IMDBTextData,
-    ETTData,
-    ExchangeRateData,
-    SunspotsData,
-    StocksData,
-    AirlinePassengersData,
-    DailyMinTemperaturesData,
-    MonthlySunspotsData,
-)
+
+def _class(module: str, name: str) -> type[Source]:
+    return getattr(import_module(f"seqmodels.data.sets.{module}"), name)
+
+
+DATASETS: tuple[type[Source], ...] = tuple(_class(module, name) for module, name in SETS.items())
+"""The data sets that come with the package or that it can read from published files."""
 
 
 class FileStatus(NamedTuple):
@@ -70,19 +32,55 @@ class FileStatus(NamedTuple):
     reason: str = ""
 
 
-def find(name: str) -> type[SequenceDataModule]:
+def find(name: str) -> type[Source]:
     """Return the data set of that name.
 
     Raises:
         ValueError: there is none; the message has the nearest names.
     """
-    names = {dataset.name: dataset for dataset in DATASETS}
-    if name in names:
-        return names[name]
-    raise ValueError(f"there is no data set {name!r}{nearest(name, names)} (there are: {', '.join(names)})")
+    if name in SETS:
+        return _class(name, SETS[name])
+    raise ValueError(f"there is no data set {name!r}{nearest(name, SETS)} (there are: {', '.join(SETS)})")
 
 
-def verify(dataset: type[SequenceDataModule], data_dir: str | Path) -> list[FileStatus]:
+def load(name: str, **options: Any) -> Splits[Any]:
+    """Return the splits of a data set as texts, series and labels, without any framework.
+
+    Args:
+        name: as ``data=`` has it on the command line: that of a data set, or of a reader of files of one's own.
+        options: say which data, as in a configuration: ``path`` of a file, ``data_seed`` of a draw. ``data_dir`` is
+            the folder that ``SEQMODELS_DATA_DIR`` names where not given, else ``data``.
+
+    Returns:
+        The parts ``train``, ``val`` and ``test``, each a :class:`LabelledTexts`, :class:`LabelledSeries`,
+        :class:`SeriesTable` or :class:`Documents`.
+
+    Raises:
+        ValueError: there is no such data set or option, or the data cannot be read.
+        FileNotFoundError: files are missing.
+
+    Example:
+        >>> from seqmodels.data import load
+        >>> train, val, test = load("digits", data_seed=3)
+        >>> train.series.shape, train.labels[:3]
+        (torch.Size([1258, 8, 8]), tensor([0, 1, 2]))
+    """
+    sets = SETS | OWN_FILES
+    if name not in sets:
+        raise ValueError(f"there is no data set {name!r}{nearest(name, sets)} (there are: {', '.join(sets)})")
+    kind = _class(name, sets[name])
+    known = inspect.signature(kind).parameters
+    for option in options:
+        if option not in known:
+            raise ValueError(f"{name} has no option {option!r}{nearest(option, known)} (it has: {', '.join(known)})")
+    if "data_dir" in known:
+        options = {"data_dir": os.environ.get("SEQMODELS_DATA_DIR", "data"), **options}
+    source = kind(**options)
+    source.prepare()
+    return source.splits()
+
+
+def verify(dataset: type[Source], data_dir: str | Path) -> list[FileStatus]:
     """Read every file of a data set below ``data_dir`` and compare it with what was published."""
     folder = Path(data_dir) / dataset.folder
     found = []
@@ -100,9 +98,7 @@ def verify(dataset: type[SequenceDataModule], data_dir: str | Path) -> list[File
     return found
 
 
-def download(
-    dataset: type[SequenceDataModule], data_dir: str | Path, *, progress: Progress = progress_line
-) -> list[FileStatus]:
+def download(dataset: type[Source], data_dir: str | Path, *, progress: Progress = progress_line) -> list[FileStatus]:
     """Fetch the files of a data set that are missing or damaged; return the state of all.
 
     A damaged file is replaced by the published one only once that has arrived.

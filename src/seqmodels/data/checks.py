@@ -1,16 +1,18 @@
 """What a split must be before anything is trained on it."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from seqmodels.data.batch import TargetKind
-from seqmodels.data.sequences import RaggedDataset, Rows
+
+if TYPE_CHECKING:
+    from seqmodels.data.sequences import Sequences
 
 
-def check_split(name: str, split: Rows, kind: TargetKind, sizes: Mapping[str, Any]) -> None:
+def check_split(name: str, split: "Sequences", kind: TargetKind, sizes: Mapping[str, Any]) -> None:
     """Raise ``ValueError`` naming the split, the row and the value where it is not what ``kind`` and ``sizes`` say.
 
     Class targets are int64 in 0 to ``output_size - 1``; labels are floats 0 or 1, ``output_size`` of them; regression
@@ -22,7 +24,7 @@ def check_split(name: str, split: Rows, kind: TargetKind, sizes: Mapping[str, An
     _check_inputs(name, split, sizes)
 
 
-def _check_targets(name: str, split: Rows, kind: TargetKind, output_size: int) -> None:
+def _check_targets(name: str, split: "Sequences", kind: TargetKind, output_size: int) -> None:
     targets = split.targets
     leading = "steps" if split.stepwise else "rows"
     if kind == "classification":
@@ -48,7 +50,7 @@ def _check_targets(name: str, split: Rows, kind: TargetKind, output_size: int) -
         raise ValueError(f"the {name} split, row {row}: {rule}, got {targets[index].tolist()}")
 
 
-def _check_inputs(name: str, split: Rows, sizes: Mapping[str, Any]) -> None:
+def _check_inputs(name: str, split: "Sequences", sizes: Mapping[str, Any]) -> None:
     values = split.values
     if values.is_floating_point():
         if bool(values.sum().isfinite()):  # the usual case, in one pass; a sum may overflow: look closer
@@ -60,7 +62,7 @@ def _check_inputs(name: str, split: Rows, sizes: Mapping[str, Any]) -> None:
         wrong = wrong.flatten(1).any(1) if wrong.dim() > 1 else wrong
     if wrong.any():
         index = _first(wrong)
-        row = split.row_of(index, step=isinstance(split, RaggedDataset))
+        row = split.row_of(index, step=split.packed)
         raise ValueError(f"the {name} split, row {row}: {rule}")
 
 

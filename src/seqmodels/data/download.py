@@ -3,11 +3,11 @@
 import http.client
 import sys
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from urllib.error import HTTPError
 
-from seqmodels.data.files import DataFile, published_bytes
+from seqmodels.data.formats.files import DataFile, locate, published_bytes
 from seqmodels.errors import DownloadError
 from seqmodels.system.durable import DurableFile, durable_file
 
@@ -58,6 +58,17 @@ def download(
     raise DownloadError(
         f"could not download {file.name}:\n  {listing}\nIf you have the file, put it into {folder.absolute()}"
     )
+
+
+def download_missing(files: Iterable[DataFile], folder: Path) -> None:
+    """Fetch those of the ``files`` that are not in ``folder``.
+
+    Raises:
+        DownloadError: a file could not be had.
+    """
+    for file in files:
+        if locate(folder, file) is None:
+            download(file, folder)
 
 
 def _fetch(url: str, file: DataFile, folder: Path, timeout: float, progress: Progress) -> Path:

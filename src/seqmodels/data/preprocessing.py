@@ -9,7 +9,7 @@ from torch import Tensor
 
 from seqmodels.data.batch import SequenceBatch
 from seqmodels.data.collate import pad
-from seqmodels.data.records import Record
+from seqmodels.data.formats.records import Record
 
 
 class Preprocessing(ABC):

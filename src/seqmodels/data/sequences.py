@@ -1,35 +1,30 @@
 """Sets of sequences in memory, read a whole batch at a time."""
 
-from abc import abstractmethod
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
-from seqmodels.data.batch import SequenceBatch
+from seqmodels.data.batch import SequenceBatch, TargetKind
+from seqmodels.data.checks import check_split
 from seqmodels.data.collate import pad
+from seqmodels.data.loaders import Rows
+from seqmodels.data.loading import Loading
 
 
-class Rows(Dataset[SequenceBatch]):
-    """Rows of a split. ``DataLoader`` asks for a whole batch at once (``__getitems__``), not for a row at a time."""
+class Sequences(Rows[SequenceBatch]):
+    """Sequences with a target each, or with one for every step."""
 
-    lengths: Tensor  # (rows,)
     targets: Tensor  # (rows, ...), or (all real steps, ...) where stepwise
     values: Tensor  # all inputs, rows first or all real steps first: what a check looks through
     stepwise: bool = False  # a target for every step
+    packed: bool = False  # values are all real steps, not rows
 
-    def __len__(self) -> int:
-        return len(self.lengths)
-
-    def __getitem__(self, row: int) -> SequenceBatch:
-        """Return one row without padding and without a batch dimension."""
-        return SequenceBatch(*(tensor[0] for tensor in self.__getitems__([row])))
-
-    @abstractmethod
-    def __getitems__(self, rows: list[int]) -> SequenceBatch:
-        """Return a batch, padded to its longest row."""
+    def check(self, name: str, kind: TargetKind, sizes: Mapping[str, Any], loading: Loading) -> None:
+        check_split(name, self, kind, sizes)
+        if name == "train":
+            loading.check_rows(len(self))
 
     def row_of(self, index: int, *, step: bool) -> int:
         """Return the row of an index into ``targets`` or ``values``; ``step`` says that it counts real steps."""
@@ -38,7 +33,7 @@ class Rows(Dataset[SequenceBatch]):
         return int(torch.searchsorted(self.lengths.cumsum(0), torch.tensor(index), right=True))
 
 
-class SequenceDataset(Rows):
+class SequenceDataset(Sequences):
     """Right-padded sequences in one tensor; a batch is one indexing operation, not a loop over its rows.
 
     Args:
@@ -75,7 +70,7 @@ class SequenceDataset(Rows):
         return SequenceBatch(inputs[index], lengths, self.targets[index])
 
 
-class RaggedDataset(Rows):
+class RaggedDataset(Sequences):
     """Sequences of any lengths behind each other in one tensor; only a batch is padded.
 
     Args:
@@ -85,6 +80,8 @@ class RaggedDataset(Rows):
     Raises:
         ValueError: a sequence is empty or differs from the first but in its length, or targets do not fit; by its row.
     """
+
+    packed = True
 
     def __init__(self, sequences: Sequence[Tensor], targets: Tensor | Sequence[Tensor]) -> None:
         self.stepwise = not isinstance(targets, Tensor)

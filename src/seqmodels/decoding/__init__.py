@@ -1,4 +1,4 @@
-"""How a text is written: the choice of a token from scores, and the loop around it. Nothing here knows a model."""
+"""Text generation: sampling a token from logits, and the loop around it. Nothing here depends on a model."""
 
 from seqmodels.decoding.generation import generate
 from seqmodels.decoding.sampling import Sampling, filtered

@@ -1,4 +1,4 @@
-"""Writing token by token."""
+"""Generating token by token."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -7,27 +7,37 @@ import torch
 from torch import Tensor
 
 Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
-"""Reads a token of each row, ``(batch,)``, from a state; returns scores ``(batch, vocab)`` of the next, and a state."""
+"""From a token per row, ``(batch,)``, and a state to logits ``(batch, vocab)`` of the next token, and a new state."""
 
 
 def generate(
-    step: Step, scores: Tensor, state: Any, *, length: int, choose: Callable[[Tensor], Tensor]
+    step: Step, logits: Tensor, state: Any, *, length: int, choose: Callable[[Tensor], Tensor]
 ) -> Iterator[Tensor]:
-    """Yield ``length`` times a token for each row, ``(batch,)``, each as soon as it is chosen.
+    """Generate tokens, each as soon as it is chosen.
 
-    A token costs one step, however many were written before: all that is known of them is in the state.
+    A token costs one step, however many came before it: the state holds all that the model knows of them.
 
     Args:
-        step: the model.
-        scores: ``(batch, vocab)`` of the first token, from whatever was read before.
-        state: after what was read before.
-        length: number of tokens of each row.
-        choose: tokens ``(batch,)`` from scores, as :meth:`~seqmodels.decoding.Sampling.choose` does.
+        step: the model, as ``LanguageModel.step``.
+        logits: ``(batch, vocab)`` of the first token, after the prompt.
+        state: the model's state after the prompt.
+        length: number of tokens per row.
+        choose: from logits to tokens ``(batch,)``, as :meth:`~seqmodels.decoding.Sampling.choose`.
+
+    Yields:
+        A token for each row, ``(batch,)``, ``length`` times.
+
+    Example:
+        >>> def next_letter(tokens, state):
+        ...     return torch.eye(5)[(tokens + 1) % 5], state
+        >>> tokens = generate(next_letter, torch.eye(5)[:1], (), length=4, choose=lambda logits: logits.argmax(-1))
+        >>> [int(token) for token in tokens]
+        [0, 1, 2, 3]
     """
     for left in range(length, 0, -1):
         with torch.inference_mode():
-            tokens = choose(scores)
+            tokens = choose(logits)
         yield tokens
         if left > 1:
             with torch.inference_mode():
-                scores, state = step(tokens, state)
+                logits, state = step(tokens, state)

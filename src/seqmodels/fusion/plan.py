@@ -1,4 +1,4 @@
-"""From a cell and a sequence to programs: what was traced is kept, and used for cells that are the same."""
+"""From a cell and a sequence to programs: derived once, and reused for every cell on which its step reads the same."""
 
 import os
 import threading
@@ -7,6 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from seqmodels.cells.base import Cell
@@ -14,29 +15,29 @@ from seqmodels.errors import Mutating, Refused
 from seqmodels.fusion.cpp.build import BuildFailed
 from seqmodels.fusion.executor import Executor
 from seqmodels.fusion.guards import Guard, Inspection, inspect
+from seqmodels.fusion.lowering.step import Step, lowered
 from seqmodels.fusion.tracing.form import Form, fixed
 from seqmodels.fusion.tracing.projection import linear_in
-from seqmodels.fusion.tracing.step import Step, lowered
 from seqmodels.fusion.tracing.trace import trace
 from seqmodels.fusion.validate import validate
 
 KEPT = 256
-"""How many kinds of cells are remembered; the least recently used one is forgotten first."""
+"""Most kinds of cells that are remembered; the least recently used one is dropped first."""
 
 FORMS = 64
-"""How many forms of inputs are remembered of a kind of cell."""
+"""Most forms of inputs that are remembered for one kind of cell."""
 
 CHANGES = 16
-"""How often an attribute of one cell may change before its programs are not derived anew any more."""
+"""How often an attribute of one cell may change before no more programs are derived for it."""
 
 
 @dataclass
 class Plan:
-    """A step's programs, and by which executors they were found to be right."""
+    """A step's programs, and the executors on which they were compared with the step."""
 
     step: Step
     key: str  # what they were derived from: all that the step can read, and the form of its inputs
-    found_right: set[str] = field(default_factory=set)
+    checked: set[str] = field(default_factory=set)
     refusal: str | None = None  # why the programs are not to be used after all
 
 
@@ -47,7 +48,7 @@ class _Kind:
     guard: Guard
     digest: str
     plans: OrderedDict[Form, Plan | str] = field(default_factory=OrderedDict)
-    linear: dict[Any, tuple[int, int | None] | None] = field(default_factory=dict)
+    linear: dict[tuple[torch.dtype, torch.device], tuple[int, int | None] | None] = field(default_factory=dict)
 
 
 _kinds: OrderedDict[type, list[_Kind]] = OrderedDict()
@@ -58,68 +59,131 @@ class _Notes:
     """What is remembered of one cell while it lives."""
 
     changes: int = 0
-    closed: str | None = None  # why what it reads cannot be followed
+    refusal: str | None = None  # why no program can be derived for it
 
 
 _notes: dict[int, _Notes] = {}
-tracing = threading.RLock()
-"""Held while something is traced: torch's tracer keeps its state in global variables, and a second one breaks both."""
+trace_lock = threading.RLock()
+"""Held during a trace: torch's tracer keeps its state in global variables, so that two traces at once break both."""
 
 
 def _after_fork() -> None:
     """Give the child a lock of its own: a thread that held the old one in the parent does not exist here."""
-    global tracing  # noqa: PLW0603
-    tracing = threading.RLock()
+    global trace_lock  # noqa: PLW0603
+    trace_lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def plan_for(cell: Cell[Any], wx: Any, state: Any) -> tuple[Plan, list[Tensor]]:
-    """Return the plan of a cell's step, derived where it is new, and the constants that its programs take.
+@dataclass(frozen=True)
+class Recognised:
+    """A cell as it is now: its tensors, and what was derived from it or from another one of its kind.
 
-    Args:
-        cell: the cell, which is not changed.
-        wx: what ``project`` returned, leaves ``(batch, time, ...)``.
-        state: a state, leaves ``(batch, ...)``.
+    It holds until code of the cell runs, which may change it.
+    """
+
+    cell: Cell[Any]
+    kind: _Kind
+    tensors: list[Tensor]
+
+    def plan(self, wx: Any, state: Any) -> tuple[Plan, list[Tensor]]:
+        """Return the plan of the cell's step, derived if it is new, and the constants that its programs take.
+
+        Args:
+            wx: what ``project`` returned, leaves ``(batch, time, ...)``.
+            state: a state, leaves ``(batch, ...)``.
+
+        Raises:
+            Refused: the step cannot be expressed; the message says what and where.
+        """
+        form = Form.of(wx, state)
+        found = self.kind.plans.get(form)
+        if found is None:
+            with trace_lock:
+                found = self.kind.plans.get(form) or self._derived(form, wx, state)
+        if isinstance(found, str):
+            raise Refused(found)
+        if found.refusal is not None:
+            raise Refused(found.refusal)
+        return found, [*fixed(wx), *self.tensors]
+
+    def _derived(self, form: Form, wx: Any, state: Any) -> Plan | str:
+        """Derive a plan, or say why there is none; a text holds nothing of the cell, where an exception would."""
+        found: Plan | str
+        try:
+            found = Plan(derived(self.cell, inspect(self.cell), wx, state), f"{self.kind.digest} {form}")
+        except Refused as error:
+            found = str(error)
+            if isinstance(error, Mutating):
+                _notes_of(self.cell).refusal = found
+        plans = self.kind.plans
+        plans[form] = found
+        if len(plans) > FORMS:
+            plans.popitem(last=False)
+        return found
+
+    def linear_projection(self, x: Tensor) -> tuple[Tensor, Tensor | None] | None:
+        """Return weight and bias if ``cell.project`` is ``torch.nn.functional.linear`` and nothing else."""
+        known, key = self.kind.linear, (x.dtype, x.device)
+        if key not in known:
+            with trace_lock:
+                known[key] = linear_in(self.cell, inspect(self.cell), x)
+        if (found := known[key]) is None:
+            return None
+        weight, bias = found
+        return self.tensors[weight], None if bias is None else self.tensors[bias]
+
+    def check(self, plan: Plan, executor: Executor, wx: Any, state: Any) -> None:
+        """Compare a plan's programs with the step before an executor runs them for the first time.
+
+        Raises:
+            Refused: they differ, or could not be compared.
+            BuildFailed: the executor cannot build them.
+        """
+        name = type(executor).__name__
+        if name in plan.checked:
+            return
+        with trace_lock:
+            try:
+                validate(self.cell, inspect(self.cell), plan.step, executor, wx, state, plan.key)
+            except (BuildFailed, KeyboardInterrupt):
+                raise
+            except Refused as error:
+                plan.refusal = str(error)
+                raise
+            except Exception as error:
+                what = f"{type(error).__name__}: {error}"
+                plan.refusal = f"the derived program could not be compared with the step: {what}"
+                raise Refused(plan.refusal) from None
+        plan.checked.add(name)
+
+
+def recognise(cell: Cell[Any]) -> Recognised:
+    """Find the kind of a cell as it is now.
 
     Raises:
-        Refused: the step cannot be expressed; the message says what and where.
+        Refused: something that the step can read cannot be followed, or changes too often.
     """
-    form = Form.of(wx, state)
-    kind, tensors = _kind_of(cell)
-    found = kind.plans.get(form)
-    if found is None:
-        with tracing:
-            found = kind.plans.get(form) or _derived(cell, kind, form, wx, state)
-    if isinstance(found, str):
-        raise Refused(found)
-    if found.refusal is not None:
-        raise Refused(found.refusal)
-    return found, [*fixed(wx), *tensors]
-
-
-def _kind_of(cell: Cell[Any]) -> tuple[_Kind, list[Tensor]]:
-    """Return the kind of a cell as it is now, and its tensors."""
     for kind in _kinds.get(type(cell), ()):
         if (tensors := kind.guard(cell)) is not None:
-            return kind, tensors
-    with tracing:
+            return Recognised(cell, kind, tensors)
+    with trace_lock:
         return _new_kind(cell)
 
 
-def _new_kind(cell: Cell[Any]) -> tuple[_Kind, list[Tensor]]:
+def _new_kind(cell: Cell[Any]) -> Recognised:
     notes = _notes_of(cell)
-    if notes.closed is not None:
-        raise Refused(notes.closed)
+    if notes.refusal is not None:
+        raise Refused(notes.refusal)
     try:
         found = inspect(cell)
         notes.changes += 1
         if notes.changes > CHANGES:
             raise Refused(f"what the step reads has changed {CHANGES} times; hold a number that changes in a buffer")
     except Refused as error:
-        notes.closed = str(error)
+        notes.refusal = str(error)
         raise
     kind = _Kind(found.guard, found.digest)
     kinds = _kinds.setdefault(type(cell), [])
@@ -128,7 +192,7 @@ def _new_kind(cell: Cell[Any]) -> tuple[_Kind, list[Tensor]]:
     del kinds[KEPT:]
     if len(_kinds) > KEPT:
         _kinds.popitem(last=False)
-    return kind, [*found.tensors, *found.outside]
+    return Recognised(cell, kind, [*found.tensors, *found.outside])
 
 
 def _notes_of(cell: Cell[Any]) -> _Notes:
@@ -136,21 +200,6 @@ def _notes_of(cell: Cell[Any]) -> _Notes:
         notes = _notes[id(cell)] = _Notes()
         weakref.finalize(cell, _notes.pop, id(cell), None)
     return notes
-
-
-def _derived(cell: Cell[Any], kind: _Kind, form: Form, wx: Any, state: Any) -> Plan | str:
-    """Derive a plan, or say why there is none; a text holds nothing of the cell, where an exception would."""
-    made: Plan | str
-    try:
-        made = Plan(derived(cell, inspect(cell), wx, state), f"{kind.digest} {form}")
-    except Refused as error:
-        made = str(error)
-        if isinstance(error, Mutating):
-            _notes_of(cell).closed = made
-    kind.plans[form] = made
-    if len(kind.plans) > FORMS:
-        kind.plans.popitem(last=False)
-    return made
 
 
 def derived(cell: Cell[Any], inspection: Inspection, wx: Any, state: Any) -> Step:
@@ -163,53 +212,12 @@ def derived(cell: Cell[Any], inspection: Inspection, wx: Any, state: Any) -> Ste
         return lowered(trace(cell, inspection, wx, state))
     except (Refused, KeyboardInterrupt):
         raise
-    except Exception as error:  # whatever the engine stumbles over, the definition still runs
+    except Exception as error:  # whatever fails in here, the cell can still run in a Python loop
         raise Refused(f"no program could be derived: {type(error).__name__}: {error}") from None
 
 
-def check(plan: Plan, cell: Cell[Any], executor: Executor, wx: Any, state: Any) -> None:
-    """Compare a plan's programs with the step before an executor runs them for the first time.
-
-    Raises:
-        Refused: they differ, or could not be compared.
-        BuildFailed: the executor cannot build them.
-    """
-    name = type(executor).__name__
-    if name in plan.found_right:
-        return
-    with tracing:
-        try:
-            validate(cell, inspect(cell), plan.step, executor, wx, state, plan.key)
-        except (BuildFailed, KeyboardInterrupt):
-            raise
-        except Refused as error:
-            plan.refusal = str(error)
-            raise
-        except Exception as error:
-            plan.refusal = f"the derived program could not be compared with the step: {type(error).__name__}: {error}"
-            raise Refused(plan.refusal) from None
-    plan.found_right.add(name)
-
-
-def linear_projection(cell: Cell[Any], x: Tensor) -> tuple[Tensor, Tensor | None] | None:
-    """Return weight and bias where ``cell.project`` is ``torch.nn.functional.linear`` and nothing else."""
-    try:
-        kind, tensors = _kind_of(cell)
-    except Refused:
-        return None
-    key = x.dtype, x.device
-    if key not in kind.linear:
-        with tracing:
-            kind.linear[key] = linear_in(cell, inspect(cell), x)
-    found = kind.linear[key]
-    if found is None:
-        return None
-    weight, bias = found
-    return tensors[weight], None if bias is None else tensors[bias]
-
-
 def step_of(cell: Cell[Any], x: Tensor) -> tuple[Step, Any, Any, list[str]]:
-    """Derive the programs of a cell for an input ``x (batch, time, input)``, to be looked at.
+    """Derive the programs of a cell for an input ``x (batch, time, input)``, to look at them.
 
     Returns:
         The programs, what ``project`` returned, the initial state, and the names of the constants.

@@ -1,28 +1,30 @@
 """What an executor runs: the forward and the backward program of a traced step.
 
-Both have one form. A program runs once a step, forwards or backwards in time, over *streams* ``(batch, time, width)``
-that it reads, *carries* ``(batch, width)`` that it passes on from step to step, *vectors* ``(width,)`` and weights; it
-writes output streams, and it adds up rows that only their sum over time matters for.
+Both have one form. A program runs once per step, forwards or backwards in time, over *streams* ``(batch, time, width)``
+that it reads, *carries* ``(batch, width)`` that it passes from step to step, *vectors* ``(width,)`` and weights. It
+writes output streams, and sums rows of which only the total over time and batch is needed.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from seqmodels.fusion.values import Builder, Product, Value, inner, walk
+from seqmodels.fusion.builder import Builder
+from seqmodels.fusion.ops import Op
+from seqmodels.fusion.values import Product, Selection, Value, inner, walk
 
 
 @dataclass(frozen=True)
 class Program:
-    """One step, as values."""
+    """One step, as values. Outputs, carries after the step and totals are groups of values side by side."""
 
     streams: tuple[int, ...]  # widths of the input streams
-    carries: tuple[int, ...]  # widths of what is passed from step to step
-    vectors: tuple[int, ...]
-    products: tuple[Product, ...]
-    outputs: tuple[tuple[Value, ...], ...]  # output streams, each as values side by side
-    carried: tuple[tuple[Value, ...], ...]  # the carries after the step, each as values side by side
-    totals: tuple[tuple[Value, ...], ...] = ()  # rows to be summed over time
-    backwards: bool = False
+    carries: tuple[int, ...]  # widths of the carries
+    vectors: tuple[int, ...]  # widths of the vectors
+    products: tuple[Product | Selection, ...]  # what values with the operator PRODUCT are columns of
+    outputs: tuple[tuple[Value, ...], ...]  # the first output of a forward program is the cell's own
+    carried: tuple[tuple[Value, ...], ...]  # the carries after the step
+    totals: tuple[tuple[Value, ...], ...] = ()  # rows to be summed over all steps and rows of the batch
+    backwards: bool = False  # whether steps run from the last to the first
 
     @property
     def roots(self) -> list[Value]:
@@ -30,18 +32,19 @@ class Program:
 
     def values(self) -> list[Value]:
         """Return every value of the program, arguments before users."""
-        return walk(self.roots, list(self.products))
+        return walk(self.roots, self.products)
 
-    def following(self) -> dict[int, int]:
-        """Find outputs that hold a carry after each step where another one holds it before: the same, a step later.
+    def shifted(self) -> dict[int, int]:
+        """Return, by number, the outputs that hold what another output holds, one step later.
 
-        Return the latter by the former. The first output, the cell's own, is never one of them.
+        That other output, the value of the result, is a carry before each step, and this one the same carry after it:
+        one stream with one more step serves both. The first output, the cell's own, is never one of them.
         """
         found: dict[int, int] = {}
         for before, group in [] if self.backwards else enumerate(self.outputs):
-            if before == 0 or len(group) > 1 or group[0].op != "carry":
+            if before == 0 or len(group) > 1 or group[0].op is not Op.CARRY:
                 continue
-            carry = group[0].data[0]
+            carry = group[0].columns.source
             for after, other in enumerate(self.outputs):
                 whole = group[0].width == self.carries[carry] and other == self.carried[carry]
                 if whole and after > 0 and len(other) == 1 and other[0].args and before not in found.values():
@@ -49,42 +52,39 @@ class Program:
         return found
 
 
-def width(group: Iterable[Value]) -> int:
-    """Return the number of columns of values side by side."""
-    return sum(value.width for value in group)
+class Rewriter:
+    """Copies values into a new builder; ``change`` returns what a value becomes there, or None for a plain copy.
 
-
-class Mover:
-    """Copies values into a fresh builder; ``change`` returns what a value becomes there, or None for a plain copy.
-
-    ``change`` gets the mover, with which it asks for what other values became. It may be called several times for one
-    value: it is broken off where it asks for one that was not moved yet, and called again after that.
+    ``change`` receives the rewriter, which it calls for what other values became. It may be called several times for
+    one value: a call that asks for a value which is not rewritten yet is abandoned, and repeated after that one.
     """
 
-    def __init__(self, products: Sequence[Product], change: Callable[["Mover", Value], Value | None]) -> None:
+    def __init__(
+        self, products: Sequence[Product | Selection], change: Callable[["Rewriter", Value], Value | None]
+    ) -> None:
         self.builder = Builder()
         self._products = products
         self._change = change
         self._known: dict[Value, Value] = {}
-        self._moving = False
+        self._running = False
 
     def __call__(self, value: Value) -> Value:
         if value not in self._known:
-            if self._moving:
-                raise _NotMoved(value)
-            self._moving = True
+            if self._running:
+                raise _NotRewritten(value)
+            self._running = True
             try:
-                self._move(value)
+                self._rewrite(value)
             finally:
-                self._moving = False
+                self._running = False
         return self._known[value]
 
     def groups(self, groups: Iterable[Iterable[Value]]) -> tuple[tuple[Value, ...], ...]:
         """Copy groups of values side by side."""
         return tuple(tuple(self(value) for value in group) for group in groups)
 
-    def _move(self, value: Value) -> None:
-        pending = [value]  # a list, where calls within calls would run out of stack
+    def _rewrite(self, value: Value) -> None:
+        pending = [value]  # a list: recursion would exhaust the stack
         while pending:
             value = pending[-1]
             try:
@@ -97,23 +97,23 @@ class Mover:
                     changed = self._copy(value)
                 self._known[value] = changed
                 pending.pop()
-            except _NotMoved as missed:
+            except _NotRewritten as missed:
                 pending.append(missed.value)
 
     def _copy(self, value: Value) -> Value:
-        if value.op != "product":
+        if value.op is not Op.PRODUCT:
             return self.builder.copy(value, tuple(map(self, value.args)))
-        old = self._products[value.data[0]]
+        old = self._products[value.columns.source]
         operand = tuple(map(self, old.operand))
-        if old.select:
-            whole = self.builder.select(operand, old.select)
+        if isinstance(old, Selection):
+            whole = self.builder.select(operand, old.columns)
         else:
             whole = self.builder.product(operand, old.weight, old.transposed, old.width)
-        return self.builder.cut(whole, value.data[1], value.width)
+        return self.builder.cut(whole, value.columns.start, value.width)
 
 
-class _NotMoved(Exception):
-    """A value is asked for that was not moved yet."""
+class _NotRewritten(Exception):
+    """A value was asked for that is not rewritten yet."""
 
     def __init__(self, value: Value) -> None:
         super().__init__()

@@ -17,7 +17,7 @@ Array = NDArray[np.floating[Any]]
 
 
 class _Layout(NamedTuple):
-    """How Keras lays out one layer: its gates in its order under our names, and those that mean the opposite."""
+    """A Keras layer: its gates in its order under our names, and those that mean the opposite."""
 
     cell: type[Cell[Any]]
     gates: tuple[str, ...]
@@ -40,18 +40,25 @@ def from_keras(
     activation: str = "tanh",
     reset_after: bool = True,
 ) -> Cell[Any]:
-    """Return the cell that computes, step by step, what a Keras layer with ``weights`` computes.
+    """Return the cell that computes what a Keras layer computes.
 
-    The layer's activations must be Keras' defaults, tanh and sigmoid, but for a SimpleRNN's ``activation``.
+    The layer's activations must be Keras' defaults, tanh and sigmoid, except for a SimpleRNN's ``activation``.
 
     Args:
         kind: class of the Keras layer.
-        weights: what ``layer.get_weights()`` returns, two arrays or three.
+        weights: the result of ``layer.get_weights()``, two or three arrays.
         activation: that of a SimpleRNN: tanh, relu, sigmoid, or identity (Keras' linear).
         reset_after: the GRU's option of that name; True is Keras' default, False the equations of the first paper.
 
+    Returns:
+        The cell.
+
     Raises:
-        ValueError: ``kind`` is unknown, or an array has another shape; the message names it.
+        ValueError: ``kind`` is unknown, or an array has the wrong shape; the message names it.
+
+    Example:
+        >>> from_keras("LSTM", [np.zeros((4, 20)), np.zeros((5, 20)), np.zeros(20)])
+        LSTMCell(4, 5)
     """
     if kind not in ("SimpleRNN", "LSTM", "GRU"):
         raise ValueError(f"kind must be 'SimpleRNN', 'LSTM' or 'GRU', got {kind!r}")
@@ -78,13 +85,24 @@ def from_keras(
 
 
 def to_keras(cell: Cell[Any]) -> list[Array]:
-    """Return the weights for ``layer.set_weights()`` of the Keras layer that computes what ``cell`` computes.
+    """Return the weights of the Keras layer that computes what a cell computes.
 
-    That layer is ``SimpleRNN(units, activation=...)`` for an Elman cell, ``LSTM(units)``, ``GRU(units,
-    reset_after=False)`` for a :class:`GRUCell`, and ``GRU(units)`` for a :class:`ResetAfterGRUCell`.
+    That layer is ``SimpleRNN(units, activation=...)`` for an :class:`~seqmodels.cells.ElmanCell`, ``LSTM(units)`` for
+    an :class:`~seqmodels.cells.LSTMCell`, ``GRU(units, reset_after=False)`` for a :class:`~seqmodels.cells.GRUCell`,
+    and ``GRU(units)`` for a :class:`~seqmodels.cells.ResetAfterGRUCell`.
+
+    Args:
+        cell: one of these cells.
+
+    Returns:
+        Arrays for ``layer.set_weights()``.
 
     Raises:
         ValueError: Keras has no layer for ``cell``.
+
+    Example:
+        >>> [array.shape for array in to_keras(LSTMCell(4, 5))]
+        [(4, 20), (5, 20), (20,)]
     """
     layout = next((layout for layout in _LAYOUTS.values() if layout.cell is type(cell)), None)
     if layout is None:
@@ -101,14 +119,14 @@ def to_keras(cell: Cell[Any]) -> list[Array]:
 
 
 def _rows(array: Array, layout: _Layout, cell: Cell[Any], *, to_keras: bool = False) -> Array:
-    """Bring the gate blocks of ``array (gates * units, ...)`` from one order to the other, opposite gates negated."""
+    """Reorder the gate blocks of ``array (gates * units, ...)``, and negate those with the opposite meaning."""
     source, target = (cell.gates, layout.gates) if to_keras else (layout.gates, cell.gates)
     blocks = dict(zip(source, np.split(array, len(source)), strict=True))
     return np.concatenate([-blocks[gate] if gate in layout.negated else blocks[gate] for gate in target])
 
 
 def _checked(weights: Sequence[Array], gates: int, two_biases: bool) -> tuple[Array, Array, Array]:
-    """Return kernel, recurrent kernel and bias, zeros where there is none."""
+    """Return kernel, recurrent kernel and bias, which is zero where there is none."""
     if len(weights) not in (2, 3):
         raise ValueError(f"weights must be [kernel, recurrent_kernel] or [..., bias], got {len(weights)} arrays")
     kernel, recurrent_kernel, *biases = map(np.asarray, weights)

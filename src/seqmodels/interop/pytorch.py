@@ -10,20 +10,33 @@ from seqmodels.layers import Bidirectional, Recurrent, SequenceLayer, Stack
 
 
 def from_torch(module: nn.RNNBase, *, backend: str = "auto") -> Stack:
-    """Return a :class:`~seqmodels.layers.Stack` that computes what ``module`` computes.
+    """Return the stack that computes what a ``torch.nn`` module computes.
 
-    All layers, both directions, ``bias=False`` and ``proj_size`` come over; torch's two biases, which only ever appear
-    as a sum, become one. The stack is batch first, whatever ``module`` is. Its dropout between layers, which does
-    nothing in evaluation, drops a feature for a whole sequence where torch's drops it anew at each step.
+    All layers, both directions, ``bias=False`` and ``proj_size`` are supported; torch's two biases, which are always
+    added, become one. The stack is batch first, whatever ``module`` is. In training its dropout between layers zeroes
+    a feature for a whole sequence, where torch draws a new mask at each step.
+
+    Args:
+        module: an ``nn.RNN``, ``nn.LSTM`` or ``nn.GRU``.
+        backend: as in :func:`~seqmodels.backends.unroll`.
+
+    Returns:
+        The stack, with copies of the weights, in the mode (training or evaluation) of ``module``.
 
     Raises:
-        TypeError: ``module`` is no ``nn.RNN``, ``nn.LSTM`` or ``nn.GRU``.
+        TypeError: ``module`` is of another class.
+
+    Example:
+        >>> theirs = nn.LSTM(4, 5, num_layers=2, batch_first=True)
+        >>> x = torch.randn(3, 7, 4)
+        >>> torch.allclose(from_torch(theirs)(x)[0], theirs(x)[0], atol=1e-6)
+        True
     """
     if type(module) not in (nn.RNN, nn.LSTM, nn.GRU):
         raise TypeError(f"module must be an nn.RNN, nn.LSTM or nn.GRU, got {type(module).__name__}")
-    layers: list[SequenceLayer] = []
+    layers: list[SequenceLayer[Any]] = []
     for level in range(module.num_layers):
-        layer: SequenceLayer = Recurrent(_cell(module, f"_l{level}"), backend=backend)
+        layer: SequenceLayer[Any] = Recurrent(_cell(module, f"_l{level}"), backend=backend)
         if module.bidirectional:
             backward = Recurrent(_cell(module, f"_l{level}_reverse"), reverse=True, backend=backend)
             layer = Bidirectional(layer, backward)
@@ -32,13 +45,23 @@ def from_torch(module: nn.RNNBase, *, backend: str = "auto") -> Stack:
 
 
 def to_torch(stack: Stack) -> nn.RNNBase:
-    """Return the ``torch.nn`` module, batch first, that computes what ``stack`` computes in evaluation.
+    """Return the ``torch.nn`` module, batch first, that computes what a stack computes in evaluation.
 
-    The one bias goes into ``bias_ih``; ``bias_hh`` is 0, but for the candidate of a GRU, which has two.
+    The one bias becomes ``bias_ih``; ``bias_hh`` is 0, except for the candidate of a GRU, which has two biases.
+
+    Args:
+        stack: recurrent layers of one cell that ``torch.nn`` has, in one direction or both.
+
+    Returns:
+        The module, with copies of the weights.
 
     Raises:
-        TypeError: ``stack`` is no :class:`~seqmodels.layers.Stack`.
+        TypeError: ``stack`` is not a :class:`~seqmodels.layers.Stack`.
         ValueError: ``torch.nn`` has no module for it; the message says why.
+
+    Example:
+        >>> to_torch(Stack([Recurrent(LSTMCell(4, 5)), Recurrent(LSTMCell(5, 5))]))
+        LSTM(4, 5, num_layers=2, batch_first=True)
     """
     if not isinstance(stack, Stack):
         raise TypeError(f"stack must be a Stack, got {type(stack).__name__}; wrap a single layer: Stack([layer])")
@@ -72,19 +95,28 @@ def _cell(module: nn.RNNBase, suffix: str) -> Cell[Any]:
     else:
         cell = LSTMCell(input_size, hidden_size)
     cell.to(weight_ih)
-    names = [name for name, _ in cell.named_parameters() if name.startswith("weight")]  # torch has the same
-    weights = {name: getattr(module, name + suffix) for name in names}
-    zeros = weight_ih.new_zeros(weight_ih.shape[0])
-    bias_ih = getattr(module, f"bias_ih{suffix}") if module.bias else zeros
-    bias_hh = getattr(module, f"bias_hh{suffix}") if module.bias else zeros
-    if isinstance(cell, ResetAfterGRUCell):
-        summed = slice(0, 2 * hidden_size)  # those of r and z; the candidate keeps its two apart
-        weights["bias"] = torch.cat([bias_ih[summed] + bias_hh[summed], bias_ih[2 * hidden_size :]])
-        weights["bias_hn"] = bias_hh[2 * hidden_size :]
-    else:
-        weights["bias"] = bias_ih + bias_hh
-    cell.load_state_dict(weights)
+    cell.load_state_dict(cell_weights(module, cell, suffix))
     return cell
+
+
+def cell_weights(module: nn.Module, cell: Cell[Any], suffix: str) -> dict[str, Tensor]:
+    """Return the parameters of ``cell``, by name, as functions of those of one layer and direction of ``module``.
+
+    ``module`` names its parameters as ``torch.nn`` does. Its two biases only ever appear as a sum, which is the cell's
+    one; but for the candidate of a GRU, which keeps both. Gradients flow through to the parameters.
+    """
+    weight_ih: Tensor = getattr(module, f"weight_ih{suffix}")
+    zeros = None if module.bias else weight_ih.new_zeros(weight_ih.shape[0])
+    bias_ih: Tensor = getattr(module, f"bias_ih{suffix}") if zeros is None else zeros
+    bias_hh: Tensor = getattr(module, f"bias_hh{suffix}") if zeros is None else zeros
+    made: dict[str, Tensor] = {}
+    if isinstance(cell, ResetAfterGRUCell):
+        summed = 2 * cell.hidden_size  # rows of r and z; those of the candidate follow
+        made["bias"] = torch.cat([bias_ih[:summed] + bias_hh[:summed], bias_ih[summed:]])
+        made["bias_hn"] = bias_hh[summed:]
+    else:
+        made["bias"] = bias_ih + bias_hh
+    return {name: made[name] if name in made else getattr(module, name + suffix) for name in cell._parameters}
 
 
 def _fill(module: nn.RNNBase, cell: Cell[Any], suffix: str) -> None:
@@ -125,7 +157,7 @@ def _described(cells: list[Cell[Any]]) -> str:
 
 
 def _empty_module(cell: Cell[Any], *, depth: int, bidirectional: bool, dropout: float) -> nn.RNNBase:
-    """Return a ``torch.nn`` module made for cells like ``cell``, its weights not yet filled."""
+    """Return a ``torch.nn`` module for cells like ``cell``, with weights still to be filled in."""
     sizes = (cell.input_size, cell.hidden_size, depth)
     weight = next(cell.parameters())
     options: dict[str, Any] = {

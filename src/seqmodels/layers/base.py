@@ -1,33 +1,59 @@
 """The signature that all sequence layers share."""
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic
 
 from torch import Tensor, nn
 
+from seqmodels.cells.base import State
 
-class SequenceLayer(nn.Module, ABC):
-    """Maps ``x (batch, time, input)`` to ``y (batch, time, output)``; past a sequence's length ``y`` is 0.
 
-    Layers of one's own subclass it: they then stack with all others.
+class SequenceLayer(nn.Module, ABC, Generic[State]):
+    """Base of layers that map ``x (batch, time, input)`` to ``y (batch, time, output)``, 0 past a sequence's length.
+
+    Subclass it to write a layer that stacks with all others: set the two sizes and define :meth:`forward`.
+
+    Example:
+        >>> from seqmodels.cells import GRUCell
+        >>> from seqmodels.layers import Recurrent
+        >>> layer: SequenceLayer = Recurrent(GRUCell(4, 5))
+        >>> y, state = layer(torch.zeros(3, 7, 4), lengths=torch.tensor([7, 2, 5]))
+        >>> y.shape, state.h.shape
+        (torch.Size([3, 7, 5]), torch.Size([3, 5]))
     """
 
     input_size: int
     output_size: int
     backward_size: int = 0
-    """How many of the last outputs come from a reader that goes from a sequence's end to its start: such a reader has
-    seen the whole sequence at step 0, not at the last one."""
+    """How many of the last output features come from a layer that reads backwards: these have seen the whole sequence
+    at step 0, not at the last step."""
+
+    if TYPE_CHECKING:
+
+        def __call__(
+            self, x: Tensor, state: State | None = None, lengths: Tensor | None = None
+        ) -> tuple[Tensor, State]: ...
 
     @abstractmethod
-    def forward(self, x: Tensor, state: Any = None, lengths: Tensor | None = None) -> tuple[Tensor, Any]:
-        """Return outputs and the state after each sequence's last real step; ``()`` where there is none to carry."""
+    def forward(self, x: Tensor, state: State | None = None, lengths: Tensor | None = None) -> tuple[Tensor, State]:
+        """Run the layer over a batch of sequences.
+
+        Args:
+            x: ``(batch, time, input)``, padded at the end.
+            state: the state before the first step; the initial state by default.
+            lengths: number of real steps of each sequence, ``(batch,)``; all steps are real by default.
+
+        Returns:
+            Outputs ``(batch, time, output)``, and the state after each sequence's last real step: ``()`` for a layer
+            that carries none.
+        """
 
 
 def states_of(state: Any, count: int, rule: str) -> tuple[Any, ...]:
-    """Return ``state``, one part for each of ``count`` layers; parts of None where it is None.
+    """Return ``state``, one part for each of ``count`` layers; if it is None, that many times None.
 
     Raises:
-        ValueError: it is no tuple of ``count`` parts; ``rule`` says what they are.
+        ValueError: it is not a tuple of ``count`` parts; ``rule`` says what they are.
     """
     if state is None:
         return (None,) * count

@@ -8,7 +8,18 @@ class LockedDropout(nn.Module):
     """Dropout with one mask for all steps of a sequence (Gal and Ghahramani, 2016, arXiv 1512.05287).
 
     Zeroes each feature of ``x (batch, time, features)`` with probability ``p``, at every step of a sequence alike, and
-    scales the others by 1 / (1 - p). ``nn.Dropout`` draws anew at each step, which averages out over time.
+    scales the others by 1 / (1 - p). ``nn.Dropout`` draws a new mask at each step, which averages out over time.
+
+    Args:
+        p: probability that a feature is zeroed.
+
+    Raises:
+        ValueError: ``p`` is outside [0, 1).
+
+    Example:
+        >>> y = LockedDropout(0.5)(torch.ones(3, 7, 4))
+        >>> bool((y == y[:, :1]).all())
+        True
     """
 
     def __init__(self, p: float = 0.5) -> None:

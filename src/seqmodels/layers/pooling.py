@@ -3,14 +3,24 @@
 import torch
 from torch import Tensor, nn
 
+from seqmodels.cells.base import Device, DType
 from seqmodels.sequence import last_step, length_mask
 
 
 class LastStep(nn.Module):
     """The outputs of a layer at the step where it has seen the whole sequence.
 
-    For features of a forward reader this is the last real step; for the last ``backward_size`` features, those of a
-    backward reader, it is step 0. Take the number from the layer: ``LastStep(backward_size=layer.backward_size)``.
+    This is the last real step, but for the features of a layer that reads backwards, which have seen it at step 0.
+
+    Args:
+        backward_size: how many of the last features read backwards: ``layer.backward_size``.
+
+    Raises:
+        ValueError: ``backward_size`` is negative.
+
+    Example:
+        >>> LastStep()(torch.arange(6.0).view(2, 3, 1), torch.tensor([3, 1])).tolist()
+        [[2.0], [3.0]]
     """
 
     def __init__(self, *, backward_size: int = 0) -> None:
@@ -33,14 +43,24 @@ class LastStep(nn.Module):
 
 
 class EveryStep(nn.Module):
-    """No pooling: every step as it is."""
+    """No pooling: every step as it is.
+
+    Example:
+        >>> EveryStep()(torch.zeros(3, 7, 4)).shape
+        torch.Size([3, 7, 4])
+    """
 
     def forward(self, y: Tensor, lengths: Tensor | None = None) -> Tensor:  # noqa: ARG002  (as all poolings)
         return y
 
 
 class MeanPool(nn.Module):
-    """The mean over the real steps."""
+    """The mean over the real steps.
+
+    Example:
+        >>> MeanPool()(torch.arange(6.0).view(2, 3, 1), torch.tensor([3, 1])).tolist()
+        [[1.0], [3.0]]
+    """
 
     def forward(self, y: Tensor, lengths: Tensor | None = None) -> Tensor:
         _check(y, lengths)
@@ -51,7 +71,12 @@ class MeanPool(nn.Module):
 
 
 class MaxPool(nn.Module):
-    """The greatest value of each feature over the real steps."""
+    """The maximum of each feature over the real steps.
+
+    Example:
+        >>> MaxPool()(torch.arange(6.0).view(2, 3, 1), torch.tensor([3, 1])).tolist()
+        [[2.0], [3.0]]
+    """
 
     def forward(self, y: Tensor, lengths: Tensor | None = None) -> Tensor:
         _check(y, lengths)
@@ -68,17 +93,28 @@ class AttentionPool(nn.Module):
         u_t &= \tanh(W y_t + b)                    \\
         \alpha &= \mathrm{softmax}_t (v^\top u_t)  \\
         s &= \sum_t \alpha_t y_t
+
+    Args:
+        input_size: features of a step.
+        attention_size: size of u; ``input_size`` by default.
+        device, dtype: of the parameters, as in ``torch.nn``.
+
+    Example:
+        >>> AttentionPool(4)(torch.zeros(3, 7, 4), torch.tensor([7, 2, 5])).shape
+        torch.Size([3, 4])
     """
 
-    def __init__(self, input_size: int, *, attention_size: int | None = None) -> None:
+    def __init__(
+        self, input_size: int, *, attention_size: int | None = None, device: Device = None, dtype: DType = None
+    ) -> None:
         super().__init__()
         attention_size = input_size if attention_size is None else attention_size
-        self.hidden = nn.Linear(input_size, attention_size)
-        self.score = nn.Linear(attention_size, 1, bias=False)
+        self.hidden = nn.Linear(input_size, attention_size, device=device, dtype=dtype)
+        self.score = nn.Linear(attention_size, 1, bias=False, device=device, dtype=dtype)
 
     def weights(self, y: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Return how much each step counts, ``(batch, time)``; 0 past a sequence's length, else summing to 1."""
-        scores = self.score(self.hidden(y).tanh())  # (batch, time, 1)
+        """Return the weight of each step, ``(batch, time)``: 0 past a sequence's length, summing to 1 before it."""
+        scores: Tensor = self.score(self.hidden(y).tanh())  # (batch, time, 1)
         if lengths is not None:
             scores = scores.masked_fill(_padding(y, lengths.to(y.device)), -torch.inf)
         return scores.softmax(dim=1)[..., 0]

@@ -1,11 +1,11 @@
 """The read-out of a recurrent network, applied at every step."""
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from seqmodels.cells.base import Device, DType
 from seqmodels.errors import nearest
 from seqmodels.layers.base import SequenceLayer, states_of
 from seqmodels.sequence import length_mask
@@ -18,18 +18,39 @@ _FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-class ReadOut(SequenceLayer):
+class ReadOut(SequenceLayer[tuple[()]]):
     r"""The output equation of the simple recurrent network (Elman, 1990), at every step.
 
     .. math::
 
         y_t = g(W_{hy} h_t + b_y)
 
-    ``g`` is ``activation``: identity, softmax (over the outputs), sigmoid or tanh. Maps ``h (batch, time, hidden)`` to
-    ``y (batch, time, output)``, which is 0 past a sequence's length; it has no state to carry.
+    Maps ``h (batch, time, hidden)`` to ``y (batch, time, output)``, 0 past a sequence's length; it carries no state.
+
+    Args:
+        hidden_size: size of h.
+        output_size: size of y.
+        activation: ``g``: ``identity``, ``softmax`` (over the outputs), ``sigmoid`` or ``tanh``.
+        device, dtype: of the parameters, as in ``torch.nn``.
+
+    Raises:
+        ValueError: ``activation`` is unknown.
+
+    Example:
+        >>> y, _ = ReadOut(4, 2, activation="softmax")(torch.zeros(3, 7, 4))
+        >>> y.shape
+        torch.Size([3, 7, 2])
     """
 
-    def __init__(self, hidden_size: int, output_size: int, *, activation: str = "identity") -> None:
+    def __init__(
+        self,
+        hidden_size: int,
+        output_size: int,
+        *,
+        activation: str = "identity",
+        device: Device = None,
+        dtype: DType = None,
+    ) -> None:
         super().__init__()
         if activation not in _FUNCTIONS:
             hint = nearest(activation, _FUNCTIONS)
@@ -37,9 +58,11 @@ class ReadOut(SequenceLayer):
         self.input_size = hidden_size
         self.output_size = output_size
         self.activation = activation
-        self.linear = nn.Linear(hidden_size, output_size)
+        self.linear = nn.Linear(hidden_size, output_size, device=device, dtype=dtype)
 
-    def forward(self, x: Tensor, state: Any = None, lengths: Tensor | None = None) -> tuple[Tensor, tuple[()]]:
+    def forward(
+        self, x: Tensor, state: tuple[()] | None = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, tuple[()]]:
         states_of(state, 0, "none: a read-out carries no state")
         g = _FUNCTIONS[self.activation]
         if lengths is None:

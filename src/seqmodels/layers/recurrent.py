@@ -1,19 +1,37 @@
 """Layers that unroll cells: in one direction, and in both."""
 
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
 
 from seqmodels.backends import unroll
-from seqmodels.cells.base import Cell
+from seqmodels.cells.base import Cell, State
 from seqmodels.layers.base import SequenceLayer, states_of
 
+Forward = TypeVar("Forward", bound=tuple[Any, ...])
+Backward = TypeVar("Backward", bound=tuple[Any, ...])
 
-class Recurrent(SequenceLayer):
-    """One cell unrolled over time, forwards or backwards; see :func:`~seqmodels.backends.unrolling`."""
 
-    def __init__(self, cell: Cell[Any], *, reverse: bool = False, backend: str = "auto") -> None:
+class Recurrent(SequenceLayer[State]):
+    """One cell unrolled over time, forwards or backwards.
+
+    Args:
+        cell: any :class:`~seqmodels.cells.Cell`.
+        reverse: read each sequence from its last real step to its first.
+        backend: as in :func:`~seqmodels.backends.unroll`.
+
+    Raises:
+        TypeError: ``cell`` is not a cell.
+
+    Example:
+        >>> from seqmodels.cells import LSTMCell
+        >>> y, state = Recurrent(LSTMCell(4, 5))(torch.zeros(3, 7, 4), lengths=torch.tensor([7, 2, 5]))
+        >>> y.shape, state.c.shape
+        (torch.Size([3, 7, 5]), torch.Size([3, 5]))
+    """
+
+    def __init__(self, cell: Cell[State], *, reverse: bool = False, backend: str = "auto") -> None:
         super().__init__()
         if not isinstance(cell, Cell):
             raise TypeError(f"cell must be a Cell, got {cell!r}")
@@ -24,23 +42,34 @@ class Recurrent(SequenceLayer):
         self.output_size = cell.output_size
         self.backward_size = cell.output_size if reverse else 0
 
-    def forward(self, x: Tensor, state: Any = None, lengths: Tensor | None = None) -> tuple[Tensor, Any]:
+    def forward(self, x: Tensor, state: State | None = None, lengths: Tensor | None = None) -> tuple[Tensor, State]:
         return unroll(self.cell, x, state, lengths=lengths, reverse=self.reverse, backend=self.backend)
 
     def extra_repr(self) -> str:
         return f"reverse={self.reverse}, backend={self.backend!r}"
 
 
-class Bidirectional(SequenceLayer):
-    """A layer that reads forwards and one that reads backwards over the same input, outputs side by side.
+class Bidirectional(SequenceLayer[tuple[Forward, Backward]], Generic[Forward, Backward]):
+    """A layer that reads forwards and one that reads backwards over the same input, their outputs concatenated.
 
     ``y (batch, time, forward output + backward output)``; the state is the pair of the two layers' states.
 
+    Args:
+        forward_layer: the layer that reads forwards.
+        backward_layer: the layer that reads backwards, made with ``reverse=True``.
+
     Raises:
-        ValueError: the two read different sizes, in the wrong directions, or are one module.
+        ValueError: the two have different input sizes, read in the wrong direction, or are the same module.
+
+    Example:
+        >>> from seqmodels.cells import GRUCell, LSTMCell
+        >>> layer = Bidirectional(Recurrent(GRUCell(4, 5)), Recurrent(LSTMCell(4, 6), reverse=True))
+        >>> y, (forward, backward) = layer(torch.zeros(3, 7, 4))
+        >>> y.shape, forward.h.shape, backward.c.shape
+        (torch.Size([3, 7, 11]), torch.Size([3, 5]), torch.Size([3, 6]))
     """
 
-    def __init__(self, forward_layer: SequenceLayer, backward_layer: SequenceLayer) -> None:
+    def __init__(self, forward_layer: SequenceLayer[Forward], backward_layer: SequenceLayer[Backward]) -> None:
         super().__init__()
         if forward_layer is backward_layer:
             raise ValueError(
@@ -59,7 +88,9 @@ class Bidirectional(SequenceLayer):
         self.output_size = forward_layer.output_size + backward_layer.output_size
         self.backward_size = backward_layer.output_size
 
-    def forward(self, x: Tensor, state: Any = None, lengths: Tensor | None = None) -> tuple[Tensor, Any]:
+    def forward(
+        self, x: Tensor, state: tuple[Forward, Backward] | None = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, tuple[Forward, Backward]]:
         forward_state, backward_state = states_of(state, 2, "two, forward and backward")
         forward_y, forward_state = self.forward_layer(x, forward_state, lengths)
         backward_y, backward_state = self.backward_layer(x, backward_state, lengths)

@@ -6,28 +6,35 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
-from seqmodels.cells.base import Cell
+from seqmodels.cells.base import Cell, Device, DType
 from seqmodels.layers.base import SequenceLayer, states_of
 from seqmodels.layers.dropout import LockedDropout
 from seqmodels.layers.recurrent import Bidirectional, Recurrent
 
 CellFactory = Callable[..., Cell[Any]]
-"""Called with an input size (and ``hidden_size=`` where one is given): a cell class with its other options bound."""
+"""Called with an input size, and ``hidden_size=``, ``device=`` and ``dtype=`` where given: a cell class or partial."""
 
 
-class Stack(SequenceLayer):
+class Stack(SequenceLayer[tuple[Any, ...]]):
     """Layers one after the other, which may differ in cell and width; its state is the tuple of theirs.
 
     Args:
-        layers: sequence layers, each reading what the one before puts out.
-        dropout: probability of :class:`LockedDropout` on what each layer but the first reads.
-        residual: add to the output of each layer but the first what the layer before put out.
+        layers: sequence layers, each reading the output of the one before.
+        dropout: probability of :class:`LockedDropout` on the input of each layer but the first.
+        residual: add to the output of each layer but the first the output of the layer before.
 
     Raises:
         ValueError: there is no layer, or two sizes do not fit; the message names both.
+
+    Example:
+        >>> from seqmodels.cells import GRUCell, LSTMCell
+        >>> stack = Stack([Recurrent(GRUCell(4, 5)), Recurrent(LSTMCell(5, 6))], dropout=0.1)
+        >>> y, (lower, upper) = stack(torch.zeros(3, 7, 4))
+        >>> y.shape, lower.h.shape, upper.c.shape
+        (torch.Size([3, 7, 6]), torch.Size([3, 5]), torch.Size([3, 6]))
     """
 
-    def __init__(self, layers: Sequence[SequenceLayer], *, dropout: float = 0.0, residual: bool = False) -> None:
+    def __init__(self, layers: Sequence[SequenceLayer[Any]], *, dropout: float = 0.0, residual: bool = False) -> None:
         super().__init__()
         if not layers:
             raise ValueError("layers must hold at least one layer, got none")
@@ -45,7 +52,9 @@ class Stack(SequenceLayer):
         self.output_size = layers[-1].output_size
         self.backward_size = layers[-1].backward_size
 
-    def forward(self, x: Tensor, state: Any = None, lengths: Tensor | None = None) -> tuple[Tensor, Any]:
+    def forward(
+        self, x: Tensor, state: tuple[Any, ...] | None = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, tuple[Any, ...]]:
         states = states_of(state, len(self.layers), f"{len(self.layers)}, one for each layer")
         y, first = self.layers[0](x, states[0], lengths)
         final = [first]
@@ -70,30 +79,43 @@ def recurrent_stack(
     dropout: float = 0.0,
     residual: bool = False,
     backend: str = "auto",
+    device: Device = None,
+    dtype: DType = None,
 ) -> Stack:
-    """Build a :class:`Stack` of recurrent layers, each as wide as the one below puts out.
+    """Build a :class:`Stack` of recurrent layers, each reading the output of the one below.
 
     Args:
-        cell_factory: makes a cell from an input size, as ``partial(LSTMCell, hidden_size=128)`` does; or one a layer.
-        input_size: size of what the first layer reads.
+        cell_factory: makes a cell from an input size, as ``partial(LSTMCell, hidden_size=128)`` does; or a sequence of
+            such factories, one for each layer.
+        input_size: size of the input of the first layer.
         hidden_sizes: one hidden size for each layer, passed on as ``cell_factory(size, hidden_size=...)``.
-        depth: number of layers; 1 unless ``hidden_sizes`` or several factories say it.
+        depth: number of layers; by default that of ``hidden_sizes`` or of the factories, else 1.
         bidirectional: give every layer a second cell that reads backwards.
-        dropout: as in :class:`Stack`.
-        residual: as in :class:`Stack`.
-        backend: as in :func:`~seqmodels.backends.unrolling`.
+        dropout, residual: as in :class:`Stack`.
+        backend: as in :func:`~seqmodels.backends.unroll`.
+        device, dtype: of the parameters, passed on to ``cell_factory`` where they are given.
+
+    Returns:
+        The stack.
 
     Raises:
         ValueError: the numbers of layers disagree, or sizes do not fit.
+
+    Example:
+        >>> from seqmodels.cells import GRUCell
+        >>> stack = recurrent_stack(GRUCell, 4, hidden_sizes=[5, 6], bidirectional=True)
+        >>> stack(torch.zeros(3, 7, 4))[0].shape
+        torch.Size([3, 7, 12])
     """
     listed = list(cell_factory) if isinstance(cell_factory, Sequence) else None
     depth = _depth(depth, None if listed is None else len(listed), None if hidden_sizes is None else len(hidden_sizes))
     factories = listed or [cast(CellFactory, cell_factory)] * depth
-    layers: list[SequenceLayer] = []
+    common = {name: value for name, value in (("device", device), ("dtype", dtype)) if value is not None}
+    layers: list[SequenceLayer[Any]] = []
     size = input_size
     for level, factory in enumerate(factories):
-        options = {} if hidden_sizes is None else {"hidden_size": hidden_sizes[level]}
-        layer: SequenceLayer = Recurrent(factory(size, **options), backend=backend)
+        options = common if hidden_sizes is None else {"hidden_size": hidden_sizes[level], **common}
+        layer: SequenceLayer[Any] = Recurrent(factory(size, **options), backend=backend)
         if bidirectional:
             layer = Bidirectional(layer, Recurrent(factory(size, **options), reverse=True, backend=backend))
         layers.append(layer)
@@ -103,11 +125,11 @@ def recurrent_stack(
 
 def _depth(depth: int | None, factories: int | None, hidden_sizes: int | None) -> int:
     """Return the number of layers on which those of the three that are given agree."""
-    given = {"depth": depth, "the number of cell factories": factories, "the number of hidden_sizes": hidden_sizes}
-    said = {name: number for name, number in given.items() if number is not None}
-    if len(set(said.values())) > 1:
-        raise ValueError(f"{' and '.join(said)} must agree, got {' and '.join(map(str, said.values()))}")
-    agreed = next(iter(said.values()), 1)
-    if agreed < 1:
-        raise ValueError(f"{next(iter(said))} must be at least 1, got {agreed}")
-    return agreed
+    counts = {"depth": depth, "the number of cell factories": factories, "the number of hidden_sizes": hidden_sizes}
+    given = {name: number for name, number in counts.items() if number is not None}
+    if len(set(given.values())) > 1:
+        raise ValueError(f"{' and '.join(given)} must agree, got {' and '.join(map(str, given.values()))}")
+    common = next(iter(given.values()), 1)
+    if common < 1:
+        raise ValueError(f"{next(iter(given))} must be at least 1, got {common}")
+    return common

@@ -1,13 +1,11 @@
 """Networks, one for each kind of task: plain modules ``(inputs, lengths) -> outputs``."""
 
 from seqmodels.models import likelihoods, pooling
-from seqmodels.models.classifier import SequenceClassifier
 from seqmodels.models.dense import DenseClassifier
 from seqmodels.models.forecaster import DirectForecaster, Forecaster, RecursiveForecaster
 from seqmodels.models.language_model import LanguageModel
-from seqmodels.models.regressor import SequenceRegressor
 from seqmodels.models.segment_forecaster import SegmentForecaster
-from seqmodels.models.sequence_network import SequenceNetwork
+from seqmodels.models.sequence_network import SequenceClassifier, SequenceNetwork, SequenceRegressor
 
 __all__ = [
     "DenseClassifier",

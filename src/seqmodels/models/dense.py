@@ -1,4 +1,4 @@
-"""A network without recurrence, to compare with."""
+"""A network without recurrence, as a baseline."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -10,10 +10,20 @@ from seqmodels.sequence import length_mask
 
 
 class DenseClassifier(nn.Module):
-    """Dense layers with ReLU on all steps of a sequence at once; what a recurrent network has to beat.
+    """Dense layers with ReLU over all steps of a sequence at once: a baseline for recurrent networks.
 
-    With ``hidden_sizes=(128, 64)`` on MNIST by rows these are the 109386 parameters of a code sample that goes round
-    as a recurrent network and is none. Sequences shorter than ``time`` are filled up with zeros.
+    With ``hidden_sizes=(128, 64)`` on MNIST by rows it has the 109386 parameters of a widely copied code sample that is
+    presented as a recurrent network and is not one. Sequences shorter than ``time`` are padded with zeros.
+
+    Args:
+        input_size: features of a step.
+        output_size: number of classes.
+        time: the most steps that a sequence has.
+        hidden_sizes: sizes of the hidden layers.
+
+    Example:
+        >>> DenseClassifier(input_size=4, output_size=3, time=7)(torch.zeros(2, 5, 4)).shape
+        torch.Size([2, 3])
     """
 
     def __init__(
@@ -30,7 +40,7 @@ class DenseClassifier(nn.Module):
         """Return logits ``(batch, classes)`` for ``inputs (batch, time, input)``.
 
         Raises:
-            ValueError: ``inputs`` has another shape, or more steps than the network reads.
+            ValueError: ``inputs`` has the wrong shape, or more steps than ``time``.
         """
         if inputs.dim() != 3 or inputs.shape[1] > self.time or inputs.shape[2] != self.input_size:
             raise ValueError(
@@ -39,4 +49,5 @@ class DenseClassifier(nn.Module):
         if lengths is not None:
             real = length_mask(lengths.to(inputs.device), inputs.shape[1])
             inputs = inputs.masked_fill(~real.unsqueeze(-1), 0)
-        return self.layers(F.pad(inputs, (0, 0, 0, self.time - inputs.shape[1])).flatten(1))
+        logits: Tensor = self.layers(F.pad(inputs, (0, 0, 0, self.time - inputs.shape[1])).flatten(1))
+        return logits

@@ -1,4 +1,4 @@
-"""Recurrent networks that forecast series: all steps at once, or one after the other."""
+"""Recurrent networks that forecast time series: all steps at once, or one after the other."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -14,37 +14,52 @@ from seqmodels.models.window_scaling import Normalization, check_normalization, 
 
 
 class Forecaster(nn.Module, ABC):
-    """What forecasts: ``(inputs, known) -> numbers about each value to come``, read by a :class:`Likelihood`."""
+    """Base of networks that forecast: they predict the parameters of a likelihood for each future value.
+
+    Example:
+        >>> from seqmodels.cells import GRUCell
+        >>> from seqmodels.models import DirectForecaster
+        >>> model = DirectForecaster(GRUCell, input_size=2, output_size=2, horizon=3, hidden_sizes=[5])
+        >>> isinstance(model, Forecaster), model.likelihood.size
+        (True, 1)
+    """
 
     likelihood: Likelihood
     output_size: int
 
     @abstractmethod
     def forward(self, inputs: Tensor, known: Tensor, targets: Tensor | None = None) -> Tensor:
-        """Return numbers ``(batch, horizon, output, likelihood.size)`` about the values to come.
+        """Predict the parameters of the likelihood of the future values.
 
         Args:
-            inputs: ``(batch, time, input)``, the series to forecast first.
-            known: ``(batch, horizon, known)``, what is known of the steps to come; 0 numbers a step where nothing is.
-            targets: ``(batch, horizon, output)``, given in training alone, to a network that may look at them:
-                a step is then forecast from the true steps before it.
+            inputs: ``(batch, time, input)``, the series to forecast being the first features.
+            known: ``(batch, horizon, known)``, what is known of the future, such as the calendar; ``known`` may be 0.
+            targets: ``(batch, horizon, output)``, in training alone: a step may then be forecast from the true steps
+                before it.
+
+        Returns:
+            Parameters ``(batch, horizon, output, likelihood.size)``.
         """
 
 
-class _Recurrent(Forecaster, ABC):
-    """Recurrent layers over windows, each on a scale of its own.
+class RecurrentForecaster(Forecaster, ABC):
+    """Recurrent layers over windows, each window normalised separately, and a linear read-out.
 
     Args:
-        cell: makes a cell from an input size, as ``partial(GRUCell, hidden_size=128)`` does; or one for each layer.
-        input_size: numbers of a step that are read: the series, other features, the calendar.
-        output_size: series that are forecast, the first of them.
-        known_size: numbers of a step that are known of the future: the calendar.
-        horizon: steps that are forecast.
+        cell: makes a cell from an input size, as ``partial(GRUCell, hidden_size=128)`` does; or a sequence of such
+            factories, one for each layer.
+        input_size: features of a step: the series, other features, the calendar.
+        output_size: number of series to forecast, the first features.
+        horizon: number of steps to forecast.
+        known_size: features of a step that are known of the future: the calendar.
         hidden_sizes, depth, dropout, residual, initializer, backend: as in
             :class:`~seqmodels.models.SequenceNetwork`.
-        normalization: ``none``, ``last`` (subtract each window's last value) or ``window`` (its mean, over its
-            deviation); undone in what is forecast.
-        likelihood: what is said of each value.
+        normalization: ``none``, ``last`` (subtract each window's last value) or ``window`` (subtract its mean, divide
+            by its standard deviation); undone in the forecast.
+        likelihood: the predicted distribution, see :mod:`seqmodels.models.likelihoods`; a point forecast by default.
+
+    Raises:
+        ValueError: ``normalization`` is unknown, or options do not fit each other.
     """
 
     def __init__(
@@ -85,15 +100,24 @@ class _Recurrent(Forecaster, ABC):
 
     @abstractmethod
     def _read_out(self, input_size: int, known_size: int) -> nn.Linear:
-        """Return the layer that reads the recurrent ones."""
+        """Return the layer on top of the recurrent ones."""
 
-    def _numbers(self, outputs: Tensor, steps: int) -> Tensor:
-        """Return outputs as numbers ``(batch, steps, output, size)``."""
+    def _params(self, outputs: Tensor, steps: int) -> Tensor:
+        """Return outputs as parameters ``(batch, steps, output, size)``."""
         return self.likelihood.constrained(outputs.view(len(outputs), steps, self.output_size, self.likelihood.size))
 
 
-class DirectForecaster(_Recurrent):
-    """Forecasts all steps at once from what the layers have seen of the window; options as for all forecasters."""
+class DirectForecaster(RecurrentForecaster):
+    """Forecasts all steps at once from the outputs at the last step of the window.
+
+    Options are those of :class:`~seqmodels.models.forecaster.RecurrentForecaster`.
+
+    Example:
+        >>> from seqmodels.cells import GRUCell
+        >>> model = DirectForecaster(GRUCell, input_size=2, output_size=1, horizon=3, hidden_sizes=[5])
+        >>> model(torch.zeros(4, 7, 2), torch.zeros(4, 3, 0)).shape
+        torch.Size([4, 3, 1, 1])
+    """
 
     def _read_out(self, input_size: int, known_size: int) -> nn.Linear:  # noqa: ARG002
         values = self.horizon * self.output_size * self.likelihood.size
@@ -103,16 +127,23 @@ class DirectForecaster(_Recurrent):
         x, location, scale = scaled(inputs, self.output_size, self.normalization)
         y, _ = self.recurrent(x)
         outputs = self.read_out(torch.cat([y[:, -1], known.flatten(1)], 1))
-        return self.likelihood.shifted(self._numbers(outputs, self.horizon), location, scale)
+        return self.likelihood.shifted(self._params(outputs, self.horizon), location, scale)
 
 
-class RecursiveForecaster(_Recurrent):
-    """Forecasts one step, reads its own forecast as the next input, and so on, however far ``known`` reaches.
+class RecursiveForecaster(RecurrentForecaster):
+    """Forecasts one step, reads its own forecast as the next input, and so on for all steps of ``known``.
 
-    In training each step is forecast from the true ones before it (teacher forcing).
+    In training each step is forecast from the true ones before it (teacher forcing). Options are those of
+    :class:`~seqmodels.models.forecaster.RecurrentForecaster`.
 
     Raises:
         ValueError: inputs hold features whose future is not known.
+
+    Example:
+        >>> from seqmodels.cells import GRUCell
+        >>> model = RecursiveForecaster(GRUCell, input_size=1, output_size=1, horizon=3, hidden_sizes=[5])
+        >>> model(torch.zeros(4, 7, 1), torch.zeros(4, 6, 0)).shape
+        torch.Size([4, 6, 1, 1])
     """
 
     def _read_out(self, input_size: int, known_size: int) -> nn.Linear:
@@ -130,11 +161,11 @@ class RecursiveForecaster(_Recurrent):
         if targets is not None:
             true = torch.cat([(targets - location) / scale, known], -1)[:, :-1]
             y, _ = self.recurrent(torch.cat([x, true], 1))
-            return self.likelihood.shifted(self._numbers(self.read_out(y[:, -steps:]), steps), location, scale)
+            return self.likelihood.shifted(self._params(self.read_out(y[:, -steps:]), steps), location, scale)
         y, state = self.recurrent(x)
-        numbers = [self._numbers(self.read_out(y[:, -1]), 1)]
+        params = [self._params(self.read_out(y[:, -1]), 1)]
         for step in range(steps - 1):
-            own = self.likelihood.point(numbers[-1])
+            own = self.likelihood.point(params[-1])
             y, state = self.recurrent(torch.cat([own, known[:, step : step + 1]], -1), state)
-            numbers.append(self._numbers(self.read_out(y[:, -1]), 1))
-        return self.likelihood.shifted(torch.cat(numbers, 1), location, scale)
+            params.append(self._params(self.read_out(y[:, -1]), 1))
+        return self.likelihood.shifted(torch.cat(params, 1), location, scale)

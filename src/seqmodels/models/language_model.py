@@ -1,4 +1,4 @@
-"""A recurrent network that says what token comes next."""
+"""A recurrent network that predicts the next token."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -9,40 +9,51 @@ from torch.nn import functional as F
 
 from seqmodels.layers import LockedDropout, Recurrent, recurrent_stack
 from seqmodels.layers.stack import CellFactory
-from seqmodels.models.token_scores import token_scores
-from seqmodels.models.tokens import wrong_token
+from seqmodels.models.token_scores import token_scores, wrong_token
 from seqmodels.sequence import map_leaves
 
 
 class Read(NamedTuple):
-    """What the recurrent layers made of a text."""
+    """Outputs of the recurrent layers for a batch of texts."""
 
     outputs: Tensor  # (batch, time, output) of the top layer
-    features: Tensor  # (batch, time, output) the same after dropout: what scores are made of
+    features: Tensor  # (batch, time, output) the same after dropout: the input of the output layer
     state: Any  # of every layer after each row's last step
 
 
 class LanguageModel(nn.Module):
-    """An embedding, recurrent layers of any cell, and a score for each token of the vocabulary, at every step.
+    """An embedding, recurrent layers of any cell, and at every step a logit for each token of the vocabulary.
 
     With its four kinds of dropout and ``regularizers=weight_drop`` this is the network of AWD-LSTM (Merity, Keskar and
     Socher, 2018, arXiv 1708.02182).
 
     Args:
-        cell: makes a cell from an input size, as ``partial(LSTMCell, hidden_size=128)`` does; or one for each layer.
+        cell: makes a cell from an input size, as ``partial(LSTMCell, hidden_size=128)`` does; or a sequence of such
+            factories, one for each layer.
         vocab_size: number of tokens.
-        embedding_size: features that a token is mapped to.
-        hidden_sizes: one hidden size for each layer, from the input upwards; ``cell`` then leaves it open.
-        depth: number of layers, where ``hidden_sizes`` does not say it; 1 by default.
-        dropout_embedding: probability of dropping a token of the vocabulary wherever it stands in a batch.
-        dropout_input: of dropping a feature of the embedded text, for all steps of a row alike.
+        embedding_size: features of an embedded token.
+        hidden_sizes: one hidden size for each layer, from the input upwards, instead of one in ``cell``.
+        depth: number of layers; by default that of ``hidden_sizes``, else 1.
+        dropout_embedding: probability that a token of the vocabulary is zeroed everywhere in a batch.
+        dropout_input: probability that a feature of the embeddings is zeroed at all steps of a row.
         dropout: the same between layers.
         dropout_output: the same above the top layer.
-        residual: add what a layer reads to what it puts out.
-        tie_weights: score tokens by the weight of the embedding.
-        adaptive_cutoffs: score rare tokens in clusters; see :mod:`seqmodels.models.token_scores` for both.
-        initializer: called with the finished network to draw its weights; each part's own way where not given.
-        backend: as in :func:`~seqmodels.backends.unrolling`.
+        residual: as in :class:`~seqmodels.layers.Stack`.
+        tie_weights: compute logits with the weight of the embedding.
+        adaptive_cutoffs: compute logits of rare tokens in clusters; see :mod:`seqmodels.models.token_scores` for both.
+        initializer: called with the finished network to set its parameters; each layer's own initialiser by default.
+        backend: as in :func:`~seqmodels.backends.unroll`.
+
+    Raises:
+        ValueError: an option is outside its range, or options do not fit each other.
+
+    Example:
+        >>> from functools import partial
+        >>> from seqmodels.cells import LSTMCell
+        >>> model = LanguageModel(partial(LSTMCell, hidden_size=5), vocab_size=9, embedding_size=4)
+        >>> logits, state = model(torch.tensor([[1, 2, 3], [4, 5, 6]]))
+        >>> logits.shape
+        torch.Size([2, 3, 9])
     """
 
     def __init__(
@@ -83,17 +94,17 @@ class LanguageModel(nn.Module):
         self.scores = token_scores(
             self.recurrent.output_size, vocab_size, embedding_size, tied=tie_weights, cutoffs=adaptive_cutoffs
         )
-        if tie_weights:  # N(0, 1) is made for an embedding; as scores it would start at many times ln(vocab)
+        if tie_weights:  # with N(0, 1) as the output weight the loss would start at many times ln(vocab)
             nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
         if initializer is not None:
             initializer(self)
 
     def read(self, tokens: Tensor, state: Any = None, lengths: Tensor | None = None) -> Read:
-        """Read ``tokens (batch, time)`` from ``state`` on, each row as far as its length.
+        """Run the recurrent layers over ``tokens (batch, time)``, starting from ``state``.
 
         Raises:
-            TypeError: tokens are no tensor.
-            ValueError: they are no whole numbers of two dimensions, or one is outside the vocabulary.
+            TypeError: ``tokens`` is not a tensor.
+            ValueError: ``tokens`` are not integers of two dimensions, or one is outside the vocabulary.
         """
         if not isinstance(tokens, Tensor):
             raise TypeError(f"tokens must be a tensor, got {type(tokens).__name__}")
@@ -103,7 +114,19 @@ class LanguageModel(nn.Module):
         return Read(outputs, self.dropout_output(outputs), state)
 
     def forward(self, tokens: Tensor, state: Any = None, lengths: Tensor | None = None) -> tuple[Tensor, Any]:
-        """Return scores of the next token ``(batch, time, vocab)``, whose softmax are probabilities, and the state."""
+        """Predict the token after each of ``tokens``.
+
+        Args:
+            tokens: ``(batch, time)``.
+            state: as the last call returned it; the initial state by default.
+            lengths: number of real steps of each row, ``(batch,)``; all steps by default.
+
+        Returns:
+            Logits of the next token ``(batch, time, vocab)``, and the state after each row's last real step.
+
+        Raises:
+            TypeError, ValueError: as :meth:`read`.
+        """
         read = self.read(tokens, state, lengths)
         return self.scores(read.features, self.embedding.weight), read.state
 
@@ -112,26 +135,24 @@ class LanguageModel(nn.Module):
         return self.scores.losses(features, targets, self.embedding.weight)
 
     def step(self, tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
-        """Read one token of each row, ``(batch,)``; return scores ``(batch, vocab)`` of the next, and the state."""
-        scores, state = self(tokens[:, None], state)
-        return scores[:, 0], state
+        """Read one token per row, ``(batch,)``; return logits ``(batch, vocab)`` of the next one, and the state."""
+        logits, state = self(tokens[:, None], state)
+        return logits[:, 0], state
 
     def initial_state(self, rows: int) -> tuple[Any, ...]:
-        """Return the state before the first token, for this many rows."""
+        """Return the state before the first token, for ``rows`` rows."""
         like = self.embedding.weight.new_zeros(rows, 1)
         layers = [layer for layer in self.recurrent.layers if isinstance(layer, Recurrent)]
         return tuple(layer.cell.initial_state(like) for layer in layers)
 
     def renew(self, state: tuple[Any, ...] | None, fresh: Tensor) -> tuple[Any, ...]:
-        """Return ``state`` with the initial one in the rows where ``fresh (batch,)`` is true."""
+        """Return ``state`` with the initial state in the rows where ``fresh (batch,)`` is true."""
         initial = self.initial_state(len(fresh))
-        if state is None:
-            return initial
-        return map_leaves(
-            lambda begun, carried: torch.where(fresh.view(-1, *[1] * (carried.dim() - 1)), begun, carried),
-            initial,
-            state,
-        )
+
+        def choose(new: Tensor, old: Tensor) -> Tensor:
+            return torch.where(fresh.view(-1, *[1] * (old.dim() - 1)), new, old)
+
+        return initial if state is None else tuple(map_leaves(choose, initial, state))
 
     def _embed(self, tokens: Tensor) -> Tensor:
         weight = self.embedding.weight

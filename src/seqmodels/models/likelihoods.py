@@ -1,76 +1,104 @@
-"""What a forecaster says of each value to come: a point, quantiles, or a normal distribution."""
+"""What a forecaster predicts for each future value: a point, quantiles, or a normal distribution."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 PointLoss = Literal["mse", "mae", "huber"]
-EVERY_95 = 1.959964  # deviations around the mean that hold 95 % of a normal distribution
+_POINT_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mse": F.mse_loss,
+    "mae": F.l1_loss,
+    "huber": F.huber_loss,
+}
+Z_95 = 1.959964  # 95 % of a normal distribution lie within this many standard deviations of its mean
 
 __all__ = ["GaussianForecast", "Likelihood", "PointForecast", "QuantileForecast"]
 
 
 class Likelihood(ABC):
-    """Reads the last dimension of a network's outputs, ``(..., size)``, as numbers about one value."""
+    """Base of likelihoods: the last dimension of ``params (..., size)`` holds the parameters for one value.
+
+    Example:
+        >>> params = torch.tensor([[1.0, 2.0, 3.0]])
+        >>> QuantileForecast((0.1, 0.5, 0.9)).statistics(params)
+        {'q0.1': tensor([1.]), 'q0.5': tensor([2.]), 'q0.9': tensor([3.])}
+    """
 
     size: int
-    """Numbers for each value."""
+    """Number of parameters for each value."""
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{name}={value!r}" for name, value in vars(self).items() if name != "size")
+        return f"{type(self).__name__}({options})"
 
     def constrained(self, outputs: Tensor) -> Tensor:
-        """Return what a network puts out as numbers that the others take; by default as it is."""
+        """Return the raw outputs of a network as valid parameters; unchanged by default."""
         return outputs
 
-    def shifted(self, numbers: Tensor, location: Tensor, scale: Tensor) -> Tensor:
-        """Return ``numbers (..., size)`` about ``scale * value + location`` instead; both have no last dimension."""
-        return numbers * scale[..., None] + location[..., None]
+    def shifted(self, params: Tensor, location: Tensor, scale: Tensor) -> Tensor:
+        """Return the parameters for ``scale * value + location``, both of which have no last dimension."""
+        return params * scale[..., None] + location[..., None]
 
     @abstractmethod
-    def loss(self, numbers: Tensor, targets: Tensor) -> Tensor:
-        """Return the mean loss of ``numbers (..., size)`` for ``targets (...)``."""
+    def loss(self, params: Tensor, targets: Tensor) -> Tensor:
+        """Return the mean loss of ``params (..., size)`` for ``targets (...)``."""
 
     @abstractmethod
-    def point(self, numbers: Tensor) -> Tensor:
-        """Return the value to name where one must be named, ``(...)``."""
+    def point(self, params: Tensor) -> Tensor:
+        """Return the point forecast, ``(...)``."""
 
     @abstractmethod
-    def named(self, numbers: Tensor) -> dict[str, Tensor]:
-        """Return what a forecast consists of beside its point, by name: quantiles, bounds; each ``(...)``."""
+    def statistics(self, params: Tensor) -> dict[str, Tensor]:
+        """Return the parts of a forecast other than its point, by name: quantiles or bounds, each ``(...)``."""
 
 
 class PointForecast(Likelihood):
-    """One number: the mean where ``mse`` is made small, the median where ``mae`` is, something between by ``huber``."""
+    """One parameter, the point itself.
+
+    Args:
+        loss: ``mse`` (the point becomes the mean), ``mae`` (the median) or ``huber`` (something in between).
+
+    Raises:
+        ValueError: ``loss`` is unknown.
+
+    Example:
+        >>> float(PointForecast("mae").loss(torch.tensor([[1.0], [2.0]]), torch.tensor([1.0, 5.0])))
+        1.5
+    """
 
     size = 1
 
     def __init__(self, loss: PointLoss = "mse") -> None:
-        losses: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-            "mse": F.mse_loss,
-            "mae": F.l1_loss,
-            "huber": F.huber_loss,
-        }
-        if loss not in losses:
-            raise ValueError(f"loss must be one of {', '.join(get_args(PointLoss))}, got {loss!r}")
-        self._loss = losses[loss]
+        if loss not in _POINT_LOSSES:
+            raise ValueError(f"loss must be one of {', '.join(_POINT_LOSSES)}, got {loss!r}")
+        self.kind = loss
 
-    def loss(self, numbers: Tensor, targets: Tensor) -> Tensor:
-        return self._loss(numbers[..., 0], targets)
+    def loss(self, params: Tensor, targets: Tensor) -> Tensor:
+        return _POINT_LOSSES[self.kind](params[..., 0], targets)
 
-    def point(self, numbers: Tensor) -> Tensor:
-        return numbers[..., 0]
+    def point(self, params: Tensor) -> Tensor:
+        return params[..., 0]
 
-    def named(self, numbers: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
+    def statistics(self, params: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
         return {}
 
 
 class QuantileForecast(Likelihood):
-    """Quantiles, learnt by the pinball loss (Koenker and Bassett, 1978); the median is the point.
+    """Quantiles, learnt with the pinball loss (Koenker and Bassett, 1978); the median is the point.
 
     Args:
         levels: of the quantiles, ascending in (0, 1), 0.5 among them.
+
+    Raises:
+        ValueError: ``levels`` are not.
+
+    Example:
+        >>> QuantileForecast((0.1, 0.5, 0.9)).point(torch.tensor([[1.0, 2.0, 3.0]]))
+        tensor([2.])
     """
 
     def __init__(self, levels: Sequence[float] = (0.1, 0.5, 0.9)) -> None:
@@ -80,28 +108,35 @@ class QuantileForecast(Likelihood):
         self.levels = tuple(levels)
         self.size = len(self.levels)
 
-    def loss(self, numbers: Tensor, targets: Tensor) -> Tensor:
-        error = targets[..., None] - numbers
+    def loss(self, params: Tensor, targets: Tensor) -> Tensor:
+        error = targets[..., None] - params
         levels = torch.tensor(self.levels, dtype=error.dtype, device=error.device)
         return torch.maximum(levels * error, (levels - 1) * error).mean()
 
-    def point(self, numbers: Tensor) -> Tensor:
-        return self._sorted(numbers)[..., self.levels.index(0.5)]
+    def point(self, params: Tensor) -> Tensor:
+        return self._sorted(params)[..., self.levels.index(0.5)]
 
-    def named(self, numbers: Tensor) -> dict[str, Tensor]:
-        quantiles = self._sorted(numbers).unbind(-1)
+    def statistics(self, params: Tensor) -> dict[str, Tensor]:
+        quantiles = self._sorted(params).unbind(-1)
         return {f"q{level:g}": quantile for level, quantile in zip(self.levels, quantiles, strict=True)}
 
-    def _sorted(self, numbers: Tensor) -> Tensor:
-        """Nothing in training keeps quantiles from crossing; sorted they are no worse (Chernozhukov et al., 2010)."""
-        return numbers.sort(-1).values
+    def _sorted(self, params: Tensor) -> Tensor:
+        """Sort quantiles, which may cross; that never increases their error (Chernozhukov et al., 2010)."""
+        return params.sort(-1).values
 
 
 class GaussianForecast(Likelihood):
-    """Mean and deviation of a normal distribution, learnt by its negative log-likelihood in nats a value.
+    """Mean and standard deviation of a normal distribution, learnt with its negative log-likelihood in nats.
 
     Args:
-        least: the smallest deviation, on the scale of the training part, so that no likelihood runs away.
+        least: the smallest standard deviation, on the scale of the training part, which bounds the likelihood.
+
+    Raises:
+        ValueError: ``least`` is not positive.
+
+    Example:
+        >>> GaussianForecast().statistics(torch.tensor([[0.0, 1.0]]))
+        {'low': tensor([-1.9600]), 'high': tensor([1.9600])}
     """
 
     size = 2
@@ -115,18 +150,18 @@ class GaussianForecast(Likelihood):
         mean, raw = outputs.unbind(-1)
         return torch.stack((mean, F.softplus(raw) + self.least), -1)
 
-    def shifted(self, numbers: Tensor, location: Tensor, scale: Tensor) -> Tensor:
-        mean, deviation = numbers.unbind(-1)
+    def shifted(self, params: Tensor, location: Tensor, scale: Tensor) -> Tensor:
+        mean, deviation = params.unbind(-1)
         return torch.stack((mean * scale + location, deviation * scale), -1)
 
-    def loss(self, numbers: Tensor, targets: Tensor) -> Tensor:
-        mean, deviation = numbers.unbind(-1)
+    def loss(self, params: Tensor, targets: Tensor) -> Tensor:
+        mean, deviation = params.unbind(-1)
         return F.gaussian_nll_loss(mean, targets, deviation.square(), full=True, eps=1e-12)
 
-    def point(self, numbers: Tensor) -> Tensor:
-        return numbers[..., 0]
+    def point(self, params: Tensor) -> Tensor:
+        return params[..., 0]
 
-    def named(self, numbers: Tensor) -> dict[str, Tensor]:
-        """Return the bounds that hold 95 % of the values."""
-        mean, deviation = numbers.unbind(-1)
-        return {"low": mean - EVERY_95 * deviation, "high": mean + EVERY_95 * deviation}
+    def statistics(self, params: Tensor) -> dict[str, Tensor]:
+        """Return the bounds of the central 95 % interval."""
+        mean, deviation = params.unbind(-1)
+        return {"low": mean - Z_95 * deviation, "high": mean + Z_95 * deviation}

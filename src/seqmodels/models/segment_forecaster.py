@@ -1,4 +1,4 @@
-"""SegRNN: a recurrent network that reads and writes a series by segments."""
+"""SegRNN: a recurrent network that reads and forecasts a series segment by segment."""
 
 from typing import Any
 
@@ -18,27 +18,37 @@ from seqmodels.sequence import map_leaves
 class SegmentForecaster(Forecaster):
     r"""SegRNN (Lin et al., 2023, arXiv 2308.11200) over any cell.
 
-    Each series is read by itself, with weights that all share, in segments :math:`x_n` of ``segment`` steps:
+    Each series is read separately, with shared weights, in segments :math:`x_n` of ``segment`` steps:
 
     .. math::
 
         h_n = \mathrm{cell}(\mathrm{ReLU}(W x_n + b), h_{n-1})
 
-    From the state after the last, every segment to come is written at once by one more step of the same cell, whose
-    input is a learnt vector: one half says which segment, the other half which series (parallel multi-step
-    forecasting). A linear layer makes a segment of what the cell puts out. Where the window is no whole number of
-    segments the oldest steps are left out, and of the last segment written those past the horizon.
+    From the last state, all future segments are forecast at once (parallel multi-step forecasting), each by one more
+    step of the same cell. The input of that step is a learnt vector, one half of which encodes the segment and the
+    other the series; a linear layer maps its output to the steps of the segment. If the window is not a whole number of
+    segments, the oldest steps are ignored; steps past the horizon are cut off.
 
     Args:
         cell: makes a cell from an input size, as ``partial(ResetAfterGRUCell, hidden_size=512)`` does.
-        input_size, output_size: series; they must agree, as nothing else is read.
-        horizon: steps that are forecast.
+        input_size, output_size: number of series; they must be equal, as nothing else is read.
+        horizon: number of steps to forecast.
         segment: steps of a segment.
-        embedding_size: size that a segment is mapped to before the cell; even.
-        dropout: probability of dropping a feature below the last layer.
-        normalization: as in :class:`~seqmodels.models.DirectForecaster`.
-        likelihood: what is said of each value.
+        embedding_size: size of an embedded segment, the input of the cell; even.
+        dropout: probability that a feature of the input of the last layer is zeroed.
+        normalization, likelihood: as in :class:`~seqmodels.models.forecaster.RecurrentForecaster`.
         initializer, backend: as in :class:`~seqmodels.models.SequenceNetwork`.
+
+    Raises:
+        ValueError: sizes do not fit each other.
+
+    Example:
+        >>> from functools import partial
+        >>> from seqmodels.cells import GRUCell
+        >>> cell = partial(GRUCell, hidden_size=5)
+        >>> model = SegmentForecaster(cell, input_size=2, output_size=2, horizon=3, segment=2, embedding_size=4)
+        >>> model(torch.zeros(4, 7, 2)).shape
+        torch.Size([4, 3, 2, 1])
     """
 
     def __init__(
@@ -82,11 +92,11 @@ class SegmentForecaster(Forecaster):
 
     def forward(self, inputs: Tensor, known: Tensor | None = None, targets: Tensor | None = None) -> Tensor:  # noqa: ARG002
         x, location, scale = scaled(inputs, self.output_size, self.normalization)
-        outputs = self._written(self._read(x), len(x))
+        outputs = self._forecast(self._read(x), len(x))
         return self.likelihood.shifted(self.likelihood.constrained(outputs), location, scale)
 
     def _read(self, x: Tensor) -> Any:
-        """Return the cell's state after ``x (batch, time, output)``, of ``batch * output`` series."""
+        """Return the cell's state after ``x (batch, time, output)``, for ``batch * output`` series."""
         batch, time, _ = x.shape
         if time < self.segment:
             raise ValueError(f"inputs must have at least one segment of {self.segment} steps, got {time}")
@@ -94,18 +104,13 @@ class SegmentForecaster(Forecaster):
         _, state = unroll(self.cell, F.relu(self.embedding(whole)), backend=self.backend)
         return state
 
-    def _written(self, state: Any, batch: int) -> Tensor:
-        """Return outputs ``(batch, horizon, output, size)`` from the state of every series."""
+    def _forecast(self, state: Any, batch: int) -> Tensor:
+        """Return outputs ``(batch, horizon, output, size)`` from the state of each series."""
         series, segments, size = self.output_size, len(self.position), self.likelihood.size
-        place = torch.cat(
-            [
-                self.position.expand(series, -1, -1),
-                self.channel[:, None].expand(-1, segments, -1),
-            ],
-            -1,
-        )  # (series, segments, embedding)
-        place = place.expand(batch, -1, -1, -1).reshape(batch * series * segments, 1, -1)
+        halves = self.position.expand(series, -1, -1), self.channel[:, None].expand(-1, segments, -1)
+        query = torch.cat(halves, -1)  # (series, segments, embedding)
+        query = query.expand(batch, -1, -1, -1).reshape(batch * series * segments, 1, -1)
         start = map_leaves(lambda leaf: leaf.repeat_interleave(segments, 0), state)
-        y, _ = unroll(self.cell, place, start, backend=self.backend)
-        outputs = self.read_out(self.dropout(y[:, 0])).view(batch, series, segments * self.segment, size)
+        y, _ = unroll(self.cell, query, start, backend=self.backend)
+        outputs: Tensor = self.read_out(self.dropout(y[:, 0])).view(batch, series, segments * self.segment, size)
         return outputs[:, :, : self.horizon].transpose(1, 2)

@@ -1,44 +1,55 @@
-"""The body that networks share which answer once for a sequence, or at each of its steps."""
+"""Networks with one output for a whole sequence, or one for each of its steps."""
 
-from abc import ABC, abstractmethod
+from abc import ABC
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
 from seqmodels.layers import Convolution, EveryStep, LockedDropout, SequenceLayer, recurrent_stack
 from seqmodels.layers.stack import CellFactory
 from seqmodels.models.pooling import Pooling, last
-from seqmodels.models.tokens import wrong_token
+from seqmodels.models.token_scores import wrong_token
 
 Initializer = Callable[[nn.Module], nn.Module]
 Front = Callable[[int], Convolution]
-Top = Callable[[int], SequenceLayer]
+Top = Callable[[int], SequenceLayer[Any]]
 
 
 class SequenceNetwork(nn.Module, ABC):
     """An embedding where inputs are tokens, recurrent layers, pooling over time, and a linear read-out.
 
-    A convolution may stand below the recurrent layers, and a layer of another kind above them, such as self-attention.
+    Optionally a convolution below the recurrent layers, and a layer of another kind, such as self-attention, above
+    them.
 
     Args:
-        cell: makes a cell from an input size, as ``partial(LSTMCell, hidden_size=128)`` does; or one for each layer.
-        input_size: features of a step; or
-        vocab_size: number of tokens, where a step is one of them.
-        output_size: what a sequence is mapped to.
-        embedding_size: features that a token is mapped to.
-        dropout_embedding: probability of dropping a token, wherever it stands in a sequence; it is read as zeros.
-        dropout_input: of dropping a feature of the input, or of the embedded one, for all steps of a sequence alike.
+        cell: makes a cell from an input size, as ``partial(LSTMCell, hidden_size=128)`` does; or a sequence of such
+            factories, one for each layer.
+        output_size: size of the output.
+        input_size: features of a step, where inputs are numbers.
+        vocab_size: number of tokens, where inputs are tokens.
+        embedding_size: features of an embedded token.
+        dropout_embedding: probability that the embedding of a step is zeroed.
+        dropout_input: probability that a feature of the input, or of the embedding, is zeroed at all steps.
         front: makes a convolution from an input size, as ``partial(Convolution, channels=64)`` does.
-        hidden_sizes: one hidden size for each layer, from the input upwards; ``cell`` then leaves it open.
-        depth: number of layers, where ``hidden_sizes`` does not say it; 1 by default.
-        bidirectional: read every layer's input backwards, too.
-        dropout: probability of dropping a feature between layers, for all steps of a sequence alike.
-        dropout_output: of dropping a feature of what the read-out reads.
-        residual: add what a layer reads to what it puts out.
-        top: makes a layer from the recurrent ones' output size, as ``partial(SelfAttention, heads=4)`` does.
-        pooling: from the top layer's steps to one vector, see :mod:`seqmodels.models.pooling`.
-        initializer: called with the finished network to draw its weights; each part's own way where not given.
-        backend: as in :func:`~seqmodels.backends.unrolling`.
+        hidden_sizes: one hidden size for each layer, from the input upwards, instead of one in ``cell``.
+        depth: number of layers; by default that of ``hidden_sizes``, else 1.
+        bidirectional: give every layer a second cell that reads backwards.
+        dropout: probability that a feature between layers is zeroed at all steps.
+        dropout_output: probability that a feature of the input of the read-out is zeroed.
+        residual: as in :class:`~seqmodels.layers.Stack`.
+        top: makes a layer from the output size of the recurrent layers, as ``partial(SelfAttention, heads=4)`` does.
+        pooling: reduces the steps of the top layer to one vector; see :mod:`seqmodels.models.pooling`.
+        initializer: called with the finished network to set its parameters; each layer's own initialiser by default.
+        backend: as in :func:`~seqmodels.backends.unroll`.
+
+    Raises:
+        ValueError: both or neither of ``input_size`` and ``vocab_size`` are given, or options do not fit each other.
+
+    Example:
+        >>> from seqmodels.models import SequenceClassifier
+        >>> issubclass(SequenceClassifier, SequenceNetwork)
+        True
     """
 
     def __init__(
@@ -87,19 +98,25 @@ class SequenceNetwork(nn.Module, ABC):
         highest = self.recurrent if self.top is None else self.top
         self.pooling = pooling(highest)
         if self.front is not None and self.front.shortens and isinstance(self.pooling, EveryStep):
-            raise ValueError("front must leave all steps where each is answered for, got a stride or pool above 1")
+            raise ValueError("front must leave all steps where each has an output, got a stride or pool above 1")
         self.dropout_output = nn.Dropout(dropout_output)
         self.read_out = nn.Linear(highest.output_size, output_size)
         if initializer is not None:
             initializer(self)
 
     def encode(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Map ``inputs (batch, time, input)``, or tokens ``(batch, time)``, to ``(batch, features)``.
+        """Map inputs to the features that the read-out reads.
+
+        Args:
+            inputs: ``(batch, time, input)``, or tokens ``(batch, time)``.
+            lengths: number of real steps of each sequence, ``(batch,)``; all steps by default.
+
+        Returns:
+            Features ``(batch, features)``; ``(batch, time, features)`` if pooled by ``every_step``.
 
         Raises:
-            TypeError: inputs are no tensor.
-            ValueError: inputs are numbers where the network reads tokens, or tokens where it reads numbers, or a token
-                is outside the vocabulary.
+            TypeError: ``inputs`` is not a tensor.
+            ValueError: the network reads tokens and got numbers, or the reverse, or a token is outside the vocabulary.
         """
         if not isinstance(inputs, Tensor):
             raise TypeError(f"inputs must be a tensor, got {type(inputs).__name__}")
@@ -113,7 +130,8 @@ class SequenceNetwork(nn.Module, ABC):
         y, _ = self.recurrent(x, lengths=lengths)
         if self.top is not None:
             y, _ = self.top(y, lengths=lengths)
-        return self.dropout_output(self.pooling(y, lengths))
+        features: Tensor = self.dropout_output(self.pooling(y, lengths))
+        return features
 
     def _embedded(self, tokens: Tensor) -> Tensor:
         assert self.embedding is not None
@@ -125,9 +143,33 @@ class SequenceNetwork(nn.Module, ABC):
             raise wrong_token(tokens, self.embedding.num_embeddings) from error
         return x
 
-    @abstractmethod
     def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Map ``inputs (batch, time, input)``, or tokens ``(batch, time)``, to ``(batch, output)``.
+        """Return outputs ``(batch, output)``, or ``(batch, time, output)`` if pooled by ``every_step``.
 
-        Pooled by ``every_step`` it is ``(batch, time, output)``. All steps are real where no lengths are given.
+        Arguments and errors are those of :meth:`encode`.
         """
+        output: Tensor = self.read_out(self.encode(inputs, lengths))
+        return output
+
+
+class SequenceClassifier(SequenceNetwork):
+    """A network whose outputs are logits ``(batch, classes)``; see :class:`SequenceNetwork` for the options.
+
+    Example:
+        >>> from functools import partial
+        >>> from seqmodels.cells import LSTMCell
+        >>> model = SequenceClassifier(partial(LSTMCell, hidden_size=5), input_size=4, output_size=3)
+        >>> model(torch.zeros(2, 7, 4), lengths=torch.tensor([7, 2])).shape
+        torch.Size([2, 3])
+    """
+
+
+class SequenceRegressor(SequenceNetwork):
+    """A network whose outputs are values ``(batch, output)``; see :class:`SequenceNetwork` for the options.
+
+    Example:
+        >>> from seqmodels.cells import GRUCell
+        >>> model = SequenceRegressor(GRUCell, input_size=4, output_size=1, hidden_sizes=[5, 6])
+        >>> model(torch.zeros(2, 7, 4)).shape
+        torch.Size([2, 1])
+    """

@@ -1,4 +1,4 @@
-"""Each window on its own scale: what a forecaster then learns are changes, whatever the level."""
+"""Separate normalisation of each window, so that a forecaster learns changes, whatever the level."""
 
 from typing import Literal, NamedTuple, get_args
 
@@ -9,7 +9,7 @@ Normalization = Literal["none", "last", "window"]
 
 
 class Scaled(NamedTuple):
-    """Inputs on a scale of their own, and how to come back: ``value * scale + location``."""
+    """Normalised inputs, and how to undo it: ``value * scale + location``."""
 
     inputs: Tensor  # (batch, time, input)
     location: Tensor  # (batch, 1, output)
@@ -23,10 +23,10 @@ def check_normalization(normalization: str) -> None:
 
 
 def scaled(inputs: Tensor, output_size: int, normalization: Normalization) -> Scaled:
-    """Put the first ``output_size`` of ``inputs (batch, time, input)`` on a scale of each window's own.
+    """Normalise the first ``output_size`` features of ``inputs (batch, time, input)``, each window separately.
 
-    ``last`` subtracts the last value; ``window`` subtracts the window's mean and divides by its deviation (Kim et al.,
-    2022, without weights); a window that does not change is divided by 1.
+    ``last`` subtracts the last value; ``window`` subtracts the window's mean and divides by its standard deviation (Kim
+    et al., 2022, without weights); a constant window is divided by 1.
     """
     series, others = inputs[..., :output_size], inputs[..., output_size:]
     location, scale = torch.zeros_like(series[:, :1]), torch.ones_like(series[:, :1])

@@ -1,9 +1,9 @@
-"""Large pieces of memory on the CPU that are used again.
+"""A pool of large memory blocks on the CPU.
 
-PyTorch asks the system for large memory anew at every call. The system clears it and hands it out page by page as it is
-first touched, which takes a good part of a training step where inputs are narrow and sequences long. What nobody uses
-any more is therefore kept here and handed out again, in huge pages, which take one fault where others take 512. The
-system may take back what is kept whenever it runs short. All this on Linux; elsewhere memory is PyTorch's.
+PyTorch allocates large tensors from the operating system at every call. The system clears the memory and maps it page
+by page on first touch, a good part of a training step where inputs are narrow and sequences long. This pool keeps freed
+blocks and hands them out again, in huge pages (one page fault in place of 512). The system may reclaim free blocks when
+it runs short. The pool exists on Linux only; elsewhere PyTorch allocates as usual.
 """
 
 import contextlib
@@ -16,69 +16,74 @@ import torch
 from torch import Tensor
 
 LARGE = 4 << 20
-"""Bytes from which on memory is kept: smaller pieces are used again by the system's own allocator."""
+"""Smallest block in bytes: the C library's allocator reuses smaller ones itself."""
 
 KEPT = 1 << 30
-"""Bytes that are kept at most while nobody uses them; what was used last is kept longest."""
+"""Most bytes of free blocks that are kept; the least recently used are released first."""
 
 HUGE = 2 << 20
 """Bytes of a huge page."""
 
 
 class Pool:
-    """Pieces of memory that are lent to tensors, and come back when the last tensor that looks at them is gone.
+    """Memory blocks that are lent to tensors and return when the last tensor that views them is freed.
 
-    Lists and dicts change by single operations of the interpreter: a piece comes back in whatever thread drops it, in
-    the middle of anything, so that there is no lock to hold.
+    There is no lock: a block returns in whichever thread frees it, at any point of the program, so lists and dicts are
+    only changed by operations that are atomic in the interpreter.
     """
 
     def __init__(self) -> None:
-        self.idle: list[mmap.mmap] = []  # what came back last is last
+        self.idle: list[mmap.mmap] = []  # most recently returned last
         self._lent: dict[int, tuple[weakref.ref[memoryview], mmap.mmap]] = {}
 
     def take(self, size: int) -> memoryview:
-        """Return ``size`` bytes, or up to twice as many, whatever stands in them.
+        """Return ``size`` to ``2 * size`` bytes of uninitialised memory.
 
         Raises:
-            OSError: the system has none.
+            OSError: the system has none left.
         """
-        piece = self._found(size) or _mapped(size)
-        view = memoryview(piece)
-        lease = weakref.ref(view, self._back)
-        self._lent[id(lease)] = lease, piece
+        block = self._found(size) or _mapped(size)
+        view = memoryview(block)
+        lease = weakref.ref(view, self._return)
+        self._lent[id(lease)] = lease, block
         return view
 
     def _found(self, size: int) -> mmap.mmap | None:
-        fitting = [piece for piece in reversed(self.idle) if size <= len(piece) <= 2 * size]
-        for piece in sorted(fitting, key=len):
-            with contextlib.suppress(ValueError):  # another thread was quicker
-                self.idle.remove(piece)
-                return piece
+        fitting = [block for block in reversed(self.idle) if size <= len(block) <= 2 * size]
+        for block in sorted(fitting, key=len):
+            with contextlib.suppress(ValueError):  # another thread took it first
+                self.idle.remove(block)
+                return block
         return None
 
-    def _back(self, lease: "weakref.ref[memoryview]") -> None:
-        _, piece = self._lent.pop(id(lease))
+    def _return(self, lease: "weakref.ref[memoryview]") -> None:
+        _, block = self._lent.pop(id(lease))
         with contextlib.suppress(OSError):
-            piece.madvise(mmap.MADV_FREE)
-        self.idle.append(piece)
+            block.madvise(mmap.MADV_FREE)
+        self.idle.append(block)
         while sum(map(len, self.idle)) > KEPT:
-            del self.idle[:1]  # as pop would, but for a list that another thread has emptied
+            del self.idle[:1]  # unlike pop, fine if another thread emptied the list
 
 
 def _mapped(size: int) -> mmap.mmap:
-    piece = mmap.mmap(-1, -(-size // HUGE) * HUGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    with contextlib.suppress(OSError):  # advice: nothing is lost where the system does not take it
-        piece.madvise(mmap.MADV_HUGEPAGE)
-    return piece
+    block = mmap.mmap(-1, -(-size // HUGE) * HUGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    with contextlib.suppress(OSError):  # only a hint
+        block.madvise(mmap.MADV_HUGEPAGE)
+    return block
 
 
 _pool = Pool() if sys.platform == "linux" else None
 
 
-def room(shape: tuple[int, ...], like: Tensor) -> Tensor:
-    """Return uninitialised memory of a shape, in the dtype and on the device of ``like``.
+def empty_pooled(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """Return an uninitialised tensor of a shape, in the dtype and on the device of ``like``.
 
-    Large memory on the CPU comes from what is kept; it cannot be resized.
+    Large tensors on the CPU come from the pool; they cannot be resized.
+
+    Example:
+        >>> import torch
+        >>> empty_pooled((2, 3), torch.zeros(1)).shape
+        torch.Size([2, 3])
     """
     size = prod(shape) * like.element_size()
     if _pool is None or size < LARGE or like.device.type != "cpu":
@@ -89,4 +94,4 @@ def room(shape: tuple[int, ...], like: Tensor) -> Tensor:
         _pool.idle.clear()
         return like.new_empty(shape)
     flat = torch.frombuffer(view, dtype=like.dtype, count=prod(shape))
-    return flat.resize_(shape)  # no view: autograd would let nobody change it in place as the output of a function
+    return flat.resize_(shape)  # not a view: autograd forbids in-place changes of a function's output views

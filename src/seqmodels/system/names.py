@@ -1,8 +1,10 @@
 """Public names of packages: imported lazily, and written to files instead of module paths."""
 
+import ast
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from seqmodels.errors import nearest
@@ -25,6 +27,19 @@ def lazy(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], 
         return value
 
     return get, lambda: sorted(homes)
+
+
+def stub_homes(package: str, file: str) -> dict[str, str]:
+    """Return the module that each public name comes from, as the stub beside ``file`` of a package imports it.
+
+    Type checkers read the same stub, so that a lazy package lists its names once.
+    """
+    homes = {}
+    for node in ast.parse(Path(file).with_suffix(".pyi").read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                homes[alias.name] = f"{package}.{alias.name}" if node.module == package else str(node.module)
+    return homes
 
 
 def public_name(thing: type | Callable[..., Any]) -> str:

@@ -89,7 +89,7 @@ class Classification(Task[SequenceBatch]):
 
     def measure(self, batch: SequenceBatch, stage: Stage) -> Tensor:
         check_classes(batch.targets, self.output_size)
-        logits, targets = real_steps(self.model(batch.inputs, batch.lengths), batch.targets, batch.lengths)
+        logits, targets = real_steps(self.model(batch.inputs, batch.lengths), batch)
         loss = self._training_loss(logits, targets) if stage == "train" else F.cross_entropy(logits, targets)
         means = {"loss": loss}
         if stage == "train":  # no metric object: this runs at every step

@@ -9,7 +9,7 @@ from torch import Tensor
 from torchmetrics import MetricCollection
 
 from seqmodels.data.batch import TargetKind
-from seqmodels.data.windows import ForecastBatch
+from seqmodels.data.series.windows import ForecastBatch
 from seqmodels.models import Forecaster
 from seqmodels.tasks.forecast_metrics import KINDS, ForecastErrors, persistence, seasonal_naive
 from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage, Task
@@ -91,7 +91,7 @@ class Forecasting(Task[ForecastBatch]):
         """Return for each future step of each window: its number, its time, and point and interval of each series."""
         params = self.predict_step(batch)
         likelihood = self.model.likelihood
-        summary = {"forecast": likelihood.point(params), **likelihood.named(params)}
+        summary = {"forecast": likelihood.point(params), **likelihood.statistics(params)}
         values = torch.stack(list(summary.values()), -1).tolist()  # (batch, horizon, series, kinds)
         return [
             {

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from seqmodels.data.batch import TargetKind
-from seqmodels.data.text_windows import IGNORE, TextWindow
+from seqmodels.data.text.windows import IGNORE, TextWindow
 from seqmodels.models import LanguageModel
 from seqmodels.sequence import leaves, map_leaves
 from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage, Task

@@ -63,7 +63,7 @@ class MultilabelClassification(Task[SequenceBatch]):
         )
 
     def measure(self, batch: SequenceBatch, stage: Stage) -> Tensor:
-        logits, targets = real_steps(self.model(batch.inputs, batch.lengths), batch.targets, batch.lengths)
+        logits, targets = real_steps(self.model(batch.inputs, batch.lengths), batch)
         if logits.shape != targets.shape:
             raise ValueError(
                 f"targets must have the shape of the logits {tuple(logits.shape)}, got {tuple(targets.shape)}"

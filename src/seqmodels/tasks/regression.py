@@ -58,7 +58,7 @@ class Regression(Task[SequenceBatch]):
         self.metrics.update({"val": _metrics("val/"), "test": _metrics("test/")})
 
     def measure(self, batch: SequenceBatch, stage: Stage) -> Tensor:
-        values, targets = real_steps(self.model(batch.inputs, batch.lengths), batch.targets, batch.lengths)
+        values, targets = real_steps(self.model(batch.inputs, batch.lengths), batch)
         if values.shape != targets.shape:
             raise ValueError(
                 f"targets must have the shape of the model's values {tuple(values.shape)}, got {tuple(targets.shape)}"

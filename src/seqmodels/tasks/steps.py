@@ -2,16 +2,16 @@
 
 from torch import Tensor
 
+from seqmodels.data.batch import SequenceBatch
 from seqmodels.sequence import length_mask
 
 
-def real_steps(outputs: Tensor, targets: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+def real_steps(outputs: Tensor, batch: SequenceBatch) -> tuple[Tensor, Tensor]:
     """Return outputs and targets without padding: one entry per row, or one per real step of all rows.
 
     Args:
-        outputs: ``(batch, output)``, or ``(batch, time, output)``.
-        targets: whole numbers ``(batch,)`` or floats ``(batch, output)``; stepwise, with time after batch.
-        lengths: ``(batch,)``.
+        outputs: ``(batch, output)``, or ``(batch, time, output)`` if the batch has a target for every step.
+        batch: the batch that they were computed from.
 
     Returns:
         ``(entries, output)`` outputs, and their targets.
@@ -19,7 +19,8 @@ def real_steps(outputs: Tensor, targets: Tensor, lengths: Tensor) -> tuple[Tenso
     Raises:
         ValueError: one of the two is stepwise, and the other one is for whole sequences.
     """
-    stepwise = targets.dim() == (3 if targets.is_floating_point() else 2)
+    _, lengths, targets = batch
+    stepwise = batch.stepwise
     if stepwise != (outputs.dim() == 3) or (stepwise and targets.shape[:2] != outputs.shape[:2]):
         hint = "choose pooling=every_step" if stepwise else "choose another pooling than every_step"
         raise ValueError(

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from seqmodels.config.build import accepted, build
-from seqmodels.data import SequenceDataModule
+from seqmodels.data import DataModule, Preprocessing
 from seqmodels.errors import ConfigError, CorruptCheckpointError
 from seqmodels.system.durable import check_writable, write_durably, write_text
 from seqmodels.tasks import Task
@@ -55,7 +55,7 @@ class RecipeInCheckpoint(Callback):
         checkpoint |= {"format": FORMAT, "recipe": self.recipe}
 
 
-def recipe_of(config: Mapping[str, Any], data: SequenceDataModule) -> Recipe:
+def recipe_of(config: Mapping[str, Any], data: DataModule) -> Recipe:
     """Return what is needed to rebuild and use a model: a resolved configuration and the properties of the data."""
     return {
         "config": config,
@@ -63,6 +63,19 @@ def recipe_of(config: Mapping[str, Any], data: SequenceDataModule) -> Recipe:
         "class_names": list(data.class_names),
         "preprocessing": data.preprocessing,
     }
+
+
+def preprocessing_of(recipe: Recipe) -> Preprocessing:
+    """Return the preprocessing that reads new files for a model.
+
+    Raises:
+        ConfigError: the data set of the model has none.
+    """
+    if recipe.get("preprocessing") is None:
+        name = recipe["config"]["data"]["_target_"]
+        raise ConfigError(f"{name} has no way to read new files: it states no preprocessing")
+    preprocessing: Preprocessing = build(DictConfig({"preprocessing": recipe["preprocessing"]}).preprocessing)
+    return preprocessing
 
 
 def build_model(config: DictConfig, sizes: Mapping[str, Any]) -> nn.Module:

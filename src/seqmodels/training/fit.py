@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,20 @@ from lightning.pytorch import LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMonitor, ProgressBar
 from omegaconf import DictConfig
 
-from seqmodels.config.build import build, check, plain, target_of
-from seqmodels.data import SequenceDataModule
+from seqmodels.config.build import check, construct, plain, target_of
+from seqmodels.data import DataModule
 from seqmodels.data.catalog import DATASETS
 from seqmodels.errors import ConfigError, nearest
 from seqmodels.system.threads import cpu_threads, threads_for
 from seqmodels.training.callbacks.guards import explain_failures
-from seqmodels.training.checkpoint_file import LAST, PREVIOUS, DurableCheckpointIO, newest_valid, restore_previous
+from seqmodels.training.checkpoint_file import (
+    LAST,
+    PREVIOUS,
+    DurableCheckpointIO,
+    OnFullDisk,
+    newest_valid,
+    restore_previous,
+)
 from seqmodels.training.checkpointing import (
     RecipeInCheckpoint,
     build_task,
@@ -53,17 +61,18 @@ def train(config: DictConfig, *callbacks: Callback) -> dict[str, float]:
         ConfigError: the configuration is wrong, or its data do not suit its task; raised before training starts.
     """
     with quiet():
-        check_config(config)
+        parts = check_config(config)
         folder, resolved = Path(config.paths.output_dir), resolved_config(config)
         checkpoint = starting_checkpoint(config)
         seed = checked_seed(config.seed)
         seed_everything(seed, workers=True, verbose=False)
-        data = load_data(config, "fit")
+        data = load_data(parts, "fit")
         recipe = recipe_of(resolved, data)
         task = build_task(config, data.sizes)
         if checkpoint is not None:
             check_continues(checkpoint, task)
-        trainer = build_trainer(config, StepSeeds(seed), RecipeInCheckpoint(recipe), *callbacks)
+        own = StepSeeds(seed), RecipeInCheckpoint(recipe)
+        trainer = build_trainer(parts, *own, *callbacks, on_full_disk=config.on_full_disk)
         with (
             processes(trainer, "train", resolved),
             cpu_threads(threads_for(config.threads, task, data.batch_size)),
@@ -97,10 +106,10 @@ def evaluate(config: DictConfig) -> dict[str, float]:
         ConfigError: the checkpoint cannot be read, or the data do not match it.
     """
     with quiet():
-        check_config(config)
+        parts = check_config(config)
         task = load_task(checkpoint_of(config.run, config.ckpt))
-        data = load_data(config, "test")
-        trainer = build_trainer(config, logging=False)
+        data = load_data(parts, "test")
+        trainer = build_trainer(parts, logging=False)
         with (
             processes(trainer, "evaluate", resolved_config(config)),
             cpu_threads(threads_for(config.get("threads"), task, data.batch_size)),
@@ -111,8 +120,11 @@ def evaluate(config: DictConfig) -> dict[str, float]:
         return metrics
 
 
-def check_config(config: DictConfig) -> None:
+def check_config(config: DictConfig) -> dict[str, Any]:
     """Check every part against its signature, and the data against the task, before anything is built.
+
+    Returns:
+        The parts as plain data, every interpolation resolved, from which they are built.
 
     Raises:
         ConfigError: a key or value is invalid, or data and task do not match; the message names valid ones.
@@ -120,8 +132,9 @@ def check_config(config: DictConfig) -> None:
     for part in REQUIRED:
         if config.get(part) is None:
             raise ConfigError(f"{part} is missing: {part}=... chooses one")
-    for part in PARTS:  # before the model that refers to them, so that errors name the key that the user set
-        check(plain(config.get(part)), part)
+    parts = {part: plain(config.get(part)) for part in PARTS}
+    for part, node in parts.items():  # before the model that refers to them, so that errors name the key that was set
+        check(node, part)
     data, task = target_of(config.data), target_of(config.task)
     yields, needs = getattr(data, "target_kind", None), getattr(task, "needs", None)
     if yields is not None and needs is not None and yields != needs:
@@ -130,6 +143,7 @@ def check_config(config: DictConfig) -> None:
             f"data ({data.__name__}) yields targets for {yields}, "
             f"but task ({task.__name__}) needs targets for {needs}; use task={yields}, or data= one of {fitting}"
         )
+    return parts
 
 
 def starting_checkpoint(config: DictConfig) -> Path | None:
@@ -166,15 +180,14 @@ def checked_seed(seed: Any) -> int:
     return seed
 
 
-def load_data(config: DictConfig, stage: str) -> SequenceDataModule:
+def load_data(parts: Mapping[str, Any], stage: str) -> DataModule:
     """Build the data module of a configuration and read its data.
 
     Raises:
         ConfigError: a file is missing, damaged or cannot be downloaded.
     """
-    data: SequenceDataModule = build(config.data)
-    if stage == "fit":
-        data.augmentation = list((build(config.get("augmentation")) or {}).values())
+    augmentation = (construct(parts["augmentation"], "augmentation") or {}) if stage == "fit" else {}
+    data: DataModule = construct(parts["data"], "data", {"augmentation": list(augmentation.values())})
     try:
         data.prepare_data()
         data.setup(stage)
@@ -186,24 +199,26 @@ def load_data(config: DictConfig, stage: str) -> SequenceDataModule:
     return data
 
 
-def build_trainer(config: DictConfig, *callbacks: Callback, logging: bool = True) -> Trainer:
+def build_trainer(
+    parts: Mapping[str, Any], *callbacks: Callback, logging: bool = True, on_full_disk: OnFullDisk = "stop"
+) -> Trainer:
     """Build the trainer with its callbacks and loggers; without logging, with its progress bar alone."""
-    loggers = list(build(config.logger).values()) if logging else []
-    entries = [callback for callback in build(config.callbacks).values() if callback is not None]
+    loggers = list(construct(parts["logger"], "logger").values()) if logging else []
+    entries = [callback for callback in construct(parts["callbacks"], "callbacks").values() if callback is not None]
     if not logging:
         entries = [callback for callback in entries if isinstance(callback, ProgressBar)]
     if not loggers:  # Lightning rejects a LearningRateMonitor without a logger
         entries = [callback for callback in entries if not isinstance(callback, LearningRateMonitor)]
     entries.sort(key=lambda callback: not isinstance(callback, ResumePoints))  # must run first at each step
-    trainer: Trainer = build(
-        config.trainer,
-        callbacks=[*entries, *callbacks],
-        plugins=[DurableCheckpointIO(config.get("on_full_disk", "stop"))],
-        logger=loggers or False,
-        enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in entries),
-        enable_checkpointing=any(hasattr(callback, "best_model_path") for callback in entries),
-        use_distributed_sampler=False,  # the data modules distribute their rows themselves, without repeats
-    )
+    given = {
+        "callbacks": [*entries, *callbacks],
+        "plugins": [DurableCheckpointIO(on_full_disk)],
+        "logger": loggers or False,
+        "enable_progress_bar": any(isinstance(callback, ProgressBar) for callback in entries),
+        "enable_checkpointing": any(hasattr(callback, "best_model_path") for callback in entries),
+        "use_distributed_sampler": False,  # the data modules distribute their rows themselves, without repeats
+    }
+    trainer: Trainer = construct(parts["trainer"], "trainer", given)
     return trainer
 
 
@@ -213,7 +228,7 @@ def seconds_before(trainer: Trainer) -> float:
     return sum((callback.seconds for callback in callbacks if isinstance(callback, ResumePoints)), 0.0)
 
 
-def fit(trainer: Trainer, task: LightningModule, data: SequenceDataModule, ckpt_path: Path | None = None) -> None:
+def fit(trainer: Trainer, task: LightningModule, data: DataModule, ckpt_path: Path | None = None) -> None:
     """Train, starting from a checkpoint if one is given.
 
     Raises:
@@ -239,7 +254,7 @@ def fit(trainer: Trainer, task: LightningModule, data: SequenceDataModule, ckpt_
         raise
 
 
-def test(trainer: Trainer, task: LightningModule, data: SequenceDataModule) -> dict[str, float]:
+def test(trainer: Trainer, task: LightningModule, data: DataModule) -> dict[str, float]:
     """Return the test metrics of the best checkpoint if the trainer kept one, else of the current weights."""
     best = getattr(trainer.checkpoint_callback, "best_model_path", "") or None
     if best is not None and not Path(best).is_file():

@@ -10,7 +10,6 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
-from seqmodels.config.build import build
 from seqmodels.config.signatures import check_signature
 from seqmodels.data import TextPreprocessing
 from seqmodels.decoding import Sampling, generate
@@ -18,7 +17,7 @@ from seqmodels.errors import ConfigError
 from seqmodels.models import LanguageModel
 from seqmodels.sequence import map_leaves
 from seqmodels.system.threads import cpu_threads, threads_for
-from seqmodels.training.checkpointing import checkpoint_of, load_trained
+from seqmodels.training.checkpointing import checkpoint_of, load_trained, preprocessing_of
 from seqmodels.training.fit import checked_seed
 from seqmodels.training.quiet import quiet
 
@@ -34,7 +33,8 @@ def write_samples(config: DictConfig, prompt: str, out: IO[str]) -> None:
         task, recipe = load_trained(checkpoint_of(config.run, config.ckpt))
     if not isinstance(task.model, LanguageModel):
         raise ConfigError(f"run={config.run} holds no language model but a {type(task.model).__name__}")
-    text: TextPreprocessing = build(recipe["preprocessing"])
+    text = preprocessing_of(recipe)
+    assert isinstance(text, TextPreprocessing)
     before = text.prompt(prompt)
     _warn_about_unknown(before, text)
     try:

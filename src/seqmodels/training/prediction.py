@@ -13,14 +13,13 @@ from typing import IO, Any
 import torch
 from omegaconf import DictConfig
 
-from seqmodels.config.build import build
 from seqmodels.data import Preprocessing
-from seqmodels.data.records import Format, Record, format_of, read_records
+from seqmodels.data.formats.records import Format, Record, format_of, read_records
 from seqmodels.errors import ConfigError
 from seqmodels.system.durable import durable_file
 from seqmodels.system.threads import cpu_threads, threads_for
 from seqmodels.tasks import Task
-from seqmodels.training.checkpointing import Recipe, checkpoint_of, load_trained
+from seqmodels.training.checkpointing import checkpoint_of, load_trained, preprocessing_of
 from seqmodels.training.quiet import quiet
 
 
@@ -53,19 +52,6 @@ def predict(config: DictConfig) -> int:
         records = read_records(source, "standard input" if config.input == "-" else config.input, kind)
         rows = predictions(task, preprocessing, records, recipe["class_names"], config.batch_size)
         return _write(rows, sink, out_kind)
-
-
-def preprocessing_of(recipe: Recipe) -> Preprocessing:
-    """Return the preprocessing that reads new files for a model.
-
-    Raises:
-        ConfigError: the data set of the model has none.
-    """
-    if recipe.get("preprocessing") is None:
-        name = recipe["config"]["data"]["_target_"]
-        raise ConfigError(f"{name} has no way to read new files: it states no preprocessing")
-    preprocessing: Preprocessing = build(recipe["preprocessing"])
-    return preprocessing
 
 
 def predictions(

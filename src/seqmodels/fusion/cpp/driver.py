@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from seqmodels.fusion.ops import Op
 from seqmodels.fusion.program import Program
-from seqmodels.fusion.values import Value
+from seqmodels.fusion.values import Product, Value
 
 
 def arguments(program: Program) -> list[str]:
@@ -20,44 +21,15 @@ def arguments(program: Program) -> list[str]:
 
 def weights_of(program: Program) -> list[int]:
     """Return which weights a program multiplies with."""
-    used = {value.data[0] for value in program.values() if value.op == "product"}
-    return sorted({program.products[index].weight for index in used if not program.products[index].select})
+    used = {value.columns.source for value in program.values() if value.op is Op.PRODUCT}
+    products = [program.products[index] for index in used]
+    return sorted({product.weight for product in products if isinstance(product, Product)})
 
 
-def driver(program: Program, num_passes: int, blocks: dict[Value, str], carry_at: Sequence[str]) -> list[str]:
+def driver(program: Program, num_passes: int, panels: dict[Value, str], carry_at: Sequence[str]) -> list[str]:
     """Return the loop over time, the division of rows among threads, and the functions that the library exports."""
-    back, lines = program.backwards, list[str]()
-    begins = "a.lengths ? t == a.lengths[x.row[r]] - 1 : step == 0" if back else "step == 0"
-    ends = "t == 0" if back else "a.lengths ? t == a.lengths[x.row[r]] - 1 : step == a.time - 1"
-    sizes = list(zip(program.carries, carry_at, strict=True))
-    copy_in = [
-        f"std::memcpy(x.now + r * CARRY + {at}, a.c{i} + x.row[r] * a.c{i}_row, {n} * sizeof(T));"
-        for i, (n, at) in enumerate(sizes)
-    ]
-    copy_through = [
-        f"std::memcpy(a.e{i} + x.row[r] * {n}, a.c{i} + x.row[r] * a.c{i}_row, {n} * sizeof(T));"
-        for i, n in enumerate(program.carries)
-    ]
-    copy_out = [
-        f"std::memcpy(a.e{i} + x.row[r] * {n}, x.next + r * CARRY + {at}, {n} * sizeof(T));"
-        for i, (n, at) in enumerate(sizes)
-    ]
-    lines += [
-        "static void work(const Args& a, Thread x) {",
-        "  Flush flush;",
-        "  if (a.lengths)",
-        "    for (i64 r = 0; r < x.n; r++)",
-        f"      if (a.lengths[x.row[r]] == 0) {{ {' '.join(copy_through)} }}",
-        "  for (i64 step = 0; step < a.time; step++) {",
-        f"    const i64 t = {'a.time - 1 - step' if back else 'step'};",
-        "    i64 active = x.n;  // rows are sorted by length, longest first",
-        "    if (a.lengths) while (active > 0 && a.lengths[x.row[active - 1]] <= t) active--;",
-        f"    for (i64 r = 0; r < active; r++) if ({begins}) {{ {' '.join(copy_in)} }}",
-        *(f"    pass{i}(a, x, t, active);" for i in range(num_passes)),
-        f"    for (i64 r = 0; r < active; r++) if ({ends}) {{ {' '.join(copy_out)} }}",
-        "    T* swap = x.now; x.now = x.next; x.next = swap;",
-        "  }",
-        "}",
+    return [
+        *_time_loop(program, num_passes, carry_at),
         "static constexpr i64 PER_ROW = 2 * CARRY + BUFFER + SUMS * W, PER_THREAD = BLOCKS * TILED + 2 * W;",
         'extern "C" i64 scratch(i64 batch, i64 threads) {',
         "  return PACKED + batch * PER_ROW + threads * PER_THREAD + W;",
@@ -65,15 +37,7 @@ def driver(program: Program, num_passes: int, blocks: dict[Value, str], carry_at
         'extern "C" void run(const i64* arguments) {',
         "  const Args& a = *(const Args*)arguments;",
         "  T* packed = a.scratch;",
-    ]
-    for block, at in blocks.items():
-        product = program.products[block.data[0]]
-        w = product.weight
-        row, column = (f"a.w{w}_column", f"a.w{w}_row") if product.transposed else (f"a.w{w}_row", f"a.w{w}_column")
-        lines.append(
-            f"  pack(packed + {at}, a.w{w}, {row}, {column}, {product.depth}, {block.data[1]}, {block.width});"
-        )
-    lines += [
+        *(_packing(program, block, at) for block, at in panels.items()),
         "  const auto share = [&](i64 k) {",
         "    const i64 each = a.batch / a.threads, more = a.batch % a.threads;",
         "    const i64 begin = k * each + (k < more ? k : more), n = each + (k < more);",
@@ -94,4 +58,44 @@ def driver(program: Program, num_passes: int, blocks: dict[Value, str], carry_at
         "  for (i64 k = 0; k < a.threads; k++) share(k);",
         "}",
     ]
-    return lines
+
+
+def _time_loop(program: Program, num_passes: int, carry_at: Sequence[str]) -> list[str]:
+    """Return the function that runs a thread's rows through time."""
+    back = program.backwards
+    begins = "a.lengths ? t == a.lengths[x.row[r]] - 1 : step == 0" if back else "step == 0"
+    ends = "t == 0" if back else "a.lengths ? t == a.lengths[x.row[r]] - 1 : step == a.time - 1"
+    given = [f"a.c{i} + x.row[r] * a.c{i}_row" for i in range(len(carry_at))]
+    final = [f"a.e{i} + x.row[r] * {size}" for i, size in enumerate(program.carries)]
+    now, after = ([f"x.{name} + r * CARRY + {at}" for at in carry_at] for name in ("now", "next"))
+
+    def copies(targets: Sequence[str], sources: Sequence[str]) -> str:
+        triples = zip(targets, sources, program.carries, strict=True)
+        return " ".join(f"std::memcpy({to}, {source}, {size} * sizeof(T));" for to, source, size in triples)
+
+    return [
+        "static void work(const Args& a, Thread x) {",
+        "  Flush flush;",
+        "  if (a.lengths)",
+        "    for (i64 r = 0; r < x.n; r++)",
+        f"      if (a.lengths[x.row[r]] == 0) {{ {copies(final, given)} }}",
+        "  for (i64 step = 0; step < a.time; step++) {",
+        f"    const i64 t = {'a.time - 1 - step' if back else 'step'};",
+        "    i64 active = x.n;  // rows are sorted by length, longest first",
+        "    if (a.lengths) while (active > 0 && a.lengths[x.row[active - 1]] <= t) active--;",
+        f"    for (i64 r = 0; r < active; r++) if ({begins}) {{ {copies(now, given)} }}",
+        *(f"    pass{i}(a, x, t, active);" for i in range(num_passes)),
+        f"    for (i64 r = 0; r < active; r++) if ({ends}) {{ {copies(final, after)} }}",
+        "    T* swap = x.now; x.now = x.next; x.next = swap;",
+        "  }",
+        "}",
+    ]
+
+
+def _packing(program: Program, block: Value, at: str) -> str:
+    """Return the statement that packs a block of a weight's columns."""
+    product = program.products[block.columns.source]
+    assert isinstance(product, Product)
+    w, depth = product.weight, product.depth
+    row, column = (f"a.w{w}_column", f"a.w{w}_row") if product.transposed else (f"a.w{w}_row", f"a.w{w}_column")
+    return f"  pack(packed + {at}, a.w{w}, {row}, {column}, {depth}, {block.columns.start}, {block.width});"

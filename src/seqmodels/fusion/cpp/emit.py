@@ -1,25 +1,27 @@
-"""A program as C++ text."""
+"""A program as C++ source."""
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.resources import files
 
 from seqmodels.fusion.cpp.driver import arguments, driver
-from seqmodels.fusion.cpp.schedule import Key, Pass, Schedule, direct, schedule
+from seqmodels.fusion.cpp.schedule import Key, Pass, Target, Write, schedule
 from seqmodels.fusion.cpp.tiles import filled, moves
+from seqmodels.fusion.ops import CHEAP, INPUTS, LOGICAL, REDUCTIONS, TRUTHS, Op
 from seqmodels.fusion.program import Program
-from seqmodels.fusion.values import CHEAP, LOGICAL, REDUCTIONS, TRUTHS, Value
+from seqmodels.fusion.values import Selection, Value, width
 
-OPERATORS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "gt": ">", "ge": ">=", "lt": "<", "le": "<=", "eq": "=="}
-OPERATORS |= {"ne": "!=", "and": "&", "or": "|", "xor": "^"}
+INFIX = {Op.ADD: "+", Op.SUB: "-", Op.MUL: "*", Op.DIV: "/", Op.AND: "&", Op.OR: "|", Op.XOR: "^"}
+INFIX |= {Op.GT: ">", Op.GE: ">=", Op.LT: "<", Op.LE: "<=", Op.EQ: "==", Op.NE: "!="}
+PREFIX = {Op.NEG: "-", Op.NOT: "~"}
 
 CALLS = 48
-"""Elementary functions in one pass from which on they are called: compiled in place, a thousand take minutes."""
+"""Most elementary functions in one pass that are compiled inline; beyond, they are called: a thousand take minutes."""
 
-NEUTRAL = {"sum": "0", "amax": "-INFINITY", "amin": "INFINITY"}
-WHOLE = {"sum": "sum", "amax": "largest", "amin": "smallest"}
-COMBINE = {"sum": "{} + {}", "amax": "f_maximum({}, {})", "amin": "f_minimum({}, {})"}
+NEUTRAL = {Op.SUM: "0", Op.AMAX: "-INFINITY", Op.AMIN: "INFINITY"}
+WHOLE = {Op.SUM: "sum", Op.AMAX: "largest", Op.AMIN: "smallest"}
+COMBINE = {Op.SUM: "{} + {}", Op.AMAX: "f_maximum({}, {})", Op.AMIN: "f_minimum({}, {})"}
 """What a reduction begins with, what makes one number of a vector's, and one vector of two."""
 
 
@@ -29,7 +31,7 @@ def source(program: Program, real: str) -> str:
     It exports ``run(const int64_t* arguments)`` and ``scratch(batch, threads)``, the number of reals that a run needs
     besides its arguments. The arguments are the fields of ``struct Args``, all of 8 bytes, in its order.
     """
-    return _Emitter(program, real).text()
+    return "\n".join(_Emitter(program).lines(real)) + "\n"
 
 
 def outer_source(real: str) -> str:
@@ -43,96 +45,123 @@ def _headers(real: str, *names: str) -> str:
 
 
 class _Emitter:
-    def __init__(self, program: Program, real: str) -> None:
-        self.program, self.real = program, real
-        self.plan: Schedule = schedule(program)
-        self.lines: list[str] = []
-        self.blocks: dict[Value, str] = {}  # panels: the first number of a block in the packed weights
-        self.names: dict[Value, str] = {}
-        self.near = False
-        self.read: set[str] = set()  # streams' addresses at the step after this one
+    """Writes a kernel; knows where in memory each value is."""
 
-    def text(self) -> str:
-        dear = [sum(v.op not in (*CHEAP, "div", "spread") for v in work.body) for work in self.plan.passes.values()]
-        lines = ["#define FUNCTION static __attribute__((noinline))"] if max(dear, default=0) > CALLS else []
-        self.lines = [*lines, _headers(self.real, "runtime.h", "elementary.h"), *arguments(self.program)]
-        self._sizes()
-        for number, (key, work) in enumerate(self.plan.passes.items()):
-            self._pass(number, key, work)
-        self.put(*driver(self.program, len(self.plan.passes), self.blocks, self.carry_at))
-        return "\n".join(self.lines) + "\n"
-
-    def put(self, *lines: str) -> None:
-        self.lines += lines
-
-    def _sizes(self) -> None:
-        """Lay out the packed weights and a row's buffers."""
-        made = [block for work in self.plan.passes.values() for block in work.blocks]
-        packed = [block for block in made if not self.program.products[block.data[0]].select]
-        depths = [self.program.products[block.data[0]].depth for block in packed]
+    def __init__(self, program: Program) -> None:
+        self.program, self.schedule = program, schedule(program)
+        work = self.schedule.passes.values()
+        self.blocks = [block for each in work for block in each.blocks]
+        moved = [b.columns.source for b in self.blocks if isinstance(program.products[b.columns.source], Selection)]
+        self.selections = sorted(set(moved))
+        packed = [block for block in self.blocks if block.columns.source not in self.selections]
+        depths = [width(program.products[block.columns.source].operand) for block in packed]
         panels = [f"{depth} * padded({block.width})" for depth, block in zip(depths, packed, strict=True)]
-        self.blocks = dict(zip(packed, self._laid_out("PACKED", panels), strict=True))
-        # a vector to spare: a cut may begin anywhere
-        self.carry_at = self._laid_out("CARRY", [f"padded({size}) + W" for size in self.program.carries])
-        kept = self._laid_out("BUFFER", [f"padded({value.width})" for value in self.plan.buffers])
-        self.buffer_at = dict(zip(self.plan.buffers, kept, strict=True))
-        blocks = max((len(work.blocks) for work in self.plan.passes.values()), default=0)
-        sums = max((len(work.sums) for work in self.plan.passes.values()), default=0)
-        self.put(f"enum {{ BLOCKS = {blocks}, SUMS = {sums}, TILED = ROWS * UNITS * W }};")
-        self.put("struct Thread { i64 n; const i64* row; T *now, *next, *buffer, *sums, *tiles; const T* packed; };")
-        for index in sorted({block.data[0] for block in made} - {block.data[0] for block in packed}):
-            self.put(moves(index, self.program.products[index]))
+        panels_at, self.definitions = _laid_out("PACKED", panels)
+        self.panels = dict(zip(packed, panels_at, strict=True))  # where a block begins in the packed weights
+        # one vector more than a carry needs: a slice may begin anywhere
+        self.carry_at, defined = _laid_out("CARRY", [f"padded({size}) + W" for size in program.carries])
+        self.definitions += defined
+        buffered = self.schedule.buffered
+        buffers_at, defined = _laid_out("BUFFER", [f"padded({value.width})" for value in buffered])
+        self.definitions += defined
+        self.buffer_at = dict(zip(buffered, buffers_at, strict=True))
 
-    def _laid_out(self, name: str, sizes: Sequence[str]) -> list[str]:
-        """Lay things out one after the other: define constants for where each begins, and for the size of all."""
-        ends = [f"{name}{number}" for number in range(1, len(sizes))] + [name] * bool(sizes)
-        begins = ["0", *ends][: len(sizes)]
-        for begin, size, end in zip(begins, sizes, ends, strict=True):
-            self.put(f"static constexpr i64 {end} = {begin} + {size};")
-        if not sizes:
-            self.put(f"static constexpr i64 {name} = 0;")
-        return begins
+    def lines(self, real: str) -> Iterable[str]:
+        """Yield the parts of the source."""
+        work = list(self.schedule.passes.values())
+        costly = [sum(v.op not in CHEAP and v.op not in (Op.DIV, Op.SPREAD) for v in each.body) for each in work]
+        if max(costly, default=0) > CALLS:
+            yield "#define FUNCTION static __attribute__((noinline))"
+        yield _headers(real, "runtime.h", "elementary.h")
+        yield from arguments(self.program)
+        yield from self.definitions
+        blocks = max((len(each.blocks) for each in work), default=0)
+        sums = max((len(each.reductions) for each in work), default=0)
+        yield f"enum {{ BLOCKS = {blocks}, SUMS = {sums}, TILED = ROWS * UNITS * W }};"
+        yield "struct Thread { i64 n; const i64* row; T *now, *next, *buffer, *sums, *tiles; const T* packed; };"
+        for index in self.selections:
+            selection = self.program.products[index]
+            assert isinstance(selection, Selection)
+            yield moves(index, selection)
+        for number, (key, each) in enumerate(self.schedule.passes.items()):
+            yield from _PassEmitter(self, key, each).lines(number)
+        yield from driver(self.program, len(work), self.panels, self.carry_at)
 
-    def _pass(self, number: int, key: Key, work: Pass) -> None:
-        size = key[1]
-        self.put(f"static void pass{number}(const Args& a, const Thread& x, i64 t, i64 active) {{")
-        for i in range(len(work.sums)):
-            start = NEUTRAL[work.sums[i].op]
-            self.put(f"  for (i64 r = 0; r < active; r++) store(x.sums + (r * SUMS + {i}) * W, splat({start}));")
-        self.put(
-            f"  const i64 vectors = padded({size}) / W;",
-            "  for (i64 first = 0; first < vectors; first += UNITS) {",
-            "    const int nv = vectors - first < UNITS ? vectors - first : UNITS;",
-            "    for (i64 r0 = 0, m; r0 < active; r0 += m) {",
-            "      m = (active - r0 + ROWS - 1) / ROWS;",
-            "      m = (active - r0 + m - 1) / m;",
-        )
-        self.put(*filled(self.program.products, work.blocks, self.blocks, self.address))
-        self._rows(key, work)
-        self.put("    }", "  }")
-        for i, value in enumerate(work.sums):
-            self.put(
-                f"  for (i64 r = 0; r < active; r++) x.buffer[r * BUFFER + {self.buffer_at[value]}] = "
+    def address(self, value: Value, *, by_pointer: bool = False) -> str:
+        """Return where a value of row ``r`` (batch row ``b``) begins; rows of streams ``by_pointer`` to this step's."""
+        if value in self.schedule.outputs and value.op not in INPUTS:
+            return _stream_address("o", *self.schedule.outputs[value], by_pointer=by_pointer)
+        if value in self.buffer_at:
+            return f"x.buffer + r * BUFFER + {self.buffer_at[value]}"
+        index, start = value.columns
+        if value.op is Op.STREAM:
+            return _stream_address("s", index, start, by_pointer=by_pointer)
+        if value.op is Op.CARRY:
+            return f"x.now + r * CARRY + {self.carry_at[index]} + {start}"
+        assert value.op is Op.VECTOR, value
+        return f"a.v{index} + {start}"
+
+
+def _laid_out(name: str, sizes: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Lay things out one after the other: return where each begins, and the definitions of that and of the total."""
+    if not sizes:
+        return [], [f"static constexpr i64 {name} = 0;"]
+    ends = [*(f"{name}{number}" for number in range(1, len(sizes))), name]
+    begins = ["0", *ends[:-1]]
+    parts = zip(begins, sizes, ends, strict=True)
+    return begins, [f"static constexpr i64 {end} = {begin} + {size};" for begin, size, end in parts]
+
+
+def _stream_address(kind: str, index: int, start: int, *, by_pointer: bool) -> str:
+    if by_pointer:
+        return f"{kind}{index}p + {start}"
+    return f"a.{kind}{index} + b * a.{kind}{index}_row + t * a.{kind}{index}_time + {start}"
+
+
+class _PassEmitter:
+    """Writes the function of one pass."""
+
+    def __init__(self, kernel: _Emitter, key: Key, work: Pass) -> None:
+        self.kernel, self.program, self.key, self.work = kernel, kernel.program, key, work
+        self.names: dict[Value, str] = {}
+        self.prefetched: set[str] = set()  # addresses of streams' rows at the next step
+
+    def lines(self, number: int) -> Iterable[str]:
+        """Yield the function ``pass<number>``."""
+        reductions = list(enumerate(self.work.reductions))
+        yield f"static void pass{number}(const Args& a, const Thread& x, i64 t, i64 active) {{"
+        for i, value in reductions:
+            start = NEUTRAL[value.op]
+            yield f"  for (i64 r = 0; r < active; r++) store(x.sums + (r * SUMS + {i}) * W, splat({start}));"
+        yield f"  const i64 vectors = padded({self.key.width}) / W;"
+        yield "  for (i64 first = 0; first < vectors; first += UNITS) {"
+        yield "    const int nv = vectors - first < UNITS ? vectors - first : UNITS;"
+        yield "    for (i64 r0 = 0, m; r0 < active; r0 += m) {"
+        yield "      m = (active - r0 + ROWS - 1) / ROWS;"
+        yield "      m = (active - r0 + m - 1) / m;"
+        yield from filled(self.program.products, self.work.blocks, self.kernel.panels, self.kernel.address)
+        yield from self._rows()
+        yield "    }"
+        yield "  }"
+        for i, value in reductions:
+            yield (
+                f"  for (i64 r = 0; r < active; r++) x.buffer[r * BUFFER + {self.kernel.buffer_at[value]}] = "
                 f"{WHOLE[value.op]}(load(x.sums + (r * SUMS + {i}) * W));"
             )
-        self.put("}")
+        yield "}"
 
-    def _rows(self, key: Key, work: Pass) -> None:
+    def _rows(self) -> list[str]:
         """Compute the pointwise values of a tile, vector by vector."""
-        size = key[1]
-        self.names, self.key = {}, key
-        self.near = True
-        self.read = set()
-        statements = self._statements(key, work)
-        statements += [f"__builtin_prefetch({next_step} + j);" for next_step in sorted(self.read)]
-        self.near = False
-        found = set(re.findall(r"\b([so]\d+)p \+ ", " ".join(statements)))
-        used = [name for name in self._pointers() if name in found]
-        self.put(
+        statements, size = self._statements(), self.key.width
+        statements += [f"__builtin_prefetch({next_step} + j);" for next_step in sorted(self.prefetched)]
+        used = set(re.findall(r"\b([so]\d+)p \+ ", " ".join(statements)))
+        streams = [f"s{i}" for i in range(len(self.program.streams))]
+        streams += [f"o{i}" for i in range(len(self.program.outputs))]
+        return [
             "      for (i64 i = 0; i < m; i++) {",
             "        const i64 r = r0 + i, b = x.row[r];",
             "        (void)r, (void)b;",
-            *(f"        auto* const {n}p = a.{n} + b * a.{n}_row + t * a.{n}_time;" for n in used),
+            *(f"        auto* const {n}p = a.{n} + b * a.{n}_row + t * a.{n}_time;" for n in streams if n in used),
             "        const auto body = [&](auto part, int v) {",
             "          constexpr bool PART = decltype(part)::value;",
             "          const i64 j = (first + v) * W;",
@@ -146,104 +175,71 @@ class _Emitter:
             "        for (int v = 0; v < nv - last; v++) body(Whole{}, v);",
             "        if (last) body(Part{}, nv - 1);",
             "      }",
-        )
-
-    def _pointers(self) -> list[str]:
-        return [
-            f"{kind}{i}"
-            for kind, n in (("s", self.program.streams), ("o", self.program.outputs))
-            for i in range(len(n))
         ]
 
-    def _statements(self, key: Key, work: Pass) -> list[str]:
+    def _statements(self) -> list[str]:
         lines = []
-        for place, block in enumerate(work.blocks):
-            self.names[block] = f"p{place}"
-            lines.append(f"const vec p{place} = load(x.tiles + {place} * TILED + (i * UNITS + v) * W);")
-        for value in work.body:
+        for tile, block in enumerate(self.work.blocks):
+            self.names[block] = f"p{tile}"
+            lines.append(f"const vec p{tile} = load(x.tiles + {tile} * TILED + (i * UNITS + v) * W);")
+        for value in self.work.body:
             expression = self._expression(value)
             name = f"u{len(self.names)}"
             kind = "mask" if value.op in TRUTHS else "vec"
             lines.append(f"const {kind} {name} = {expression};")
             self.names[value] = name
-        for value in work.kept:
-            lines.append(f"store(x.buffer + r * BUFFER + {self.buffer_at[value]} + j, {self.term(value)});")
-        for i, value in enumerate(work.sums):
-            term = self.term(value.args[0])
+        for value in self.work.kept:
+            lines.append(f"store(x.buffer + r * BUFFER + {self.kernel.buffer_at[value]} + j, {self._term(value)});")
+        for i, value in enumerate(self.work.reductions):
             at = f"x.sums + (r * SUMS + {i}) * W"
             lines += [
-                f"{{ vec term = {term};",
+                f"{{ vec term = {self._term(value.args[0])};",
                 f"  if (PART) for (int l = LANES; l < W; l++) term[l] = {NEUTRAL[value.op]};",
+                f"  store({at}, {COMBINE[value.op].format(f'load({at})', 'term')}); }}",
             ]
-            lines.append(f"  store({at}, {COMBINE[value.op].format(f'load({at})', 'term')}); }}")
-        for kind, index, start, value in self.plan.writes.get(key, []):
-            lines.append(self._write(kind, index, start, value))
-        return lines
+        return [*lines, *map(self._write, self.work.writes)]
 
-    def _write(self, kind: str, index: int, start: int, value: Value) -> str:
-        term = self.term(value)
-        if kind == "total":
-            at = f"a.t{index} + b * {sum(v.width for v in self.program.totals[index])} + {start} + j"
+    def _write(self, write: Write) -> str:
+        target, index, start, value = write
+        term = self._term(value)
+        if target is Target.TOTAL:
+            at = f"a.t{index} + b * {width(self.program.totals[index])} + {start} + j"
             part = f"store_part({at}, load_part({at}, LANES) + {term}, LANES)"
             return f"if (PART) {part}; else store({at}, load({at}) + {term});"
-        if kind == "carry":
-            at = f"x.next + r * CARRY + {self.carry_at[index]} + {start} + j"
+        if target is Target.CARRY:
+            at = f"x.next + r * CARRY + {self.kernel.carry_at[index]} + {start} + j"
         else:
             at = f"o{index}p + {start} + j"
         return f"if (PART) store_part({at}, {term}, LANES); else store({at}, {term});"
 
     def _expression(self, value: Value) -> str:
-        terms = [self.term(argument) for argument in value.args]
-        if value.op in LOGICAL:  # numbers that nothing is computed from stand for truth values too
-            terms = [f"({t} != 0)" if a.op == "scalar" else t for a, t in zip(value.args, terms, strict=True)]
-        if value.op == "spread":
+        terms = [self._term(argument) for argument in value.args]
+        if value.op in LOGICAL:  # a constant argument may be a number where a truth value is needed
+            terms = [f"({t} != 0)" if a.op is Op.SCALAR else t for a, t in zip(value.args, terms, strict=True)]
+        if value.op is Op.SPREAD:
             return terms[0]
-        if value.op == "neg":
-            return f"-{terms[0]}"
-        if value.op == "not":
-            return f"~{terms[0]}"
-        if value.op == "where":
-            return f"choose({', '.join(terms)})"
-        if value.op in OPERATORS:
-            return f"{terms[0]} {OPERATORS[value.op]} {terms[1]}"
-        return f"f_{value.op}({', '.join(terms)})"
+        if value.op in PREFIX:
+            return f"{PREFIX[value.op]}{terms[0]}"
+        if value.op in INFIX:
+            return f"{terms[0]} {INFIX[value.op]} {terms[1]}"
+        return f"{'choose' if value.op is Op.WHERE else f'f_{value.op}'}({', '.join(terms)})"
 
-    def term(self, value: Value) -> str:
-        """Return an expression for a vector of a value: a name, or a load from where it lies."""
+    def _term(self, value: Value) -> str:
+        """Return an expression for a vector of a value: a name, or a load from memory."""
         if value in self.names:
             return self.names[value]
-        if value.op == "scalar":
-            return f"splat((T){_literal(value.data[0])})"
-        if value.width == 1 and self.key[1] > 1:
-            return f"splat(*({self.address(value)}))"
-        at = f"{self.address(value)} + j"
-        if value.op == "stream":  # more rows than the processor watches: it is told what the next step will read
+        if value.op is Op.SCALAR:
+            return f"splat((T){_literal(value.number)})"
+        address = self.kernel.address(value, by_pointer=True)
+        if value.width == 1 and self.key.width > 1:
+            return f"splat(*({address}))"
+        if value.op is Op.STREAM:  # more rows than the hardware prefetcher follows
+            index, start = value.columns
             step = "-" if self.program.backwards else "+"
-            self.read.add(f"s{value.data[0]}p {step} a.s{value.data[0]}_time + {value.data[1]}")
-        if value.op == "carry" or value.op in REDUCTIONS or value in self.buffer_at:
-            return f"load({at})"
-        return f"(PART ? load_part({at}, LANES) : load({at}))"
-
-    def address(self, value: Value) -> str:
-        """Return where a value of row ``r`` (batch row ``b``) begins."""
-        if value in self.plan.outputs and not direct(value):
-            index, start = self.plan.outputs[value]
-            return self._place("o", index, start)
-        if value in self.buffer_at:
-            return f"x.buffer + r * BUFFER + {self.buffer_at[value]}"
-        index, start = value.data
-        if value.op == "stream":
-            return self._place("s", index, start)
-        if value.op == "carry":
-            return f"x.now + r * CARRY + {self.carry_at[index]} + {start}"
-        assert value.op == "vector", value
-        return f"a.v{index} + {start}"
-
-    def _place(self, kind: str, index: int, start: int) -> str:
-        """Return the address of a stream's row: by its pointer where the rows' loop has one."""
-        if self.near:
-            return f"{kind}{index}p + {start}"
-        return f"a.{kind}{index} + b * a.{kind}{index}_row + t * a.{kind}{index}_time + {start}"
+            self.prefetched.add(f"s{index}p {step} a.s{index}_time + {start}")
+        if value.op is Op.CARRY or value.op in REDUCTIONS or value in self.kernel.buffer_at:
+            return f"load({address} + j)"
+        return f"(PART ? load_part({address} + j, LANES) : load({address} + j))"
 
 
 def _literal(number: float) -> str:

@@ -1,6 +1,5 @@
 """Running compiled programs: addresses, strides, threads."""
 
-import ctypes
 import os
 from array import array
 from collections.abc import Sequence
@@ -12,22 +11,24 @@ from torch import Tensor
 from seqmodels.fusion.cpp.build import Library, library
 from seqmodels.fusion.cpp.driver import weights_of
 from seqmodels.fusion.cpp.emit import outer_source, source
-from seqmodels.fusion.portable import Portable
-from seqmodels.fusion.products import turned
-from seqmodels.fusion.program import Program, width
-from seqmodels.system.memory import room
+from seqmodels.fusion.executor import Arguments, Results
+from seqmodels.fusion.layout import is_time_first
+from seqmodels.fusion.portable.executor import Portable
+from seqmodels.fusion.program import Program
+from seqmodels.fusion.values import width
+from seqmodels.system.memory import empty_pooled
 
 KEPT = 1024
-"""How many compiled programs are remembered; the oldest is forgotten first, and found in the cache on disk again."""
+"""Most compiled programs that are kept in memory; the oldest is dropped first, and is still in the cache on disk."""
 
 LINE = 64
-"""Bytes of a line of the cache, and of the longest vector."""
+"""Bytes of a cache line, and of the longest vector."""
 
 REALS = {torch.float32: "float", torch.float64: "double"}
 
 
 class Cpp:
-    """Runs programs as compiled C++ on the CPU."""
+    """Runs programs as compiled C++ on the CPU; see :class:`~seqmodels.fusion.executor.Executor` for the methods."""
 
     def __init__(self) -> None:
         self._portable = Portable()
@@ -40,23 +41,14 @@ class Cpp:
                 list(pool.map(lambda program: _kernel(program, dtype), programs))
                 outer.result()
 
-    def run(
-        self,
-        program: Program,
-        streams: Sequence[Tensor],
-        carries: Sequence[Tensor],
-        vectors: Sequence[Tensor],
-        weights: Sequence[Tensor],
-        lengths: Tensor | None,
-        first: Tensor | None = None,
-    ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-        """Run a program over time; see :meth:`seqmodels.fusion.portable.Portable.run`."""
+    def run(self, program: Program, arguments: Arguments) -> Results:
+        streams, carries, vectors, weights, lengths, first = arguments
         like = streams[0]
         batch, time = like.shape[:2]
-        kernel = _kernel(program, like.dtype)
+        kernel, used = _kernel(program, like.dtype)
         threads = _threads(batch)
         outputs = _outputs(program, like, first)
-        if lengths is not None:  # a skipped step writes nothing
+        if lengths is not None:  # skipped steps are not written
             for output in outputs:
                 output.zero_()
         ends = [like.new_empty(batch, size) for size in program.carries]
@@ -74,57 +66,45 @@ class Cpp:
         for c, e in zip(carries, ends, strict=True):
             call.extend((c.data_ptr(), c.stride(0), e.data_ptr()))
         call.extend(v.data_ptr() for v in vectors)
-        for index in kernel.weights:
-            w = weights[index]
+        for w in (weights[number] for number in used):
             call.extend((w.data_ptr(), w.stride(0), w.stride(1)))
         for o in outputs:
             call.extend((o.data_ptr(), o.stride(0), o.stride(1)))
         call.extend(t.data_ptr() for t in totals)
         kernel.run(call)
-        return outputs, ends, [t.sum(0) for t in totals]
+        return Results(outputs, ends, [t.sum(0) for t in totals])
 
     def outer(self, operands: Sequence[Tensor], cotangent: Tensor, *, ones: bool = False) -> Tensor:
-        """Multiply transposed operands by a cotangent; see :meth:`seqmodels.fusion.portable.Portable.outer`."""
-        if not torch.backends.mkl.is_available():  # other BLAS libraries know units that C++ does not reach (Apple's)
+        if not torch.backends.mkl.is_available():  # other BLAS libraries may use units that C++ cannot reach (Apple's)
             return self._portable.outer(operands, cotangent, ones=ones)
         rows, columns = cotangent.shape[0] * cotangent.shape[1], cotangent.shape[2]
         one = cotangent.new_ones(1).expand(*cotangent.shape[:2], 1)
         sides = [side if side.stride(-1) == 1 else side.contiguous() for side in operands] + [one] * ones
         widths = [side.shape[-1] for side in sides]
-        near, far = (0, 1) if turned(cotangent) else (1, 0)
+        near, far = (0, 1) if is_time_first(cotangent) else (1, 0)
         code, threads = _outer(cotangent.dtype), _threads(rows)
-        made = cotangent.new_zeros(sum(widths), columns)
+        result = cotangent.new_zeros(sum(widths), columns)
         scratch = cotangent.new_empty(code.scratch(sum(widths) + LINE * len(sides), threads))
         group = cotangent.shape[near]
         call = array("q", (rows, group, threads))
         call.extend((cotangent.data_ptr(), cotangent.stride(far), cotangent.stride(near), columns))
-        call.extend((made.data_ptr(), scratch.data_ptr(), len(sides)))
+        call.extend((result.data_ptr(), scratch.data_ptr(), len(sides)))
         for side, size in zip(sides, widths, strict=True):
             call.extend((side.data_ptr(), side.stride(far), side.stride(near), size, group))
-        code.run(ctypes.c_void_p(call.buffer_info()[0]))
-        return made
+        code.run(call)
+        return result
 
 
-class _Kernel:
-    """A compiled program."""
-
-    def __init__(self, program: Program, code: Library) -> None:
-        self.weights = weights_of(program)
-        self._run, self.scratch = code.run, code.scratch
-
-    def run(self, call: "array[int]") -> None:
-        self._run(ctypes.c_void_p(call.buffer_info()[0]))
+_kernels: dict[tuple[Program, torch.dtype], tuple[Library, list[int]]] = {}
 
 
-_kernels: dict[tuple[Program, torch.dtype], _Kernel] = {}
-
-
-def _kernel(program: Program, dtype: torch.dtype) -> _Kernel:
+def _kernel(program: Program, dtype: torch.dtype) -> tuple[Library, list[int]]:
+    """Return the kernel of a program, and which weights it takes."""
     key = (program, dtype)
     if key not in _kernels:
         if len(_kernels) >= KEPT:
             _kernels.pop(next(iter(_kernels)), None)
-        _kernels[key] = _Kernel(program, library(source(program, REALS[dtype])))
+        _kernels[key] = library(source(program, REALS[dtype])), weights_of(program)
     return _kernels[key]
 
 
@@ -138,39 +118,43 @@ def _outer(dtype: torch.dtype) -> Library:
 
 
 def _outputs(program: Program, like: Tensor, first: Tensor | None = None) -> list[Tensor]:
-    """Return output streams that lie in memory as ``like (batch, time, width)`` does; the cell's own is contiguous.
+    """Return output streams in the layout of ``like (batch, time, width)``; the cell's own is contiguous.
 
-    Forwards, all but the first lie side by side, so that a step of a row is one piece of memory: wide ones first, each
-    from the beginning of a cache line on, since a vector that lies in two lines is loaded twice. A carry after a step
-    is the carry before the next one: where both are outputs, they are one stream, which has a step more.
+    In a forward program all but the first share one buffer, so that a step of a row is one piece of memory: wide ones
+    first, each aligned to a cache line, since a vector that straddles two lines is loaded twice. A carry after a step
+    is the carry before the next one: where both are outputs, they are one stream with one more step.
     """
     batch, time = like.shape[:2]
     sizes = [width(group) for group in program.outputs]
 
     def stream(time: int, size: int) -> Tensor:
-        return room((time, batch, size), like).transpose(0, 1) if turned(like) else room((batch, time, size), like)
+        return (
+            empty_pooled((time, batch, size), like).transpose(0, 1)
+            if is_time_first(like)
+            else empty_pooled((batch, time, size), like)
+        )
 
-    if program.backwards:  # handed to autograd one by one: each on its own
+    if program.backwards:  # autograd hands them out one by one: each has memory of its own
         return [stream(time, size) for size in sizes]
-    following = program.following()
+    shifted = program.shifted()
     places, end = dict[int, int](), 0
     line = LINE // like.element_size()
     for index in sorted(range(1, len(sizes)), key=lambda i: sizes[i] < line):
-        if index not in following:
+        if index not in shifted:
             places[index] = end
             end += sizes[index] if sizes[index] < line else -(-sizes[index] // line) * line
-    kept = stream(time + bool(following), -(-end // line) * line)
+    kept = stream(time + bool(shifted), -(-end // line) * line)
 
     def output(index: int) -> Tensor:
-        step, at = int(index in following), places[following.get(index, index)]
+        step, at = int(index in shifted), places[shifted.get(index, index)]
         return kept[:, step : step + time, at : at + sizes[index]]
 
-    first = room((batch, time, sizes[0]), like) if first is None else first
+    first = empty_pooled((batch, time, sizes[0]), like) if first is None else first
     return [first, *(output(index) for index in range(1, len(sizes)))]
 
 
 def _order(batch: int, threads: int, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """Return the rows as the threads take them, each thread's longest first, and the lengths."""
+    """Return the rows in the order in which threads take them, each thread's longest first, and the lengths."""
     if lengths is None:
         return torch.arange(batch, device="cpu"), None
     limits = lengths.to(device="cpu", dtype=torch.int64).contiguous()

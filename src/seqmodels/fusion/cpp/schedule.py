@@ -1,143 +1,167 @@
 """In which pass over a row's columns each value of a program is computed, and where it is kept between passes.
 
-A step is a few passes. A pass computes the products of one level, block of columns by block of columns, and at once
-all pointwise values of that width that depend on them. A value that a later pass needs is kept in a buffer, or is read
-back from the output stream that it is written to anyway; what hangs on no product is computed again where it is used.
+A step is a few passes. A pass computes the products of one level, block of columns by block of columns, and with each
+block all pointwise values of that width that depend on it. A value that a later pass needs is kept in a buffer, or read
+back from the output stream that it is written to anyway; values that depend on no product are recomputed where they are
+used.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import NamedTuple
 
+from seqmodels.fusion.ops import INPUTS, LEAVES, REDUCTIONS, TRUTHS, Op
 from seqmodels.fusion.program import Program
-from seqmodels.fusion.values import LEAVES, REDUCTIONS, TRUTHS, Value, in_order
+from seqmodels.fusion.values import Value, in_order, width
 
-Key = tuple[int, int]
-"""A pass: the level of its products, and the width of its values."""
+
+class Key(NamedTuple):
+    """Which pass: the level of its products, and the width of its values."""
+
+    level: int
+    width: int
+
+
+class Target(Enum):
+    """What a result of a program is written to."""
+
+    OUTPUT = auto()
+    CARRY = auto()
+    TOTAL = auto()
+
+
+class Write(NamedTuple):
+    """A value that is written to a result: which one, from which column on."""
+
+    target: Target
+    number: int
+    start: int
+    value: Value
 
 
 @dataclass
 class Pass:
-    """The work of one pass: values in order, which of them are stored where, and what is summed along the row."""
+    """The work of one pass."""
 
-    body: list[Value] = field(default_factory=list)
-    blocks: list[Value] = field(default_factory=list)  # column ranges of products
-    sums: list[Value] = field(default_factory=list)
+    blocks: list[Value] = field(default_factory=list)  # columns of products
+    body: list[Value] = field(default_factory=list)  # pointwise values, in order
+    reductions: list[Value] = field(default_factory=list)
     kept: list[Value] = field(default_factory=list)  # values that go to buffers
+    writes: list[Write] = field(default_factory=list)
 
 
 @dataclass
 class Schedule:
-    """Passes in order, and where values are found that an earlier pass computed."""
+    """The passes in order, and where values are found that an earlier pass computed."""
 
     passes: dict[Key, Pass]
-    writes: dict[Key, list[tuple[str, int, int, Value]]]  # (kind of root, index, first column, value)
-    buffers: dict[Value, int]  # first column in a row's buffer, in units of whole vectors before it
-    outputs: dict[Value, tuple[int, int]]  # values that lie in an output stream: index and first column
-    at: dict[Value, Key]  # the pass that computes what is kept
-
-
-def direct(value: Value) -> bool:
-    """Say whether an operand can be read where it lies."""
-    return value.op in ("carry", "stream", "vector")
+    buffered: list[Value]  # values that lie in a row's buffer
+    outputs: dict[Value, tuple[int, int]]  # values that lie in an output stream: which one, and their first column
 
 
 def schedule(program: Program) -> Schedule:
     """Schedule a program."""
-    made = Schedule({}, {}, {}, {}, {})
-    values = program.values()
-    operands = [piece for p in _used(program) for piece in program.products[p].operand if not direct(piece)]
-    goals: dict[Key, list[Value]] = {}
-    for piece in operands:
-        made.at[piece] = _key(piece)
-        goals.setdefault(_key(piece), []).append(piece)
-    _place_roots(program, made, goals)
-    for piece in operands:
-        if piece not in made.outputs:
-            made.buffers.setdefault(piece, 0)
-    for value in values:
-        if value.op in REDUCTIONS:
-            made.buffers[value] = 0
-            goals.setdefault(_key(value.args[0]), []).append(value)
-    while pending := sorted((key for key in goals if key not in made.passes), reverse=True):
-        key = pending[0]
-        made.passes[key] = _Fill(program, made, goals, key).run()
-    made.passes = dict(sorted(made.passes.items()))
-    for value in made.buffers:
-        if value.op not in REDUCTIONS and value not in made.outputs:
-            made.passes[made.at[value]].kept.append(value)
-    return made
+    return _Scheduler(program).schedule()
 
 
-def _used(program: Program) -> list[int]:
-    return sorted({value.data[0] for value in program.values() if value.op == "product"})
+class _Scheduler:
+    """Collects what each pass must compute; a pass asks earlier ones for what they must keep."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.passes: dict[Key, Pass] = {}
+        self.goals: dict[Key, list[Value]] = {}  # what a pass computes for others, for itself, or as a result
+        self.writes: dict[Key, list[Write]] = {}
+        self.buffered: dict[Value, None] = {}
+        self.outputs: dict[Value, tuple[int, int]] = {}
+        self.kept_by: dict[Value, Key] = {}  # the pass that keeps a value
+
+    def schedule(self) -> Schedule:
+        values = self.program.values()
+        used = sorted({value.columns.source for value in values if value.op is Op.PRODUCT})
+        operands = [v for index in used for v in self.program.products[index].operand if v.op not in INPUTS]
+        for operand in operands:
+            self._keep(operand)
+        self._place_roots()
+        self.buffered.update((operand, None) for operand in operands if operand not in self.outputs)
+        for value in values:
+            if value.op in REDUCTIONS:
+                self.buffered[value] = None
+                self.goals.setdefault(_key(value.args[0]), []).append(value)
+        while pending := self.goals.keys() - self.passes.keys():
+            key = max(pending)
+            self.passes[key] = self._pass(key)
+        for key, writes in self.writes.items():
+            self.passes[key].writes = writes
+        for value in self.buffered:
+            if value.op not in REDUCTIONS and value not in self.outputs:
+                self.passes[self.kept_by[value]].kept.append(value)
+        return Schedule(dict(sorted(self.passes.items())), list(self.buffered), self.outputs)
+
+    def _keep(self, value: Value) -> None:
+        """Have the pass that a value belongs to keep it."""
+        self.kept_by[value] = _key(value)
+        self.goals.setdefault(_key(value), []).append(value)
+
+    def _place_roots(self) -> None:
+        """Give each output, carry and total a pass: the one that computes it, or any later one of its width."""
+        program = self.program
+        groups = (Target.OUTPUT, program.outputs), (Target.CARRY, program.carried), (Target.TOTAL, program.totals)
+        roots = [
+            Write(target, index, width(group[:place]), value)
+            for target, kind in groups
+            for index, group in enumerate(kind)
+            for place, value in enumerate(group)
+        ]
+        keys = {_key(root.value) for root in roots} | set(self.goals)
+        reduced = {value.args[0] for value in program.values() if value.op in REDUCTIONS}
+        for root in roots:
+            value = root.value
+            key = self.kept_by.get(value) or _key(value)
+            if value.level == 0 and value not in self.kept_by and value not in reduced:
+                key = max(other for other in keys if other.width == value.width)
+            self.writes.setdefault(key, []).append(root)
+            self.goals.setdefault(key, []).append(value)
+            readable = root.target is Target.OUTPUT and value.args and value.op not in REDUCTIONS
+            if readable and value not in self.outputs:
+                self.outputs[value] = (root.number, root.start)
+                self.kept_by.setdefault(value, key)
+
+    def _pass(self, key: Key) -> Pass:
+        """Collect the work of a pass, all later ones being collected already."""
+        found, roots, computed = Pass(), list[Value](), set[Value]()
+        for value in self.goals[key]:
+            if value.op in REDUCTIONS and key == _key(value.args[0]):
+                roots.append(value.args[0])
+                found.reductions.append(value)
+            else:
+                roots.append(value)
+
+        def arguments(value: Value) -> Sequence[Value]:
+            """Return what a value is computed from in this pass; nothing if it is not computed here."""
+            if value.op in LEAVES or value.op in REDUCTIONS or self.kept_by.get(value, key) < key:
+                return ()  # it lies somewhere, or an earlier pass keeps it
+            if value.op is Op.PRODUCT and _key(value) == key:
+                found.blocks.append(value)
+            elif value.op is Op.PRODUCT or _belongs_earlier(value, key):
+                self.buffered.setdefault(value)
+                self._keep(value)
+            else:
+                computed.add(value)
+                return value.args
+            return ()
+
+        found.body = [value for value in in_order(roots, arguments) if value in computed]
+        return found
 
 
 def _key(value: Value) -> Key:
-    return value.level, value.width
+    return Key(value.level, value.width)
 
 
-def _place_roots(program: Program, made: Schedule, goals: dict[Key, list[Value]]) -> None:
-    """Give each output, carry and total a pass: the one that computes it, or any later one of its width."""
-    roots = [
-        (kind, index, value, sum(v.width for v in group[:place]))
-        for kind, groups in (("output", program.outputs), ("carry", program.carried), ("total", program.totals))
-        for index, group in enumerate(groups)
-        for place, value in enumerate(group)
-    ]
-    keys = {_key(value) for _, _, value, _ in roots} | set(goals)
-    reduced = {value.args[0] for value in program.values() if value.op in REDUCTIONS}
-    for kind, index, value, start in roots:
-        key = made.at.get(value) or _key(value)
-        if value.level == 0 and value not in made.at and value not in reduced:
-            key = max(other for other in keys if other[1] == value.width)
-        made.writes.setdefault(key, []).append((kind, index, start, value))
-        goals.setdefault(key, []).append(value)
-        if kind == "output" and value.args and value.op not in REDUCTIONS and value not in made.outputs:
-            made.outputs[value] = (index, start)
-            made.at.setdefault(value, key)
-
-
-class _Fill:
-    """Collects what one pass computes, and asks earlier passes for what they must keep."""
-
-    def __init__(self, program: Program, made: Schedule, goals: dict[Key, list[Value]], key: Key) -> None:
-        self.program, self.made, self.goals, self.key = program, made, goals, key
-        self.found = Pass()
-
-    def run(self) -> Pass:
-        roots = []
-        for value in self.goals[self.key]:
-            if value.op in REDUCTIONS and self.key == _key(value.args[0]):
-                roots.append(value.args[0])
-                self.found.sums.append(value)
-            else:
-                roots.append(value)
-        computed = set[Value]()
-        for value in in_order(roots, lambda value: self.visit(value, computed)):
-            if value in computed:
-                self.found.body.append(value)
-        return self.found
-
-    def visit(self, value: Value, computed: set[Value]) -> Sequence[Value]:
-        """Return what a value is computed from in this pass, and note that it is, unless it comes from elsewhere."""
-        if value.op in (*LEAVES, *REDUCTIONS) or self.made.at.get(value, self.key) < self.key:
-            return ()  # it lies somewhere, or an earlier pass keeps it
-        if value.op == "product" and _key(value) == self.key:
-            self.found.blocks.append(value)
-        elif value.op == "product" or self.elsewhere(value, *self.key):
-            self.ask(value)
-        else:
-            computed.add(value)
-            return value.args
-        return ()
-
-    def elsewhere(self, value: Value, level: int, size: int) -> bool:
-        if value.level == 0 or value.op in TRUTHS or value.op == "spread":
-            return False
-        return value.level < level or (value.width == 1 and size > 1)
-
-    def ask(self, value: Value) -> None:
-        """Have an earlier pass keep a value in a buffer."""
-        self.made.at[value] = _key(value)
-        self.made.buffers.setdefault(value, 0)
-        self.goals.setdefault(_key(value), []).append(value)
+def _belongs_earlier(value: Value, key: Key) -> bool:
+    """Return whether a value is computed by an earlier pass, of a lower level or for one number per row."""
+    if value.level == 0 or value.op in TRUTHS or value.op is Op.SPREAD:
+        return False
+    return value.level < key.level or (value.width == 1 and key.width > 1)

@@ -1,18 +1,22 @@
-"""How a pass fills its tiles: products with packed weights, and columns that are only moved."""
+"""How a pass fills its tiles: products with packed weights, and selections of columns."""
 
 from collections.abc import Callable, Sequence
 
-from seqmodels.fusion.values import Product, Value
+from seqmodels.fusion.values import Product, Selection, Value
 
-TOGETHER = 16
-"""Operand pieces times blocks of a product from which on these are looped over: written out, they take minutes."""
+UNROLLED = 16
+"""Most operand pieces times blocks of a product that are written out; more are looped over: they take minutes to
+compile."""
 
 Blocks = dict[int, Value]
-"""Columns of one product, by the tile that they go to."""
+"""Columns of one product, by the number of the tile that they go to."""
 
 
 def filled(
-    products: Sequence[Product], blocks: Sequence[Value], panels: dict[Value, str], address: Callable[[Value], str]
+    products: Sequence[Product | Selection],
+    blocks: Sequence[Value],
+    panels: dict[Value, str],
+    address: Callable[[Value], str],
 ) -> list[str]:
     """Return the statements that fill a pass's tiles: a block of columns, for the rows from ``r0`` on.
 
@@ -23,42 +27,43 @@ def filled(
         address: says where the value of row ``r`` begins.
     """
     lines: list[str] = []
-    found: dict[int, Blocks] = {}
-    for place, block in enumerate(blocks):
-        found.setdefault(block.data[0], {})[place] = block
-    for place, block in enumerate(blocks):
-        index = block.data[0]
-        product, mine = products[index], found[index]
+    by_product: dict[int, Blocks] = {}
+    for tile, block in enumerate(blocks):
+        by_product.setdefault(block.columns.source, {})[tile] = block
+    for tile, block in enumerate(blocks):
+        index = block.columns.source
+        product, same = products[index], by_product[index]
         pieces = list(map(address, product.operand))
-        if product.select:
-            lines += _moved(index, pieces, place, block)
-        elif len(pieces) * len(mine) <= TOGETHER:
-            lines += _multiplied(product, pieces, place, panels[block])
-        elif place == min(mine):
-            lines += _looped(product, pieces, mine, panels)
+        if isinstance(product, Selection):
+            lines += _selected(index, pieces, tile, block)
+        elif len(pieces) * len(same) <= UNROLLED:
+            lines += _multiplied(product, pieces, tile, panels[block])
+        elif tile == min(same):
+            lines += _looped(product, pieces, same, panels)
     return lines
 
 
-def moves(index: int, product: Product) -> str:
-    """Return the table of where the columns of a product without a weight come from."""
-    columns = [(i, column) for i, piece in enumerate(product.operand) for column in range(piece.width)]
-    places = [(-1, 0) if source == -1 else columns[source] for source in product.select]
+def moves(index: int, selection: Selection) -> str:
+    """Return the table of where the columns of a selection come from."""
+    columns = [(i, column) for i, piece in enumerate(selection.operand) for column in range(piece.width)]
+    places = [(-1, 0) if source == -1 else columns[source] for source in selection.columns]
     return f"static const Move MOVE{index}[] = {{{', '.join(f'{{{i}, {column}}}' for i, column in places)}}};"
 
 
-def _moved(index: int, pieces: Sequence[str], place: int, block: Value) -> list[str]:
+def _selected(index: int, pieces: Sequence[str], tile: int, block: Value) -> list[str]:
+    start = block.columns.start
     return [
         "      for (i64 i = 0; i < m; i++) {",
         "        const i64 r = r0 + i, b = x.row[r];",
         f"        const T* const pieces[] = {{{', '.join(pieces)}}};",
-        f"        T* const to = x.tiles + {place} * TILED + i * UNITS * W;",
-        f"        move(pieces, MOVE{index} + {block.data[1]} + first * W, {block.width} - first * W, nv * W, to);",
+        f"        T* const to = x.tiles + {tile} * TILED + i * UNITS * W;",
+        f"        move(pieces, MOVE{index} + {start} + first * W, {block.width} - first * W, nv * W, to);",
         "        (void)r, (void)b;",
         "      }",
     ]
 
 
-def _multiplied(product: Product, pieces: Sequence[str], place: int, begin: str) -> list[str]:
+def _multiplied(product: Product, pieces: Sequence[str], tile: int, begin: str) -> list[str]:
     lines, start = ["      {", "        const T* rows[ROWS];"], 0
     for piece, at in zip(product.operand, pieces, strict=True):
         panel = f"x.packed + {begin} + first * {product.depth} * W + {start} * nv * W"
@@ -69,7 +74,7 @@ def _multiplied(product: Product, pieces: Sequence[str], place: int, begin: str)
             f"          rows[i] = {at};",
             "          (void)r, (void)b;",
             "        }",
-            f"        TILE[m - 1][nv - 1](rows, {piece.width}, {panel}, x.tiles + {place} * TILED, {more});",
+            f"        TILE[m - 1][nv - 1](rows, {piece.width}, {panel}, x.tiles + {tile} * TILED, {more});",
         ]
         start += piece.width
     return [*lines, "      }"]

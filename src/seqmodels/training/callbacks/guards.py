@@ -11,7 +11,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from torch.optim import Optimizer
 
-from seqmodels.data.loading import ResumableLoader
+from seqmodels.data.loaders import ResumableLoader
 from seqmodels.errors import LoadingFailed, NotFinite, OutOfMemory, RunFailed
 from seqmodels.tasks import Task
 
@@ -220,15 +220,14 @@ def _memory_advice(task: LightningModule, data: Any) -> str:
     sizes = [size for module in task.modules() if isinstance(size := getattr(module, "hidden_size", None), int)]
     parameters = sum(parameter.numel() for parameter in task.parameters())
     facts = [f"data.batch_size is {data.batch_size}"]
-    cut = next((name for name in ("bptt", "window") if isinstance(getattr(data, name, None), int)), None)
-    lengths = None if cut else getattr(data.split("train"), "lengths", None)
-    if cut:
-        facts.append(f"data.{cut} is {getattr(data, cut)}")
+    bptt, lengths = (getattr(data.split("train"), name, None) for name in ("bptt", "lengths"))
+    if bptt is not None:
+        facts.append(f"data.bptt is {bptt}")
     elif lengths is not None and len(lengths):
         facts.append(f"the longest sequence has {int(max(lengths))} steps")
     if sizes:
         facts.append(f"the widest layer has hidden_size {max(sizes)}")
-    smaller = ["data.batch_size", *([f"data.{cut}"] if cut else []), "cell.hidden_size"]
+    smaller = ["data.batch_size", *(["data.bptt"] if bptt is not None else []), "cell.hidden_size"]
     return (
         f"out of memory in training: {', '.join(facts)}, the network has {parameters} parameters. Make "
         f"{' or '.join(smaller)} smaller; a smaller data.batch_size with trainer.accumulate_grad_batches=N leaves the "

@@ -1,0 +1,100 @@
+"""Files of published data sets: where they lie, whether they are what was published."""
+
+import gzip
+import hashlib
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+
+class DataFile(NamedTuple):
+    """A published file. It may lie unpacked, or packed as ``name.gz``; what is checked is the unpacked content."""
+
+    name: str  # unpacked
+    size: int  # bytes, unpacked
+    sha256: str  # unpacked
+    urls: tuple[str, ...]  # the same file at several places; one that ends in .gz is kept packed
+
+
+def github_file(repository: str, path: str, commit: str, size: int, sha256: str, *, branch: str = "master") -> DataFile:
+    """Describe a file of a repository: at the commit whose content is known, and on the branch where it lives."""
+    urls = tuple(f"https://raw.githubusercontent.com/{repository}/{at}/{path}" for at in (commit, branch))
+    return DataFile(path.rpartition("/")[2].removesuffix(".gz"), size, sha256, urls)
+
+
+def locate(folder: Path, file: DataFile) -> Path | None:
+    """Return where ``file`` lies in ``folder``, plain or with ``.gz`` added, or ``None``."""
+    for path in (folder / file.name, folder / f"{file.name}.gz"):
+        if path.is_file():
+            return path
+    return None
+
+
+def require(folder: Path, files: Sequence[DataFile]) -> None:
+    """Raise ``FileNotFoundError``, naming the folder and every missing file, unless all are there."""
+    missing = [file.name for file in files if locate(folder, file) is None]
+    if missing:
+        raise FileNotFoundError(
+            f"{folder.absolute()} lacks {', '.join(missing)} (plain or with .gz): "
+            "put the published files there, or allow their download (data.download=true, `seqmodels data download`)"
+        )
+
+
+MOST = 64 << 20  # bytes unpacked, where a file has more than
+RATIO = 200  # times its packed size: text and numbers stay far below, what is made to fill a memory does not
+
+
+def unpacked(path: Path, *, limit: int | None = None, packed: bool | None = None) -> bytes:
+    """Return the bytes of ``path``, unpacked where it is ``packed``; no more than ``limit + 1`` of them.
+
+    Where ``packed`` is not given, the name says it: it ends in ``.gz``.
+
+    Raises:
+        ValueError: it is no plain file, the packed data are damaged or cut off, or are hundreds of times larger
+            unpacked and no ``limit`` is given.
+    """
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} is no plain file")
+    amount = -1 if limit is None else limit + 1
+    if not (path.suffix == ".gz" if packed is None else packed):
+        with path.open("rb") as plain:
+            return plain.read(amount)
+    most = max(MOST, RATIO * path.stat().st_size)
+    try:
+        with gzip.open(path) as archive:
+            content = archive.read(most + 1 if limit is None else amount)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"{path} is not a whole gzip file: {error}") from error
+    if limit is None and len(content) > most:
+        raise ValueError(f"{path} unpacks to more than {most} bytes, {RATIO} times its size: unpack it to read it")
+    return content
+
+
+def published_bytes(path: Path, file: DataFile, *, packed: bool | None = None) -> bytes:
+    """Return the content of ``path``, :func:`unpacked`, which must be that of ``file``.
+
+    Raises:
+        ValueError: its size or its sha256 is another.
+    """
+    content = unpacked(path, limit=file.size, packed=packed)
+    if len(content) != file.size:
+        size = f"more than {file.size}" if len(content) > file.size else str(len(content))
+        raise ValueError(f"{path} holds {size} bytes unpacked, the published {file.name} has {file.size}")
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != file.sha256:
+        raise ValueError(f"{path} is not the published {file.name}: sha256 {digest}, expected {file.sha256}")
+    return content
+
+
+def load(folder: Path, file: DataFile) -> bytes:
+    """Return the verified, unpacked content of ``file`` in ``folder``.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        ValueError: it is damaged or another file.
+    """
+    require(folder, [file])
+    path = locate(folder, file)
+    assert path is not None
+    return published_bytes(path, file)

@@ -1,0 +1,73 @@
+"""Texts in a folder of folders, one for each class: ``pos/1.txt``; the same inside an archive, read where it lies."""
+
+import tarfile
+import zlib
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from seqmodels.data.formats.strict_text import decoded
+from seqmodels.data.raw import LabelledTexts
+
+LIMIT = 16 << 20  # bytes of a text: more is not one
+TOTAL = 2 << 30  # bytes of all texts of an archive
+
+
+def read_folders(path: Path, *, encoding: str = "utf-8") -> LabelledTexts:
+    """Return the ``.txt`` files in the folders of a folder; the name of a folder is the label of its texts.
+
+    Raises:
+        ValueError: there are fewer than two folders with texts, or a text is not in the encoding, or no plain file;
+            with its path.
+    """
+    if not path.is_dir():
+        raise ValueError(f"{path} is no folder")
+    found = LabelledTexts([], [], [])
+    for file in sorted(path.glob("*/*.txt")):
+        if not file.is_file():
+            raise ValueError(f"{file} is no plain file")
+        if not file.parent.name.isprintable():  # a name that is no UTF-8, or looks like another
+            raise ValueError(f"{str(file.parent)!r}: the name of a folder is a label, and must be printable")
+        _add(found, file.read_bytes(), file.parent.name, str(file), encoding)
+    if len(set(found.labels)) < 2:
+        raise ValueError(f"{path} must hold at least two folders with .txt files, one for each class")
+    return found
+
+
+def read_tar(source: IO[bytes], path: str, *, encoding: str = "utf-8") -> dict[str, LabelledTexts]:
+    """Return the texts of a tar archive of ``[folder/]part/label/name.txt`` by part, packed or not; others are left.
+
+    ``path`` is what errors call it. Nothing is unpacked to disk, and only plain files are read, so that no name or link
+    leads anywhere.
+
+    Raises:
+        ValueError: the archive is damaged, or a text is too large or not in the encoding; with its name.
+    """
+    members: dict[tuple[str, str, str], bytes] = {}
+    total = 0
+    try:
+        with tarfile.open(fileobj=source, mode="r|*") as archive:
+            for member in archive:
+                parts = PurePosixPath(member.name).parts[-3:]
+                if not member.isreg() or len(parts) < 3 or not parts[2].endswith(".txt"):
+                    continue
+                if member.size > LIMIT:
+                    raise ValueError(f"{path}: {member.name} has {member.size} bytes, a text at most {LIMIT}")
+                total += member.size
+                if total > TOTAL:
+                    raise ValueError(f"{path}: its texts have more than {TOTAL} bytes together")
+                content = archive.extractfile(member)
+                assert content is not None
+                members[parts[0], parts[1], parts[2]] = content.read()
+    except (tarfile.TarError, EOFError, OSError, TypeError, zlib.error) as error:  # TypeError: a header cut short
+        raise ValueError(f"{path} cannot be read as an archive: {error}") from error
+    found: dict[str, LabelledTexts] = {}
+    for part, label, name in sorted(members):
+        texts = found.setdefault(part, LabelledTexts([], [], []))
+        _add(texts, members[part, label, name], label, f"{path}: {part}/{label}/{name}", encoding)
+    return found
+
+
+def _add(found: LabelledTexts, content: bytes, label: str, place: str, encoding: str) -> None:
+    found.texts.append(decoded(content, place, encoding))
+    found.labels.append(label)
+    found.places.append(place)

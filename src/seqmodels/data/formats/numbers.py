@@ -1,0 +1,40 @@
+"""Delimited text that holds numbers alone."""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def parsed_number(cell: str) -> float:
+    """Return the number that a cell holds, infinity too; not a number where it holds none."""
+    try:
+        return math.nan if "_" in cell else float(cell)  # Python alone reads 1_000 as a number
+    except ValueError:
+        return math.nan
+
+
+def parse_numbers(text: str, name: str, *, delimiter: str = ",") -> Tensor:
+    """Return a float64 tensor ``(rows, columns)``; blank lines are passed over, ``name`` is what errors call the text.
+
+    Raises:
+        ValueError: there is no row, a row has another number of columns than the first, or a cell is no finite number.
+    """
+    rows: list[list[float]] = []
+    for line, text_line in enumerate(text.splitlines(), start=1):
+        if not text_line.strip():
+            continue
+        cells = text_line.split(delimiter)
+        if rows and len(cells) != len(rows[0]):
+            raise ValueError(f"{name}, line {line}: {len(cells)} columns, the lines before have {len(rows[0])}")
+        rows.append([_finite(cell, name, line, column) for column, cell in enumerate(cells, start=1)])
+    if not rows:
+        raise ValueError(f"{name} has no rows")
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+def _finite(cell: str, name: str, line: int, column: int) -> float:
+    number = parsed_number(cell)
+    if not math.isfinite(number):
+        raise ValueError(f"{name}, line {line}, column {column}: must be a finite number, got {cell!r}")
+    return number

@@ -1,0 +1,64 @@
+"""What the calendar says of a point in time, as numbers from -0.5 to 0.5: known of the future, too."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from seqmodels.data.formats.times import Times
+from seqmodels.errors import nearest
+
+Share = NDArray[np.float64]
+
+
+def _within(times: Times, unit: str) -> Times:
+    """Return the start of the unit that each point in time lies in."""
+    return times.astype(f"datetime64[{unit}]").astype("datetime64[s]")
+
+
+def _share(times: Times, unit: str, part: str, parts: int) -> Share:
+    """Return which of the ``parts`` of its ``unit`` each point in time lies in, over the last of them."""
+    number = (times - _within(times, unit)).astype(f"timedelta64[{part}]").astype(np.int64)
+    return number / (parts - 1)
+
+
+def _weekday(times: Times) -> Share:
+    """Monday is the first day; 1970-01-01 was a Thursday."""
+    return ((times.astype("datetime64[D]").astype(np.int64) + 3) % 7) / 6
+
+
+def _month(times: Times) -> Share:
+    return (times.astype("datetime64[M]").astype(np.int64) % 12) / 11
+
+
+FEATURES: dict[str, Callable[[Times], Share]] = {
+    "minute": lambda times: _share(times, "h", "m", 60),
+    "hour": lambda times: _share(times, "D", "h", 24),
+    "weekday": _weekday,
+    "day": lambda times: _share(times, "M", "D", 31),
+    "day_of_year": lambda times: _share(times, "Y", "D", 366),
+    "month": _month,
+}
+
+
+def check_calendar(names: Sequence[str]) -> None:
+    """Raise ``ValueError`` unless every name is one of :data:`FEATURES`."""
+    for name in names:
+        if name not in FEATURES:
+            known = f"{', '.join(FEATURES)}, got {name!r}{nearest(name, FEATURES)}"
+            raise ValueError(f"calendar must name some of {known}")
+
+
+def calendar_features(times: Times | None, names: Sequence[str], steps: int) -> Tensor:
+    """Return the features ``names`` of each point in time, ``(steps, features)`` float32.
+
+    Raises:
+        ValueError: there are names, but no times.
+    """
+    if not names:
+        return torch.zeros(steps, 0)
+    if times is None:
+        raise ValueError(f"calendar features ({', '.join(names)}) need a time column: data.time=...")
+    return torch.from_numpy(np.stack([FEATURES[name](times) - 0.5 for name in names], 1)).float()

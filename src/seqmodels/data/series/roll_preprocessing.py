@@ -1,0 +1,26 @@
+"""Piano rolls in records."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from seqmodels.data.formats.piano_roll import parse_piece
+from seqmodels.data.formats.strict_json import parsed_json
+from seqmodels.data.preprocessing import Preprocessing
+from seqmodels.data.series.preprocessing import filled_field
+
+
+class RollPreprocessing(Preprocessing):
+    """A record's field ``frames`` as a piano roll: a list of frames, each the list of the MIDI numbers that sound.
+
+    As text it is the same in JSON, in the field ``frames`` or ``text``: a file may have a piece on each line.
+    """
+
+    def encode(self, record: Mapping[str, Any]) -> Tensor:
+        """Return the roll of a record, ``(frames, 88)``."""
+        field = filled_field(record, "frames")
+        frames = record[field]
+        if isinstance(frames, str):
+            frames = parsed_json(frames, f"{field} ({frames!r:.60})")
+        return parse_piece(frames, field)

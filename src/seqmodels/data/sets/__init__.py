@@ -1,0 +1,36 @@
+"""The catalogue: one module for each data set, of the name that ``data=`` has, and its class."""
+
+SETS = {
+    "digits": "DigitsData",
+    "mnist": "MNISTData",
+    "parity": "ParityData",
+    "adding": "AddingData",
+    "japanese_vowels": "JapaneseVowelsData",
+    "ucr_uea": "UCRUEAData",
+    "jsb_chorales": "JSBChoralesData",
+    "copy_memory": "CopyMemoryData",
+    "sst2": "SST2Data",
+    "imdb": "IMDBData",
+    "ag_news": "AGNewsData",
+    "names": "NamesData",
+    "python_docs": "PythonDocsData",
+    "tiny_shakespeare": "TinyShakespeareData",
+    "ptb": "PTBData",
+    "imdb_text": "IMDBTextData",
+    "ett": "ETTData",
+    "exchange_rate": "ExchangeRateData",
+    "sunspots": "SunspotsData",
+    "stocks": "StocksData",
+    "airline_passengers": "AirlinePassengersData",
+    "daily_min_temperatures": "DailyMinTemperaturesData",
+    "monthly_sunspots": "MonthlySunspotsData",
+}
+OWN_FILES = {
+    "text": "TextData",
+    "text_csv": "TextCSVData",
+    "text_csv_multilabel": "TextCSVMultilabelData",
+    "text_folder": "TextFolderData",
+    "csv_series": "CSVSeriesData",
+    "hf_text": "HuggingFaceText",
+}
+"""Readers of files of one's own."""

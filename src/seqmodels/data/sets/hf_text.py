@@ -1,0 +1,134 @@
+"""Text of Hugging Face ``datasets``, streamed: no more than a document is in memory."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+from seqmodels.data.batch import TargetKind
+from seqmodels.data.raw import Documents, Splits
+from seqmodels.data.source import Source
+from seqmodels.data.text.language_modeling import TokenizedPreparation
+
+HELD = 20
+"""Of so many documents one validates and one tests, where the data set has no splits for that."""
+
+
+@dataclass(kw_only=True)
+class HuggingFaceText(Source):
+    """Documents of a data set of the Hugging Face hub, or of files that ``datasets`` reads, for language models.
+
+    They are streamed once, to learn the vocabulary and to write tokens into files that are mapped into memory; after
+    that neither network nor ``datasets`` is needed, every process reads rows of its own, each epoch has an order of its
+    own, and a run can go on anywhere. Tokens take one to four bytes each on disk.
+
+    Args:
+        path: of the data set on the hub, ``wikitext``; or a builder of files: ``json``, ``csv``, ``parquet``, ``text``.
+        config: name of a configuration of the data set, where it has several.
+        revision: branch, tag or commit on the hub. What is tokenised once stays: new data need another revision.
+        data_files: files for a builder: a path, or paths by split.
+        split, val_split, test_split: which splits are for what. Where the last two are None, every 20th document
+            validates, and every 20th after it tests.
+        column: has the text.
+        max_documents: of each split, for a quick trial.
+        vocabulary_documents: so many documents a vocabulary is learnt from at most; from all where None.
+    """
+
+    name = "hf_text"
+    target_kind: ClassVar[TargetKind] = "language_modeling"
+    citation = "as its page on huggingface.co says"
+    license = "as its page on huggingface.co says"
+    preparation = TokenizedPreparation
+
+    path: str
+    config: str | None = None
+    revision: str | None = None
+    data_files: str | Sequence[str] | Mapping[str, Any] | None = None
+    split: str = "train"
+    val_split: str | None = None
+    test_split: str | None = None
+    column: str = "text"
+    max_documents: int | None = None
+    vocabulary_documents: int | None = 100_000
+
+    def __post_init__(self) -> None:
+        if (self.val_split is None) != (self.test_split is None):
+            raise ValueError("val_split and test_split must be given together, or neither")
+        for name in ("max_documents", "vocabulary_documents"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+
+    def splits(self) -> Splits[Documents]:
+        stamps = [
+            [str(file.absolute()), file.stat().st_size, file.stat().st_mtime_ns]
+            for given in _paths(self.data_files)
+            for file in _matching(Path(given).absolute())
+        ]
+        names = {"train": self.split, "val": self.val_split, "test": self.test_split}
+        most, learnt_from = self.max_documents, self.vocabulary_documents
+        asked = {"names": names, "column": self.column, "most": most, "learnt_from": learnt_from}
+        origin = {"files": stamps, **self._where, **asked}
+        return Splits(
+            *(
+                Documents(partial(self._read, split, name), self.name, origin, learnt_from)
+                for split, name in names.items()
+            )
+        )
+
+    @property
+    def _where(self) -> dict[str, Any]:
+        """What ``datasets.load_dataset`` is asked for."""
+        where = {"path": self.path, "name": self.config, "revision": self.revision, "data_files": self.data_files}
+        return {key: value for key, value in where.items() if value is not None}
+
+    def _read(self, split: str, own: str | None) -> Iterator[Iterator[str]]:
+        """Yield the documents of a split, which the data set has as ``own``."""
+        place = Splits._fields.index(split)
+        taken = 0
+        for number, text in enumerate(self._stream(own or self.split)):
+            part = {HELD - 2: 1, HELD - 1: 2}.get(number % HELD, 0)
+            if not text or (self.val_split is None and part != place):
+                continue
+            yield iter([text])
+            taken += 1
+            if taken == self.max_documents:
+                return
+
+    def _stream(self, split: str) -> Iterator[str]:
+        """Yield the texts of a split.
+
+        Raises:
+            ImportError: the package ``datasets`` is not there.
+            ValueError: there is no such data set, split or column, or what stands there is no text.
+        """
+        where = self._where
+        try:
+            import datasets  # noqa: PLC0415  (seconds, and an extra)
+        except ImportError as error:
+            raise ImportError("data=hf_text needs the package datasets: pip install 'seqmodels[hf]'") from error
+        try:
+            rows = datasets.load_dataset(**where, split=split, streaming=True)
+            for number, row in enumerate(rows):
+                if not isinstance(row.get(self.column), str):
+                    raise ValueError(
+                        f"split {split}, document {number}: there is no text under column={self.column!r} "
+                        f"(there: {', '.join(row)})"
+                    )
+                yield row[self.column]
+        except (datasets.exceptions.DatasetsError, FileNotFoundError, ConnectionError) as error:
+            raise ValueError(f"datasets cannot read {json.dumps(where)}: {error}") from error
+
+
+def _paths(given: Any) -> list[str]:
+    """Return all paths of ``data_files``; addresses are none."""
+    if given is None:
+        return []
+    values = given.values() if isinstance(given, Mapping) else [given] if isinstance(given, str) else given
+    nested = [path for value in values for path in ([value] if isinstance(value, str) else value)]
+    return [path for path in nested if "://" not in path]
+
+
+def _matching(path: Path) -> list[Path]:
+    return sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))

@@ -1,0 +1,32 @@
+"""Japanese vowels: who speaks, from a few dozen steps of sound; the lengths of the series differ."""
+
+from seqmodels.data.formats.files import load
+from seqmodels.data.formats.ts import SeriesFile, parse_ts
+from seqmodels.data.series.archive import ArchiveSource, archive_file
+
+
+class JapaneseVowelsData(ArchiveSource):
+    """640 utterances of two vowels by 9 men: 7 to 29 steps of 12 LPC cepstrum coefficients; the class is the speaker.
+
+    270 rows to train (and validate) with, 370 to test, as published.
+    """
+
+    name = "japanese_vowels"
+    folder = "ucr-uea/JapaneseVowels"
+    files = (
+        archive_file(
+            "JapaneseVowels", "TRAIN", 487971, "68a430eabd919cc77f40b1f5f3bc0dcafacc1486bca9260785aeb7d262cc78cd"
+        ),
+        archive_file(
+            "JapaneseVowels", "TEST", 649132, "b3d41d6a0ca3bcad3afb9ca7d4365382aa51341e2e58bae2a574babdda5b9462"
+        ),
+    )
+    citation = (
+        "M. Kudo, J. Toyama and M. Shimbo. Multidimensional curve classification using passing-through regions. "
+        "Pattern Recognition Letters 20 (11-13), 1999, as in the UEA archive (https://arxiv.org/abs/1811.00075)"
+    )
+    license = "CC BY 4.0 (UCI Machine Learning Repository)"
+
+    def read(self, part: str) -> SeriesFile:
+        (file,) = (file for file in self.files if file.name.endswith(f"_{part}.ts"))
+        return parse_ts(load(self.set_folder, file).decode("ascii"), file.name, missing=self.missing)

@@ -1,0 +1,103 @@
+"""The chorales of J. S. Bach, harmonised in four voices: which notes come next?"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from seqmodels.data.formats.files import github_file, load, unpacked
+from seqmodels.data.formats.piano_roll import HIGHEST, LOWEST, parse_rolls
+from seqmodels.data.formats.strict_text import decoded
+from seqmodels.data.raw import LabelledSeries, Splits
+from seqmodels.data.series.preparation import SeriesPreparation
+from seqmodels.data.series.roll_preprocessing import RollPreprocessing
+from seqmodels.data.series.scaling import Scaling
+from seqmodels.data.source import PublishedSource
+from seqmodels.data.splitting import split_random
+from seqmodels.system.names import public_name
+
+NAMES = {"validation": "val", "valid": "val"}  # what files call a split, where it is not what we call it
+PITCHES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+KEY_NAMES = tuple(f"{PITCHES[note % 12]}{note // 12 - 1}" for note in range(LOWEST, HIGHEST + 1))  # A0 to C8
+
+
+@dataclass(kw_only=True)
+class RollPreparation(SeriesPreparation):
+    """Frames of keys as they are, 0 or 1."""
+
+    def node(self, scaling: Scaling) -> dict[str, Any]:  # noqa: ARG002
+        return {"_target_": public_name(RollPreprocessing)}
+
+
+@dataclass(kw_only=True)
+class JSBChoralesData(PublishedSource):
+    """382 chorales at a frame for each quarter note; 88 keys, several of which sound at once: 229, 76 and 77 pieces.
+
+    Inputs are the frames of a piece but the last, targets the frames but the first: at every step, the keys of the next
+    frame. The published splits are kept (Boulanger-Lewandowski et al., 2012). The usual figure is the negative
+    log-likelihood of a frame, in nats: summed over the keys, a mean over all frames that are predicted (Bai et al.,
+    2018, count that way: 4648 frames in the test split).
+
+    Args:
+        path: a JSON file of one's own instead, see :func:`~seqmodels.data.formats.piano_roll.parse_rolls`: with the
+            splits ``train``, ``valid`` and ``test``, or a plain list of pieces, which is split 80/10/10.
+        data_seed: of the split of a plain list.
+    """
+
+    name = "jsb_chorales"
+    target_kind = "multilabel"
+    folder = "jsb-chorales"
+    files = (
+        github_file(
+            "czhuang/JSB-Chorales-dataset",
+            "jsb-chorales-quarter.json",
+            "9a7f733ddb4ed91f48da64ac7f0f621c34aadd4d",
+            407200,
+            "2db9329f1881a1d3f49703ec556bf1d6f84b4f6c1d702c156536e93cf31e1c91",
+        ),
+    )
+    citation = (
+        "N. Boulanger-Lewandowski, Y. Bengio and P. Vincent. Modeling temporal dependencies in high-dimensional "
+        "sequences: application to polyphonic music generation and transcription. ICML 2012. "
+        "https://arxiv.org/abs/1206.6392"
+    )
+    license = "not stated; the music is in the public domain"
+    preparation = RollPreparation
+
+    path: str | None = None
+    data_seed: int = 0
+
+    def prepare(self) -> None:
+        if self.path is None:
+            super().prepare()
+        elif not Path(self.path).is_file():
+            raise FileNotFoundError(f"data.path={self.path}: there is no such file")
+
+    def splits(self) -> Splits[LabelledSeries]:
+        (file,) = self.files
+        content = unpacked(Path(self.path)) if self.path is not None else load(self.set_folder, file)
+        name = file.name if self.path is None else self.path
+        pieces = {NAMES.get(split, split): rolls for split, rolls in parse_rolls(decoded(content, name), name).items()}
+        if set(pieces) == {""}:
+            pieces = _drawn(pieces[""], self.data_seed)
+        if missing := {"train", "val", "test"} - set(pieces):
+            there = ", ".join(pieces) or "none"
+            lacking = ", ".join(sorted(missing))
+            raise ValueError(f"{name}: must have the splits train, valid and test; {lacking} is missing (has: {there})")
+        return Splits(*(next_frames(pieces[split], f"{name}, {split}") for split in Splits._fields))
+
+
+def _drawn(pieces: list[Tensor], seed: int) -> dict[str, list[Tensor]]:
+    """Split pieces 80/10/10, at random; every part has at least one where there are three or more."""
+    held = max(1, round(0.1 * len(pieces)))
+    parts = zip(("val", "test", "train"), split_random(len(pieces), (held, held), seed), strict=True)
+    return {split: [pieces[row] for row in sorted(rows)] for split, rows in parts}
+
+
+def next_frames(pieces: list[Tensor], where: str) -> LabelledSeries:
+    """Return all frames of each piece but the last as series, all but the first as what follows them."""
+    for number, piece in enumerate(pieces, start=1):
+        if len(piece) < 2:
+            raise ValueError(f"{where}, piece {number}: must have at least 2 frames, one to predict, got {len(piece)}")
+    return LabelledSeries([piece[:-1] for piece in pieces], [piece[1:] for piece in pieces], KEY_NAMES)

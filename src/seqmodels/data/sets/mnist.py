@@ -1,0 +1,110 @@
+"""MNIST as a sequence: by rows, by pixels, by permuted pixels."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from seqmodels.data.formats.files import DataFile, load, require
+from seqmodels.data.formats.idx import parse_idx
+from seqmodels.data.raw import LabelledSeries, Splits
+from seqmodels.data.series.preparation import SeriesPreparation
+from seqmodels.data.series.scaling import Scaling
+from seqmodels.data.source import PublishedSource
+
+Layout = Literal["rows", "pixels", "permuted"]
+
+MEAN, DEVIATION = 0.1307, 0.3081  # of all training pixels, after division by 255
+VAL_ROWS = 5000
+MIRRORS = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+)
+
+
+def _file(name: str, size: int, sha256: str) -> DataFile:
+    return DataFile(name, size, sha256, tuple(f"{mirror}{name}.gz" for mirror in MIRRORS))
+
+
+TRAIN_IMAGES = _file(
+    "train-images-idx3-ubyte", 47040016, "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
+)
+TRAIN_LABELS = _file(
+    "train-labels-idx1-ubyte", 60008, "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
+)
+TEST_IMAGES = _file(
+    "t10k-images-idx3-ubyte", 7840016, "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
+)
+TEST_LABELS = _file("t10k-labels-idx1-ubyte", 10008, "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2")
+
+
+@dataclass(kw_only=True)
+class MNISTPreparation(SeriesPreparation):
+    """Pixels from 0 to 1, and standardised.
+
+    Args:
+        standardize: subtract the mean of the training pixels and divide by their deviation, after division by 255.
+    """
+
+    standardize: bool = True
+
+    def scaling(self, train: LabelledSeries) -> Scaling:
+        channels = train.series[0].shape[-1]
+        mean, deviation = (MEAN, DEVIATION) if self.standardize else (0.0, 1.0)
+        return Scaling.of([255 * mean] * channels, [255 * deviation] * channels)
+
+    def scaled(self, series: Tensor, scaling: Scaling) -> Tensor:  # noqa: ARG002  (in float32, for memory)
+        pixels = series.div(255)
+        return pixels.sub_(MEAN).div_(DEVIATION) if self.standardize else pixels
+
+
+@dataclass(kw_only=True)
+class MNISTData(PublishedSource):
+    """70000 digits, 28 by 28 pixels, 10 classes: 55000 train, 5000 val (the last of the published 60000), 10000 test.
+
+    Args:
+        layout: ``rows`` (28 steps of 28 pixels), ``pixels`` (784 steps of 1, row by row), or ``permuted``: the pixels
+            in one random order for all images, ``torch.randperm(784)`` drawn from ``data_seed``. Papers draw their own.
+        data_seed: of the permutation.
+    """
+
+    name = "mnist"
+    target_kind = "classification"
+    folder = "mnist"
+    files = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
+    citation = (
+        "Y. LeCun, L. Bottou, Y. Bengio and P. Haffner. Gradient-based learning applied to document recognition. "
+        "Proceedings of the IEEE 86 (11), 1998"
+    )
+    license = "not stated by its authors; commonly taken as CC BY-SA 3.0"
+    preparation = MNISTPreparation
+
+    layout: Layout = "rows"
+    data_seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.layout not in get_args(Layout):
+            raise ValueError(f"layout must be one of {', '.join(get_args(Layout))}, got {self.layout!r}")
+
+    def splits(self) -> Splits[LabelledSeries]:
+        require(self.set_folder, self.files)
+        whole = self._part(TRAIN_IMAGES, TRAIN_LABELS)
+        rows = torch.arange(len(whole.series))
+        train, val = whole.take(rows[:-VAL_ROWS]), whole.take(rows[-VAL_ROWS:])
+        return Splits(train, val, self._part(TEST_IMAGES, TEST_LABELS))
+
+    def _part(self, images: DataFile, labels: DataFile) -> LabelledSeries:
+        pixels = parse_idx(load(self.set_folder, images), images.name)
+        classes = parse_idx(load(self.set_folder, labels), labels.name)
+        return LabelledSeries(as_sequences(pixels, self.layout, self.data_seed), classes.long(), tuple("0123456789"))
+
+
+def as_sequences(images: Tensor, layout: Layout, seed: int) -> Tensor:
+    """Lay images ``(rows, height, width)`` out as sequences ``(rows, time, input)``."""
+    if layout == "rows":
+        return images
+    pixels = images.flatten(1)
+    if layout == "permuted":
+        pixels = pixels[:, torch.randperm(pixels.shape[1], generator=torch.Generator().manual_seed(seed))]
+    return pixels.unsqueeze(-1)

@@ -1,0 +1,15 @@
+"""Texts and classes in a table of one's own."""
+
+from pathlib import Path
+
+from seqmodels.data.raw import LabelledTexts
+from seqmodels.data.text.table import TextTable
+
+
+class TextCSVData(TextTable):
+    """A table of texts with a class each; options as for all tables."""
+
+    name = "text_csv"
+
+    def read(self, path: Path) -> LabelledTexts:
+        return self.table(path, separator=None)

@@ -1,0 +1,32 @@
+"""Texts with any number of labels in a table of one's own."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from seqmodels.data.batch import TargetKind
+from seqmodels.data.raw import LabelledTexts
+from seqmodels.data.text.table import TextTable
+
+
+@dataclass(kw_only=True)
+class TextCSVMultilabelData(TextTable):
+    """A table of texts with any number of labels each, in one column; options as for all tables, and one more.
+
+    Args:
+        separator: between the labels of a row.
+    """
+
+    name = "text_csv_multilabel"
+    target_kind: ClassVar[TargetKind] = "multilabel"
+
+    label: str | int = "labels"
+    separator: str = ";"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.separator:
+            raise ValueError("separator must be at least one character, got none")
+
+    def read(self, path: Path) -> LabelledTexts:
+        return self.table(path, separator=self.separator)

@@ -1,0 +1,77 @@
+"""Where data come from: their origin, their files, and their splits as they are published."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from seqmodels.data.batch import TargetKind
+from seqmodels.data.formats.files import DataFile, require
+from seqmodels.data.preparation import Preparation
+from seqmodels.data.raw import Splits
+
+
+@dataclass(kw_only=True)
+class Source(ABC):
+    """A data set, or one kind of files of one's own. Its fields say which data, and nothing of how they are used.
+
+    Iterating over a source gives its three splits, so that ``train, val, test = DigitsData()``.
+
+    A ``data_seed`` decides what the data are (a split, a permutation, generated values), the ``seed`` of
+    :class:`~seqmodels.data.Loading` the order in which training sees them.
+    """
+
+    name: ClassVar[str]
+    target_kind: ClassVar[TargetKind]
+    citation: ClassVar[str]
+    license: ClassVar[str]
+    preparation: ClassVar[type[Preparation]]
+    """How these data become what a network reads."""
+    folder: ClassVar[str] = ""  # below the data folder; empty: the set needs no files
+    files: ClassVar[tuple[DataFile, ...]] = ()
+
+    def prepare(self) -> None:
+        """Check that the files are there, and fetch what is missing where that is allowed.
+
+        Raises:
+            FileNotFoundError: files are missing.
+        """
+        return
+
+    @abstractmethod
+    def splits(self) -> Splits[Any]:
+        """Read or generate the data: texts, series or documents as they are.
+
+        Raises:
+            FileNotFoundError: files are missing.
+            ValueError: a file is damaged or cannot be read; the message says where.
+        """
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.splits())
+
+
+@dataclass(kw_only=True)
+class PublishedSource(Source):
+    """A data set of published files below a data folder.
+
+    Args:
+        data_dir: holds the set's ``folder`` with its files, plain or with ``.gz``.
+        download: fetch what is missing.
+    """
+
+    data_dir: str | Path
+    download: bool = False
+
+    @property
+    def set_folder(self) -> Path:
+        """The folder of the set's files."""
+        return Path(self.data_dir) / self.folder
+
+    def prepare(self) -> None:
+        if self.download:
+            from seqmodels.data.download import download_missing  # noqa: PLC0415  (most never need the network)
+
+            download_missing(self.files, self.set_folder)
+        require(self.set_folder, self.files)

@@ -1,0 +1,64 @@
+"""Splitting rows by time, by class, and at random; a draw depends on its seed alone."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def split_stratified(labels: Tensor, shares: Sequence[float], seed: int) -> list[Tensor]:
+    """Part the rows so that each class has the same share in every part, up to rounding.
+
+    Args:
+        labels: ``(rows,)`` class of each row.
+        shares: what part of the rows goes where; they sum to 1.
+        seed: of the draw; the same seed gives the same parts.
+
+    Returns:
+        The row numbers of each part, in ascending order; together they are all rows, each once.
+    """
+    if any(share <= 0 for share in shares) or abs(sum(shares) - 1) > 1e-9:
+        raise ValueError(f"shares must be positive and sum to 1, got {tuple(shares)}")
+    generator = torch.Generator().manual_seed(seed)
+    parts: list[list[Tensor]] = [[] for _ in shares]
+    edges = torch.tensor([0.0, *shares], dtype=torch.float64).cumsum(0)
+    for label in labels.unique():
+        rows = (labels == label).nonzero().flatten()
+        rows = rows[torch.randperm(len(rows), generator=generator)]
+        bounds = (edges * len(rows)).round().long().tolist()
+        for part, first, end in zip(parts, bounds, bounds[1:], strict=False):
+            part.append(rows[first:end])
+    return [torch.cat(part).sort().values for part in parts]
+
+
+def split_random(rows: int, sizes: Sequence[int], seed: int) -> list[list[int]]:
+    """Draw rows: the first ``sizes[0]`` of them, the next ``sizes[1]``, and so on; the last part are those left."""
+    order = torch.randperm(rows, generator=torch.Generator().manual_seed(seed)).tolist()
+    ends = [sum(sizes[:count]) for count in range(len(sizes) + 1)]
+    return [order[first:end] for first, end in zip(ends, [*ends[1:], rows], strict=True)]
+
+
+def split_by_time(steps: int, shares: Sequence[float]) -> tuple[int, int, int]:
+    """Return where the training, validation and test parts of ``steps`` end.
+
+    Args:
+        shares: of each part. Numbers of at most 1 are shares of all steps, in order and without a rest where they sum
+            to 1; whole numbers above 1 are steps.
+
+    Raises:
+        ValueError: they are neither, or more than there is.
+    """
+    wrong = f"split must be three shares that sum to at most 1, or three numbers of steps, got {list(shares)}"
+    if len(shares) != 3 or any(isinstance(share, bool) or not share > 0 for share in shares):
+        raise ValueError(wrong)
+    if all(isinstance(share, int) and share > 1 for share in shares):
+        if sum(shares) > steps:
+            raise ValueError(f"split={list(shares)} asks for {sum(shares)} steps, there are {steps}")
+        ends = (shares[0], shares[0] + shares[1], sum(shares))
+        return int(ends[0]), int(ends[1]), int(ends[2])
+    if sum(shares) > 1 + 1e-9:
+        raise ValueError(wrong)
+    # the tails are counted first, as papers do: 70/10/20 is int(0.7 n), the rest, int(0.2 n)
+    train, last = int(steps * shares[0] + 1e-9), int(steps * shares[2] + 1e-9)
+    end = steps if sum(shares) > 1 - 1e-9 else int(steps * sum(shares))
+    return train, end - last, end

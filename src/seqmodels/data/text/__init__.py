@@ -1,0 +1,1 @@
+"""Text as tokens: vocabularies, labelled texts, windows for language models."""

@@ -1,0 +1,96 @@
+"""Byte-level byte pair encoding (Sennrich et al., 2016, arXiv 1508.07909; Radford et al., 2019, for the bytes)."""
+
+import json
+from collections.abc import Iterable, Sequence
+from types import ModuleType
+from typing import Any
+
+from seqmodels.data.text.vocabulary import EOS, Normalization, Vocabulary
+
+
+class BPEVocabulary(Vocabulary):
+    """Frequent runs of bytes are tokens, and each byte is one: nothing is unknown, and every text comes back exactly.
+
+    ``decode(encode(text)) == normalize(text)`` for any text. Tokens that are no whole characters decode to U+FFFD.
+
+    Args:
+        tokens, normalization, lowercase: as for all; tokens are written as GPT-2 does, ``Ġ`` for a space.
+        merges: pairs of tokens that are joined, the first ones first.
+
+    Raises:
+        ImportError: the package ``tokenizers`` is not there.
+        ValueError: merges speak of tokens that are not among ``tokens``.
+    """
+
+    def __init__(
+        self,
+        tokens: Sequence[str],
+        *,
+        merges: Sequence[Sequence[str]],
+        normalization: Normalization | None = "NFC",
+        lowercase: bool = False,
+    ) -> None:
+        super().__init__(tokens, normalization=normalization, lowercase=lowercase)
+        self.merges = [(left, right) for left, right in merges]
+        # The library knows nothing of special tokens, so that no text is ever read as one.
+        ordinary = self.tokens[len(self.specials) :]
+        library = _library()
+        try:
+            model = library.models.BPE({token: index for index, token in enumerate(ordinary)}, self.merges)
+        except Exception as error:  # the library's own class of errors
+            raise ValueError(f"merges do not fit the tokens: {error}") from error
+        self._tokenizer = _byte_level(library, model)
+
+    @property
+    def node(self) -> dict[str, Any]:
+        return {**super().node, "merges": [list(pair) for pair in self.merges]}
+
+    def encode(self, text: str) -> list[int]:
+        shift = len(self.specials)
+        return [token + shift for token in self._tokenizer.encode(self.normalize(text)).ids]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        shift, lines, line = len(self.specials), [], list[int]()
+        for token in ids:
+            if not 0 <= token < len(self.tokens):
+                raise ValueError(f"a token must be 0 to {len(self.tokens) - 1}, got {token}")
+            if token >= shift:
+                line.append(token - shift)
+            elif token == self.specials.get(EOS):
+                lines.append(self._tokenizer.decode(line))
+                line = []
+        return "\n".join([*lines, self._tokenizer.decode(line)])
+
+
+def learn_bpe(texts: Iterable[str], *, size: int, min_frequency: int) -> tuple[list[str], list[tuple[str, str]]]:
+    """Return tokens, all 256 bytes among them, and the merges that make the others, the most frequent first.
+
+    Raises:
+        ImportError: the package ``tokenizers`` is not there.
+    """
+    library = _library()
+    tokenizer = _byte_level(library, library.models.BPE())
+    trainer = library.trainers.BpeTrainer(
+        vocab_size=size,
+        min_frequency=min_frequency,
+        initial_alphabet=sorted(library.pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    model = json.loads(tokenizer.to_str())["model"]
+    return sorted(model["vocab"], key=model["vocab"].__getitem__), [(left, right) for left, right in model["merges"]]
+
+
+def _byte_level(library: ModuleType, model: Any) -> Any:
+    tokenizer = library.Tokenizer(model)
+    tokenizer.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = library.decoders.ByteLevel()
+    return tokenizer
+
+
+def _library() -> ModuleType:
+    try:
+        import tokenizers  # noqa: PLC0415  (not everyone needs it)
+    except ImportError as error:
+        raise ImportError("byte pair encoding needs the package tokenizers: pip install 'seqmodels[text]'") from error
+    return tokenizers

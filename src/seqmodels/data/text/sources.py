@@ -1,0 +1,82 @@
+"""What sources of labelled texts share."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from seqmodels.data.batch import TargetKind
+from seqmodels.data.raw import LabelledTexts, Splits
+from seqmodels.data.source import PublishedSource, Source
+from seqmodels.data.text.labelled import TextPreparation
+
+
+@dataclass(kw_only=True)
+class PublishedTexts(PublishedSource):
+    """Published texts with a class each.
+
+    Args:
+        data_seed: of the split, where the set is not split as published.
+    """
+
+    target_kind: ClassVar[TargetKind] = "classification"
+    preparation = TextPreparation
+
+    data_seed: int = 0
+
+
+@dataclass(kw_only=True)
+class OwnTexts(Source):
+    """Labelled texts of one's own.
+
+    Args:
+        path: of all texts, or of those to train with.
+        val_path, test_path: of the texts to validate and test with; drawn from those at ``path`` where None.
+        val_share, test_share: how large a share of ``path`` is drawn where there is no path: of each class alike.
+        encoding: of the files.
+        data_seed: of what is drawn.
+    """
+
+    target_kind: ClassVar[TargetKind] = "classification"
+    preparation = TextPreparation
+    citation = "your own data"
+    license = "your own"
+
+    path: str | Path
+    val_path: str | Path | None = None
+    test_path: str | Path | None = None
+    val_share: float = 0.1
+    test_share: float = 0.1
+    encoding: str = "utf-8"
+    data_seed: int = 0
+
+    def __post_init__(self) -> None:
+        drawn = self._drawn()
+        for name, share in drawn.items():
+            if not 0 < share < 1:
+                raise ValueError(f"{name}_share must lie in (0, 1) where there is no {name}_path, got {share}")
+        if sum(drawn.values()) >= 1:
+            raise ValueError(f"val_share and test_share must leave something to train with, got {list(drawn.values())}")
+        try:
+            "".encode(self.encoding)
+        except LookupError as error:
+            raise ValueError(
+                f"encoding must be one that Python knows, like utf-8 or latin-1, got {self.encoding!r}"
+            ) from error
+
+    @abstractmethod
+    def read(self, path: Path) -> LabelledTexts:
+        """Read the texts at a path."""
+
+    def splits(self) -> Splits[LabelledTexts]:
+        paths = {"train": self.path, "val": self.val_path, "test": self.test_path}
+        parts = {name: self.read(Path(path)) for name, path in paths.items() if path is not None}
+        if drawn := self._drawn():
+            shares = (1 - sum(drawn.values()), *drawn.values())
+            parts |= zip(("train", *drawn), parts["train"].split(shares, self.data_seed), strict=True)
+        return Splits(**parts)
+
+    def _drawn(self) -> dict[str, float]:
+        """Return the share of each split that is drawn from ``path``."""
+        paths = {"val": (self.val_path, self.val_share), "test": (self.test_path, self.test_share)}
+        return {name: share for name, (path, share) in paths.items() if path is None}

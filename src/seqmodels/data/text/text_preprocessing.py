@@ -1,0 +1,124 @@
+"""From text to the tokens that a language model reads, and back."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from seqmodels.data.collate import pad
+from seqmodels.data.preprocessing import Preprocessing
+from seqmodels.data.text.vocabulary import PAD, REPLACEMENT, UNK, Vocabulary, WordVocabulary
+from seqmodels.data.text.windows import IGNORE, TextWindow
+from seqmodels.system.names import public_name
+
+CONTEXT = 16
+"""Tokens before a new one that are decoded with it: as far as one may change how the next is written."""
+
+
+class TextPreprocessing(Preprocessing):
+    """Text by a vocabulary, as documents or as one stream.
+
+    Args:
+        vocabulary: tokens of a text, and back.
+        start: the token that a text is read behind: the edge of a document, or what the text of the training data may
+            well go on after, a line end for example.
+        ends: whether that token ends a document, too.
+        line_ends: write ``<eos>`` for each line end, which a vocabulary of words has no other token for.
+    """
+
+    def __init__(self, *, vocabulary: Vocabulary, start: int, ends: bool, line_ends: bool = False) -> None:
+        if not 0 <= start < len(vocabulary):
+            raise ValueError(f"start must be a token of the vocabulary, 0 to {len(vocabulary) - 1}, got {start}")
+        if line_ends and vocabulary.eos is None:
+            raise ValueError("line_ends needs a vocabulary with a token <eos>")
+        self.vocabulary = vocabulary
+        self.start = start
+        self.ends = ends
+        self.line_ends = line_ends
+
+    @property
+    def node(self) -> dict[str, Any]:
+        """What rebuilds it, as JSON holds it."""
+        return {
+            "_target_": public_name(type(self)),
+            "vocabulary": self.vocabulary.node,
+            "start": self.start,
+            "ends": self.ends,
+            "line_ends": self.line_ends,
+        }
+
+    @property
+    def edge(self) -> int | None:
+        """The token between documents, where there is one."""
+        return self.start if self.ends else None
+
+    def tokens(self, text: str) -> list[int]:
+        """Return the tokens of a text."""
+        if not self.line_ends:
+            return self.vocabulary.encode(text)
+        assert self.vocabulary.eos is not None
+        first, *lines = text.split("\n")
+        found = self.vocabulary.encode(first)
+        for line in lines:
+            found.append(self.vocabulary.eos)
+            found += self.vocabulary.encode(line)
+        return found
+
+    @cached_property
+    def characters(self) -> NDArray[np.int64]:
+        """How many characters of a text each token stands for, ``(vocab,)``.
+
+        A word counts the space behind it; an edge nothing; a character whose bytes are spread over tokens nothing.
+        """
+        vocabulary = self.vocabulary
+        counts = [len(vocabulary.decode([token]).replace(REPLACEMENT, "")) for token in range(len(vocabulary))]
+        if isinstance(vocabulary, WordVocabulary):
+            counts = [count + 1 for count in counts]
+        for name, token in vocabulary.specials.items():
+            counts[token] = 1 if name == UNK or (self.line_ends and name != PAD) else 0
+        return np.array(counts, np.int64)
+
+    def prompt(self, text: str) -> Tensor:
+        """Return what a model reads before it writes, ``(time,)``; of no text, the token that it starts behind."""
+        tokens = self.tokens(text)
+        return torch.tensor([self.start, *tokens] if self.ends or not tokens else tokens)
+
+    def written(self, tokens: Iterable[int], before: Sequence[int] = ()) -> Iterator[str]:
+        """Yield what each token adds to a text that goes on ``before``; an incomplete UTF-8 sequence is held back."""
+        held = list(before)[-CONTEXT:]
+        done = len(self.vocabulary.decode(held))
+        text = ""
+        for token in tokens:
+            held.append(token)
+            text = self.vocabulary.decode(held)
+            if text.endswith(REPLACEMENT) and len(held) < 2 * CONTEXT and token != self.vocabulary.unknown:
+                continue
+            yield text[done:]
+            held = held[-CONTEXT:]
+            text = self.vocabulary.decode(held)
+            done = len(text)
+        yield text[done:]
+
+    def encode(self, record: Mapping[str, Any]) -> Tensor:
+        """Return the tokens of a record's field ``text``, behind the start and, where that is one, before the end."""
+        text = record.get("text")
+        if not isinstance(text, str):
+            raise ValueError(f"a record must have a text under 'text', got {text!r}")
+        ending = [self.start] if self.ends else []
+        tokens = [self.start, *self.tokens(text), *ending]
+        if len(tokens) < 2:
+            raise ValueError("text: must hold at least one token, got none")
+        return torch.tensor(tokens)
+
+    def collate(self, examples: Sequence[Tensor]) -> TextWindow:
+        """Return texts as rows that start anew, each token but the first to be predicted."""
+        inputs, lengths = pad([example[:-1] for example in examples])
+        targets = torch.full_like(inputs, IGNORE)
+        for row, example in enumerate(examples):
+            targets[row, : len(example) - 1] = example[1:]
+        characters = int(self.characters[targets[targets != IGNORE].numpy()].sum())
+        return TextWindow(inputs, lengths, targets, torch.ones(len(examples), dtype=torch.bool), characters, 1.0)

@@ -1,0 +1,140 @@
+"""Tokens in one file that is mapped into memory, so that a text may be larger than memory.
+
+The file holds, one after the other: the tokens, in the smallest type of whole numbers that fits the vocabulary; the
+offsets of the documents as 64 bit integers; a header in JSON, which says what the file was made from, and the CRC-32
+of all before it; the header's length, its own CRC-32 and a mark. The mark comes last, so that a file that was cut off
+is none; neither is one in which a byte has changed.
+"""
+
+import json
+import os
+import struct
+import zlib
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from seqmodels.data.text.corpus import Corpus, token_type
+from seqmodels.system.durable import remove_strays, write_durably
+
+MARK = b"seqmodels tokens 2"
+END = struct.Struct(f"<QI{len(MARK)}s")
+ALIGNMENT = 8  # bytes, of the offsets
+CHUNK = 1 << 20  # bytes
+
+Documents = Iterable[Iterable[Sequence[int]]]
+"""Tokens of documents, each of them piece by piece."""
+
+
+def token_file(
+    path: Path, documents: Documents, *, vocab_size: int, edge: int | None, origin: Mapping[str, Any]
+) -> Corpus:
+    """Return the corpus in the file ``path``; write the file first unless one that was made from ``origin`` is there.
+
+    Documents are asked for one after the other, and only then. The file gets its name once it is whole and on disk, in
+    one step; what an interrupted writing left behind goes with the next.
+
+    Raises:
+        ValueError: there is no document, or several without an ``edge``.
+        OSError: the file cannot be written.
+    """
+    made = read_tokens(path, origin)
+    if made is not None:
+        return made
+    path.parent.mkdir(parents=True, exist_ok=True)
+    remove_strays(path.parent)
+    write_durably(path, lambda out: _write(out, documents, vocab_size, edge, origin))
+    made = read_tokens(path, origin)
+    assert made is not None
+    return made
+
+
+def read_tokens(path: Path, origin: Mapping[str, Any]) -> Corpus | None:
+    """Map the file into memory; None where there is none, it is not whole, or it was made from something else.
+
+    The file is read once, to see whether it is as it was written: about a second for each gigabyte.
+    """
+    header = _header(path)
+    if header is None or header["origin"] != json.loads(json.dumps(origin)) or header["crc32"] != _crc32(path, header):
+        return None
+    kind = np.dtype(header["type"])
+    tokens = np.memmap(path, kind, "r", 0, (header["tokens"],))
+    offsets = np.memmap(path, "<i8", "r", _aligned(header["tokens"] * kind.itemsize), (header["documents"] + 1,))
+    return Corpus(tokens, np.array(offsets))
+
+
+def made_from(path: Path) -> dict[str, Any] | None:
+    """Return what a whole file says it was made from, or None."""
+    header = _header(path)
+    return None if header is None else header["origin"]
+
+
+def _header(path: Path) -> dict[str, Any] | None:
+    """Return the header of a file, or None where it is missing or the file is not whole."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - END.size))
+            length, crc32, mark = END.unpack(file.read())
+            if mark != MARK or length > size - END.size:
+                return None
+            file.seek(size - END.size - length)
+            text = file.read(length)
+    except (FileNotFoundError, struct.error):
+        return None
+    if zlib.crc32(text) != crc32:
+        return None
+    header: dict[str, Any] = json.loads(text)
+    return header if size == _body(header) + length + END.size else None
+
+
+def _body(header: Mapping[str, Any]) -> int:
+    """Return how many bytes come before a header."""
+    return _aligned(header["tokens"] * np.dtype(header["type"]).itemsize) + 8 * (header["documents"] + 1)
+
+
+def _crc32(path: Path, header: Mapping[str, Any]) -> int:
+    """Return the CRC-32 of what comes before the header of a file."""
+    crc32, left = 0, _body(header)
+    with path.open("rb") as file:
+        while chunk := file.read(min(CHUNK, left)):
+            crc32, left = zlib.crc32(chunk, crc32), left - len(chunk)
+    return crc32
+
+
+def _write(out: BinaryIO, documents: Documents, vocab_size: int, edge: int | None, origin: Mapping[str, Any]) -> None:
+    kind = token_type(vocab_size).newbyteorder("<")
+    border = np.array([] if edge is None else [edge], kind)
+    offsets = array("q", [0])
+    crc32 = 0
+
+    def put(data: bytes) -> int:
+        nonlocal crc32
+        crc32 = zlib.crc32(data, crc32)
+        return out.write(data)
+
+    for document in documents:
+        if edge is None and len(offsets) == 2:
+            raise ValueError("without a token for the edge of a document there must be one, got several")
+        count = put(border.tobytes())
+        for tokens in document:
+            count += put(np.asarray(tokens, kind).tobytes())
+        offsets.append(offsets[-1] + count // kind.itemsize)
+    if len(offsets) == 1:
+        raise ValueError("there is no document")
+    put(border.tobytes())
+    count = offsets[-1] + len(border)
+    if edge is None:
+        offsets[-1] = max(offsets[-1] - 1, 0)
+    put(bytes(_aligned(out.tell()) - out.tell()))
+    put(np.asarray(offsets, "<i8").tobytes())
+    facts = {"tokens": count, "documents": len(offsets) - 1, "type": kind.str, "crc32": crc32, "origin": origin}
+    header = json.dumps(facts).encode()
+    out.write(header + END.pack(len(header), zlib.crc32(header), MARK))
+
+
+def _aligned(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT

@@ -1,0 +1,209 @@
+"""Vocabularies: from a text to tokens and back. All are plain JSON, and learnt from training texts alone.
+
+The first tokens may be special: ``<pad>`` (always 0), ``<unk>`` for what is unknown, ``<eos>`` for the end of a line or
+document. Nothing in a text is ever read as one of them, but ``<unk>`` itself in a text of words.
+"""
+
+import functools
+import re
+import sys
+import unicodedata
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, get_args
+
+from seqmodels.system.names import public_name
+
+Normalization = Literal["NFC", "NFD", "NFKC", "NFKD", "ASCII"]
+"""Unicode normal forms; ``ASCII``: the ASCII characters of NFKD: letters lose their marks, others are left out."""
+Splitting = Literal["words", "spaces"]
+
+PAD, UNK, EOS = "<pad>", "<unk>", "<eos>"
+SPECIAL = (PAD, UNK, EOS)
+REPLACEMENT = "\ufffd"  # how a character that is not known is shown
+
+
+class Vocabulary(ABC):
+    """Tokens by number.
+
+    Args:
+        tokens: every token, special ones first.
+        normalization: Unicode normal form that texts are brought to; as they are where None.
+        lowercase: make texts lower case.
+
+    Raises:
+        ValueError: a token stands there twice, or ``<pad>`` not first.
+    """
+
+    def __init__(
+        self, tokens: Sequence[str], *, normalization: Normalization | None = "NFC", lowercase: bool = False
+    ) -> None:
+        check_normalization(normalization)
+        self.tokens = tuple(tokens)
+        self.normalization = normalization
+        self.lowercase = lowercase
+        specials = [token for token in self.tokens[: len(SPECIAL)] if token in SPECIAL]
+        if tuple(specials) != self.tokens[: len(specials)] or (PAD in specials and specials[0] != PAD):
+            raise ValueError(f"special tokens must come first, and {PAD} before all, got {list(self.tokens[:4])}")
+        self.specials = {token: index for index, token in enumerate(specials)}
+        if len(set(self.tokens)) < len(self.tokens):
+            ((twice, _),) = Counter(self.tokens).most_common(1)
+            raise ValueError(f"tokens must differ, got {twice!r} twice")
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __repr__(self) -> str:
+        first = ", ".join(map(repr, self.tokens[:8])) + (", ..." if len(self) > 8 else "")
+        return f"{type(self).__name__}({len(self)} tokens: {first})"
+
+    @property
+    def unknown(self) -> int | None:
+        """The token of what is unknown, where there is one."""
+        return self.specials.get(UNK)
+
+    @property
+    def eos(self) -> int | None:
+        """The token of the end of a line or document, where there is one."""
+        return self.specials.get(EOS)
+
+    @property
+    def node(self) -> dict[str, Any]:
+        """What rebuilds the vocabulary: ``_target_`` and the keywords of its constructor, as JSON holds them."""
+        options = {"normalization": self.normalization, "lowercase": self.lowercase}
+        return {"_target_": public_name(type(self)), "tokens": list(self.tokens), **options}
+
+    def normalize(self, text: str) -> str:
+        """Return a text as the vocabulary reads it."""
+        return normalize(text, self.normalization, self.lowercase)
+
+    @abstractmethod
+    def encode(self, text: str) -> list[int]:
+        """Return the tokens of a text; never ``<pad>`` or ``<eos>``."""
+
+    @abstractmethod
+    def decode(self, ids: Iterable[int]) -> str:
+        """Return the text of tokens; ``<pad>`` is left out, and ``<eos>`` is a line end."""
+
+
+class CharacterVocabulary(Vocabulary):
+    """Each character (Unicode code point) is a token; ``decode(encode(text)) == normalize(text)`` where all are known.
+
+    A character that is not known is ``<unk>``, and comes back as U+FFFD.
+    """
+
+    def __init__(
+        self, tokens: Sequence[str], *, normalization: Normalization | None = "NFC", lowercase: bool = False
+    ) -> None:
+        super().__init__(tokens, normalization=normalization, lowercase=lowercase)
+        self._index, self._unknown = _index_of(self)
+        self._shown = [{PAD: "", UNK: REPLACEMENT, EOS: "\n"}.get(token, token) for token in self.tokens]
+        long = [token for token in self._index if len(token) != 1]
+        if long:
+            raise ValueError(f"tokens must be single characters, got {long[0]!r}")
+
+    def encode(self, text: str) -> list[int]:
+        index, unknown = self._index, self._unknown
+        return [index.get(character, unknown) for character in self.normalize(text)]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        return "".join(self._shown[token] for token in ids)
+
+
+class WordVocabulary(Vocabulary):
+    """Each word is a token; a word that is not known is ``<unk>``.
+
+    Decoded, words stand one space apart: ``decode(encode(text)) == " ".join(split(text))`` where all are known.
+
+    Args:
+        tokens, normalization, lowercase: as for all.
+        splitting: ``words``: runs of letters, digits and marks with single apostrophes inside, every other character
+            but white space a word of its own; ``spaces``: whatever white space separates, for texts split already.
+    """
+
+    def __init__(
+        self,
+        tokens: Sequence[str],
+        *,
+        normalization: Normalization | None = "NFC",
+        lowercase: bool = True,
+        splitting: Splitting = "words",
+    ) -> None:
+        super().__init__(tokens, normalization=normalization, lowercase=lowercase)
+        check_splitting(splitting)
+        self.splitting = splitting
+        self._index, self._unknown = _index_of(self)
+
+    @property
+    def node(self) -> dict[str, Any]:
+        return {**super().node, "splitting": self.splitting}
+
+    def split(self, text: str) -> list[str]:
+        """Return the words of a text, normalised."""
+        return split_words(self.normalize(text), self.splitting)
+
+    def encode(self, text: str) -> list[int]:
+        index, unknown = self._index, self._unknown
+        return [index.get(word, unknown) for word in self.split(text)]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        words = (self.tokens[token] for token in ids)
+        text = " ".join("\n" if word == EOS else word for word in words if word != PAD)
+        return re.sub(" ?\n ?", "\n", text)
+
+
+def normalize(text: str, form: Normalization | None, lowercase: bool) -> str:
+    """Return a text in a normal form and in lower case, where asked for; a lone surrogate becomes U+FFFD.
+
+    Line ends, byte order marks, NUL and characters without a width stay as they are.
+    """
+    if text.isascii():
+        return text.lower() if lowercase else text
+    text = re.sub("[\ud800-\udfff]", REPLACEMENT, text)
+    text = _in_form(text, form)
+    return _in_form(text.lower(), form) if lowercase else text
+
+
+def _in_form(text: str, form: Normalization | None) -> str:
+    if form == "ASCII":
+        return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
+    return text if form is None else unicodedata.normalize(form, text)
+
+
+def split_words(text: str, splitting: Splitting) -> list[str]:
+    """Return the words of a text, see :class:`WordVocabulary`."""
+    if splitting == "spaces":
+        return text.split()
+    return (ASCII_WORD if text.isascii() else _any_word()).findall(text)
+
+
+ASCII_WORD = re.compile(r"\w+(?:'\w+)*|[^\s\w\x1c-\x1f]", re.ASCII)  # as _any_word on such a text, in half the time
+
+
+@functools.cache
+def _any_word() -> re.Pattern[str]:
+    # Python's \w leaves out combining marks and the joiners, without which words of many scripts fall to pieces.
+    marks = "".join(chr(c) for c in range(0x300, sys.maxunicode) if unicodedata.category(chr(c))[0] == "M")
+    letter = rf"[\w{marks}\u200c\u200d]"
+    return re.compile(rf"{letter}+(?:['\u2019]{letter}+)*|[^\s]")
+
+
+def check_normalization(form: str | None) -> None:
+    """Raise ``ValueError`` for a normal form that there is not."""
+    if form is not None and form not in get_args(Normalization):
+        raise ValueError(f"normalization must be one of {', '.join(get_args(Normalization))} or null, got {form!r}")
+
+
+def check_splitting(splitting: str) -> None:
+    """Raise ``ValueError`` for a way of splitting that there is not."""
+    if splitting not in get_args(Splitting):
+        raise ValueError(f"splitting must be one of {', '.join(get_args(Splitting))}, got {splitting!r}")
+
+
+def _index_of(vocabulary: Vocabulary) -> tuple[dict[str, int], int]:
+    """Return the number of each token that texts can hold, and that of ``<unk>``."""
+    if vocabulary.unknown is None:
+        raise ValueError(f"tokens must have {UNK} for what is unknown, got {list(vocabulary.tokens[:3])} first")
+    index = {token: number for number, token in enumerate(vocabulary.tokens) if token not in vocabulary.specials}
+    return index, vocabulary.unknown

@@ -1,0 +1,174 @@
+"""Windows over text for truncated back-propagation through time."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass
+from itertools import islice, pairwise
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from seqmodels.data.loaders import ResumableLoader
+from seqmodels.data.text.corpus import Corpus, Piece, equal_rows, training_rows, whole_documents
+
+IGNORE = -100
+"""The target where there is nothing to predict; ``torch.nn.functional.cross_entropy`` leaves it out by default."""
+
+
+Slot = tuple[int, int, bool]
+"""Where a window starts and ends, and whether a document starts there."""
+
+
+class TextWindow(NamedTuple):
+    """The next steps of every row. A row goes on where its window before ended, unless it is fresh."""
+
+    inputs: Tensor  # (batch, time) tokens
+    lengths: Tensor | None  # (batch,) real steps of each row, at least 1; None where every step has a target
+    targets: Tensor  # (batch, time) the token after each; IGNORE past a row's length and in a row that has none left
+    fresh: Tensor  # (batch,) bool: a document starts here, from the initial state
+    characters: int  # how many the targets stand for
+    scale: float  # length of the window over the usual one: by it the learning rate is multiplied
+    weight: float = 1.0  # of its mean loss among those of all processes, by their numbers of targets
+
+
+class EpochNumber:
+    """The number of the epoch that is read next; Lightning sets it as an epoch starts."""
+
+    def __init__(self) -> None:
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+
+@dataclass(eq=False)
+class WindowLoader(ResumableLoader[TextWindow]):
+    """Windows over a corpus, row by row; training and evaluation differ in how rows are made.
+
+    For training, documents come in an order drawn anew for each epoch from ``seed`` and laid end to end; a row starts
+    and ends where it falls. For evaluation no document is cut, so that the loss does not depend on the number of rows;
+    only a single text is, as for training.
+
+    Args:
+        corpus: tokens and documents.
+        characters: ``(vocab,)`` how many characters each token stands for.
+        rows: rows of a batch of one process.
+        bptt: steps of a window.
+        training: draw orders anew.
+        random_windows: draw the lengths of windows as AWD-LSTM does (Merity et al., 2018): around ``bptt`` or, one time
+            in twenty, around half of it, with a deviation of 5. Only of a single text.
+        seed: of orders and lengths.
+        rank, world_size: this process and how many there are: each reads rows of its own, in as many steps.
+    """
+
+    ORIGIN = "tokens"
+
+    corpus: Corpus
+    characters: NDArray[np.int64]
+    _: KW_ONLY
+    rows: int
+    bptt: int
+    training: bool = False
+    random_windows: bool = False
+    seed: int = 0
+    rank: int = 0
+    world_size: int = 1
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        self.sampler = EpochNumber()  # by these names Lightning finds its set_epoch
+        self.batch_sampler = None
+        self._own = slice(self.rank * self.rows, (self.rank + 1) * self.rows)
+        self._steps = self._count()
+
+    def __len__(self) -> int:
+        return self._steps
+
+    def batches(self, first: int) -> Iterator[TextWindow]:
+        epoch, self.sampler.epoch = self.sampler.epoch, self.sampler.epoch + 1
+        for slots, scale in islice(self._slots(epoch), first, None):
+            own = slots[self._own]
+            weight = self.world_size * _targets(own) / max(_targets(slots), 1)
+            yield self._window(own, scale, weight)
+
+    def origins(self, epoch: int, number: int) -> list[str]:
+        slots, _ = next(islice(self._slots(epoch), number, None))
+        return ["none" if slot is None else f"{slot[0]}-{slot[1]}" for slot in slots[self._own]]
+
+    def _slots(self, epoch: int) -> Iterator[tuple[list[Slot | None], float]]:
+        """Yield for each step the window of each row of all processes, None after the end, and the scale."""
+        generator = np.random.default_rng([self.seed, epoch])
+        edges = self._random_edges(generator) if self.random_windows else None
+        queues = [_windows(pieces, self.bptt, edges) for pieces in self._pieces(generator)]
+        scales = [1.0] * self._steps if edges is None else (np.diff(edges) / self.bptt).tolist()
+        for scale in scales:
+            yield [next(queue, None) for queue in queues], scale
+
+    def _pieces(self, generator: np.random.Generator | None = None) -> list[list[Piece]]:
+        """Return what each row of all processes reads."""
+        rows = self.rows * self.world_size
+        if self.random_windows:
+            return equal_rows(self.corpus, rows)
+        if not self.training:
+            return whole_documents(self.corpus, rows, self.bptt)
+        documents = self.corpus.documents
+        order = np.arange(documents) if generator is None else generator.permutation(documents)
+        return training_rows(self.corpus, rows, self.bptt, order)
+
+    def _count(self) -> int:
+        """Return the number of steps of an epoch, which is the same for all epochs and processes."""
+        if self.random_windows:
+            usual = 0.95 * self.bptt + 0.05 * self.bptt / 2
+            return max(1, round(self._longest() / usual))
+        return max(sum(-(-(end - first) // self.bptt) for first, end in pieces) for pieces in self._pieces())
+
+    def _longest(self) -> int:
+        return max(end - first for ((first, end),) in self._pieces())
+
+    def _random_edges(self, generator: np.random.Generator) -> NDArray[np.int64]:
+        """Draw where the windows of a row begin and end, as many as an epoch has steps, over all of its tokens."""
+        usual = np.where(generator.random(self._steps) < 0.95, self.bptt, self.bptt / 2)
+        lengths = np.maximum(5, np.rint(generator.normal(usual, 5.0)))
+        edges = np.concatenate([[0.0], np.cumsum(lengths)])
+        return np.rint(edges * (self._longest() / edges[-1])).astype(np.int64)  # drawn lengths do not sum to it exactly
+
+    def _window(self, slots: Sequence[Slot | None], scale: float, weight: float) -> TextWindow:
+        """Read one window: where it starts and ends in each row, and whether a document starts; None: nothing left."""
+        lengths = [1 if slot is None else max(slot[1] - slot[0], 1) for slot in slots]
+        time = max(lengths)
+        inputs = np.zeros((len(slots), time), np.int64)
+        targets = np.full((len(slots), time), IGNORE, np.int64)
+        characters = 0
+        for row, slot in enumerate(slots):
+            if slot is None:
+                continue
+            first, end, _ = slot
+            text = self.corpus.tokens[first : end + 1]
+            inputs[row, : end - first] = text[:-1]
+            targets[row, : end - first] = text[1:]
+            characters += int(self.characters[text[1:]].sum())
+        ragged = min(lengths) < time or None in slots
+        fresh = [slot is None or slot[2] for slot in slots]
+        return TextWindow(
+            torch.from_numpy(inputs),
+            torch.tensor(lengths) if ragged else None,
+            torch.from_numpy(targets),
+            torch.tensor(fresh),
+            characters,
+            scale,
+            weight,
+        )
+
+
+def _targets(slots: Sequence[Slot | None]) -> int:
+    return sum(slot[1] - slot[0] for slot in slots if slot is not None)
+
+
+def _windows(pieces: Sequence[Piece], bptt: int, edges: NDArray[np.int64] | None) -> Iterator[Slot | None]:
+    """Yield the windows of one row: where each starts and ends, and whether it is the first of its piece."""
+    for first, end in pieces:
+        cuts = range(first, end + bptt, bptt) if edges is None else (edges + first).tolist()
+        for low, high in pairwise(cuts):
+            yield (low, min(high, end), low == first) if low < end else None

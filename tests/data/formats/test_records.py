@@ -1,0 +1,85 @@
+"""Files of records: what is read, and what is named when it cannot be."""
+
+import csv
+import io
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seqmodels.data.formats.records import Format, Record, format_of, read_records
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+
+
+def read(content: bytes, kind: Format) -> list[Record]:
+    return list(read_records(io.BytesIO(content), "new", kind))
+
+
+@given(st.lists(st.tuples(TEXT, TEXT), min_size=1))
+def test_any_table_that_csv_writes_is_read_again(rows: list[tuple[str, str]]) -> None:
+    file = io.StringIO(newline="")
+    csv.writer(file).writerows([("text", "other"), *rows])
+    fields = [tuple(record.fields.values()) for record in read(file.getvalue().encode(), "csv")]
+    assert fields == rows
+
+
+@given(st.lists(st.dictionaries(TEXT, TEXT), min_size=1))
+def test_any_object_that_json_writes_is_read_again(rows: list[dict[str, str]]) -> None:
+    content = "".join(json.dumps(row) + "\n" for row in rows)
+    assert [record.fields for record in read(content.encode(), "jsonl")] == rows
+
+
+def test_lines_of_text_lose_their_end_and_the_mark_before_the_first() -> None:
+    found = read("\ufeffüber\r\nzwei\n\nvier".encode(), "text")
+    assert [record.fields["text"] for record in found] == ["über", "zwei", "", "vier"]
+    assert found[3].place == "new, line 4"
+
+
+def test_a_record_that_spans_lines_stands_where_it_begins() -> None:
+    found = read(b'text,label\n"a\nb",1\nc,2\n', "csv")
+    assert [(record.place, record.fields["text"]) for record in found] == [
+        ("new, line 2", "a\nb"),
+        ("new, line 4", "c"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "reason"),
+    [
+        (b"", "csv", "new is empty: its first line must name the columns"),
+        (b"a,a\n1,2\n", "csv", "new, line 1: the column 'a' is named twice"),
+        (b"a,b\n1,2\n3\n", "csv", "new, line 3: 1 fields, but the header names 2 columns"),
+        (b"a\tb\n1\t2\t3\n", "tsv", "new, line 2: 3 fields"),
+        (b'a,b\n1,"2\n', "csv", "new, line 2: unexpected end of data"),
+        (b"a\n" + b"x" * 200_000 + b"\n", "csv", "new, line 2: field larger than field limit"),
+        (b"a\nok\n\xe9t\xe9\n", "csv", "new, line 3: byte 0xe9 at offset 5 is not utf-8; convert"),
+        (b'{"text": 1}\n[2]\n', "jsonl", "new, line 2: must be a JSON object"),
+        (b'{"text": 1}\n{"text\n', "jsonl", "new, line 2: is no JSON"),
+        (b'{"text": ' + b"9" * 5000 + b"}", "jsonl", "new, line 1: is no JSON: Exceeds the limit"),
+        (b"[" * 100_000, "jsonl", "new, line 1: is no JSON to read: it is nested"),
+    ],
+)
+def test_what_cannot_be_read_is_named_by_file_and_line(content: bytes, kind: Format, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        read(content, kind)
+
+
+@given(st.binary(), st.sampled_from(["csv", "tsv", "jsonl", "text"]))
+def test_any_bytes_are_read_or_refused_by_name(content: bytes, kind: Format) -> None:
+    try:
+        read(content, kind)
+    except ValueError as error:
+        assert str(error).startswith("new")  # noqa: PT017  (most contents raise nothing)
+
+
+def test_a_format_is_that_of_the_suffix_unless_it_is_given() -> None:
+    assert [format_of(path, None) for path in ("a.CSV", "b.tsv", "c.jsonl", "d.txt", "-")] == [
+        *("csv", "tsv", "jsonl", "text", "text")
+    ]
+    assert format_of("a.csv", "text") == "text"
+    with pytest.raises(ValueError, match=r"a.xls: its suffix says no format .*format= says it"):
+        format_of("a.xls", None)
+    with pytest.raises(ValueError, match="format must be one of csv, tsv, jsonl, text, got 'xls'"):
+        format_of("a.csv", "xls")
