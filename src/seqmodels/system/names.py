@@ -30,7 +30,7 @@ def lazy(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], 
 
 
 def stub_homes(package: str, file: str) -> dict[str, str]:
-    """Return the module that each public name comes from, as the stub beside ``file`` of a package imports it.
+    """Return the module of each public name, read from the imports in the stub of the package whose module is ``file``.
 
     Type checkers read the same stub, so that a lazy package lists its names once.
     """
