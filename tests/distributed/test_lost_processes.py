@@ -13,17 +13,17 @@ RUN = [*SEQMODELS, "train", "trainer=ddp_sim", *TINY, "test=false", "hydra.run.d
 
 
 @pytest.mark.parametrize(
-    ("rank", "how", "said"),
+    ("rank", "how", "message"),
     [
         (1, "kill", "process 1 of 2 was killed by signal 9"),
         (1, "hang", "has not answered for 4 s"),
         (0, "hang", "process 1 of 2 ended with status 1"),
     ],
 )
-def test_a_lost_process_ends_the_run_and_is_named(rank: int, how: str, said: str, tmp_path: Path) -> None:
+def test_a_lost_process_ends_the_run_and_is_named(rank: int, how: str, message: str, tmp_path: Path) -> None:
     ended = run([*RUN, "trainer.strategy.timeout=4", *fault(rank, 1, how)], tmp_path)
     assert ended.status == 1
-    assert said in ended.err
+    assert message in ended.err
     assert "resume=" in ended.err
     assert "Traceback" not in ended.err
 
