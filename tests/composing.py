@@ -1,4 +1,4 @@
-"""Composing a run inside a test: what Hydra would add is given by hand."""
+"""Compose a run inside a test, with the values that Hydra would add."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What every test shares: tolerances per dtype, where data sets lie."""
+"""Shared fixtures: tolerances per dtype, the folder of data sets."""
 
 import os
 import signal

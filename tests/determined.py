@@ -1,4 +1,4 @@
-"""A short run in a process of its own that prints the sha256 of its weights: python -m tests.determined FOLDER ..."""
+"""A short run in a separate process that prints the SHA-256 of its weights: python -m tests.determined FOLDER ..."""
 
 import hashlib
 import sys

@@ -1,4 +1,4 @@
-"""A child process that is killed in the middle of what it does, at a chosen place; the parent sees what it leaves."""
+"""Kill a child process at a chosen line or byte, and inspect the files it leaves."""
 
 import os
 import resource

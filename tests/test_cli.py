@@ -1,4 +1,4 @@
-"""The command, as a user meets it: in a process of its own, from a folder that is not the checkout."""
+"""The command line: in a separate process, from a folder outside the checkout."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def seqmodels(*arguments: str, cwd: Path, **environment: str) -> subprocess.Comp
         (["train", "cell.hiden_size=3"], "cell (cell/lstm.yaml) has no key 'hiden_size'; did you mean 'hidden_size'?"),
         (["train", "hidden_size=3"], "did you mean 'cell.hidden_size'?"),
         (["train", "-m", "cell=elman,lstm", "cell.activation=relu"], "cell (cell/lstm.yaml) has no key 'activation'"),
-        (["train", "cell._target_=os.system"], "is no seqmodels.cells.Cell"),
+        (["train", "cell._target_=os.system"], "is not a seqmodels.cells.Cell"),
         (["train", "+hydra.callbacks.x._target_=os.system"], "not on the list"),
         (["train", "optimizer.lr"], "overrides look like key=value"),
         (["train", "--cfg", "job", "cell=lsmt"], "did you mean 'lstm'?"),

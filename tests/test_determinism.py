@@ -1,4 +1,4 @@
-"""The same seed gives the same weights to the last bit, whatever the surroundings."""
+"""The same seed gives bit-equal weights in any environment."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The losses of 50 steps of every task are those that are kept; ``scripts/golden_losses.py --update`` keeps others."""
+"""The losses of 50 steps of every task equal the stored ones; ``scripts/golden_losses.py --update`` replaces these."""
 
 import json
 from pathlib import Path

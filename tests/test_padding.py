@@ -1,4 +1,4 @@
-"""A batch of n sequences is n batches of one, for every cell, network and task: padding is never seen."""
+"""A batch of n sequences equals n batches of one, for every cell, network and task: padding has no effect."""
 
 from functools import partial
 from typing import Any

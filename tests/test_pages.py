@@ -1,4 +1,4 @@
-"""Names from outside are shown in pages and cards, and do nothing there."""
+"""Names from outside are escaped in HTML pages and model cards."""
 
 from html.parser import HTMLParser
 from pathlib import Path

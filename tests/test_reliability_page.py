@@ -1,4 +1,4 @@
-"""The page on reliability: every row has a promise, and every test that it names is there."""
+"""The page on reliability: every row has a guarantee, and every test that it names exists."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""What this package depends on: never a version that is known to do harm."""
+"""The dependencies of this package exclude versions with known vulnerabilities."""
 
 import tomllib
 from importlib import metadata

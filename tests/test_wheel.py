@@ -1,4 +1,4 @@
-"""What is installed from a wheel works without the checkout."""
+"""A package installed from a wheel works without the checkout."""
 
 import json
 import os

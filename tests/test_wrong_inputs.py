@@ -1,4 +1,4 @@
-"""Whatever a public module cannot use is refused by one line of ours: what was expected, and what was given."""
+"""A public module rejects invalid inputs with one line of ours that gives the expected and the given value."""
 
 import traceback
 from collections.abc import Callable

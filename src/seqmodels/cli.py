@@ -1,4 +1,4 @@
-"""The command ``seqmodels``: it picks the subcommand and imports nothing else."""
+"""The command ``seqmodels``: selects the subcommand and imports nothing else."""
 
 import sys
 from importlib import import_module
@@ -8,19 +8,25 @@ from seqmodels.system.streams import discard_output
 
 COMMANDS = {
     "train": ("seqmodels.commands.train:train", "train and test a model: seqmodels train cell=gru cell.hidden_size=64"),
-    "evaluate": ("seqmodels.commands.train:evaluate", "test a finished run again: seqmodels evaluate run=DIR"),
+    "evaluate": ("seqmodels.commands.train:evaluate", "test a finished run: seqmodels evaluate run=DIR"),
     "predict": ("seqmodels.commands.predict:main", "predict for new data: seqmodels predict run=DIR input=new.csv"),
-    "generate": ("seqmodels.commands.generate:main", "let a model write text: seqmodels generate run=DIR prompt=Once"),
+    "generate": (
+        "seqmodels.commands.generate:main",
+        "generate text with a model: seqmodels generate run=DIR prompt=Once",
+    ),
     "sweep": ("seqmodels.commands.sweep:main", "search for the best configuration: seqmodels sweep sweep.trials=30"),
-    "sweep-report": ("seqmodels.commands.sweep_report:main", "table, page and best of a sweep: dir=DIR"),
+    "sweep-report": (
+        "seqmodels.commands.sweep_report:main",
+        "report on a sweep, finished or not: seqmodels sweep-report dir=DIR",
+    ),
     "cells": ("seqmodels.commands.cells:main", "list the cells: paper, equations, back-ends"),
     "data": ("seqmodels.commands.data:main", "list, verify or download data sets: seqmodels data verify mnist"),
-    "doctor": ("seqmodels.commands.doctor:main", "say what this machine has, and which back-ends run on it"),
+    "doctor": ("seqmodels.commands.doctor:main", "show this machine's hardware and the back-ends that run on it"),
 }
 
 
 def main() -> None:
-    """Run a subcommand and exit with its status: 0, 1 when it failed, 2 when what was asked for is wrong."""
+    """Run a subcommand and exit with its status: 0 on success, 1 if it failed, 2 if the command line is wrong."""
     sys.exit(run(sys.argv[1:]))
 
 
@@ -36,14 +42,14 @@ def run(tokens: list[str]) -> int:
         return 0
     name, *rest = tokens
     if name not in COMMANDS:
-        there = f"{nearest(name, COMMANDS)} (there are: {', '.join(COMMANDS)})"
-        sys.stderr.write(f"seqmodels: there is no command {name!r}{there}\n")
+        hint = f"{nearest(name, COMMANDS)} (commands: {', '.join(COMMANDS)})"
+        sys.stderr.write(f"seqmodels: there is no command {name!r}{hint}\n")
         return 2
     return _call(COMMANDS[name][0], rest)
 
 
 def _call(place: str, tokens: list[str]) -> int:
-    """Import and call a subcommand; an error becomes a message and a status."""
+    """Import and call a subcommand; print errors as a message and return the exit status."""
     module, function = place.split(":")
     try:
         return int(getattr(import_module(module), function)(tokens))
@@ -64,6 +70,6 @@ def usage() -> str:
     return (
         "seqmodels <command> [group=option ...] [key=value ...]\n\n"
         f"{lines}\n\n"
-        "seqmodels <command> --help says more. SEQMODELS_DATA_DIR names the folder of data sets,\n"
-        "allow=mycells.* the modules of your own that files of others may name.\n"
+        "See seqmodels <command> --help for details. SEQMODELS_DATA_DIR sets the folder of data sets;\n"
+        "allow=mycells.* permits files from elsewhere to use your module mycells.\n"
     )

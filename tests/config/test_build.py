@@ -1,4 +1,4 @@
-"""Configurations become objects, and nothing that is not on the allow-list is so much as imported."""
+"""Building objects from configurations; names that are not on the allow-list are not even imported."""
 
 from functools import partial
 from pathlib import Path

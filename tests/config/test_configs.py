@@ -1,4 +1,4 @@
-"""Every file under configs/ builds what it names, with keys that are exactly the constructor's."""
+"""Every file under configs/ can be built, and its keys are exactly the arguments of the constructor."""
 
 import re
 import subprocess
@@ -39,7 +39,7 @@ def test_every_cell_has_a_configuration() -> None:
     "group", ["cell", "initializer", "front", "top", "pooling", "vocabulary", "data", "model", "task"]
 )
 def test_keys_are_the_keywords_of_the_constructor(group: str, tmp_path: Path) -> None:
-    """All of them, so that each can be set without ``+``; but those that the data or other groups give."""
+    """All of them, so that each can be set without ``+``, except those from the data or other groups."""
     given = {"input_size", "vocab_size", "output_size", "time", "layer", "module", "device", "dtype"}
     given |= {"model", "optimizer", "scheduler", "params"}
     given |= {"horizon", "known_size", "season", "names", "mean", "deviation", "seasonal_error"}

@@ -1,4 +1,4 @@
-"""What a configuration reads from the environment is on no disk afterwards, and in no message."""
+"""Values that a configuration reads from the environment are in no file and no message."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from seqmodels.config.variables import by_name, concealed, remember_what_is_read
+from seqmodels.config.variables import concealed, environment_unresolved, track_environment
 from seqmodels.training.runs import resolved_config
 
 SECRET = "hunter2-is-no-password"
@@ -36,7 +36,7 @@ USES = [
 def _resolvers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("TOKEN", SECRET)
     yield
-    remember_what_is_read()
+    track_environment()
 
 
 def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -56,7 +56,7 @@ def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 def holding(folder: Path) -> list[str]:
-    """Return the files that hold the secret, whatever they are."""
+    """Return all files that contain the secret."""
     files = [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     assert len(files) > 3, "there was something to search"
     return [str(path) for path in files if SECRET.encode() in path.read_bytes()]
@@ -111,7 +111,7 @@ def test_whatever_leads_to_the_environment_is_written_by_name_and_read_again_as_
 
 
 def test_resolvers_are_as_they_were_afterwards_also_after_an_error() -> None:
-    with pytest.raises(ZeroDivisionError), by_name():
+    with pytest.raises(ZeroDivisionError), environment_unresolved():
         raise ZeroDivisionError
     assert OmegaConf.create({"a": "${oc.env:TOKEN}", "b": "${oc.decode:'[1]'}"}) == {"a": SECRET, "b": [1]}
 
@@ -121,7 +121,7 @@ def test_a_message_names_the_variable_and_leaves_short_values_and_our_own_folder
 ) -> None:
     monkeypatch.setenv("SHORT", "12345")
     monkeypatch.setenv("SEQMODELS_DATA_DIR", "/the/data")
-    remember_what_is_read()
+    track_environment()
     names = ("TOKEN", "SHORT", "SEQMODELS_DATA_DIR")
     OmegaConf.to_container(OmegaConf.create([f"${{oc.env:{name}}}" for name in names]), resolve=True)
     assert concealed(f"/the/data: {SECRET}x 12345") == "/the/data: ${oc.env:TOKEN}x 12345"

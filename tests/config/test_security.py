@@ -1,4 +1,4 @@
-"""A configuration from a stranger imports and runs nothing, by whatever way it comes in."""
+"""An untrusted configuration imports and runs nothing, however it is supplied."""
 
 import json
 import shutil
@@ -42,7 +42,7 @@ Node = dict[str, Any]
 
 @pytest.fixture(autouse=True)
 def marker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file that is there once the module ``hostile`` is imported or anything of it is called."""
+    """A file that exists once the module ``hostile`` is imported or used."""
     code, path = tmp_path / "code", tmp_path / "ran"
     code.mkdir()
     (code / "hostile.py").write_text(f"open({str(path)!r}, 'w').close()\nclass Own: pass\nstream = None\n")
@@ -63,12 +63,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(finished: Path, tmp_path: Path) -> Path:
-    """A copy of it, which a test may change."""
+    """A copy of the run that a test may change."""
     return Path(shutil.copytree(finished, tmp_path / "run"))
 
 
 def hidden(target: str) -> dict[str, Node]:
-    """Return ways of bringing a target into a configuration of a run, each as what is merged into it."""
+    """Return ways to insert a target into the configuration of a run, each as a configuration to merge."""
     node = {"_target_": target}
     return {
         "plain": {"cell": node},
@@ -87,7 +87,7 @@ def hidden(target: str) -> dict[str, Node]:
 
 
 def refused(tokens: list[str], marker: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    """Run a command that must be refused with one line and nothing run; return the line."""
+    """Run a command that must fail with a one-line error and run nothing; return the line."""
     capsys.readouterr()
     assert run_command(tokens) == 2
     error = capsys.readouterr().err
@@ -222,9 +222,9 @@ def test_variables_that_tune_a_machine_may_be_set_and_commands_by_who_allows_the
         (
             "a: &a [x, x]\n"
             + "".join(f"{chr(98 + i)}: &{chr(98 + i)} [{', '.join([f'*{chr(97 + i)}'] * 9)}]\n" for i in range(6)),
-            "more than 100000 keys and values, by its aliases",
+            "more than 100000 keys and values, with aliases expanded",
         ),
-        ("a: &a [*a]\n", "line 2: it holds an alias of itself"),
+        ("a: &a [*a]\n", "line 2: it contains an alias of itself"),
         ("a: " + "[" * 5000, "nested too deeply"),
         ("a: " + "x" * (1 << 20), "at most 1048576 bytes"),
         ("- a\n- b\n", "must hold keys and values"),

@@ -1,4 +1,4 @@
-"""What somebody types is theirs; what files of others name must be allowed. Both must be of the kind of their place."""
+"""Typed names are trusted, names in files from elsewhere must be allowed; both must be of the kind of their place."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ from seqmodels.cells import GRUCell
 
 
 class MyCell(GRUCell):
-    """The gated recurrent unit, under a name of one's own."""
+    """A GRU under a custom name."""
 
 
 def function(x):
@@ -27,7 +27,7 @@ TYPED = ["cell._target_=own_cells.MyCell"]
 
 @pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with a module of one's own that only a trusting command can import."""
+    """The current folder, with a custom module that only a trusting command can import."""
     monkeypatch.delenv("SEQMODELS_ALLOW", raising=False)
     folder = tmp_path / "project"
     folder.mkdir()
@@ -64,7 +64,7 @@ def test_what_is_typed_must_be_of_the_kind_of_its_place(
     line: str, kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     error = refusal(["train", line, *TINY], capsys)
-    assert f"is no {kind}" in error, error
+    assert f"is not a {kind}" in error, error
     assert "Traceback" not in error
 
 

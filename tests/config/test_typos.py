@@ -1,4 +1,4 @@
-"""A slip of the finger is answered at once by every command: the nearest right name, status 2, nothing slow loaded."""
+"""Every command reports a typo at once: the nearest valid name, status 2, no slow imports."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ TYPOS = [
     ("predict run=nowhere input=a.csv", "run=nowhere: there is no such folder"),
     ("generate run=r temprature=1", "did you mean 'temperature'?"),
     ("generate run=r temperature=hot", "temperature must be a number"),
-    ("generate run=r prompt=caf\udce9", "prompt: what stands behind 'caf' is not utf-8"),
+    ("generate run=r prompt=caf\udce9", "prompt: the text after 'caf' is not utf-8"),
     ("generate run=nowhere", "run=nowhere: there is no such folder"),
     ("evaluate run=nowhere", "there is no run in this folder"),
     ("sweep sweep=tpee", "did you mean 'tpe'?"),

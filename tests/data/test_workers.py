@@ -56,7 +56,7 @@ def test_a_worker_that_stands_still_ends_the_run_after_a_time(tmp_path: Path) ->
 def test_a_worker_that_is_killed_while_a_step_runs_ends_the_run(tmp_path: Path) -> None:
     done = ended("killed in a step", 1, tmp_path)
     assert re.match(
-        r"seqmodels: a worker process was lost as batch 3 of epoch 0, rows \d+, .* was next: .*killed by signal: "
+        r"seqmodels: a worker process was lost before batch 3 of epoch 0, rows \d+, .*: .*killed by signal: "
         r"Killed\. .*data\.num_workers=0",
         done.stderr,
     ), done.stderr

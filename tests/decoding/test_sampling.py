@@ -1,4 +1,4 @@
-"""Which tokens may be drawn, and how often; writing token by token."""
+"""Which tokens can be sampled, and how often; generation token by token."""
 
 import math
 from typing import Any
@@ -84,7 +84,7 @@ def test_options_outside_their_range_are_refused(options: dict[str, Any], messag
 
 
 def test_writing_feeds_each_token_back_and_steps_once_for_each_but_the_last() -> None:
-    """A model that says the token after the one it read, and counts its steps in the state."""
+    """A model that predicts the successor of the last token, and counts its steps in the state."""
     calls: list[int] = []
 
     def step(tokens: Tensor, state: int) -> tuple[Tensor, int]:

@@ -13,7 +13,7 @@ COMPILED = (LSTMCell, GRUCell)  # the others would take a compiler seconds each
 
 
 class Summed(nn.Module):
-    """The mean over rows of what a layer puts out."""
+    """The mean over rows of a layer's output."""
 
     def __init__(self, layer: Recurrent) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""One of several processes that train what a file lists, one after the other: ``jobs.json`` in the folder named."""
+"""One of several processes that train the jobs in ``jobs.json`` of the given folder, one after another."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""A callback by which a test lets one process of a run go wrong."""
+"""A callback that makes one process of a run fail."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from lightning.pytorch import Callback, Trainer
 
 
 class Fault(Callback):
-    """Let process ``rank`` end, be killed or stand still as a step begins; only before any restart.
+    """Make process ``rank`` end, be killed or hang at the start of a step; only before any restart.
 
     Args:
         rank, step: where and when.

@@ -1,4 +1,4 @@
-"""Starting processes that belong together, and ending those that a test leaves behind."""
+"""Start groups of processes, and kill those that a test leaves behind."""
 
 import os
 import socket
@@ -33,7 +33,7 @@ SEVERAL = (
 
 
 class Ended(NamedTuple):
-    """What came of a process."""
+    """The outcome of a process."""
 
     status: int
     out: str
@@ -41,7 +41,7 @@ class Ended(NamedTuple):
 
 
 def free_port() -> int:
-    """Return a port on which nothing listens."""
+    """Return a free port."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         port: int = listening.getsockname()[1]
@@ -49,7 +49,7 @@ def free_port() -> int:
 
 
 def run(command: Sequence[str], folder: Path, more: Mapping[str, str] | None = None) -> Ended:
-    """Run one command in ``folder`` to its end."""
+    """Run a command in ``folder`` and wait for it."""
     (ended,) = run_together([command], folder, [more or {}])
     return ended
 
@@ -57,7 +57,7 @@ def run(command: Sequence[str], folder: Path, more: Mapping[str, str] | None = N
 def run_together(
     commands: Sequence[Sequence[str]], folder: Path, more: Sequence[Mapping[str, str]], timeout: float = TIMEOUT
 ) -> list[Ended]:
-    """Run commands side by side, each with more environment variables; kill what is left of them after the timeout."""
+    """Run commands concurrently, each with additional environment variables; kill the rest after the timeout."""
     clean = {name: value for name, value in os.environ.items() if name not in SEVERAL}
     clean |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "SEQMODELS_ALLOW": "tests.distributed.faults.*"}
     started = [
@@ -83,13 +83,13 @@ def run_together(
 
 
 def ranks(module: str, folder: Path, *arguments: str, world_size: int = 2, **more: str) -> list[Ended]:
-    """Run a module in processes that find each other as Lightning's do; ``more`` environment variables for all."""
+    """Run a module in processes that connect like Lightning's; ``more`` holds environment variables for all."""
     meeting = {**more, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": str(world_size)}
     command = [sys.executable, "-m", module, *arguments]
     return run_together([command] * world_size, folder, [{**meeting, "LOCAL_RANK": str(n)} for n in range(world_size)])
 
 
 def files(folder: Path) -> list[str]:
-    """Return what lies below a folder; of TensorBoard's files, whose names hold the process, no more than the kind."""
+    """Return the files below a folder; names of TensorBoard's files, which contain the process, are shortened."""
     paths = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     return [str(path) for path in paths]

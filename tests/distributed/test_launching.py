@@ -1,4 +1,4 @@
-"""However its processes are started, a run writes one folder, and the first process alone writes into it."""
+"""However its processes are started, a run has one folder, and only the first process writes to it."""
 
 import json
 import sys
@@ -76,7 +76,7 @@ except ConfigError as error:
 
 
 def started(kind: str, rank: int, port: int) -> dict[str, str]:
-    """Return what the environment of one of two processes says."""
+    """Return the environment variables of one of two processes."""
     if kind == "ranks":
         return {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     job = {"SLURM_JOB_ID": str(port), "SLURM_JOB_NAME": "run", "SLURM_NODELIST": "127.0.0.1", "SLURM_NTASKS": "2"}

@@ -1,4 +1,4 @@
-"""A process that dies or stands still ends the run, with a status and a message that say so."""
+"""A process that dies or hangs ends the run, with a corresponding status and message."""
 
 import time
 from pathlib import Path
@@ -38,6 +38,6 @@ def test_the_others_end_when_the_first_process_is_killed(tmp_path: Path) -> None
 def test_processes_that_are_asked_to_end_save_together_and_are_not_called_lost(tmp_path: Path) -> None:
     ended = run([*RUN, *fault(0, 1, "term")], tmp_path)
     assert ended.status == 143
-    assert "go on with: seqmodels train resume=" in ended.err
+    assert "resume with: seqmodels train resume=" in ended.err
     assert "process 1" not in ended.err
     assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()

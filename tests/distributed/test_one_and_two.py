@@ -1,4 +1,4 @@
-"""Two processes compute what one does: the same losses, every row of an evaluation once."""
+"""Two processes give the same results as one: the same losses, every row evaluated once."""
 
 import json
 import math
@@ -24,7 +24,7 @@ LABELS = ("red", "green", "blue")
 
 
 def write_table(path: Path) -> None:
-    """Write texts with any number of labels; the parts to validate and test with have odd numbers of rows."""
+    """Write texts with any number of labels; the validation and test splits have odd numbers of rows."""
     words = [[f"w{(row * step + row // 11) % 37}" for step in range(2, 7)] for row in range(111)]  # all differ
     labels = [";".join(name for bit, name in enumerate(LABELS) if row >> bit & 1) for row in range(111)]
     lines = [f"{' '.join(text)},{label}" for text, label in zip(words, labels, strict=True)]
@@ -37,7 +37,7 @@ def write_series(path: Path) -> None:
 
 
 def jobs(folder: Path) -> dict[str, tuple[list[str], list[str], list[str]]]:
-    """Return of each task what is the same, what one process reads, and what each of two reads."""
+    """Return for each task the common overrides, those of one process, and those of each of two."""
     table, series, text = folder / "table.csv", folder / "series.csv", folder / "text.txt"
     write_table(table)
     write_series(series)

@@ -1,4 +1,4 @@
-"""Text is tokenised by one process; those that start beside it wait, and read what it has written."""
+"""Text is tokenised by one process; concurrent ones wait, and read its result."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""One of several processes that read the same text at the same moment; each learning leaves a line in a file."""
+"""One of several processes that read the same text at the same time; each learning adds a line to a file."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ from seqmodels.data.text.vocabulary_learning import CharacterLearner
 
 
 class Noted(CharacterLearner):
-    """Learns characters, and notes that it does."""
+    """Learns characters, and records that it does."""
 
     def learn(self, texts: Iterable[str]) -> CharacterVocabulary:
         with Path("learnt").open("a") as file:

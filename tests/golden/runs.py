@@ -1,7 +1,7 @@
-"""Short runs of every task whose losses are kept: a change that should change nothing shows by them that it does not.
+"""Short runs of every task with stored losses, which show whether a code change changes results.
 
-They compute in double precision with the back-end ``eager``, so that what machines differ by, the last bits of a sum,
-does not grow in 50 steps to what is compared.
+They use double precision and the back-end ``eager``, so that rounding differences between machines do not grow over 50
+steps to the tolerance of the comparison.
 """
 
 import math
@@ -26,7 +26,7 @@ LABELS = ("red", "green", "blue")
 
 
 class Losses(Callback):
-    """Remembers the loss of every step."""
+    """Records the loss of every step."""
 
     def __init__(self) -> None:
         self.losses: list[float] = []
@@ -36,7 +36,7 @@ class Losses(Callback):
 
 
 def runs(folder: Path) -> dict[str, list[str]]:
-    """Return the overrides of each run; their files are written into ``folder``."""
+    """Return the overrides of each run; their files are written to ``folder``."""
     table, series, text = folder / "table.csv", folder / "series.csv", folder / "text.txt"
     rows = [[f"w{(row * step + row // 11) % 37}" for step in range(2, 7)] for row in range(111)]
     labels = [";".join(name for bit, name in enumerate(LABELS) if row >> bit & 1) for row in range(111)]

@@ -1,4 +1,4 @@
-"""Storages of a study, the server of one of them among them."""
+"""Storages of a study, including a PostgreSQL server."""
 
 from collections.abc import Iterator
 

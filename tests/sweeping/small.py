@@ -1,4 +1,4 @@
-"""A sweep whose runs take no time: what they measure is a formula of what they are given."""
+"""A sweep whose runs take no time: their metrics are a formula of their overrides."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -34,21 +34,21 @@ Train = Callable[[list[str], Path, Watch], Mapping[str, float]]
 
 
 def read(overrides: list[str]) -> dict[str, str]:
-    """Return overrides as a dict; the last of several with one key."""
+    """Return overrides as a dict, with the last value of each key."""
     return dict(line.partition("=")[::2] for line in overrides)
 
 
 def formula(overrides: list[str], folder: Path, watch: Watch) -> Mapping[str, float]:
-    """Measure (x - 1)², more with an LSTM; every trial learns in four validations."""
+    """Return (x - 1)², more for an LSTM, approached over four validations."""
     given = read(overrides)
     folder.mkdir(parents=True, exist_ok=False)  # a folder is no two trials'
     end = (float(given.get("x", 3)) - 1) ** 2 + (given.get("cell") == "lstm")
     for step in range(1, 5):
-        watch.seen({"val/loss": end + 1 / step}, step)
+        watch.update({"val/loss": end + 1 / step}, step)
     return {"val/loss": end + 0.25, "seconds": 2.0, "test/loss": end + 0.01 * int(given.get("seed", 0))}
 
 
 def sweep(folder: Path, train: Train = formula, **settings: Any) -> Sweep:
-    """Return a sweep in ``folder`` with some settings of its own."""
+    """Return a sweep in ``folder`` with the given settings."""
     folder.mkdir(parents=True, exist_ok=True)
     return Sweep(folder, {**SETTINGS, **settings}, ["name=small"], None, 1, train)

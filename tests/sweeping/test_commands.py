@@ -1,4 +1,4 @@
-"""``seqmodels sweep`` and ``seqmodels sweep-report``, as a user meets them."""
+"""``seqmodels sweep`` and ``seqmodels sweep-report`` on the command line."""
 
 import json
 import os
@@ -18,7 +18,7 @@ EMPTY = ["sweep/space=empty", "cell.hidden_size=5"]
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
-    """The folder of a small sweep, one of whose trials had to fail, and its status."""
+    """The folder of a small sweep with one failing trial, and its status."""
     here = Path.cwd()
     os.chdir(tmp_path_factory.mktemp("sweep"))
     try:
@@ -31,7 +31,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
-    """Return what is trained: without where it is written, and how a sweep runs its trials."""
+    """Return the configuration without paths and without the sweep's own overrides."""
     with open_dict(config):
         for key in ("hydra", "paths", "test", "callbacks", "logger", "name"):
             config.pop(key)

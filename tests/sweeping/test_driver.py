@@ -1,4 +1,4 @@
-"""A sweep: every trial once, whatever fails, is killed, or is begun again."""
+"""A sweep runs every trial exactly once, whatever fails, is killed or is restarted."""
 
 import multiprocessing
 import os
@@ -17,7 +17,7 @@ from seqmodels.sweeping.driver import DEFAULT, folder_of, ranked
 from seqmodels.sweeping.results import best_of, confirmed, write_trials
 from seqmodels.sweeping.study import load_sweep, quiet_optuna
 from seqmodels.sweeping.watch import Watch
-from seqmodels.sweeping.worker import AGAIN, counted, failed
+from seqmodels.sweeping.worker import RERUN_AS, counted, failed
 from tests.sweeping.small import SPACE, formula, read, sweep
 
 STORAGES = ["sqlite", "journal", pytest.param("postgresql", marks=pytest.mark.postgresql)]
@@ -52,7 +52,7 @@ def test_failures_and_nans_are_recorded_with_their_cause_and_end_nothing(tmp_pat
         if number == 1:
             raise RuntimeError("planted\nsecond line")
         if number == 2:
-            watch.seen({"val/loss": float("nan")}, 1)
+            watch.update({"val/loss": float("nan")}, 1)
         if number == 3:
             raise ConfigError("cell.hidden_size is odd")
         return formula(overrides, folder, watch)
@@ -70,7 +70,7 @@ def test_failures_and_nans_are_recorded_with_their_cause_and_end_nothing(tmp_pat
 def test_a_trial_behind_the_others_is_pruned_and_says_when(tmp_path: Path) -> None:
     def train(overrides: list[str], folder: Path, watch: Watch) -> Mapping[str, float]:
         for step in range(1, 4):
-            watch.seen({"val/loss": float(folder.name)}, step)
+            watch.update({"val/loss": float(folder.name)}, step)
         return {"val/loss": 0.0}
 
     pruner = {"_target_": "optuna.pruners.MedianPruner", "n_startup_trials": 2, "n_warmup_steps": 1}
@@ -83,7 +83,7 @@ def test_a_trial_behind_the_others_is_pruned_and_says_when(tmp_path: Path) -> No
 def test_of_validation_the_best_counts_and_the_last_of_anything_else(tmp_path: Path) -> None:
     def train(overrides: list[str], folder: Path, watch: Watch) -> Mapping[str, float]:
         for step, value in enumerate((0.4, 0.9, 0.7)):
-            watch.seen({"val/accuracy": value}, step)
+            watch.update({"val/accuracy": value}, step)
         return {"val/accuracy": 0.7, "seconds": 5.0}
 
     study, _ = sweep(tmp_path, train, trials=1, minimize=["seconds"], maximize=["val/accuracy"]).run()
@@ -150,21 +150,21 @@ def test_an_interrupted_trial_runs_again(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         sweep(tmp_path, train).run()
     study, _ = sweep(tmp_path).run()
-    assert study.trials[1].user_attrs[AGAIN] == 2
+    assert study.trials[1].user_attrs[RERUN_AS] == 2
     assert study.trials[2].params == study.trials[1].params
     assert len(counted(study.trials)) == 7
     assert not failed(study.trials)
 
 
 def in_process(function: Any, *arguments: Any) -> BaseProcess:
-    """Start a process that is a copy of this one: imports cost nothing."""
+    """Fork this process, which avoids the cost of imports."""
     process = multiprocessing.get_context("fork").Process(target=function, args=arguments)
     process.start()
     return process
 
 
 def run(folder: Path, storage: str, trials: int) -> None:
-    """What a worker of the accounting test does: some trials fail, some are no number, some kill their worker."""
+    """Run a worker of the accounting test: some trials fail, some are NaN, some kill their worker."""
 
     def train(overrides: list[str], place: Path, watch: Watch) -> Mapping[str, float]:
         number = int(place.name)
@@ -182,16 +182,16 @@ def run(folder: Path, storage: str, trials: int) -> None:
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.parametrize("storage", STORAGES, indirect=True)
 def test_forty_trials_of_three_processes_are_all_accounted_for_once(storage: str, tmp_path: Path) -> None:
-    """Five failures, three NaNs, two processes killed, and the command run again."""
+    """Five failures, three NaNs, two killed processes, and a second run of the command."""
     for trials in (25, 40):
         workers = [in_process(run, tmp_path, storage, trials) for _ in range(3)]
         for worker in workers:
             worker.join(60)
         assert Counter(worker.exitcode for worker in workers) == {-signal.SIGKILL: 1, 0: 2}
     trials_there = trials_of(tmp_path, storage)
-    lost = [trial for trial in trials_there if AGAIN in trial.user_attrs]
+    lost = [trial for trial in trials_there if RERUN_AS in trial.user_attrs]
     assert [trial.number for trial in lost] == [9, 26]
-    assert all(trials_there[trial.user_attrs[AGAIN]].params == trial.params for trial in lost)
+    assert all(trials_there[trial.user_attrs[RERUN_AS]].params == trial.params for trial in lost)
     assert len(trials_there) == 42
     states = Counter(trial.state for trial in counted(trials_there))
     assert states == {TrialState.COMPLETE: 32, TrialState.FAIL: 8}

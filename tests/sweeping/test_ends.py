@@ -1,4 +1,4 @@
-"""How a sweep ends, and what it searches with, through the command."""
+"""The end of a sweep, and its samplers, on the command line."""
 
 import csv
 import os

@@ -86,7 +86,7 @@ def test_the_page_opens_without_errors_and_fetches_nothing(names: tuple[str, ...
 
 
 def fetched(log: Path) -> list[str]:
-    """Return the addresses that the page asked for, but its own file; what Chromium asks for itself has no origin."""
+    """Return the addresses that the page requested except its own file; Chromium's own requests have no origin."""
     events = json.loads(log.read_text())["events"]
     asked = [event.get("params", {}) for event in events]
     mine = [params for params in asked if str(params.get("initiator", "")).startswith(("file://", "null"))]

@@ -1,4 +1,4 @@
-"""The search space: what may be written, what a trial and a grid make of it."""
+"""The search space: its syntax, and the trials and grids built from it."""
 
 from typing import Any
 
@@ -34,9 +34,9 @@ SPACE = {
         ({"lr": {"low": 1, "hihg": 2}}, "no rule 'hihg'; did you mean 'high'"),
         ({"lr": {"low": "a", "high": 2}}, "lr.low must be a number, got 'a'"),
         ({"lr": {"low": float("nan"), "high": 2}}, "lr.low must be a number, got nan"),
-        ({"a": {"choices": [1], "when": {"cel": 1}}, "cell": [1]}, "no parameter of the space; did you mean 'cell'"),
-        ({"a": {"choices": [1], "when": {"cell": "gur"}}, "cell": ["gru"]}, "cell=gur: that is none of its choices"),
-        ({"a": {"choices": [1], "when": {"b": 1}}, "b": {"choices": [1], "when": {"a": 1}}}, "round in a circle"),
+        ({"a": {"choices": [1], "when": {"cel": 1}}, "cell": [1]}, "not a parameter of the space; did you mean 'cell'"),
+        ({"a": {"choices": [1], "when": {"cell": "gur"}}, "cell": ["gru"]}, "cell=gur: that is not one of its choices"),
+        ({"a": {"choices": [1], "when": {"b": 1}}, "b": {"choices": [1], "when": {"a": 1}}}, "form a cycle"),
     ],
 )
 def test_an_impossible_space_is_refused_by_name(space: dict[str, Any], message: str) -> None:

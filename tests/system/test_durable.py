@@ -1,4 +1,4 @@
-"""A file is whole or not there, whatever happens to its writer."""
+"""A file is either complete or absent, whatever happens to its writer."""
 
 import errno
 import hashlib
@@ -33,7 +33,7 @@ OLD, NEW = b"old " * 999, b"new " * 1777
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A file that is there already, in a folder of its own."""
+    """An existing file in a separate folder."""
     path = tmp_path / "folder" / "name.txt"
     path.parent.mkdir()
     path.write_bytes(OLD)

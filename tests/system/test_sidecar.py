@@ -1,11 +1,11 @@
-"""The sha256 beside a file: it always lists the file that has the name."""
+"""The SHA-256 sidecar of a file: it always lists the current file."""
 
 from pathlib import Path
 
 import pytest
 
 from seqmodels.system.durable import sha256_of, write_durably
-from seqmodels.system.sidecar import announce, listed, settle, sidecar
+from seqmodels.system.sidecar import announce, commit, listed, sidecar
 
 COMING, LOST = "c" * 64, "0" * 64
 
@@ -13,7 +13,7 @@ COMING, LOST = "c" * 64, "0" * 64
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "last.ckpt"
-    settle(path, write_durably(path, lambda file: file.write(b"old")))
+    commit(path, write_durably(path, lambda file: file.write(b"old")))
     return path
 
 
@@ -21,7 +21,7 @@ def test_a_file_that_comes_is_listed_before_the_one_that_is_there(path: Path) ->
     announce(path, COMING)
     assert listed(path) == [COMING, sha256_of(path)]
     assert sidecar(path).read_text() == f"{COMING}  last.ckpt\n{sha256_of(path)}  last.ckpt\n"
-    settle(path, COMING)
+    commit(path, COMING)
     assert listed(path) == [COMING]
 
 

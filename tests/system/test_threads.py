@@ -1,4 +1,4 @@
-"""Threads are few where the work is small, and are put back."""
+"""Small networks use few threads, and the number of threads is restored."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Answers at every step: only real steps count, and each as much as any other."""
+"""Stepwise outputs: only real steps count, all with equal weight."""
 
 from functools import partial
 from typing import Any
@@ -21,7 +21,7 @@ FLOAT32 = TOLERANCE[torch.float32]
 
 
 def running_means(*, batch_size: int = 5) -> DataModule:
-    """Sequence to sequence: at every step the mean of each of three channels so far, but for the sign of the second."""
+    """Sequence to sequence: at every step the running mean of each of three channels, with the second negated."""
     generator = torch.Generator().manual_seed(3)
     splits = {name: _split(rows, generator) for name, rows in (("train", 40), ("val", 7), ("test", 11))}
     return given(splits, "regression", {"input_size": 3, "output_size": 2}, batch_size=batch_size)

@@ -46,7 +46,7 @@ def task(data: DataModule, model: Any = DirectForecaster, likelihood: Likelihood
 
 
 def by_hand(forecast: np.ndarray, came: np.ndarray, data: DataModule, raw: np.ndarray) -> dict[str, float]:
-    """Metrics of ``(windows, horizon, series)`` in the units of the data, each as its definition has it."""
+    """Metrics of ``(windows, horizon, series)`` in the units of the data, each by its definition."""
     error = np.abs(forecast - came)
     scaled = error / np.array(data.sizes["deviation"])
     train = raw[:63]

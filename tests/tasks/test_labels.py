@@ -1,4 +1,4 @@
-"""Classes that weigh differently, smoothed targets, several labels, and the scores of all."""
+"""Class weights, label smoothing, multiple labels, and their metrics."""
 
 from collections.abc import Callable
 from functools import partial

@@ -32,7 +32,7 @@ LETTERS = "abcde"
 
 
 def lines(*, single: bool = False, bptt: int = 5, random_windows: bool = False, **loading: Any) -> DataModule:
-    """Documents of letters of many lengths, each letter mostly the one after the last; or one text of them all."""
+    """Documents of various lengths, in which each letter is mostly the successor of the last; or one text of them."""
     vocabulary = CharacterVocabulary([UNK, EOS, *LETTERS])
     text = TextPreprocessing(vocabulary=vocabulary, start=1, ends=not single)
     generator = np.random.default_rng(0)
@@ -56,7 +56,7 @@ def task(
 
 @torch.no_grad()
 def exact_loss(network: LanguageModel, corpus: Corpus) -> float:
-    """Return the mean loss of all targets, every document by itself, in one pass."""
+    """Return the mean loss over all targets, with each document in a single pass."""
     network.eval()
     losses = []
     for first, end in zip(corpus.offsets[:-1], corpus.offsets[1:], strict=True):

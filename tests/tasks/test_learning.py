@@ -1,4 +1,4 @@
-"""Small tasks are learnt, which a network with a defect would not do."""
+"""Small tasks can be learnt, which a defective network would not do."""
 
 from seqmodels.data import AddingData, DigitsData, ParityData
 from tests.datasets import ready

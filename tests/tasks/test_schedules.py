@@ -1,4 +1,4 @@
-"""When a learning-rate schedule moves."""
+"""When a learning-rate schedule is stepped."""
 
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ from tests.tasks.small import classification, parity, trainer
 
 
 class Rates(Callback):
-    """Remembers the learning rate of every training step."""
+    """Records the learning rate of every training step."""
 
     def __init__(self) -> None:
         self.seen: list[float] = []
@@ -23,7 +23,7 @@ class Rates(Callback):
 
 
 def rates(scheduler: Any, epochs: int = 3) -> list[float]:
-    """Train 10 steps an epoch from a rate of 1; return the rate of every step."""
+    """Train 10 steps per epoch from a rate of 1; return the rate of every step."""
     lightning.seed_everything(0, verbose=False)
     data, callback = parity(train_rows=50), Rates()
     trainer(max_epochs=epochs, callbacks=[callback]).fit(classification(data, scheduler=scheduler, lr=1.0), data)

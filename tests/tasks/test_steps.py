@@ -1,4 +1,4 @@
-"""Targets for every step: each real one counts alike, padding never."""
+"""Stepwise targets: all real steps have equal weight, padding has none."""
 
 from functools import partial
 
@@ -45,7 +45,7 @@ def test_the_loss_of_a_padded_batch_is_the_mean_over_its_real_steps(stage: str) 
         ((3, 2), torch.zeros(3, 4, dtype=torch.long), "one target for every step; choose pooling=every_step"),
         ((3, 4, 2), torch.zeros(3, dtype=torch.long), "one target for a whole sequence; choose another pooling"),
         ((3, 4, 2), torch.zeros(3, 2), "one target for a whole sequence"),
-        ((3, 5, 2), torch.zeros(3, 4, 2), r"\(3, 4, 2\) do not fit outputs \(3, 5, 2\)"),
+        ((3, 5, 2), torch.zeros(3, 4, 2), r"\(3, 4, 2\) do not match outputs \(3, 5, 2\)"),
     ],
 )
 def test_answers_that_do_not_fit_their_targets_are_refused(

@@ -1,4 +1,4 @@
-"""Checkpoints: the last good one survives, and nothing but what was written is read."""
+"""Checkpoint files: the last valid one survives, and damaged ones are never read."""
 
 import hashlib
 import logging
@@ -147,7 +147,7 @@ def test_a_flipped_byte_never_gives_other_numbers(with_sidecar: bool, last: Path
 
 
 def test_no_part_without_a_sidecar_may_be_called_a_folder(last: Path) -> None:
-    """torch would take its memory, and fill it with nothing."""
+    """torch would allocate its memory without filling it."""
     sidecar(last).unlink()
     whole = bytearray(last.read_bytes())
     with zipfile.ZipFile(last) as archive:

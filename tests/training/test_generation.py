@@ -1,4 +1,4 @@
-"""`seqmodels generate`: what the network says, at any number of samples, the same for the same seed."""
+"""`seqmodels generate`: the output of the network, for any number of samples, reproducible by seed."""
 
 import io
 import os
@@ -29,7 +29,7 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, text: Path) -> Path:
-    """The folder of a small finished run on a text of one's own."""
+    """The folder of a small finished run on a custom text."""
     folder = tmp_path_factory.mktemp("run")
     own = ["data=text", f"data.path='{text}'", f"data.cache_dir='{folder / 'cache'}'", "data.batch_size=3"]
     train(composed(folder, *own, *TINY, *SMALL))

@@ -1,4 +1,4 @@
-"""Numbers that go bad, gradients that explode, memory that is out: named before any harm is done."""
+"""Non-finite numbers, exploding gradients, exhausted memory: reported before they do damage."""
 
 import csv
 import subprocess
@@ -32,7 +32,7 @@ TASKS = ("classification_numbers", "multilabel", "regression", "forecasting_gaus
 
 
 class BadWeights(Callback):
-    """Makes a weight NaN for some steps: the loss, all gradients and what windows carry on are then NaN."""
+    """Makes a weight NaN for some steps, so that the loss, all gradients and the carried states are NaN."""
 
     def __init__(self, *steps: int) -> None:
         self.steps = steps
@@ -145,7 +145,7 @@ def test_a_skipped_step_changes_neither_weights_nor_optimiser_nor_what_windows_c
 
 
 def test_a_skipped_step_records_nothing(tmp_path: Path) -> None:
-    """The means and metrics of an epoch are those of the batches that were trained on."""
+    """Records the means and metrics of an epoch."""
 
     class FirstOnly(Callback):
         def on_train_batch_end(self, trainer: Any, pl_module: Any, *_: Any) -> None:

@@ -1,4 +1,4 @@
-"""Checkpoints and runs of older versions, made by ``legacy/make.py``, with what their networks said then."""
+"""Checkpoints and runs of older versions, created by ``legacy/make.py``, with the outputs of their networks."""
 
 import io
 import json
@@ -46,7 +46,7 @@ def test_training_goes_on_from_a_checkpoint_of_any_version(path: Path, tmp_path:
 
 
 OLD_RUNS = sorted((FOLDER / "format_1").iterdir())
-"""Runs of format 1, whose recipes name the files that things were in, with what ``predict`` and ``generate`` wrote."""
+"""Runs of format 1, whose recipes hold module paths, with the outputs of ``predict`` and ``generate``."""
 
 
 @pytest.mark.parametrize("run", OLD_RUNS, ids=lambda path: path.name)

@@ -1,4 +1,4 @@
-"""A model folder that is damaged, or not whole, is refused by name."""
+"""A damaged or incomplete model folder is an error that names it."""
 
 import json
 from functools import partial
@@ -37,7 +37,7 @@ def test_a_whole_folder_is_the_network_that_was_saved(folder: Path) -> None:
     [
         ({"sizes": None}, "config.json has no sizes"),
         ({"model": "GRU"}, "config.json has no model"),
-        ({"model": {"cell": CELL}}, "must say by _target_ what it is"),
+        ({"model": {"cell": CELL}}, "must have a _target_"),
         ({"model": {**MODEL, "cell": {**CELL, "hidden_size": 6}}}, "holds other weights than those of its config.json"),
         ({"sizes": {"input_size": 4}}, "output_size must be given"),
         ({"sizes": {"input_size": 10**15, "output_size": 3}}, r"model \(seqmodels.models.SequenceClassifier\)"),

@@ -1,4 +1,4 @@
-"""Predicting for the records of a file."""
+"""Prediction for the records of a file."""
 
 import csv
 import io
@@ -45,7 +45,7 @@ def asked(run: Path, source: Path, output: Any, **options: Any) -> int:
 
 @pytest.fixture
 def published(tmp_path: Path, images: SequenceDataset) -> Path:
-    """A file of images as they were published, 0 to 16; it ends in an image that is cut off."""
+    """A file of images in the published format, 0 to 16; the last image is truncated."""
     path = tmp_path / "new.jsonl"
     pixels = (images.inputs * DEVIATION + MEAN).round().int().tolist()
     lines = [json.dumps({"series": image}) for image in [*pixels, pixels[0][:3]]]

@@ -1,4 +1,4 @@
-"""What a run prints while it trains."""
+"""Progress output of a run."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The folder of a run: whole files, and a word before training where it cannot be written."""
+"""The run folder: complete files, and an error before training if it is not writable."""
 
 import json
 from functools import partial
@@ -20,7 +20,7 @@ CONFIG = {"name": "first", "cell": {"hidden_size": 5}}
 
 @pytest.fixture(params=["below a file", "a file", "not writable"])
 def no_folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A path where no folder can be made, or none in which files can."""
+    """A path where no folder can be created, or a folder in which no files can."""
     file = tmp_path / "file"
     file.touch()
     return {"below a file": file / "run", "a file": file, "not writable": Path("/proc/run")}[request.param]

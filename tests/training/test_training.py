@@ -117,7 +117,7 @@ def test_bad_values_are_refused_before_training(override: str, message: str, tmp
 
 
 def test_clipping_by_value_bounds_every_gradient(tmp_path: Path) -> None:
-    """One step of plain SGD with rate 1 moves no weight by more than the bound."""
+    """One SGD step with rate 1 changes no weight by more than the bound."""
     clip = ["trainer.gradient_clip_val=0.001", "trainer.gradient_clip_algorithm=value"]
     plain_step = ["optimizer=sgd", "optimizer.lr=1", "scheduler=constant", "logger=none", *TINY]
     start = ["optimizer.lr=0", "optimizer=sgd", "scheduler=constant", "logger=none", *TINY]
@@ -151,7 +151,7 @@ def test_files_that_are_no_checkpoints_are_refused_by_name(content: Any, tmp_pat
 
 
 class Payload:
-    """What a malicious pickle holds."""
+    """The content of a malicious pickle."""
 
     def __init__(self, marker: Path) -> None:
         self.marker = marker

@@ -1,4 +1,4 @@
-"""A checkpoint from a stranger runs nothing and imports nothing, whichever command reads it."""
+"""An untrusted checkpoint runs and imports nothing, whichever command reads it."""
 
 import os
 import sys
@@ -22,7 +22,7 @@ SMALL = [*TINY, "cell.hidden_size=3", "logger=none"]
 
 
 class Payload:
-    """What a malicious pickle holds: a call that leaves a file."""
+    """The content of a malicious pickle: a call that creates a file."""
 
     def __init__(self, marker: Path) -> None:
         self.marker = marker
@@ -41,7 +41,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> DictConfig:
 
 @pytest.fixture
 def marker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What is there once code has run; the module ``harmful`` leaves it as well when it is imported."""
+    """A path that exists once code has run; importing the module ``harmful`` also creates it."""
     marker, code = tmp_path / "marker", tmp_path / "code"
     code.mkdir()
     (code / "harmful.py").write_text(
@@ -90,7 +90,7 @@ READERS = [evaluates, predicts, generates, continues, resumes, loads]
 
 
 def placed(checkpoint: Any, config: DictConfig, folder: Path) -> tuple[Path, DictConfig]:
-    """Put a checkpoint into a run folder of its own; return it with a configuration of a run there."""
+    """Put a checkpoint into a separate run folder; return it with a configuration of a run there."""
     config = config.copy()
     config.paths.output_dir = str(folder / "run")
     (folder / "run" / "checkpoints").mkdir(parents=True)

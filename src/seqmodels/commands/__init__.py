@@ -1,1 +1,1 @@
-"""The subcommands of ``seqmodels``, imported one at a time."""
+"""The subcommands of ``seqmodels``; only the one that is called is imported."""

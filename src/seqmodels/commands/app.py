@@ -1,4 +1,4 @@
-"""Running a command under Hydra: overrides are checked first, errors are one line, sweeps end in a comparison."""
+"""Run a command under Hydra: check overrides first, print errors in one line, end sweeps with a comparison."""
 
 import argparse
 import logging
@@ -27,20 +27,20 @@ from seqmodels.system.streams import discard_output
 Work = Callable[[DictConfig], Mapping[str, float]]
 
 PACKAGE = str(Path(__file__).resolve().parents[1])
-USER_ERRORS = (ValueError, TypeError, OSError, ImportError)  # where our own lines raise them: files, arguments, extras
+USER_ERRORS = (ValueError, TypeError, OSError, ImportError)  # if raised in our own code: files, arguments, extras
 
 
 def run_app(command: str, work: Work, tokens: list[str], prepare: Callable[[list[str]], list[str]] = list) -> int:
     """Run ``work`` on the configuration ``<command>.yaml`` with the overrides and flags of ``tokens``.
 
     Args:
-        command: names the configuration.
-        work: is given the configuration, and returns the metrics.
-        tokens: as they were typed.
-        prepare: returns those that are run, which may hold what a file says, too; only typed ones are trusted.
+        command: name of the configuration.
+        work: called with the configuration, returns metrics.
+        tokens: the command line as typed.
+        prepare: returns the tokens to run, which may include some from a file; only typed ones are trusted.
 
     Returns:
-        The exit status: 0, 1 when a job failed, 2 when what the user asked for is wrong.
+        The exit status: 0 on success, 1 if a job failed, 2 if the command line is wrong.
     """
     with trusted(tokens):
         return _run(command, work, prepare(tokens))
@@ -52,9 +52,9 @@ def _run(command: str, work: Work, tokens: list[str]) -> int:
     args = parser.parse_args(tokens)
     overrides = args.overrides = [*args.overrides, *implied(args.overrides)]
     if args.cfg is not None:
-        compose(command, overrides, args.config_dir)  # so that a typo is answered as in a run
+        compose(command, overrides, args.config_dir)  # reports typos as in a run
     if args.cfg is not None or args.help or args.hydra_help or args.info or args.shell_completion:
-        return _shown(args, parser, command)
+        return _show_info(args, parser, command)
     try:
         with composed(command, overrides, args.config_dir) as (hydra, config):
             HydraConfig.instance().set_config(config)
@@ -63,7 +63,7 @@ def _run(command: str, work: Work, tokens: list[str]) -> int:
             else:
                 share_folder(config, "run")
                 _check_folder(config.hydra.run)
-                run(hydra, command, config, _guarded(work))
+                run(hydra, command, config, _job(work))
     except SystemExit as stop:
         return _status(stop)
     except CompactHydraException as error:
@@ -77,25 +77,25 @@ def _run(command: str, work: Work, tokens: list[str]) -> int:
 def _sweep(hydra: Hydra, command: str, config: DictConfig, work: Work, overrides: list[str]) -> None:
     """Run every job of a sweep, which Hydra composes one by one, and compare them at the end."""
     share_folder(config, "sweep")
-    folder = Path(config.hydra.sweep.dir).absolute()  # fixed now, so that it is found whichever launcher runs the jobs
+    folder = Path(config.hydra.sweep.dir).absolute()  # absolute, so that every launcher finds it
     _check_folder(config.hydra.sweep)
     lines = [f"hydra.sweep.dir={quoted(str(folder))}", "hydra.mode=MULTIRUN"]
     if not is_first():
         lines += ["hydra.output_subdir=null", "hydra/job_logging=none", "hydra/hydra_logging=none"]
     try:
-        hydra.multirun(command, _guarded(work), [*overrides, *lines])
+        hydra.multirun(command, _job(work), [*overrides, *lines])
     finally:
         if folder.is_dir() and is_first():
-            from seqmodels.commands.tables import print_comparison  # noqa: PLC0415  (needs rich, a run may not)
+            from seqmodels.commands.tables import print_comparison  # noqa: PLC0415  (imports rich, which a run does not need)
 
             print_comparison(folder)
 
 
 def check_run(config: DictConfig) -> None:
-    """Check that the run whose checkpoint is asked for has a folder, before anything slow is imported.
+    """Check that ``run=`` is given and names a folder, before any slow import.
 
     Raises:
-        ConfigError: it has none.
+        ConfigError: it is missing, or there is no such folder.
     """
     if OmegaConf.is_missing(config, "run"):
         raise ConfigError("run must be given: run=...")
@@ -104,9 +104,8 @@ def check_run(config: DictConfig) -> None:
 
 
 def report(error: BaseException) -> int:
-    """Print an error: one line when the user can mend it, else its traceback. Return the exit status."""
-    told = isinstance(error, RunFailed)
-    if told and not full_errors():
+    """Print an error, in one line if the user can fix it, else with its traceback. Return the exit status."""
+    if isinstance(error, RunFailed) and not full_errors():
         sys.stderr.write(concealed(f"seqmodels: {error}\n"))
         return 1
     if full_errors() or not is_user_error(error):
@@ -117,20 +116,20 @@ def report(error: BaseException) -> int:
 
 
 def full_errors() -> bool:
-    """Return whether the user asked for tracebacks, as Hydra's users do."""
+    """Return whether tracebacks are enabled, by Hydra's environment variable."""
     return os.environ.get("HYDRA_FULL_ERROR") == "1"
 
 
 def is_user_error(error: BaseException) -> bool:
-    """Return whether an error is one of ours about what the user gave, and not a fault of the program."""
+    """Return whether this package raised an error about user input, as opposed to a bug."""
     if isinstance(error, ConfigError) or type(error).__name__ == "MisconfigurationException":
         return True
     frames = traceback.extract_tb(error.__traceback__)
     return isinstance(error, USER_ERRORS) and bool(frames) and frames[-1].filename.startswith(PACKAGE)
 
 
-def _guarded(work: Work) -> Callable[[DictConfig], float | None]:
-    """Wrap the work of a job: a failure goes to the job's log, a sweep goes on, a single run ends with its status."""
+def _job(work: Work) -> Callable[[DictConfig], float | None]:
+    """Wrap the work of a job: a failure is logged, then a sweep continues and a single run ends with its status."""
 
     def job(config: DictConfig) -> float | None:
         try:
@@ -150,7 +149,7 @@ def _guarded(work: Work) -> Callable[[DictConfig], float | None]:
 
 
 def log_traceback(error: Exception) -> None:
-    """Write the traceback into the job's own log file, not on the console."""
+    """Write the traceback to the job's log file, not to the console."""
     text = concealed("".join(traceback.format_exception(error)))
     record = logging.LogRecord("seqmodels", logging.ERROR, __file__, 0, text, None, None)
     for handler in logging.getLogger().handlers:
@@ -159,17 +158,17 @@ def log_traceback(error: Exception) -> None:
 
 
 def _check_folder(place: DictConfig) -> None:
-    """Check that the folder of a run or sweep can be written: Hydra makes it, and says no more than a traceback."""
+    """Check that the folder of a run or sweep is writable: Hydra, which creates it, would end with a traceback."""
     try:
         check_writable(folder := Path(place.dir))
-    except OmegaConfBaseException:  # the name needs what Hydra knows only once it runs
+    except OmegaConfBaseException:  # the name depends on values that Hydra sets only at run time
         return
     except OSError as error:
         raise ConfigError(f"the folder {folder} for the run cannot be written: {error.strerror}") from error
 
 
-def _shown(args: argparse.Namespace, parser: argparse.ArgumentParser, command: str) -> int:
-    """Answer what asks for no run."""
+def _show_info(args: argparse.Namespace, parser: argparse.ArgumentParser, command: str) -> int:
+    """Handle flags that only print information."""
     try:
         show(args, parser, str(config_folder()), command)
     except SystemExit as stop:

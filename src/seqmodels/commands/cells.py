@@ -1,4 +1,4 @@
-"""``seqmodels cells``: every cell with its paper, its equations and the back-ends that run it here."""
+"""``seqmodels cells``: list every cell with its paper, its equations and the back-ends that run it on this machine."""
 
 import inspect
 import re
@@ -17,7 +17,7 @@ USAGE = """seqmodels cells
 Lists every cell: its class, its cell= option, paper, equations, and the back-ends that run it on this machine.
 """
 SYMBOLS = {
-    r"\sigma": "σ",  # noqa: RUF001  (the letters that equations use)
+    r"\sigma": "σ",  # noqa: RUF001  (letters in equations)
     r"\tanh": "tanh",
     r"\odot": "⊙",
     r"\top": "T",
@@ -33,7 +33,7 @@ def main(tokens: list[str]) -> int:
     if tokens:
         sys.stdout.write(USAGE)
         return 0 if tokens[0] in ("-h", "--help") else 2
-    import torch  # noqa: PLC0415  (help must not wait for it)
+    import torch  # noqa: PLC0415  (slow, and not needed for help)
 
     from seqmodels.backends import backends_for  # noqa: PLC0415
     from seqmodels.config.build import build  # noqa: PLC0415
@@ -50,18 +50,18 @@ def main(tokens: list[str]) -> int:
 
 
 def options() -> list[Path]:
-    """Return the files of the group ``cell``."""
+    """Return the configuration files of the group ``cell``."""
     return sorted((config_folder() / "cell").glob("*.yaml"))
 
 
 def paper(document: str) -> str:
-    """Return what a docstring cites first: the parenthesis with a year in it."""
+    """Return the first citation of a docstring: the first parenthesis that contains a year."""
     cited = re.search(r"\(([^()]*\b(?:19|20)\d\d\b[^()]*)\)", " ".join(document.split()))
     return cited.group(1) if cited else ""
 
 
 def equations(document: str) -> str:
-    """Return the equations of a docstring as plain text, a line each."""
+    """Return the equations of a docstring as plain text, one per line."""
     block = document.partition(".. math::")[2].lstrip("\n")
     lines: list[str] = []
     for line in block.splitlines():

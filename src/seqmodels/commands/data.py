@@ -1,4 +1,4 @@
-"""``seqmodels data``: list the data sets, check their files, fetch those that are missing."""
+"""``seqmodels data``: list the data sets, verify their files, download missing ones."""
 
 import sys
 from collections.abc import Iterable
@@ -9,17 +9,17 @@ from seqmodels.commands.tables import console
 from seqmodels.config.compose import compose
 from seqmodels.errors import ConfigError, nearest
 
-USAGE = """seqmodels data list                        what data=... can be, and what it needs
-seqmodels data verify NAME [key=value ...]    compare its files with those that were published
-seqmodels data download NAME [key=value ...]  fetch the files that are missing or damaged
+USAGE = """seqmodels data list                        list the options of data=... and the files they need
+seqmodels data verify NAME [key=value ...]    compare its files with the published ones
+seqmodels data download NAME [key=value ...]  download the files that are missing or damaged
 
-Files lie below paths.data_dir, which SEQMODELS_DATA_DIR names.
+Files are below paths.data_dir, whose default is the environment variable SEQMODELS_DATA_DIR.
 """
 ACTIONS = ("list", "verify", "download")
 
 
 def main(tokens: list[str]) -> int:
-    """Run one of the three actions; the exit status is 1 when a file is missing or damaged."""
+    """Run one of the three actions; the exit status is 1 if a file is missing or damaged."""
     if not tokens or tokens[0] in ("-h", "--help"):
         sys.stdout.write(USAGE)
         return 0
@@ -35,7 +35,7 @@ def main(tokens: list[str]) -> int:
 
 
 def _list() -> int:
-    from seqmodels.data.catalog import DATASETS  # noqa: PLC0415  (help must not wait for torch)
+    from seqmodels.data.catalog import DATASETS  # noqa: PLC0415  (imports torch, not needed for help)
 
     table = Table("data=", "targets", "files", "licence", "citation")
     for dataset in DATASETS:

@@ -1,4 +1,4 @@
-"""``seqmodels doctor``: what this machine has, and which back-ends run on it."""
+"""``seqmodels doctor``: show versions, hardware and the back-ends that run on this machine."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ from seqmodels.commands.tables import console
 from seqmodels.config.compose import config_folder
 
 USAGE = (
-    "seqmodels doctor\n\nPrints versions, cores and accelerators, and for every back-end which cells it runs here.\n"
+    "seqmodels doctor\n\nPrints versions, cores, accelerators and the cells that each back-end runs on this machine.\n"
 )
 
 
@@ -49,7 +49,7 @@ def _accelerators() -> list[str]:
 
 
 def _kernels() -> str:
-    """Say whether the fused back-end compiles its kernels here, and where it keeps them."""
+    """Return whether the fused back-end compiles its kernels on this machine, and where it keeps them."""
     from seqmodels.fusion.cpp.build import cache_folder, reason  # noqa: PLC0415
 
     why = reason()
@@ -57,7 +57,7 @@ def _kernels() -> str:
 
 
 def _backends() -> Table:
-    """Say for each back-end which cells it runs on this machine, and why not the others."""
+    """Return a table of the cells that each back-end runs on this machine, and the reasons against the others."""
     import torch  # noqa: PLC0415
     from omegaconf import OmegaConf  # noqa: PLC0415
 
@@ -66,20 +66,20 @@ def _backends() -> Table:
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     x = torch.zeros(1, 2, 3, device=device)
-    answers: dict[str, dict[str, str | None]] = {}
+    refusals: dict[str, dict[str, str | None]] = {}
     for path in options():
         cell = build(OmegaConf.load(path))(3).to(device)
         reasons = backends_for(cell, x)
-        answers[path.stem] = {name: _general(reason, type(cell).__name__) for name, reason in reasons.items()}
+        refusals[path.stem] = {name: _general(reason, type(cell).__name__) for name, reason in reasons.items()}
     table = Table("back-end", "runs", "why not the others", title=f"back-ends on {device}")
     for name in BACKENDS:
-        runs = [cell for cell, answer in answers.items() if answer[name] is None]
-        why = dict.fromkeys(str(answer[name]) for answer in answers.values() if answer[name] is not None)
-        shown = "all cells" if len(runs) == len(answers) else ", ".join(runs) or "none"
-        table.add_row(name, shown, "\n".join(why))
+        runs = [cell for cell, reasons in refusals.items() if reasons[name] is None]
+        why = dict.fromkeys(str(reasons[name]) for reasons in refusals.values() if reasons[name] is not None)
+        cells = "all cells" if len(runs) == len(refusals) else ", ".join(runs) or "none"
+        table.add_row(name, cells, "\n".join(why))
     return table
 
 
 def _general(reason: str | None, cell: str) -> str | None:
-    """Say of any cell what was said of one, so that a reason common to many is printed once."""
+    """Replace the name of a cell in a reason, so that a reason common to several cells is printed once."""
     return None if reason is None else reason.replace(cell, "the cell")

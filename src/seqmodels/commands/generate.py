@@ -11,22 +11,22 @@ from seqmodels.errors import ConfigError
 
 
 def main(tokens: list[str]) -> int:
-    """Write text; a prompt is taken as it stands, since the grammar of overrides would read its commas and quotes."""
+    """Generate text; the prompt is taken literally, since Hydra would interpret its commas and quotes."""
     prompts = [token.removeprefix("prompt=") for token in tokens if token.startswith("prompt=")]
     others = [token for token in tokens if not token.startswith("prompt=")]
     try:
         "".join(prompts).encode()
-    except UnicodeEncodeError as error:  # bytes of another encoding, which a terminal could not show either
-        raise ConfigError(f"prompt: what stands behind {error.object[: error.start]!r} is not utf-8") from error
+    except UnicodeEncodeError as error:  # bytes of another encoding
+        raise ConfigError(f"prompt: the text after {error.object[: error.start]!r} is not utf-8") from error
     return run_app("generate", partial(_generate, prompts[-1] if prompts else ""), others)
 
 
 def _generate(prompt: str, config: DictConfig) -> Mapping[str, float]:
     check_run(config)
-    from seqmodels.config.build import plain  # noqa: PLC0415  (torch and Lightning take seconds, so after all checks)
+    from seqmodels.config.build import plain  # noqa: PLC0415  (imports torch and Lightning, so after all checks)
     from seqmodels.training.generation import write_samples  # noqa: PLC0415
 
-    plain(config)  # what must be given is named before anything runs
+    plain(config)  # raises if a mandatory value is missing
     write_samples(config, _standard_input() if prompt == "-" else prompt, sys.stdout)
     return {}
 

@@ -1,7 +1,7 @@
-"""What the processes of a run must agree on before it starts, where torchrun or SLURM has started them.
+"""Coordination of processes started by torchrun or SLURM, before a run starts.
 
-Each of them reads the same command line, but at another moment: the first decides which folder is the run's, and tells
-the others. Nothing here imports torch unless there are others.
+All processes read the same command line, but at different times: the first one decides on values such as the run
+folder, and sends them to the others. Nothing here imports torch for a single process.
 """
 
 import json
@@ -18,8 +18,8 @@ from seqmodels.errors import ConfigError
 if TYPE_CHECKING:
     from torch.distributed import TCPStore
 
-Answer = TypeVar("Answer")
-PATIENCE = 300  # seconds in which all processes must have started
+Value = TypeVar("Value")
+TIMEOUT = 300  # seconds within which all processes must have started
 
 
 class Launch(NamedTuple):
@@ -27,11 +27,11 @@ class Launch(NamedTuple):
 
     rank: int
     world_size: int
-    restart: int  # how often all were started again
+    restart: int  # number of restarts
 
 
 def launch() -> Launch | None:
-    """Return which process this is, where torchrun, SLURM or the like has started several."""
+    """Return which process this is if torchrun, SLURM or the like has started several, else None."""
     get = os.environ.get
     if "RANK" in os.environ and int(get("WORLD_SIZE", "1")) > 1:
         return Launch(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), int(get("TORCHELASTIC_RESTART_COUNT", 0)))
@@ -41,61 +41,61 @@ def launch() -> Launch | None:
     return None
 
 
-def from_first_process(question: str, answer: Callable[[], Answer]) -> Answer:
-    """Return the answer of the first process, which alone is asked; ``answer`` gives what JSON can hold.
+def from_first_process(name: str, compute: Callable[[], Value]) -> Value:
+    """Compute a value in the first process only, and return it in all of them; it must be plain JSON data.
 
     Raises:
-        ConfigError: the first process did, or the processes do not find each other.
+        ConfigError: the first process raised one, or the processes cannot reach each other.
     """
-    here = launch()
-    if here is None:
-        return answer()
-    store = _store(here)
-    key = f"seqmodels/{question}/{here.restart}"
-    if here.rank:
+    process = launch()
+    if process is None:
+        return compute()
+    store = _store(process)
+    key = f"seqmodels/{name}/{process.restart}"
+    if process.rank:
         try:
-            told = json.loads(store.get(key))
+            message = json.loads(store.get(key))
         except RuntimeError as error:
-            raise ConfigError(f"process {here.rank} has heard nothing from the first one: {error}") from error
-        store.add(f"{key}/heard", 1)
-        if "error" in told:
-            raise ConfigError(told["error"])
-        result: Answer = told["answer"]
-        return result
+            raise ConfigError(f"process {process.rank} received nothing from the first one: {error}") from error
+        store.add(f"{key}/received", 1)
+        if "error" in message:
+            raise ConfigError(message["error"])
+        value: Value = message["value"]
+        return value
     try:
-        result = answer()
-        store.set(key, json.dumps({"answer": result}))
+        value = compute()
+        store.set(key, json.dumps({"value": value}))
     except ConfigError as error:
         store.set(key, json.dumps({"error": str(error)}))
         raise
     finally:
-        _wait_until_heard(store, f"{key}/heard", here.world_size - 1)
-    return result
+        _wait_until_received(store, f"{key}/received", process.world_size - 1)
+    return value
 
 
 def share_folder(config: DictConfig, place: Literal["run", "sweep"]) -> None:
-    """Let all processes write one folder, and all but the first neither Hydra's files nor a log.
+    """Make all processes use one folder, and only the first write Hydra's files and a log.
 
     Raises:
-        ConfigError: the folder of a run over several hosts is named by the time, and nothing has started the processes
-            that could tell them of it.
+        ConfigError: a run over several hosts has a folder named by the time, and no launcher started its processes, so
+            that the hosts cannot agree on one.
     """
-    here = launch()
-    if here is None:
+    process = launch()
+    if process is None:
         _check_hosts(config, place)
         return
     node = config.hydra
     with read_write(node):
         node[place].dir = from_first_process(f"{place}.dir", lambda: os.path.abspath(str(node[place].dir)))  # noqa: PTH100
-        if here.rank:
+        if process.rank:
             node.output_subdir = node.job_logging.root = node.hydra_logging.root = None
     _use_own_store()
 
 
 def _use_own_store() -> None:
-    """Let training meet in a store of its own where torchrun would have it meet in its agent's.
+    """Make training use its own store in place of that of torchrun's agent.
 
-    That one outlives a restart, and with it the addresses of processes that are gone, which torch 2.13 then reads.
+    The agent's store survives a restart, with the addresses of processes that have ended, which torch 2.13 then reads.
     """
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
         os.environ["MASTER_PORT"] = str(from_first_process("port", _free_port))
@@ -110,9 +110,9 @@ def _free_port() -> int:
 
 
 def is_first() -> bool:
-    """Return whether this process speaks for all."""
-    here = launch()
-    return here is None or here.rank == 0
+    """Return whether this is the only or the first process."""
+    process = launch()
+    return process is None or process.rank == 0
 
 
 def _check_hosts(config: DictConfig, place: str) -> None:
@@ -120,20 +120,20 @@ def _check_hosts(config: DictConfig, place: str) -> None:
     given = any(line.startswith(f"hydra.{place}.dir=") for line in config.hydra.overrides.hydra)
     if isinstance(nodes, int) and nodes > 1 and not given:
         raise ConfigError(
-            f"trainer.num_nodes={nodes}: every host would name its folder by its own time; "
-            f"give all of them the same hydra.{place}.dir=FOLDER, or start them by torchrun or srun"
+            f"trainer.num_nodes={nodes}: every host would name its folder by its own clock; "
+            f"give all of them the same hydra.{place}.dir=FOLDER, or start them with torchrun or srun"
         )
 
 
 def _under_slurm() -> bool:
-    """Return whether srun has started several tasks; a shell on a node, and a job of one task, are single processes."""
+    """Return whether srun has started several tasks, as opposed to an interactive shell or a job of one task."""
     several = int(os.environ.get("SLURM_NTASKS", "1")) > 1 and "SLURM_PROCID" in os.environ
     return several and os.environ.get("SLURM_JOB_NAME") not in ("bash", "interactive")
 
 
-@cache  # a second one would find the first at its port
-def _store(here: Launch) -> "TCPStore":
-    """Return where the processes meet: the store of torchrun, or one of the first process beside that of training."""
+@cache  # a second store would find the port taken
+def _store(process: Launch) -> "TCPStore":
+    """Return the store for messages: that of torchrun, or one of the first process, on the port after training's."""
     from datetime import timedelta  # noqa: PLC0415
 
     from torch.distributed import TCPStore  # noqa: PLC0415
@@ -148,18 +148,18 @@ def _store(here: Launch) -> "TCPStore":
         except RuntimeError as error:
             raise ConfigError(str(error)) from error
         host, port = slurm.main_address, slurm.main_port
-    first = here.rank == 0 and not torchrun
+    first = process.rank == 0 and not torchrun
     port += 0 if torchrun else 1
     try:
-        return TCPStore(host, port, None, first, timeout=timedelta(seconds=PATIENCE), wait_for_workers=False)
+        return TCPStore(host, port, None, first, timeout=timedelta(seconds=TIMEOUT), wait_for_workers=False)
     except RuntimeError as error:
-        raise ConfigError(f"the processes of this run cannot meet at {host}:{port}: {error}") from error
+        raise ConfigError(f"the processes of this run cannot connect at {host}:{port}: {error}") from error
 
 
-def _wait_until_heard(store: "TCPStore", key: str, others: int) -> None:
-    """Keep the store until all others have read from it."""
+def _wait_until_received(store: "TCPStore", key: str, others: int) -> None:
+    """Keep the store open until all others have read from it."""
     import time  # noqa: PLC0415
 
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + TIMEOUT
     while store.add(key, 0) < others and time.monotonic() < until:
         time.sleep(0.02)

@@ -1,4 +1,4 @@
-"""A further process of a run on one machine; the first one starts it, see :mod:`seqmodels.training.processes`."""
+"""An additional process of a run on one machine, started by the first; see :mod:`seqmodels.training.processes`."""
 
 import json
 import os
@@ -9,18 +9,18 @@ from omegaconf import OmegaConf
 
 
 def main() -> int:
-    """Do what the first line of standard input says; end at once when the first process is gone."""
-    order = json.loads(sys.stdin.buffer.readline())
-    threading.Thread(target=_end_with_the_first, daemon=True).start()
+    """Run the job in the first line of standard input; exit at once if the first process ends."""
+    job = json.loads(sys.stdin.buffer.readline())
+    threading.Thread(target=_exit_with_first_process, daemon=True).start()
 
-    from seqmodels import training  # noqa: PLC0415  (the watch comes first)
+    from seqmodels import training  # noqa: PLC0415  (after the thread has started)
     from seqmodels.commands.app import full_errors, is_user_error  # noqa: PLC0415
     from seqmodels.errors import ProcessLost  # noqa: PLC0415
     from seqmodels.training.resuming import Interrupted  # noqa: PLC0415
 
-    work = {"train": training.train, "evaluate": training.evaluate}[order["work"]]
+    work = {"train": training.train, "evaluate": training.evaluate}[job["work"]]
     try:
-        work(OmegaConf.create(order["config"]))
+        work(OmegaConf.create(job["config"]))
     except Interrupted as end:
         return end.status
     except Exception as error:
@@ -31,7 +31,7 @@ def main() -> int:
     return 0
 
 
-def _end_with_the_first() -> None:
+def _exit_with_first_process() -> None:
     while os.read(0, 1):
         pass
     os._exit(1)

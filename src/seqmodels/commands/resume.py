@@ -1,4 +1,4 @@
-"""``resume=``: the command line of the run that goes on. Nothing here imports torch."""
+"""``resume=``: the command line of a run that is resumed. Nothing here imports torch."""
 
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,17 @@ from seqmodels.config.quoting import quoted
 from seqmodels.errors import ConfigError
 from seqmodels.training.runs import read_config, resolved_config
 
-OURS = ("resume", "accept_changes", "hydra.run.dir", "hydra.mode")  # of one start, not of the run
+NOT_KEPT = ("resume", "accept_changes", "hydra.run.dir", "hydra.mode")  # apply to one start only
 
 
-def continued(tokens: list[str]) -> list[str]:
-    """Return the tokens of a command with ``resume=`` as those of the run that it names, then what is new.
+def resume_tokens(tokens: list[str]) -> list[str]:
+    """Replace ``resume=`` in a command line by the overrides of that run, followed by the new ones.
 
-    ``resume=FOLDER`` is a run. ``resume=auto`` is the last run of this very command that has not ended; where there is
-    none, a new run begins.
+    ``resume=FOLDER`` names a run. ``resume=auto`` is the last unfinished run of the same command; if there is none, a
+    new run starts.
 
     Raises:
-        ConfigError: the folder holds no run, the configuration would change, or the command asks for several runs.
+        ConfigError: the folder holds no run, the configuration would change, or the command is a multirun.
     """
     args = get_args_parser().parse_args(tokens)
     lines: list[str] = args.overrides
@@ -32,7 +32,7 @@ def continued(tokens: list[str]) -> list[str]:
     if given in (None, "null"):
         return tokens
     if args.multirun:
-        raise ConfigError("resume= goes on with one run: give the folder of the job, and leave -m out")
+        raise ConfigError("resume= continues one run: give the folder of the job, without -m")
     folder = _last_run(lines, args.config_dir) if given == "auto" else Path(str(given)).absolute()
     flags = [token for token in tokens if token not in lines]
     if folder is None:
@@ -40,16 +40,16 @@ def continued(tokens: list[str]) -> list[str]:
     saved, config_dir = _command_of(folder)
     config_dir = args.config_dir or config_dir
     new = [line for line in lines if _key(line) not in ("resume", "hydra.run.dir")]
-    again = [*(line for line in saved if _key(line) not in map(_key, new)), *new]
+    combined = [*(line for line in saved if _key(line) not in map(_key, new)), *new]
     if _value(lines, "accept_changes") != "True":
-        _check_unchanged(folder, again, config_dir)
+        _check_unchanged(folder, combined, config_dir)
     flags += [] if args.config_dir or config_dir is None else ["--config-dir", config_dir]
-    return [*flags, *again, f"hydra.run.dir={quoted(str(folder))}", f"resume={quoted(str(folder))}"]
+    return [*flags, *combined, f"hydra.run.dir={quoted(str(folder))}", f"resume={quoted(str(folder))}"]
 
 
 def _check_unchanged(folder: Path, lines: list[str], config_dir: str | None) -> None:
-    """Check that the run goes on as it was begun, before Hydra writes the new command into its folder."""
-    if not (folder / "config.yaml").is_file():  # it was interrupted before it had one
+    """Check that the configuration of the run is unchanged, before Hydra writes the new command to its folder."""
+    if not (folder / "config.yaml").is_file():  # interrupted before it was written
         return
     config = compose("train", [*lines, f"paths.output_dir={quoted(str(folder))}"], config_dir)
     HydraConfig.instance().set_config(config)
@@ -59,7 +59,7 @@ def _check_unchanged(folder: Path, lines: list[str], config_dir: str | None) -> 
 
 
 def _last_run(lines: list[str], config_dir: str | None) -> Path | None:
-    """Return the newest run of the same command that has not ended, or that of the folder which the command names."""
+    """Return the folder of the newest unfinished run of the same command, or that of ``hydra.run.dir``."""
     named = _value(lines, "hydra.run.dir")
     if named is not None:
         folder = Path(named).absolute()
@@ -68,13 +68,13 @@ def _last_run(lines: list[str], config_dir: str | None) -> Path | None:
     config = compose("train", [line for line in own if _key(line) != "resume"], config_dir)
     HydraConfig.instance().set_config(config)
     runs = [path.parent.parent for path in Path(config.hydra.run.dir).absolute().parent.glob("*/.hydra/hydra.yaml")]
-    waiting = [folder for folder in runs if not (folder / "metrics.json").is_file()]
-    same = [folder for folder in waiting if sorted(_command_of(folder)[0]) == sorted(_lasting(own))]
+    unfinished = [folder for folder in runs if not (folder / "metrics.json").is_file()]
+    same = [folder for folder in unfinished if sorted(_command_of(folder)[0]) == sorted(_kept(own))]
     return max(same, key=lambda folder: _hydra_file(folder).stat().st_mtime, default=None)
 
 
 def _command_of(folder: Path) -> tuple[list[str], str | None]:
-    """Return the overrides that a run was begun with, and where it found configurations of the user's own."""
+    """Return the overrides that a run was started with, and its ``--config-dir``."""
     path = _hydra_file(folder)
     try:
         node: Any = yaml.safe_load(path.read_text(encoding="utf-8"))["hydra"]
@@ -83,16 +83,16 @@ def _command_of(folder: Path) -> tuple[list[str], str | None]:
             source["path"] for source in node["runtime"]["config_sources"] if source["provider"] == "command-line"
         ]
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
-        raise ConfigError(f"resume={folder}: there is no run to go on with here, {path} cannot be read") from error
-    return _lasting([str(line) for line in lines]), str(places[0]) if places else None
+        raise ConfigError(f"resume={folder}: there is no run to resume here, {path} cannot be read") from error
+    return _kept([str(line) for line in lines]), str(places[0]) if places else None
 
 
 def _hydra_file(folder: Path) -> Path:
     return folder / ".hydra" / "hydra.yaml"
 
 
-def _lasting(lines: list[str]) -> list[str]:
-    return [line for line in lines if _key(line) not in OURS]
+def _kept(lines: list[str]) -> list[str]:
+    return [line for line in lines if _key(line) not in NOT_KEPT]
 
 
 def _key(line: str) -> str:
@@ -100,7 +100,7 @@ def _key(line: str) -> str:
 
 
 def _value(lines: list[str], key: str) -> str | None:
-    """Return what the last ``key=value`` gives, without the quotes of Hydra's grammar."""
+    """Return the value of the last ``key=value``, parsed by Hydra's grammar."""
     given = [line for line in lines if _key(line) == key]
     if not given:
         return None

@@ -1,4 +1,4 @@
-"""``seqmodels sweep``: a search over configurations, each trial an ordinary run."""
+"""``seqmodels sweep``: hyperparameter search, with each trial an ordinary run."""
 
 import shlex
 import signal
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def main(tokens: list[str]) -> int:
-    """Search as the node ``sweep`` of the configuration says; the status is 1 when trials have failed."""
+    """Run the search of the configuration node ``sweep``; the exit status is 1 if trials have failed."""
     if {"-m", "--multirun"} & set(tokens):
         raise ConfigError("a sweep starts its own runs: seqmodels sweep has no --multirun (seqmodels train has)")
     return run_app("sweep", _sweep, tokens)
@@ -43,13 +43,13 @@ def _sweep(config: DictConfig) -> Mapping[str, float]:
     check(settings, "sweep")
     check_settings(settings)
     overrides = _common_overrides()
-    fixed = {override.key_or_group for override in parse(overrides)}  # what the user gives is not varied
+    fixed = {override.key_or_group for override in parse(overrides)}  # keys set by the user are not varied
     settings["space"] = {key: rule for key, rule in settings["space"].items() if key not in fixed}
     trials = _Trials()
     trials.check([*settings["overrides"], *overrides], settings["space"])
     folder = Path(HydraConfig.get().runtime.output_dir)
     sweep = Sweep(folder, settings, overrides, trials.config_dir, checked_seed(config.seed), trials.train)
-    with _terminated_as_interrupted():
+    with _sigterm_as_interrupt():
         sweep.run()
     with quiet_optuna():
         study = load_sweep(folder, settings["storage"])
@@ -60,10 +60,10 @@ def _sweep(config: DictConfig) -> Mapping[str, float]:
 
 
 @contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """Let SIGTERM end a sweep as Ctrl-C does: the trial goes back into the queue; the exit status tells them apart.
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Handle SIGTERM like Ctrl-C, which puts the trial back into the queue, but with the exit status of SIGTERM.
 
-    Lightning, left alone, would note the signal, end the training at its next step, and let it pass for a whole one.
+    Lightning's own handler would end the training after the current step, and the trial would count as complete.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -86,14 +86,14 @@ def _terminated_as_interrupted() -> Iterator[None]:
 
 
 def _common_overrides() -> list[str]:
-    """Return what of the command line is for every trial: all but the sweep's own keys, and where to find configs."""
-    given: Any = OmegaConf.to_container(HydraConfig.get().overrides, resolve=False)  # as they were typed
+    """Return the overrides of the command line for every trial: all but the sweep's own keys, and the search path."""
+    given: Any = OmegaConf.to_container(HydraConfig.get().overrides, resolve=False)  # as typed
     task = [line for line in given["task"] if not line.lstrip("+~").startswith(("sweep=", "sweep.", "sweep/"))]
     return [*task, *(line for line in given["hydra"] if line.startswith("hydra.searchpath="))]
 
 
 class _Trials:
-    """Composing and training the trials of a sweep, one after the other in this process."""
+    """Compose and train the trials of a sweep, one after another in this process."""
 
     def __init__(self) -> None:
         sources = HydraConfig.get().runtime.config_sources
@@ -101,10 +101,10 @@ class _Trials:
         self.config_dir: str | None = paths[0] if paths else None
 
     def check(self, overrides: list[str], space: Mapping[str, Any]) -> None:
-        """Compose every choice and both ends of every range once, so that no trial can fail for a typo.
+        """Compose every choice and both ends of every range once, so that no trial can fail because of a typo.
 
         Raises:
-            ConfigError: a key or value of the space does not fit.
+            ConfigError: a key or value of the space is invalid.
         """
         from seqmodels.sweeping.space import Space  # noqa: PLC0415
         from seqmodels.training.fit import check_config  # noqa: PLC0415
@@ -134,13 +134,13 @@ class _Trials:
                 return train(config, WatchValidation(watch))
             except Exception as error:
                 log_traceback(error)
-                return error  # Hydra would print the overrides of the trial again
+                return error  # if raised, Hydra would print the overrides of the trial
 
         lines = [*overrides, f"hydra.run.dir={quoted(str(folder))}"]
         command = ["train", *(["--config-dir", self.config_dir] if self.config_dir else []), *lines]
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "command.sh").write_text(shlex.join(["seqmodels", *command]) + "\n", encoding="utf-8")
-        with _as(command), composed("train", lines, self.config_dir) as (hydra, config):
+        with _command_line(command), composed("train", lines, self.config_dir) as (hydra, config):
             result: Mapping[str, float] | Exception = run(hydra, "train", config, job)
         if isinstance(result, Exception):
             raise result
@@ -149,7 +149,7 @@ class _Trials:
 
 @contextmanager
 def _hydra_of(config: DictConfig) -> Iterator[None]:
-    """Let interpolations ask this configuration's own node ``hydra``."""
+    """Make interpolations use the node ``hydra`` of this configuration."""
     before = HydraConfig.instance().cfg
     HydraConfig.instance().set_config(config)
     try:
@@ -159,8 +159,8 @@ def _hydra_of(config: DictConfig) -> Iterator[None]:
 
 
 @contextmanager
-def _as(command: list[str]) -> Iterator[None]:
-    """Be the command that trains one trial alone, and the sweep, with its own log, afterwards."""
+def _command_line(command: list[str]) -> Iterator[None]:
+    """Set ``sys.argv`` to the command of a single trial; restore it and the log of the sweep afterwards."""
     before = sys.argv
     sys.argv = [before[0], *command]
     try:

@@ -1,4 +1,4 @@
-"""``seqmodels sweep-report``, and how a sweep ends: tables, the best as an experiment, the page."""
+"""``seqmodels sweep-report``, also run at the end of a sweep: tables, an experiment file for the best trial, a page."""
 
 import shlex
 import sys
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 USAGE = (
     "seqmodels sweep-report dir=DIR [storage=URL]\n\n"
     "Prints the best trials of a sweep, and writes trials.csv, page.html and experiment/best.yaml into its folder.\n"
-    "storage= is needed where the sweep's storage is a database.\n"
+    "storage= is needed if the storage of the sweep is a database.\n"
 )
-SHOWN = 10
+MAX_ROWS = 10
 
 
 def main(tokens: list[str]) -> int:
-    """Report on a sweep, finished or not; return 1 when trials of it have failed."""
+    """Report on a sweep, finished or not; return 1 if any of its trials failed, else 0."""
     given = dict(token.partition("=")[::2] for token in tokens)
     if {"-h", "--help"} & set(tokens):
         sys.stdout.write(USAGE)
         return 0
     if unknown := set(given) - {"dir", "storage"}:
         hint = nearest(min(unknown), ("dir", "storage"))
-        raise ConfigError(f"sweep-report: {min(unknown)} is not known{hint} (there are: dir=, storage=)")
+        raise ConfigError(f"sweep-report: {min(unknown)} is not known{hint} (options: dir=, storage=)")
     if not given.get("dir"):
         raise ConfigError("seqmodels sweep-report needs the folder of a sweep: dir=logs/<name>/sweeps/<time>")
     with needs_optuna():
@@ -49,7 +49,7 @@ def main(tokens: list[str]) -> int:
 
 @contextmanager
 def needs_optuna() -> Iterator[None]:
-    """Turn a missing optuna into what installs it."""
+    """Replace the error for a missing optuna by one that says how to install it."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -59,7 +59,7 @@ def needs_optuna() -> Iterator[None]:
 
 
 def report(folder: Path, study: "Study", confirmation: "Study | None", facts: "Facts") -> int:
-    """Print the best trials of a sweep, write its files, return 1 when trials have failed for good, else 0."""
+    """Print the best trials of a sweep and write its files; return 1 if any trial finally failed, else 0."""
     from seqmodels.sweeping.page import write_page  # noqa: PLC0415
     from seqmodels.sweeping.results import best_of, write_trials  # noqa: PLC0415
     from seqmodels.sweeping.worker import failed  # noqa: PLC0415
@@ -70,7 +70,7 @@ def report(folder: Path, study: "Study", confirmation: "Study | None", facts: "F
     _print_best(study)
     if confirmation is not None:
         _print_confirmation(confirmation)
-    best, command = best_of(study, confirmation), "no trial has come to an end"
+    best, command = best_of(study, confirmation), "no trial is complete"
     if best is not None:
         command = _write_best(folder, study, best, facts)
     write_page(folder / "page.html", f"Sweep {folder.name}", study, confirmation, command)
@@ -89,14 +89,14 @@ def report(folder: Path, study: "Study", confirmation: "Study | None", facts: "F
 
 
 def _write_best(folder: Path, study: "Study", best: "FrozenTrial", facts: "Facts") -> str:
-    """Write the best as an experiment, with several objectives every other that none surpasses; return its command."""
+    """Write the best trial, and any other on the Pareto front, as experiments; return the command of the best."""
     from seqmodels.sweeping.driver import ranked  # noqa: PLC0415
     from seqmodels.sweeping.space import Space  # noqa: PLC0415
 
     space = Space(facts.space)
-    others = ranked(study) if len(study.directions) > 1 else []
+    front = ranked(study) if len(study.directions) > 1 else []
     commands = {}
-    for name, trial in {**{f"trial_{t.number:04d}": t for t in others}, "best": best}.items():
+    for name, trial in {**{f"trial_{t.number:04d}": t for t in front}, "best": best}.items():
         values = zip(study.metric_names or [], trial.values, strict=False)
         comment = [
             f"seqmodels train --config-dir {folder} experiment={name}",
@@ -111,15 +111,15 @@ def _write_best(folder: Path, study: "Study", best: "FrozenTrial", facts: "Facts
 
 def _print_best(study: "Study") -> None:
     from seqmodels.sweeping.driver import ranked  # noqa: PLC0415
-    from seqmodels.sweeping.page import shown  # noqa: PLC0415
+    from seqmodels.sweeping.page import format_cell  # noqa: PLC0415
     from seqmodels.sweeping.results import header, row  # noqa: PLC0415
 
     names = header(study)
     keep = [index for index, name in enumerate(names) if name not in ("state", "cause", "folder")]
     table = Table(*(names[index] for index in keep), title="best trials")
-    for trial in ranked(study)[:SHOWN]:
+    for trial in ranked(study)[:MAX_ROWS]:
         cells = row(study, trial)
-        table.add_row(*(shown(cells[index]) for index in keep))
+        table.add_row(*(format_cell(cells[index]) for index in keep))
     console().print(table)
 
 

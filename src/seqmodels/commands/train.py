@@ -11,26 +11,37 @@ from omegaconf import DictConfig
 
 from seqmodels.commands.app import run_app
 from seqmodels.commands.launch import from_first_process, is_first
-from seqmodels.commands.resume import continued
+from seqmodels.commands.resume import resume_tokens
 from seqmodels.config.compose import parse
 from seqmodels.config.quoting import quoted
 from seqmodels.errors import ConfigError
 
-TRAINED = ("cell", "regularizers", "initializer", "pooling", "model", "task", "optimizer", "scheduler", "seed", "name")
+FROM_CHECKPOINT = (
+    "cell",
+    "regularizers",
+    "initializer",
+    "pooling",
+    "model",
+    "task",
+    "optimizer",
+    "scheduler",
+    "seed",
+    "name",
+)
 
 
 def train(tokens: list[str]) -> int:
-    """Train, test, print the metrics and the folder of the run; ``resume=DIR`` goes on with one."""
-    return run_app("train", _train, tokens, lambda typed: from_first_process("tokens", lambda: continued(typed)))
+    """Train and test a model, print the metrics and the run folder; ``resume=DIR`` resumes a run."""
+    return run_app("train", _train, tokens, lambda typed: from_first_process("tokens", lambda: resume_tokens(typed)))
 
 
 def evaluate(tokens: list[str]) -> int:
-    """Test a finished run again: ``run=DIR`` makes the run's own configuration the one that overrides change."""
-    return run_app("evaluate", _evaluate, tokens, _with_the_run)
+    """Test a finished run; overrides change the configuration of that run, which ``run=DIR`` names."""
+    return run_app("evaluate", _evaluate, tokens, _add_run_config)
 
 
 def _train(config: DictConfig) -> Mapping[str, float]:
-    from lightning.pytorch.utilities import rank_zero_only  # noqa: PLC0415  (seconds, so after all checks)
+    from lightning.pytorch.utilities import rank_zero_only  # noqa: PLC0415  (slow, so after all checks)
 
     from seqmodels.commands.tables import print_metrics  # noqa: PLC0415
     from seqmodels.training.fit import train as run  # noqa: PLC0415
@@ -40,11 +51,11 @@ def _train(config: DictConfig) -> Mapping[str, float]:
         metrics = run(config)
     except Interrupted as end:
         if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
-            again = shlex.join(["seqmodels", "train", f"resume={config.paths.output_dir}"])
-            sys.stderr.write(f"seqmodels: ended by {end}; go on with: {again}\n")
+            command = shlex.join(["seqmodels", "train", f"resume={config.paths.output_dir}"])
+            sys.stderr.write(f"seqmodels: stopped by {end}; resume with: {command}\n")
         raise SystemExit(end.status) from end
     first = rank_zero_only.rank == 0  # type: ignore[attr-defined]
-    if first and HydraConfig.get().mode != RunMode.MULTIRUN:  # a sweep ends in one table for all its jobs
+    if first and HydraConfig.get().mode != RunMode.MULTIRUN:  # a sweep prints one table for all its jobs
         print_metrics(metrics, config.paths.output_dir)
     return metrics
 
@@ -59,8 +70,8 @@ def _evaluate(config: DictConfig) -> Mapping[str, float]:
     return metrics
 
 
-def _with_the_run(tokens: list[str]) -> list[str]:
-    """Return the tokens of an evaluation with the folder of its run as one where configurations are."""
+def _add_run_config(tokens: list[str]) -> list[str]:
+    """Add the folder of the run to the search path for configurations."""
     if {"-h", "--help", "--hydra-help"} & set(tokens):
         return tokens
     place = quoted(f"file://{_run_folder(tokens)}")
@@ -69,10 +80,10 @@ def _with_the_run(tokens: list[str]) -> list[str]:
 
 
 def _check_changes(tokens: list[str]) -> None:
-    """Refuse to change what a checkpoint holds: the network and its task come from there, whatever is asked for."""
+    """Check that no override changes a part that comes from the checkpoint, such as the network or its task."""
     for token in tokens:
         key, equals, _ = token.partition("=")
-        if equals and (part := key.split(".")[0].lstrip("+~")) in TRAINED:
+        if equals and (part := key.split(".")[0].lstrip("+~")) in FROM_CHECKPOINT:
             raise ConfigError(
                 f"{token}: {part} comes from the checkpoint and cannot be changed; "
                 "data, trainer, callbacks, paths and threads can"

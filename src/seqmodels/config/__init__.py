@@ -1,1 +1,1 @@
-"""From configurations to objects: composing, checking, the allow-list, explaining mistakes."""
+"""Configurations: composing, checking, building objects, the allow-list, error messages."""

@@ -1,12 +1,12 @@
-"""The allow-list for ``_target_``: what files may name, checked before anything is imported.
+"""The allow-list for ``_target_``: the names that files may use, checked before anything is imported.
 
-Hydra's own block-list is no boundary: ``torch.utils.collect_env.run`` passes it and runs a shell command. Here a name
-must match the list before it is imported; what it then turns out to be must be a class, or a function of the few
-modules whose functions are meant to be configured, defined under a name that matches as well. That stops re-exports
+Hydra's own block-list is not a security boundary: ``torch.utils.collect_env.run`` passes it and runs a shell command.
+Here, a name must match the list before it is imported. The imported object must be a class, or a function of the few
+modules with functions meant for configuration, and its defining name must match as well. That excludes re-exports
 (``seqmodels.data.os.system``) and methods (``Classification.load_from_checkpoint``).
 
-What users type is added to the list (:mod:`seqmodels.config.trust`), as is what they allow by ``allow=`` or the
-environment variable ``SEQMODELS_ALLOW``. Nothing inside a file widens it.
+Names that users type are added to the list (:mod:`seqmodels.config.trust`), as are patterns in ``allow=`` and in the
+environment variable ``SEQMODELS_ALLOW``. Nothing inside a file extends it.
 """
 
 import importlib
@@ -47,16 +47,16 @@ FUNCTIONS = (
     *("seqmodels.training.warmup_cosine", "seqmodels.training.schedules.*"),
 )
 ALLOW = "SEQMODELS_ALLOW"
-"""The environment variable that widens the list: patterns, or whole names, with commas between them."""
+"""The environment variable that extends the list: patterns or full names, separated by commas."""
 
 
 def join(place: str, key: object) -> str:
-    """Return the dotted place of ``key`` inside ``place``."""
+    """Return the dotted path of ``key`` inside ``place``."""
     return f"{place}.{key}" if place else str(key)
 
 
 def nodes(config: Any, place: str = "") -> Iterator[tuple[str, dict[Any, Any]]]:
-    """Yield every dict of a plain configuration with its place, outer ones first, through lists as well."""
+    """Yield every dict of a plain configuration with its path, outer ones first, including those in lists."""
     if isinstance(config, dict):
         yield place, config
         for key, value in config.items():
@@ -67,12 +67,12 @@ def nodes(config: Any, place: str = "") -> Iterator[tuple[str, dict[Any, Any]]]:
 
 
 def user_patterns() -> tuple[str, ...]:
-    """Return what the environment variable :data:`ALLOW` adds to the list."""
+    """Return the patterns in the environment variable :data:`ALLOW`."""
     return tuple(pattern.strip() for pattern in os.environ.get(ALLOW, "").split(",") if pattern.strip())
 
 
 def check_names(config: Any, place: str = "") -> None:
-    """Check every ``_target_`` of a plain, resolved configuration by name alone; nothing is imported.
+    """Check every ``_target_`` of a plain, resolved configuration by name, without importing anything.
 
     Raises:
         TargetRefused: a target is not on the allow-list.
@@ -84,22 +84,22 @@ def check_names(config: Any, place: str = "") -> None:
 
 
 def check_package(name: str, place: str) -> None:
-    """Check the name of a package whose configurations are asked for.
+    """Check the name of a package in a configuration search path.
 
     Raises:
-        TargetRefused: it is not ours, and the user does not allow it.
+        TargetRefused: it is neither this package nor allowed by the user.
     """
     if not matches(f"{name}.", ("seqmodels.*", *user_patterns())):
         raise refusal(place, f"pkg://{name}", "")
 
 
 def resolve(target: str, place: str) -> Callable[..., Any]:
-    """Import what ``target`` names, for the node at ``place``.
+    """Import the object that ``target`` names, for the node at ``place``.
 
     Raises:
-        ConfigError: there is no such thing.
-        TargetRefused: it is not a class or function, is defined elsewhere under a name that is not on the list, or is
-            of another kind than its place takes.
+        ConfigError: it does not exist.
+        TargetRefused: it is not a class or function, is defined under a name that is not on the list, or is of the
+            wrong kind for its place.
     """
     thing = _locate(target, place)
     own = user_patterns()
@@ -117,14 +117,14 @@ def matches(name: Any, patterns: tuple[str, ...]) -> bool:
 
 
 def refusal(place: str, target: Any, key: str = "_target_", really: str = "") -> TargetRefused:
-    what = f"{join(place, key) if key else place} = {target!r}" + (f" is really {really}, which" if really else "")
+    subject = f"{join(place, key) if key else place} = {target!r}" + (f" is really {really}, which" if really else "")
     pattern = f"{str(target).removeprefix('pkg://').partition('.')[0]}.*"
-    hint = f"where you trust its code, add allow={pattern} to the command, or set {ALLOW}={pattern}"
-    return TargetRefused(f"{what} is not on the list of what files may name; {hint}")
+    hint = f"if you trust its code, add allow={pattern} to the command, or set {ALLOW}={pattern}"
+    return TargetRefused(f"{subject} is not on the list of allowed names; {hint}")
 
 
 def _locate(target: str, place: str) -> Any:
-    """Follow a dotted name through modules and attributes."""
+    """Resolve a dotted name through modules and attributes."""
     first, *rest = target.split(".")
     thing: Any = _module(first, target, place)
     for index, part in enumerate(rest, start=1):

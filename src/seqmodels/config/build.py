@@ -1,9 +1,9 @@
-"""The one place where a configuration becomes objects.
+"""Build objects from configurations.
 
-A node with a ``_target_`` is a call: its other keys are the callable's keywords, built first. ``_partial_: true`` gives
-the callable with these keywords bound. Nothing else is special. Every name passes the allow-list of
-:mod:`seqmodels.config.allowlist` before it is imported, and every key is checked against the signature before anything
-is called. The node of a data source has the keys of its preparation and of loading beside its own, and becomes a
+A node with a ``_target_`` is a call: its other keys are keyword arguments, which are built first. ``_partial_: true``
+returns the callable with these arguments bound. No other keys are special. Every name is checked against the
+allow-list (:mod:`seqmodels.config.allowlist`) before it is imported, and every key against the signature before
+anything is called. The node of a data source also holds the keys of its preparation and of its loading, and becomes a
 :class:`~seqmodels.data.DataModule` of the three.
 """
 
@@ -21,13 +21,13 @@ from seqmodels.errors import ConfigError
 
 
 def build(node: Any, **given: Any) -> Any:
-    """Return what a configuration node describes.
+    """Build the object that a configuration node describes.
 
-    ``given`` are further keywords of its outermost call: objects, and sizes that only the data knows.
+    ``given`` are further keyword arguments of the outermost call: objects, and sizes that depend on the data.
 
     Raises:
         TargetRefused: a ``_target_`` is not on the allow-list.
-        ConfigError: a key is unknown or missing, or a constructor refused its values.
+        ConfigError: a key is unknown or missing, or a constructor rejected its values.
     """
     config, place = plain(node), place_of(node)
     check(config, place, given)
@@ -35,7 +35,7 @@ def build(node: Any, **given: Any) -> Any:
 
 
 def check(config: Any, place: str = "", given: Mapping[str, Any] | None = None) -> None:
-    """Check the targets of a plain configuration, and their keys against their signatures, without calling any.
+    """Check the targets of a plain configuration, and their keys against the signatures, without calling anything.
 
     Raises:
         TargetRefused: a ``_target_`` is not on the allow-list.
@@ -51,7 +51,7 @@ def plain(node: Any) -> Any:
     """Return a node as plain dicts and lists with every interpolation resolved.
 
     Raises:
-        ConfigError: an interpolation has no answer, or a value that must be given (``???``) is not.
+        ConfigError: an interpolation cannot be resolved, or a mandatory value (``???``) is missing.
     """
     if not OmegaConf.is_config(node):
         return node
@@ -64,27 +64,27 @@ def plain(node: Any) -> Any:
 
 
 def place_of(node: Any) -> str:
-    """Return where in its configuration a node stands, ``"model.cell"`` for example."""
+    """Return the path of a node in its configuration, such as ``"model.cell"``."""
     return str(node._get_full_key(None) or "") if isinstance(node, DictConfig) else ""
 
 
 def target_of(node: Any) -> Any:
-    """Return the class or function a node names, without calling it."""
+    """Return the class or function of a node's ``_target_``, without calling it."""
     config, place = plain(node), place_of(node)
     if not isinstance(config, dict) or "_target_" not in config:
-        raise ConfigError(f"{place or 'the node'} must say by _target_ what it is, got {config!r:.200}")
+        raise ConfigError(f"{place or 'the node'} must have a _target_, got {config!r:.200}")
     check_names(config, place)
     return resolve(config["_target_"], place)
 
 
 def accepted(node: Any, offered: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those of the ``offered`` keywords that the call of a node takes."""
+    """Return those of the ``offered`` keyword arguments that the callable of a node accepts."""
     parameters = parameters_of(target_of(node))
     return {name: value for name, value in offered.items() if name in parameters}
 
 
 def construct(config: Any, place: str, given: Mapping[str, Any] | None = None) -> Any:
-    """Return what a plain configuration that :func:`check` has passed describes; arguments as there."""
+    """Build a plain configuration that :func:`check` has accepted; same arguments."""
     given = given or {}
     if isinstance(config, list):
         return [construct(value, f"{place}[{index}]") for index, value in enumerate(config)]
@@ -102,7 +102,7 @@ def construct(config: Any, place: str, given: Mapping[str, Any] | None = None) -
         raise
     except (ValueError, TypeError, OSError, ImportError) as error:
         raise ConfigError(f"{place} ({config['_target_']}): {error}") from error
-    except (RuntimeError, ArithmeticError, MemoryError) as error:  # torch: no room for sizes like these, for example
+    except (RuntimeError, ArithmeticError, MemoryError) as error:  # from torch, such as for sizes beyond the memory
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ConfigError(f"{place} ({config['_target_']}): {reason}") from error
 

@@ -1,4 +1,4 @@
-"""What may differ between a run and its continuation."""
+"""Comparison of the configuration of a resumed run with the original one."""
 
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
@@ -6,21 +6,21 @@ from typing import Any
 
 from seqmodels.errors import ConfigError
 
-FREE = (  # they change where and how a run is carried out and watched, not what it computes
+CHANGEABLE = (  # keys that do not affect what a run computes
     *("resume", "accept_changes", "allow", "ckpt_path", "threads", "test", "optimized_metric", "paths.*", "logger.*"),
     *("callbacks.resume_points.*", "callbacks.progress.*", "callbacks.lr_monitor.*", "callbacks.gradient_norms.*"),
     *("data.num_workers", "data.data_dir", "data.download", "data.eval_batch_size"),
     *("trainer.log_every_n_steps", "trainer.profiler", "trainer.enable_*", "trainer.default_root_dir"),
     *("callbacks.*.dirpath", "trainer.limit_test_batches", "trainer.detect_anomaly"),
 )
-GROWING = ("trainer.max_epochs", "trainer.max_steps")
+INCREASABLE = ("trainer.max_epochs", "trainer.max_steps")
 
 
 def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Check that a run goes on as the configuration says that it was begun with.
+    """Check that a run is resumed with the configuration that it was started with.
 
     Raises:
-        ConfigError: keys have changed that decide what it computes; all are named with both values.
+        ConfigError: keys have changed that affect what it computes; the message lists them with both values.
     """
     old, new = dict(_leaves(before)), dict(_leaves(now))
     keys = [
@@ -28,29 +28,29 @@ def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         for key in sorted({*old, *new}, key=len)
         if old.get(key) != new.get(key) and not _allowed(key, old.get(key), new.get(key))
     ]
-    # A part stands where the user wrote it, and again in every part that refers to it: cell.* in model.cell.factory.*.
-    keys = [key for key in keys if not any(key.endswith(f".{other}") or _within(key, other) for other in keys)]
+    # A part appears at its own key and again in every part that refers to it, such as cell.* in model.cell.factory.*.
+    keys = [key for key in keys if not any(key.endswith(f".{other}") or _is_copy(key, other) for other in keys)]
     if keys:
-        changes = "; ".join(f"{key}: {_shown(old, key)} -> {_shown(new, key)}" for key in keys)
+        changes = "; ".join(f"{key}: {_format(old, key)} -> {_format(new, key)}" for key in keys)
         raise ConfigError(
-            f"the run to resume was begun with another configuration ({changes}); "
-            "leave these keys as they were, or add accept_changes=true"
+            f"the run to resume was started with another configuration ({changes}); "
+            "leave these keys unchanged, or add accept_changes=true"
         )
 
 
 def _allowed(key: str, old: Any, new: Any) -> bool:
-    if any(fnmatchcase(key, pattern) or fnmatchcase(f"{key}.", pattern) for pattern in FREE):
+    if any(fnmatchcase(key, pattern) or fnmatchcase(f"{key}.", pattern) for pattern in CHANGEABLE):
         return True
-    return key in GROWING and isinstance(old, int) and isinstance(new, int) and (new == -1 or new > old > -1)
+    return key in INCREASABLE and isinstance(old, int) and isinstance(new, int) and (new == -1 or new > old > -1)
 
 
-def _within(key: str, other: str) -> bool:
-    """Return whether ``key`` is ``other`` as a part that refers to it has it: the same last name, further down."""
+def _is_copy(key: str, other: str) -> bool:
+    """Return whether ``key`` may be a copy of ``other`` in a part that refers to it: same last name, longer path."""
     return len(key) > len(other) and key.rpartition(".")[2] == other.rpartition(".")[2] and "." in other
 
 
 def _leaves(node: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the values of a plain configuration under their dotted keys; a list, and an empty dict, is a value."""
+    """Yield the values of a plain configuration by dotted key; lists and empty dicts count as values."""
     if isinstance(node, Mapping) and node:
         for key, value in node.items():
             yield from _leaves(value, f"{place}.{key}" if place else str(key))
@@ -58,5 +58,5 @@ def _leaves(node: Any, place: str = "") -> Iterator[tuple[str, Any]]:
         yield place, node
 
 
-def _shown(values: Mapping[str, Any], key: str) -> str:
-    return repr(values[key]) if key in values else "not there"
+def _format(values: Mapping[str, Any], key: str) -> str:
+    return repr(values[key]) if key in values else "absent"

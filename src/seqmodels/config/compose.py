@@ -1,6 +1,6 @@
-"""Composing configurations with Hydra, after checking what is asked for.
+"""Compose and check configurations with Hydra.
 
-Everything here runs before torch is imported, so that a typo on the command line is answered at once.
+Everything here runs before torch is imported, so that a typo on the command line is reported at once.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,29 +17,29 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from seqmodels.config.allowlist import check_names, check_package
-from seqmodels.config.explaining import COMPOSING, explain, first_lines, is_group, options_of
+from seqmodels.config.explaining import COMPOSE_ERRORS, explain, first_lines, is_group, options_of
 from seqmodels.config.files import check_files
 from seqmodels.config.hydra_internals import Hydra, create_config_search_path
 from seqmodels.config.hydra_names import check_hydra_names
-from seqmodels.config.variables import remember_what_is_read
+from seqmodels.config.variables import track_environment
 from seqmodels.errors import ConfigError, nearest
 
-EMBEDDED_DATA = {"language_modeling": "python_docs", "regression": "adding"}  # embedded or generated: no file is needed
+EMBEDDED_DATA = {"language_modeling": "python_docs", "regression": "adding"}  # embedded or generated, no files needed
 
 
 def config_folder() -> Path:
-    """Return the folder of our configurations: beside this package when installed, else that of the checkout."""
+    """Return the folder of the package's configurations: inside the installed package, else in the checkout."""
     packaged = Path(__file__).resolve().parents[1] / "configs"
     return packaged if (packaged / "train.yaml").is_file() else Path(__file__).resolve().parents[3] / "configs"
 
 
 @contextmanager
 def composer(config_dir: str | None = None, others: Sequence[str] = ()) -> Iterator[Hydra]:
-    """Open Hydra on our configurations, those of ``config_dir``, and of ``others`` as ``hydra.searchpath`` names them.
+    """Open Hydra on the package's configurations, those in ``config_dir``, and ``others`` from ``hydra.searchpath``.
 
     Raises:
-        ConfigError: there is no such folder, or a file in it cannot be read as a configuration.
-        TargetRefused: configurations of a package that is not on the allow-list are asked for.
+        ConfigError: a folder does not exist, or a file in it is not a valid configuration.
+        TargetRefused: a package in the search path is not on the allow-list.
     """
     search_path = create_config_search_path(str(config_folder()))
     if config_dir is not None:
@@ -51,8 +51,8 @@ def composer(config_dir: str | None = None, others: Sequence[str] = ()) -> Itera
     for place in others:
         _check_search_path(place)
         search_path.prepend("hydra.searchpath", place, anchor=SearchPathQuery(provider="schema"))
-    remember_what_is_read()
-    version.setbase("1.3")  # the working directory stays where the command was called
+    track_environment()
+    version.setbase("1.3")  # this version does not change the working directory
     GlobalHydra.instance().clear()
     try:
         yield Hydra.create_main_hydra2("seqmodels", search_path)
@@ -62,7 +62,7 @@ def composer(config_dir: str | None = None, others: Sequence[str] = ()) -> Itera
 
 def _check_search_path(place: str) -> None:
     scheme, separator, path = place.partition("://")
-    if scheme == "pkg":  # looking for its files imports it
+    if scheme == "pkg":  # searching its files imports it
         check_package(path, "hydra.searchpath")
     elif not separator or scheme == "file":
         folder = Path(path if separator else place)
@@ -72,10 +72,10 @@ def _check_search_path(place: str) -> None:
 
 
 def compose(config_name: str, overrides: list[str], config_dir: str | None = None) -> DictConfig:
-    """Return the configuration of one run, its node ``hydra`` included, after checking it by name.
+    """Return the checked configuration of one run, including its node ``hydra``.
 
     Raises:
-        ConfigError: an override names a group, option or key that does not exist, or cannot be composed.
+        ConfigError: an override names a group, option or key that does not exist, or composing fails.
         TargetRefused: a ``_target_`` is not on the allow-list.
     """
     with composed(config_name, overrides, config_dir) as (_, config):
@@ -86,13 +86,13 @@ def compose(config_name: str, overrides: list[str], config_dir: str | None = Non
 def composed(
     config_name: str, overrides: list[str], config_dir: str | None = None
 ) -> Iterator[tuple[Hydra, DictConfig]]:
-    """Check every job that a command line asks for, before any starts; yield the configuration of the first.
+    """Check every job of a command line before any starts; yield the configuration of the first job.
 
-    Of a sweep over several groups each option is checked once, not every combination. The Hydra that composed it is
-    open for as long as the context is.
+    In a sweep over several groups, each option is checked once, not every combination. The yielded Hydra is open as
+    long as the context.
 
     Raises:
-        ConfigError, TargetRefused: as :func:`compose`.
+        ConfigError, TargetRefused: see :func:`compose`.
     """
     parsed = parse(overrides)
     with composer(config_dir, _search_path(parsed)) as hydra:
@@ -108,19 +108,19 @@ def composed(
 
 
 def parse(overrides: list[str]) -> list[Override]:
-    """Parse what stands on the command line.
+    """Parse the overrides of a command line.
 
     Raises:
-        ConfigError: it is not ``key=value``.
+        ConfigError: one of them is not ``key=value``.
     """
     try:
         return OverridesParser.create().parse_overrides(overrides)
-    except COMPOSING as error:
+    except COMPOSE_ERRORS as error:
         raise ConfigError(f"cannot read an override: {first_lines(error)}; overrides look like key=value") from error
 
 
 def _search_path(overrides: list[Override]) -> list[str]:
-    """Return what the last ``hydra.searchpath=[...]`` names."""
+    """Return the folders in the last ``hydra.searchpath=[...]``."""
     given = [override.value() for override in overrides if override.key_or_group == "hydra.searchpath"]
     last = given[-1] if given else []
     if not isinstance(last, list) or not all(isinstance(place, str) for place in last):
@@ -129,7 +129,7 @@ def _search_path(overrides: list[Override]) -> list[str]:
 
 
 def implied(overrides: list[str]) -> list[str]:
-    """Return the data set that a task is tried on where none is chosen: the default one has classes."""
+    """Return an override that selects data for the task if none are chosen; the default data are for classification."""
     chosen = dict(override.partition("=")[::2] for override in overrides)
     if {"data", "experiment"} & set(chosen):
         return []
@@ -145,14 +145,14 @@ def _compose_checked(hydra: Hydra, config_name: str, overrides: list[Override]) 
         _check_targets(config)
     except ConfigError:
         raise
-    except COMPOSING as error:
+    except COMPOSE_ERRORS as error:
         raise explain(hydra, config_name, overrides, error) from error
     _check_texts(hydra, config_name, overrides)
     return config
 
 
 def _check_texts(hydra: Hydra, config_name: str, overrides: list[Override]) -> None:
-    """Refuse a text where the configuration has a number; torch need not be imported for that."""
+    """Check without importing torch that no override replaces a number by a text."""
     texts = [o for o in overrides if isinstance(o.value(), str) and not is_group(hydra, o) and not o.is_add()]
     texts = [o for o in texts if "${" not in str(o.value()) and not o.key_or_group.startswith("hydra.")]
     if not texts:
@@ -167,7 +167,7 @@ def _check_texts(hydra: Hydra, config_name: str, overrides: list[Override]) -> N
 
 
 def _check_targets(config: DictConfig) -> None:
-    """Pass the whole configuration through the gate; what only a running job can resolve stays as it is written."""
+    """Check all targets of a configuration; the node ``hydra``, which only a running job can resolve, is unresolved."""
     plain = OmegaConf.to_container(config, resolve=False)
     assert isinstance(plain, dict)
     check_hydra_names(plain.pop("hydra", {}))
@@ -179,7 +179,7 @@ def _check_targets(config: DictConfig) -> None:
 
 
 def _targets(node: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the resolved ``_target_`` of every dict; what an interpolation points to is met where it stands."""
+    """Yield the resolved ``_target_`` of every dict; the target of an interpolation is visited at its own key."""
     keys: Any = node.keys() if OmegaConf.is_dict(node) else range(len(node))
     for key in keys:
         if key == "_target_":
@@ -189,7 +189,7 @@ def _targets(node: Any, place: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _alternatives(hydra: Hydra, override: Override) -> list[Override]:
-    """Return the single values of a swept override: all of a group or of Hydra's own keys, the first of other keys."""
+    """Return the values of a swept override: all for a group or one of Hydra's keys, else only the first."""
     if not override.is_sweep_override():
         return [override]
     values = list(override.sweep_string_iterator())
@@ -200,7 +200,7 @@ def _alternatives(hydra: Hydra, override: Override) -> list[Override]:
 
 
 def _check_group(hydra: Hydra, override: Override) -> None:
-    """Check that the options chosen for a group exist."""
+    """Check that the chosen options of a group exist."""
     group = override.key_or_group
     options = options_of(hydra, group) if "." not in group else []
     value = override.value() if not override.is_sweep_override() else None
@@ -210,6 +210,4 @@ def _check_group(hydra: Hydra, override: Override) -> None:
         name = str(choice).removesuffix(".yaml")
         if choice is not None and isinstance(choice, str) and name not in options:
             known = ", ".join(options)
-            raise ConfigError(
-                f"{group}={choice}: there is no such {group}{nearest(name, options)} (there are: {known})"
-            )
+            raise ConfigError(f"{group}={choice}: there is no such {group}{nearest(name, options)} (options: {known})")

@@ -1,4 +1,4 @@
-"""Writing overrides as an experiment: a file that another run begins with."""
+"""Write overrides as an experiment file for later runs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,10 +13,10 @@ from seqmodels.system.durable import write_text
 
 
 def write_experiment(path: Path, overrides: Sequence[str], comment: Sequence[str], config_dir: str | None) -> list[str]:
-    """Write overrides as an experiment; return those that a file cannot hold, which are to be given beside it.
+    """Write overrides as an experiment; return those that a file cannot express, to be given on the command line.
 
-    Groups become its defaults, an experiment among them the one it builds on, keys its values. A later override
-    replaces an earlier one, as on the command line.
+    Groups become defaults (an experiment among them becomes the base), keys become values. A later override replaces
+    an earlier one, as on the command line.
     """
     choices: dict[str, Any] = {}
     values: dict[str, Any] = {}
@@ -30,9 +30,9 @@ def write_experiment(path: Path, overrides: Sequence[str], comment: Sequence[str
                 choices[key] = override.value()
             else:
                 values[key] = override.value()
-    based = choices.pop("experiment", None)
+    base = choices.pop("experiment", None)
     defaults = [
-        *([based] if isinstance(based, str) else based or []),
+        *([base] if isinstance(base, str) else base or []),
         *({f"override /{k}": v} for k, v in choices.items()),
     ]
     content = OmegaConf.create({"defaults": defaults} if defaults else {})

@@ -1,7 +1,7 @@
-"""Checking the configuration files of a folder before Hydra reads them, so that what is wrong is said by its file.
+"""Check the configuration files of a folder before Hydra reads them, so that error messages name the file.
 
-Hydra and OmegaConf would pass on errors of other libraries that name no file, and would copy what an alias refers to
-each time it is used, so that a file of ten lines fills any memory.
+Hydra and OmegaConf pass on errors of other libraries that name no file, and copy the target of an alias at each use, so
+that a file of ten lines can exhaust any memory.
 """
 
 from collections.abc import Iterator
@@ -11,16 +11,16 @@ import yaml
 
 from seqmodels.errors import ConfigError
 
-LARGEST = 1 << 20  # bytes
-MOST_NODES = 100_000  # keys and values, those behind an alias counted wherever it stands
+MAX_BYTES = 1 << 20
+MAX_NODES = 100_000  # keys and values, with aliases expanded
 HEADER = ("@package",)
 
 
 def check_files(folder: Path) -> None:
-    """Check every configuration in a folder and those below it, hidden ones aside.
+    """Check every configuration in a folder and its subfolders, except hidden ones.
 
     Raises:
-        ConfigError: one of them cannot be read as a configuration; the message names it.
+        ConfigError: a file is not a valid configuration; the message names it.
     """
     for path in sorted(_found(folder)):
         try:
@@ -42,10 +42,10 @@ def _found(folder: Path) -> Iterator[Path]:
 
 
 def _check_file(path: Path) -> None:
-    if not path.is_file() or path.stat().st_size > LARGEST:
-        raise ValueError(f"a configuration must be a plain file of at most {LARGEST} bytes")
+    if not path.is_file() or path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"a configuration must be a plain file of at most {MAX_BYTES} bytes")
     text = path.read_text(encoding="utf-8")
-    for line in text.splitlines():  # of the comments before the first key, as Hydra reads them
+    for line in text.splitlines():  # comments before the first key, where Hydra looks for headers
         if not line.startswith("#"):
             break
         words = line.lstrip("# ").split()
@@ -53,7 +53,7 @@ def _check_file(path: Path) -> None:
             raise ValueError(f"a header must be '# @package NAME', got {line[:80]!r}")
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     _count(root, {}, ())
-    yaml.safe_load(text)  # tags that name Python objects, keys that cannot be keys, dates that are none
+    yaml.safe_load(text)  # raises for tags of Python objects, unhashable keys, invalid dates
     if root is not None and not isinstance(root, yaml.MappingNode):
         raise ValueError("a configuration must hold keys and values")
     for key, value in root.value if root is not None else ():
@@ -62,18 +62,20 @@ def _check_file(path: Path) -> None:
 
 
 def _count(node: yaml.Node | None, known: dict[int, int], above: tuple[int, ...]) -> int:
-    """Return how many nodes there are once aliases are copied.
+    """Return the number of nodes with aliases expanded.
 
     Raises:
-        ValueError: there are too many, or one holds itself.
+        ValueError: there are too many, or a node contains itself.
     """
     if isinstance(node, yaml.ScalarNode) or node is None:
         return 1
     if id(node) in above:
-        raise ValueError(f"line {node.start_mark.line + 1}: it holds an alias of itself")
+        raise ValueError(f"line {node.start_mark.line + 1}: it contains an alias of itself")
     if id(node) not in known:
         pairs = [part for pair in node.value for part in (pair if isinstance(pair, tuple) else (pair,))]
         known[id(node)] = 1 + sum(_count(part, known, (*above, id(node))) for part in pairs)
-    if known[id(node)] > MOST_NODES:
-        raise ValueError(f"line {node.start_mark.line + 1}: more than {MOST_NODES} keys and values, by its aliases")
+    if known[id(node)] > MAX_NODES:
+        raise ValueError(
+            f"line {node.start_mark.line + 1}: more than {MAX_NODES} keys and values, with aliases expanded"
+        )
     return known[id(node)]

@@ -1,4 +1,4 @@
-"""All that this package uses of Hydra's private modules; ``hydra.main`` cannot be given a configuration to run."""
+"""All uses of Hydra's private modules in this package; ``hydra.main`` cannot run a composed configuration."""
 
 import argparse
 from collections.abc import Callable
@@ -15,16 +15,16 @@ __all__ = ["Hydra", "create_config_search_path", "get_args_parser", "run", "show
 
 
 def run(hydra: Hydra, name: str, config: DictConfig, job: Callable[[DictConfig], Any]) -> Any:
-    """Run a job on a composed configuration as ``hydra.main`` does: with its folder, its log and its callbacks.
+    """Run a job on a composed configuration like ``hydra.main``, with its folder, log and callbacks.
 
     Args:
-        hydra: what composed it.
-        name: of the configuration, ``"train"`` for example.
-        config: with its node ``hydra``.
-        job: is given the configuration without that node.
+        hydra: the Hydra that composed the configuration.
+        name: name of the configuration, such as ``"train"``.
+        config: the configuration with its node ``hydra``.
+        job: called with the configuration without that node.
 
     Returns:
-        What the job returns.
+        The result of the job.
     """
     with read_write(config.hydra):
         config.hydra.mode = RunMode.RUN
@@ -33,11 +33,11 @@ def run(hydra: Hydra, name: str, config: DictConfig, job: Callable[[DictConfig],
     callbacks.on_run_start(config=config, config_name=name)
     done = run_job(job, config, "hydra.run.dir", None, HydraContext(hydra.config_loader, callbacks))
     callbacks.on_run_end(config=config, config_name=name, job_return=done)
-    return done.return_value  # raises what the job has raised
+    return done.return_value  # raises the exception of the job, if any
 
 
 def show(args: argparse.Namespace, parser: argparse.ArgumentParser, folder: str, name: str) -> None:
-    """Answer ``--help``, ``--hydra-help``, ``--info``, ``--cfg`` and ``--shell-completion``.
+    """Handle ``--help``, ``--hydra-help``, ``--info``, ``--cfg`` and ``--shell-completion``.
 
     Raises:
         SystemExit: with Hydra's status.

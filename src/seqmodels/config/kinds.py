@@ -1,4 +1,4 @@
-"""Of what kind an object must be at its place in a configuration."""
+"""The base class that an object must have at its place in a configuration."""
 
 import inspect
 from collections.abc import Callable
@@ -18,14 +18,14 @@ KINDS = {
     "callbacks.*": "lightning.pytorch.Callback",
     "logger.*": "lightning.pytorch.loggers.Logger",
 }
-"""Base classes by place; other places take any class or function of theirs."""
+"""Base classes by place; other places accept any class or function."""
 
 
 def check_kind(thing: Callable[..., Any], place: str, target: str, *, listed: bool) -> None:
-    """Check that a class fits its place. What a function returns is not known: it fits where it is on the allow-list.
+    """Check that a class is of the kind required at its place; a function is accepted if it is on the allow-list.
 
     Raises:
-        TargetRefused: it does not.
+        TargetRefused: it is of another kind.
     """
     part, _, rest = place.partition(".")
     kind = KINDS.get(place) or (KINDS.get(f"{part}.*") if rest and "." not in rest else None)
@@ -33,4 +33,4 @@ def check_kind(thing: Callable[..., Any], place: str, target: str, *, listed: bo
         return
     module, _, name = kind.rpartition(".")
     if not (inspect.isclass(thing) and issubclass(thing, getattr(import_module(module), name))):
-        raise TargetRefused(f"{place}._target_ = {target!r} is no {kind}, which its place takes")
+        raise TargetRefused(f"{place}._target_ = {target!r} is not a {kind}, as required at this place")

@@ -1,4 +1,4 @@
-"""Values in the grammar of Hydra's overrides."""
+"""Quote values for Hydra's override grammar."""
 
 import re
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ CONSTANTS = ("null", "true", "false", "inf", "nan")
 
 
 def quoted(value: Any) -> str:
-    """Return a value as it is written on the command line, such that Hydra reads it back as itself.
+    """Return a value as command-line text that Hydra parses back to the same value.
 
     Example:
         >>> quoted("/home/o'brien/a=1, b"), quoted([1, None, "x"])

@@ -1,4 +1,4 @@
-"""Comparing a node of a configuration with the signature of what it calls, before anything is called."""
+"""Check the keys of a configuration node against the signature of its ``_target_``, before it is called."""
 
 import inspect
 import types
@@ -15,10 +15,10 @@ KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "
 
 
 def parts_of(function: Function) -> tuple[Function, ...]:
-    """Return what the keys of a node are for: the ``function`` it names, and for a data source two parts more.
+    """Return the callables that receive the keys of a node: ``function``, and for a data source two more.
 
-    These are its preparation and the loading: all options of data stand side by side. One that two of the parts have
-    is for both.
+    These are its preparation and :class:`~seqmodels.data.Loading`, since all data options are keys of one node. An
+    option that two of the parts have is passed to both.
     """
     from seqmodels.data import Loading, Source  # noqa: PLC0415  (torch takes seconds)
 
@@ -28,19 +28,19 @@ def parts_of(function: Function) -> tuple[Function, ...]:
 
 
 def parameters_of(function: Function) -> dict[str, inspect.Parameter]:
-    """Return the keywords that a node may have."""
+    """Return the keyword arguments that a node may have."""
     return {
         name: parameter for part in parts_of(function) for name, parameter in inspect.signature(part).parameters.items()
     }
 
 
 def check_signature(function: Function, node: dict[str, Any], place: str, given: Mapping[str, Any]) -> None:
-    """Check the keys of a node, and the kinds of their values, against the keywords of the ``function`` it calls.
+    """Check the keys of a node, and the types of their values, against the signature of ``function``.
 
-    ``given`` are the keywords that come from elsewhere.
+    ``given`` are keyword arguments that do not come from the node.
 
     Raises:
-        ConfigError: a key is unknown or missing, or its value is of another kind than its annotation says.
+        ConfigError: a key is unknown or missing, or its value does not have the annotated type.
     """
     parameters = parameters_of(function)
     is_open = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
@@ -70,15 +70,15 @@ def check_signature(function: Function, node: dict[str, Any], place: str, given:
 
 
 def _hints(function: Function) -> dict[str, Any]:
-    """Return the annotations of a function or of a class's constructor; nothing where they cannot be resolved."""
+    """Return the annotations of a function or constructor, or none if they cannot be resolved."""
     try:
         return get_type_hints(function.__init__ if inspect.isclass(function) else function)
-    except (NameError, TypeError, AttributeError):  # names that exist for type checkers alone
+    except (NameError, TypeError, AttributeError):  # names that exist only for type checkers
         return {}
 
 
 def _broken_rule(annotation: Any, value: Any) -> str:
-    """Say what ``value`` would have to be; empty when it is, or when the annotation is more than scalars."""
+    """Return what ``value`` must be, or an empty string if it is valid or the annotation is not scalar."""
     if isinstance(annotation, InitVar):
         annotation = annotation.type
     if get_origin(annotation) is Literal:

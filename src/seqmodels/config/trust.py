@@ -1,6 +1,6 @@
-"""What a command trusts beyond the allow-list: what its user has typed, and the configurations of the own project.
+"""Names that a command trusts beyond the allow-list: those typed by its user, and those in the user's own project.
 
-The allow-list protects from files of others: run folders, checkpoints, model folders, configurations from elsewhere.
+The allow-list protects against files from others: run folders, checkpoints, model folders, foreign configurations.
 """
 
 import os
@@ -20,14 +20,14 @@ from seqmodels.config.hydra_internals import get_args_parser
 
 @contextmanager
 def trusted(tokens: list[str]) -> Iterator[None]:
-    """Let a command use what its tokens name, with the current folder importable: for itself and its processes.
+    """Allow the names on a command line within a block, also in child processes, with the current folder importable.
 
     These are names typed as a ``_target_``, patterns of ``allow=``, and every ``_target_`` in the files of a
-    ``--config-dir`` or ``hydra.searchpath`` inside the current folder. Each must still be of the kind that its place
-    takes.
+    ``--config-dir`` or ``hydra.searchpath`` inside the current folder. Each must still be of the kind required at its
+    place.
 
     Raises:
-        ConfigError: a token is no override.
+        ConfigError: a token is not an override.
     """
     args = get_args_parser().parse_args(tokens)
     overrides = parse(args.overrides)
@@ -52,7 +52,7 @@ def trusted(tokens: list[str]) -> Iterator[None]:
 
 
 def _typed(override: Override) -> list[str]:
-    """Return the patterns of ``allow=``, or the targets in a value, of every choice where it is swept."""
+    """Return the patterns of ``allow=``, or the targets in a value; for a swept override, in all its values."""
     key = override.key_or_group
     if key == "allow":
         return _list(override)
@@ -70,13 +70,13 @@ def _list(override: Override) -> list[str]:
 
 
 def _named_in(place: str) -> list[str]:
-    """Return the targets in the configurations of a folder, if it lies in the current one."""
+    """Return the targets in the configurations of a folder, if it is inside the current one."""
     folder = Path(place.removeprefix("file://")).resolve()
     if "pkg://" in place or not folder.is_relative_to(Path.cwd()) or not folder.is_dir():
         return []
     try:
         return _targets([yaml.safe_load(path.read_text("utf-8")) for path in folder.rglob("*.yaml")])
-    except (OSError, UnicodeError, ValueError, yaml.YAMLError, RecursionError):  # composing says which file it is
+    except (OSError, UnicodeError, ValueError, yaml.YAMLError, RecursionError):  # reported with its file when composing
         return []
 
 

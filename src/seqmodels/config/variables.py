@@ -1,4 +1,4 @@
-"""Variables of the environment in configurations: read where they are used, written down nowhere.
+"""Environment variables in configurations, which are never written to files or logs.
 
 ``${oc.env:NAME}`` may be a secret, and belongs to the machine rather than to the run.
 """
@@ -11,39 +11,39 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.resolvers import oc
 
-SHORTEST = 6  # characters of a value that is looked for in messages: shorter ones stand in other words
-OURS = "SEQMODELS_"  # folders of data and the like, which messages should name
+MIN_LENGTH = 6  # shorter values are not concealed, as they occur within ordinary words
+PREFIX = "SEQMODELS_"  # data folders and the like, which messages should show
 
-_read: dict[str, str] = {}  # by value, the name of the variable that configurations took it from
+_read: dict[str, str] = {}  # from the value to the name of each variable that a configuration has read
 
 
-def remember_what_is_read() -> None:
-    """Note from now on what configurations read from the environment, for :func:`concealed`."""
+def track_environment() -> None:
+    """Record from now on what configurations read from the environment, for :func:`concealed`."""
     OmegaConf.register_new_resolver("oc.env", _env, replace=True)
 
 
 def concealed(text: str) -> str:
-    """Return a message with the name of a variable wherever its value stands that a configuration has read."""
+    """Replace the values of environment variables that configurations have read by their names in a message."""
     for value in sorted(_read, key=len, reverse=True):
         text = text.replace(value, f"${{oc.env:{_read[value]}}}")
     return text
 
 
 @contextmanager
-def by_name() -> Iterator[None]:
-    """Let the resolvers that read the environment answer with their own text for a while."""
+def environment_unresolved() -> Iterator[None]:
+    """Keep interpolations that read the environment unresolved within a block."""
     OmegaConf.register_new_resolver("oc.env", _named, replace=True)
     OmegaConf.register_new_resolver("oc.decode", _undecoded, replace=True)
     try:
         yield
     finally:
-        remember_what_is_read()
+        track_environment()
         OmegaConf.register_new_resolver("oc.decode", oc.decode, replace=True)
 
 
 def _env(*arguments: Any) -> Any:
     value = oc.env(*arguments)
-    if isinstance(value, str) and len(value) >= SHORTEST and not str(arguments[0]).startswith(OURS):
+    if isinstance(value, str) and len(value) >= MIN_LENGTH and not str(arguments[0]).startswith(PREFIX):
         _read[value] = str(arguments[0])
     return value
 
@@ -52,14 +52,14 @@ def _named(*arguments: Any) -> str:
     return f"${{oc.env:{','.join(map(_spelled, arguments))}}}"
 
 
-def _undecoded(expression: Any, *, _parent_: Any, _node_: Any) -> Any:  # names that OmegaConf fills in
+def _undecoded(expression: Any, *, _parent_: Any, _node_: Any) -> Any:  # parameter names that OmegaConf fills in
     if isinstance(expression, str) and "${" in expression:
         return f"${{oc.decode:{expression}}}"
     return oc.decode(expression, _parent_, _node_)
 
 
 def _spelled(argument: Any) -> str:
-    """Return an argument of a resolver as it is written."""
+    """Return an argument of a resolver as written in a configuration."""
     if argument is None:
         return "null"
     if isinstance(argument, str) and re.fullmatch(r"[\w./-]+", argument):

@@ -1,4 +1,4 @@
-"""Searching for hyperparameters: one study, shared by any number of processes, driven by optuna.
+"""Hyperparameter search with optuna: one study, shared by any number of processes.
 
-Nothing here knows Hydra: a trial is a list of overrides and a folder, handed to a function that trains.
+Nothing here depends on Hydra: a trial is a list of overrides and a folder, passed to a function that trains.
 """

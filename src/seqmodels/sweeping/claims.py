@@ -1,8 +1,8 @@
-"""Who works at which trial: a lock that all processes of a sweep share, and a sign of life from each.
+"""Claims of processes on trials: a lock shared by all processes of a sweep, and a heartbeat for each running trial.
 
-Both are files in the folder of the sweep, so they work alike for every storage. The lock is held for moments only, and
-the kernel frees it when its holder dies. A process that is killed leaves its trial marked as running; the sign of life
-tells that nobody runs it any more.
+Both are files in the folder of the sweep, so they work the same way for every storage. The lock is held only briefly,
+and the kernel releases it when its holder dies. A killed process leaves its trial marked as running; its missing
+heartbeat shows that nobody runs it any more.
 """
 
 import os
@@ -18,10 +18,10 @@ from seqmodels.training.runs import read_json, write_json
 
 
 class Claims:
-    """The claims on the trials of one study.
+    """Manage the claims on the trials of one study.
 
-    A trial is given up when its process is gone from this machine, or has shown no sign of life for ``patience``
-    seconds: that is how the end of another machine is noticed.
+    A trial is considered lost if its process no longer exists on this machine, or if its heartbeat is older than
+    ``patience`` seconds, as when another machine has failed.
     """
 
     def __init__(self, folder: Path, patience: float) -> None:
@@ -31,8 +31,8 @@ class Claims:
         self.lock = FileLock(folder / "lock")
 
     @contextmanager
-    def hold(self, number: int) -> Iterator[None]:
-        """Show signs of life for a trial while the body runs."""
+    def heartbeat(self, number: int) -> Iterator[None]:
+        """Update the heartbeat of a trial while the body runs."""
         done = threading.Event()
         thread = threading.Thread(target=self._beat, args=(self._path(number), done), daemon=True)
         thread.start()
@@ -43,19 +43,19 @@ class Claims:
             thread.join()
 
     def take(self, number: int) -> None:
-        """Mark a trial as this process's; the lock is held."""
+        """Claim a trial for this process; the lock must be held."""
         write_json(self._path(number), {"machine": machine(), "process": os.getpid()})
 
-    def drop(self, number: int) -> None:
-        """Forget who had a trial; the lock is held, and the trial is settled."""
+    def release(self, number: int) -> None:
+        """Remove the claim on a finished trial; the lock must be held."""
         self._path(number).unlink(missing_ok=True)
 
     def is_alive(self, number: int) -> bool:
-        """Return whether somebody works at a trial; the lock is held, so that nobody is about to begin."""
+        """Return whether a process runs a trial; the lock must be held, so that none is about to start."""
         try:
             owner = read_json(self._path(number))
             silence = self._now() - self._path(number).stat().st_mtime
-        except (FileNotFoundError, ValueError):  # never begun, or killed while it was written
+        except (FileNotFoundError, ValueError):  # never started, or killed while writing it
             return False
         if owner["machine"] == machine() and not _runs(owner["process"]):
             return False
@@ -63,11 +63,11 @@ class Claims:
 
     def _beat(self, path: Path, done: threading.Event) -> None:
         while not done.wait(self.patience / 6):
-            with suppress(FileNotFoundError):  # another process has given this trial up
+            with suppress(FileNotFoundError):  # another process has declared this trial lost
                 os.utime(path)
 
     def _now(self) -> float:
-        """Return the time by the clock of the disk, which all machines share."""
+        """Return the time by the clock of the file system, which all machines share."""
         clock = self.folder / "clock"
         clock.touch()
         return clock.stat().st_mtime
@@ -77,13 +77,13 @@ class Claims:
 
 
 def machine() -> str:
-    """Return what tells this machine's processes from those of others, containers of one host included."""
+    """Return an identifier of this machine and, for containers of one host, of the process namespace."""
     space = Path("/proc/self/ns/pid")
     return f"{platform.node()} {space.readlink() if space.is_symlink() else ''}".strip()
 
 
 def _runs(process: int) -> bool:
-    """Return whether a process of this machine exists, as far as can be told."""
+    """Return whether a process of this machine exists; True if that cannot be determined."""
     if os.name != "posix":
         return True
     try:

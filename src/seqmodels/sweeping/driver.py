@@ -1,4 +1,4 @@
-"""A sweep: its trials, then the best few again with other seeds."""
+"""A sweep: its trials, then the best few trials again with other seeds."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -12,11 +12,19 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from seqmodels.errors import ConfigError
 from seqmodels.sweeping.claims import Claims
 from seqmodels.sweeping.space import Space
-from seqmodels.sweeping.study import CONFIRMATION, Facts, begin, open_storage, open_study, quiet_optuna, sampler_for
+from seqmodels.sweeping.study import (
+    CONFIRMATION,
+    Facts,
+    join_sweep,
+    open_storage,
+    open_study,
+    quiet_optuna,
+    sampler_for,
+)
 from seqmodels.sweeping.watch import Watch
 from seqmodels.sweeping.worker import Limits, Run, counted, work
 
-DEFAULT = -1  # in the place of a trial's number: the configuration without what the sweep varies
+DEFAULT = -1  # trial number that stands for the configuration without the overrides of the sweep
 Train = Callable[[list[str], Path, Watch], Mapping[str, float]]
 
 
@@ -24,8 +32,9 @@ Train = Callable[[list[str], Path, Watch], Mapping[str, float]]
 class Sweep:
     """A sweep in a folder.
 
-    ``settings`` is the node ``sweep`` of the configuration as plain data, ``overrides`` what the user asked of every
-    trial, ``seed`` that with which they train; ``train(overrides, folder, watch)`` trains one and returns its metrics.
+    ``settings`` is the node ``sweep`` of the configuration as plain data, ``overrides`` are the user's overrides for
+    all trials, and ``seed`` is their training seed; ``train(overrides, folder, watch)`` trains a trial and returns its
+    metrics.
     """
 
     folder: Path
@@ -36,11 +45,11 @@ class Sweep:
     train: Train
 
     def run(self) -> tuple[Study, Study | None]:
-        """Take part until the sweep has ended; return its study, and that of the confirmation where one was asked for.
+        """Run trials until the sweep has ended; return its study, and that of the confirmation if requested.
 
         Raises:
             ConfigError: a setting is wrong, or the folder holds another sweep.
-            KeyboardInterrupt: the user ends this process.
+            KeyboardInterrupt: the user stops this process.
         """
         check_settings(self.settings)
         space = Space(self.settings["space"])
@@ -48,11 +57,13 @@ class Sweep:
         with quiet_optuna():
             with claims.lock:
                 facts = self._facts()
-                name = begin(self.folder, self.settings["storage"], facts)
+                name = join_sweep(self.folder, self.settings["storage"], facts)
                 storage = open_storage(self.settings["storage"], self.folder)
                 study = open_study(storage, name, facts.objectives, self.settings["pruner"])
                 total = self._enqueue_grid(study, space) if self.settings["grid"] else int(self.settings["trials"])
-            _say(f"{total} trials in {self.folder}; sweep.dir='{self.folder}' with the same command joins or continues")
+            _print(
+                f"{total} trials in {self.folder}; sweep.dir='{self.folder}' with the same command joins or continues"
+            )
 
             def ask() -> Trial:
                 study.sampler = sampler_for(self.settings["sampler"], self.settings["seed"], study)
@@ -61,16 +72,16 @@ class Sweep:
                 return trial
 
             limits = Limits(total, self.settings["timeout"], self.settings["plateau"], self.settings["retries"])
-            tell = _Teller(study, total)
-            ended = work(study, claims, ask, self._trial(space, facts.objectives), limits=limits, tell=tell)
-            _say(f"the sweep has ended: {ended}")
+            report = _ProgressPrinter(study, total)
+            ended = work(study, claims, ask, self._trial(space, facts.objectives), limits=limits, report=report)
+            _print(f"the sweep has ended: {ended}")
             if not self.settings["confirm_seeds"]:
                 return study, None
             return study, self._confirm(study, space, facts.objectives)
 
     @property
     def common(self) -> list[str]:
-        """What all trials have in common: how they are run, then what the user asked for."""
+        """The overrides of all trials: the sweep's own, then the user's."""
         return [*self.settings["overrides"], *self.overrides]
 
     def _facts(self) -> Facts:
@@ -86,12 +97,12 @@ class Sweep:
     def _trial(self, space: Space, objectives: Mapping[str, str]) -> Run:
         def run(trial: Trial) -> Sequence[float]:
             overrides = [*self.common, *space.overrides(trial.params)]
-            return self._measured(trial, overrides, folder_of(trial.number), Watch(objectives, trial))
+            return self._train(trial, overrides, folder_of(trial.number), Watch(objectives, trial))
 
         return run
 
     def _confirm(self, study: Study, space: Space, objectives: Mapping[str, str]) -> Study:
-        """Train the best few, and the configuration they set out from, with seeds the sweep has not seen."""
+        """Train the best few trials and the default configuration with new seeds."""
         best = {trial.number: trial for trial in ranked(study)[: self.settings["confirm_top"]]}
         seeds = [self.seed + 1 + index for index in range(self.settings["confirm_seeds"])]
         claims = Claims(self.folder / "claims" / "confirmation", self.settings["heartbeat"])
@@ -114,27 +125,27 @@ class Sweep:
             params = study.get_trials(deepcopy=False)[number].params if number != DEFAULT else {}
             overrides = [*self.common, *space.overrides(params), "test=true", f"seed={seed}"]
             name = "default" if number == DEFAULT else f"{number:04d}"
-            return self._measured(trial, overrides, f"confirmation/{name}_seed_{seed}", Watch(objectives))
+            return self._train(trial, overrides, f"confirmation/{name}_seed_{seed}", Watch(objectives))
 
-        _say(f"{len(best)} best and the default again, with the seeds {seeds[0]} to {seeds[-1]}")
-        tell = _Teller(confirmation, total)
+        _print(f"training the {len(best)} best and the default with the seeds {seeds[0]} to {seeds[-1]}")
+        report = _ProgressPrinter(confirmation, total)
         limits = Limits(total, retries=self.settings["retries"])
-        work(confirmation, claims, ask, run, limits=limits, tell=tell)
+        work(confirmation, claims, ask, run, limits=limits, report=report)
         return confirmation
 
-    def _measured(self, trial: Trial, overrides: list[str], place: str, watch: Watch) -> list[float]:
+    def _train(self, trial: Trial, overrides: list[str], place: str, watch: Watch) -> list[float]:
         metrics = self.train(overrides, self.folder / place, watch)
         trial.set_user_attr("metrics", dict(metrics))
         return watch.values(metrics)
 
 
 def folder_of(number: int) -> str:
-    """Return where in the folder of a sweep a trial has its own."""
+    """Return the folder of a trial, relative to that of the sweep."""
     return f"trials/{number:04d}"
 
 
 def ranked(study: Study) -> list[FrozenTrial]:
-    """Return the complete trials, the best first; for several objectives those that none surpasses, by the first."""
+    """Return the complete trials, best first; for several objectives the Pareto front, sorted by the first one."""
     complete = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
     trials = complete if len(study.directions) == 1 else study.best_trials
     sign = 1 if study.directions[0].name == "MINIMIZE" else -1
@@ -142,10 +153,10 @@ def ranked(study: Study) -> list[FrozenTrial]:
 
 
 def objectives_of(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Return the metrics that a sweep looks at, and which way.
+    """Return the metrics that a sweep optimises, and the direction of each.
 
     Raises:
-        ConfigError: there is none, or one has two directions.
+        ConfigError: there is none, or one is named twice.
     """
     named = {"minimize": settings["minimize"] or [], "maximize": settings["maximize"] or []}
     objectives: dict[str, str] = {}
@@ -155,24 +166,24 @@ def objectives_of(settings: Mapping[str, Any]) -> dict[str, str]:
                 raise ConfigError(f"sweep.{direction}: {name} is named twice")
             objectives[str(name)] = direction
     if not objectives:
-        raise ConfigError("sweep.minimize or sweep.maximize must name a metric, like val/loss")
+        raise ConfigError("sweep.minimize or sweep.maximize must name a metric, such as val/loss")
     return objectives
 
 
 def check_settings(settings: Mapping[str, Any]) -> None:
-    """Check the numbers among the settings of a sweep.
+    """Check the numeric settings of a sweep.
 
     Raises:
-        ConfigError: one of them is out of its range.
+        ConfigError: one of them is out of range.
     """
-    whole = {"trials": 1, "plateau": 1, "retries": 0, "confirm_seeds": 0, "confirm_top": 1, "seed": 0}
+    minimums = {"trials": 1, "plateau": 1, "retries": 0, "confirm_seeds": 0, "confirm_top": 1, "seed": 0}
     optional = {"plateau", "timeout"} | ({"trials"} if settings["grid"] else set())
-    for name, least in whole.items():
+    for name, minimum in minimums.items():
         value = settings[name]
         if value is None and name in optional:
             continue
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise ConfigError(f"sweep.{name} must be a whole number of at least {least}, got {value!r}")
+        if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
+            raise ConfigError(f"sweep.{name} must be a whole number of at least {minimum}, got {value!r}")
     for name in ("timeout", "heartbeat"):
         value = settings[name]
         if value is None and name in optional:
@@ -181,7 +192,7 @@ def check_settings(settings: Mapping[str, Any]) -> None:
             raise ConfigError(f"sweep.{name} must be a number of seconds above 0, got {value!r}")
 
 
-class _Teller:
+class _ProgressPrinter:
     """Print a line for each trial of this process."""
 
     def __init__(self, study: Study, total: int) -> None:
@@ -194,15 +205,15 @@ class _Teller:
         names = self.study.metric_names or []
         result = "  ".join(f"{name} {value:.4g}" for name, value in zip(names, trial.values or (), strict=False))
         state = trial.state.name.lower()
-        what = result if state == "complete" else f"{state}: {trial.user_attrs.get('cause')}"
+        outcome = result if state == "complete" else f"{state}: {trial.user_attrs.get('cause')}"
         seconds = f"  {trial.duration.total_seconds():.1f} s" if trial.duration else ""
-        _say(f"{done}/{self.total} trial {trial.number}  {what}  ({chosen}){seconds}")
+        _print(f"{done}/{self.total} trial {trial.number}  {outcome}  ({chosen}){seconds}")
 
 
 def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""The page of a sweep: its tables, and optuna's own plots, in one HTML file that needs no network."""
+"""The HTML page of a sweep: tables and optuna's plots in one self-contained file."""
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -27,13 +27,13 @@ pre { background: #f4f4f4; padding: .7em; overflow-x: auto; }
 POLICY = (
     '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
     "script-src 'unsafe-inline' blob:; style-src 'unsafe-inline'; img-src data: blob:; font-src data:\">"
-)  # all it shows is in the file: it may fetch nothing
+)  # the page is self-contained and must not load anything
 
 
 def write_page(path: Path, title: str, study: Study, confirmation: Study | None, command: str) -> None:
-    """Write the page of a study; ``command`` trains its best."""
+    """Write the page of a study; ``command`` trains its best trial."""
     trials = study.get_trials(deepcopy=False)
-    parts = [f"<h1>{escape(title)}</h1>", f"<p>The best, ready to train:</p><pre>{escape(command)}</pre>"]
+    parts = [f"<h1>{escape(title)}</h1>", f"<p>Train the best trial:</p><pre>{escape(command)}</pre>"]
     parts += ["<h2>Best trials</h2>", _table(header(study), [row(study, trial) for trial in ranked(study)[:10]])]
     if confirmation is not None and (spreads := confirmed(confirmation)):
         names = ["trial", *next(iter(spreads.values())), "seeds"]
@@ -41,8 +41,8 @@ def write_page(path: Path, title: str, study: Study, confirmation: Study | None,
         parts += ["<h2>With further seeds: mean ± standard deviation</h2>", _table(names, rows)]
     for number, (name, figure) in enumerate(_figures(study)):
         parts.append(f"<h2>{escape(name)}</h2>")
-        drawn = figure.to_html(full_html=False, include_plotlyjs=number == 0)
-        parts.append(f'<div class="plot">{drawn}</div>')
+        plot = figure.to_html(full_html=False, include_plotlyjs=number == 0)
+        parts.append(f'<div class="plot">{plot}</div>')
     parts += ["<h2>All trials</h2>", _table(header(study), [row(study, trial) for trial in trials])]
     head = f'<meta charset="utf-8">{POLICY}<title>{escape(title)}</title>'
     page = f'<!DOCTYPE html>\n<html lang="en"><head>{head}'
@@ -50,7 +50,7 @@ def write_page(path: Path, title: str, study: Study, confirmation: Study | None,
 
 
 def _figures(study: Study) -> Iterator[tuple[str, Any]]:
-    """Yield the plots that the trials of a study allow, by name."""
+    """Yield the plots that the trials of a study permit, with their titles."""
     complete = complete_of(study)
     names = study.metric_names or []
     if not complete:
@@ -62,29 +62,29 @@ def _figures(study: Study) -> Iterator[tuple[str, Any]]:
         yield "Validation of every trial", plots.plot_intermediate_values(study)
     varied = len({tuple(trial.params.items()) for trial in complete}) > 1
     for index, name in enumerate(names):
-        about: dict[str, Any] = {"target_name": name}
+        options: dict[str, Any] = {"target_name": name}
         if len(names) > 1:
-            about["target"] = _value(index)
-        yield f"History of {name}", plots.plot_optimization_history(study, **about)
-        if varied and (drawn := _importances(study, index, about)):
-            yield f"Importance for {name}", drawn
-        yield f"Parallel coordinates of {name}", plots.plot_parallel_coordinate(study, **about)
-        yield f"Slices of {name}", plots.plot_slice(study, **about)
+            options["target"] = _value(index)
+        yield f"History of {name}", plots.plot_optimization_history(study, **options)
+        if varied and (figure := _importances(study, index, options)):
+            yield f"Importance for {name}", figure
+        yield f"Parallel coordinates of {name}", plots.plot_parallel_coordinate(study, **options)
+        yield f"Slices of {name}", plots.plot_slice(study, **options)
     yield "When the trials ran", plots.plot_timeline(study)
 
 
-def _importances(study: Study, index: int, about: dict[str, Any]) -> Any:
-    """Return the plot of what decides how good an objective gets, or None where all trials are as good as the best.
+def _importances(study: Study, index: int, options: dict[str, Any]) -> Any:
+    """Return the plot of parameter importances for an objective, or None if all trials are as good as the best.
 
-    Of several objectives, the evaluator only knows smaller ones.
+    The evaluator minimises a custom target, so that of an objective to maximise is negated.
     """
-    if "target" in about and study.directions[index] == StudyDirection.MAXIMIZE:
-        about = {**about, "target": _value(index, -1)}
+    if "target" in options and study.directions[index] == StudyDirection.MAXIMIZE:
+        options = {**options, "target": _value(index, -1)}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="PedAnovaImportanceEvaluator computes")
         warnings.filterwarnings("error", message="Target and region quantiles select the same")
         try:
-            return plots.plot_param_importances(study, evaluator=PedAnovaImportanceEvaluator(), **about)
+            return plots.plot_param_importances(study, evaluator=PedAnovaImportanceEvaluator(), **options)
         except UserWarning:
             return None
 
@@ -95,11 +95,11 @@ def _value(index: int, sign: int = 1) -> Callable[[Any], float]:
 
 def _table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     head = "".join(f"<th>{escape(str(name))}</th>" for name in names)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(shown(value))}</td>' for value in row)}</tr>" for row in rows)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(format_cell(value))}</td>' for value in row)}</tr>" for row in rows)
     return f"<table><tr>{head}</tr>{body}</table>"
 
 
-def shown(value: Any) -> str:
+def format_cell(value: Any) -> str:
     """Return a cell of a table as text."""
     if value is None:
         return ""

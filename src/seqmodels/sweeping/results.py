@@ -1,4 +1,4 @@
-"""What a sweep has found: its trials as rows, and how the best did with other seeds."""
+"""Results of a sweep: its trials as table rows, and the best trials over further seeds."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from optuna import Study
 from optuna.trial import FrozenTrial
 
 from seqmodels.sweeping.driver import DEFAULT, folder_of, ranked
-from seqmodels.sweeping.worker import AGAIN
+from seqmodels.sweeping.worker import RERUN_AS
 from seqmodels.system.durable import write_csv
 
 
@@ -25,16 +25,16 @@ class Spread(NamedTuple):
 
 
 def header(study: Study) -> list[str]:
-    """Return the names of the columns of :func:`row`."""
+    """Return the column names of :func:`row`."""
     return ["trial", *(study.metric_names or []), *parameters(study), "duration_s", "state", "cause", "folder"]
 
 
 def row(study: Study, trial: FrozenTrial) -> list[Any]:
-    """Return a trial as a row of a table; None where it has no value."""
+    """Return a trial as a row of a table, with None for missing values."""
     names = study.metric_names or []
     values = trial.values if trial.state.name == "COMPLETE" and trial.values else [None] * len(names)
     notes = trial.user_attrs
-    state = "runs again" if AGAIN in notes and trial.state.is_finished() else trial.state.name.lower()
+    state = "runs again" if RERUN_AS in notes and trial.state.is_finished() else trial.state.name.lower()
     seconds = round(trial.duration.total_seconds(), 2) if trial.duration else None
     chosen = [trial.params.get(key) for key in parameters(study)]
     return [trial.number, *values, *chosen, seconds, state, notes.get("cause"), folder_of(trial.number)]
@@ -46,14 +46,14 @@ def parameters(study: Study) -> list[str]:
 
 
 def write_trials(path: Path, study: Study) -> None:
-    """Write every trial of a study as a row of a CSV file, the failed ones with their cause."""
+    """Write every trial of a study as a row of a CSV file, with the cause of failed ones."""
     write_csv(path, header(study), [row(study, trial) for trial in study.get_trials(deepcopy=False)])
 
 
 def confirmed(confirmation: Study) -> dict[int, dict[str, Spread]]:
-    """Return the objectives and test metrics of the trials that were trained with further seeds, over these seeds.
+    """Return the objectives and test metrics over the further seeds of each confirmed trial.
 
-    The key is the number of the trial, or -1 for the configuration without what the sweep varies.
+    The key is the number of the trial, or -1 for the configuration without the overrides of the sweep.
     """
     runs: dict[int, list[dict[str, float]]] = {}
     names = confirmation.metric_names or []
@@ -64,12 +64,12 @@ def confirmed(confirmation: Study) -> dict[int, dict[str, Spread]]:
 
 
 def complete_of(study: Study) -> list[FrozenTrial]:
-    """Return the complete trials in the order of their numbers."""
+    """Return the complete trials in order of their numbers."""
     return [trial for trial in study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"]
 
 
 def best_of(study: Study, confirmation: Study | None) -> FrozenTrial | None:
-    """Return the best trial by the first objective: by its mean over further seeds where there are any."""
+    """Return the best trial by the first objective, or by its mean over further seeds if there are any."""
     trials = ranked(study)
     spreads = confirmed(confirmation) if confirmation is not None else {}
     candidates = [trial for trial in trials if trial.number in spreads]
@@ -81,7 +81,7 @@ def best_of(study: Study, confirmation: Study | None) -> FrozenTrial | None:
 
 
 def label(number: int) -> str:
-    """Return how a row of :func:`confirmed` is called."""
+    """Return the label of a row of :func:`confirmed`."""
     return "default" if number == DEFAULT else str(number)
 
 

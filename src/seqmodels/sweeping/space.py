@@ -1,4 +1,4 @@
-"""The search space: what a sweep varies, as it is written in YAML."""
+"""The search space of a sweep, as written in YAML."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -12,14 +12,14 @@ from seqmodels.config.quoting import quoted
 from seqmodels.errors import ConfigError, nearest
 
 RULES = ("low", "high", "step", "log", "choices", "when")
-HOW = "a list of choices, or {low: ..., high: ...} with step: or log: true"
+SYNTAX = "a list of choices, or {low: ..., high: ...} with step: or log: true"
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One key of the configuration that a sweep varies: over choices, or over a range of numbers.
+    """One configuration key that a sweep varies, over choices or over a range of numbers.
 
-    ``when`` names the parameters, with their values, under which this one exists.
+    ``when`` maps other parameters to the values for which this one exists.
     """
 
     key: str
@@ -32,14 +32,14 @@ class Parameter:
 
     @property
     def whole(self) -> bool:
-        """Whether the range is one of whole numbers: both its ends are."""
+        """Whether the range consists of whole numbers: both ends and the step are whole."""
         return isinstance(self.low, int) and isinstance(self.high, int) and isinstance(self.step or 1, int)
 
     def values(self) -> list[Any]:
         """Return every value, for a grid.
 
         Raises:
-            ConfigError: a range without steps has no end of them.
+            ConfigError: the range has no step, and so no finite set of values.
         """
         if self.choices:
             return [_scalar(value) for value in self.choices]
@@ -50,7 +50,7 @@ class Parameter:
         return [self.low + i * step if isinstance(step, int) else round(self.low + i * step, 12) for i in range(count)]
 
     def suggest(self, trial: Trial) -> Any:
-        """Let a trial choose a value."""
+        """Return the value that a trial suggests."""
         if self.choices:
             return trial.suggest_categorical(self.key, [_scalar(value) for value in self.choices])
         if self.whole:
@@ -58,28 +58,28 @@ class Parameter:
         return trial.suggest_float(self.key, self.low, self.high, log=self.log, step=self.step)
 
     def original(self, value: Any) -> Any:
-        """Return the choice that a trial's value stands for; a number stands for itself."""
+        """Return the choice that a trial's value encodes; a number is returned as is."""
         same = [choice for choice in self.choices if _scalar(choice) == value and type(_scalar(choice)) is type(value)]
         return same[0] if same else value
 
 
 class Space:
-    """The parameters of a sweep, each after those that its conditions name.
+    """The parameters of a sweep, each after those that its conditions depend on.
 
     Raises:
-        ConfigError: a range is impossible, or a condition names what does not exist.
+        ConfigError: a range is invalid, or a condition names an unknown parameter or value.
     """
 
     def __init__(self, node: Mapping[str, Any]) -> None:
         parameters = {parameter.key: parameter for parameter in _parameters(node)}
         if not parameters:
-            raise ConfigError(f"sweep.space is empty: it needs a key to vary, with {HOW}")
+            raise ConfigError(f"sweep.space is empty: it needs a key to vary, with {SYNTAX}")
         for parameter in parameters.values():
             _check_condition(parameter, parameters)
         self.parameters = _ordered(parameters)
 
     def suggest(self, trial: Trial) -> dict[str, Any]:
-        """Let a trial choose a value for every parameter that its other values call for."""
+        """Return the values that a trial suggests for all parameters whose conditions hold."""
         chosen: dict[str, Any] = {}
         for parameter in self.parameters:
             if self._exists(parameter, chosen):
@@ -87,34 +87,34 @@ class Space:
         return chosen
 
     def overrides(self, values: Mapping[str, Any]) -> list[str]:
-        """Return what a trial has chosen as overrides of the command line."""
+        """Return the values of a trial as command-line overrides."""
         return [f"{p.key}={quoted(p.original(values[p.key]))}" for p in self.parameters if p.key in values]
 
     def points(self) -> Iterator[dict[str, Any]]:
-        """Yield points that hold every choice, and both ends of every range, at least once."""
+        """Yield points that together contain every choice, and both ends of every range, at least once."""
         by_key = {parameter.key: parameter for parameter in self.parameters}
         seen = []
         for parameter in self.parameters:
             for value in [_scalar(v) for v in parameter.choices] or [parameter.low, parameter.high]:
-                point = self._point(_needed(parameter, by_key) | {parameter.key: value})
+                point = self._point(_required(parameter, by_key) | {parameter.key: value})
                 if point not in seen:
                     seen.append(point)
                     yield point
 
     def grid(self) -> list[dict[str, Any]]:
-        """Return every combination once; a parameter that does not exist beside others multiplies nothing.
+        """Return every combination once; a parameter whose conditions do not hold adds no combinations.
 
         Raises:
-            ConfigError: a range has no steps.
+            ConfigError: a range has no step.
         """
         points: list[dict[str, Any]] = [{}]
         for parameter in self.parameters:
             values = parameter.values()
             points = [
-                {**point, parameter.key: value} if here else point
+                {**point, parameter.key: value} if exists else point
                 for point in points
-                for here in [self._exists(parameter, point)]
-                for value in (values if here else values[:1])
+                for exists in [self._exists(parameter, point)]
+                for value in (values if exists else values[:1])
             ]
         return points
 
@@ -136,7 +136,7 @@ def _scalar(value: Any) -> Any:
 
 
 def _parameters(node: Mapping[str, Any], place: str = "") -> Iterator[Parameter]:
-    """Read the parameters of a node; its keys are dotted, or nested as they are in the configuration."""
+    """Yield the parameters of a node, whose keys are dotted, or nested as in the configuration."""
     for name, rule in node.items():
         key = f"{place}.{name}" if place else str(name)
         if isinstance(rule, list):
@@ -145,8 +145,8 @@ def _parameters(node: Mapping[str, Any], place: str = "") -> Iterator[Parameter]
             yield from _parameters(rule, key)
         elif isinstance(rule, Mapping):
             yield _parameter(key, rule)
-        elif rule is not None:  # null takes a parameter away
-            raise ConfigError(f"sweep.space: {key} must be {HOW}, got {rule!r}")
+        elif rule is not None:  # null removes a parameter
+            raise ConfigError(f"sweep.space: {key} must be {SYNTAX}, got {rule!r}")
 
 
 def _has_nodes(rule: Mapping[str, Any]) -> bool:
@@ -157,9 +157,7 @@ def _parameter(key: str, rule: Mapping[str, Any]) -> Parameter:
     where = f"sweep.space: {key}"
     for name in rule:
         if name not in RULES:
-            raise ConfigError(
-                f"{where} has no rule {name!r}{nearest(str(name), RULES)} (there are: {', '.join(RULES)})"
-            )
+            raise ConfigError(f"{where} has no rule {name!r}{nearest(str(name), RULES)} (rules: {', '.join(RULES)})")
     when = {str(k): tuple(v) if isinstance(v, list) else (v,) for k, v in (rule.get("when") or {}).items()}
     if "choices" in rule:
         choices = rule["choices"]
@@ -173,7 +171,7 @@ def _parameter(key: str, rule: Mapping[str, Any]) -> Parameter:
         if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
             raise ConfigError(f"{where}.{name} must be a number, got {value!r}")
     if "low" not in numbers or "high" not in numbers:
-        raise ConfigError(f"{where} must be {HOW}, got {dict(rule)}")
+        raise ConfigError(f"{where} must be {SYNTAX}, got {dict(rule)}")
     parameter = Parameter(key, **numbers, log=bool(rule.get("log", False)), when=when)
     _check_range(where, parameter)
     return parameter
@@ -197,25 +195,25 @@ def _check_condition(parameter: Parameter, parameters: Mapping[str, Parameter]) 
     for key, values in parameter.when.items():
         where = f"sweep.space: {parameter.key} when {key}"
         if key not in parameters:
-            raise ConfigError(f"{where}: that is no parameter of the space{nearest(key, parameters)}")
+            raise ConfigError(f"{where}: that is not a parameter of the space{nearest(key, parameters)}")
         choices = parameters[key].choices
         for value in values:
             if value not in choices:
-                raise ConfigError(f"{where}={value}: that is none of its choices, {', '.join(map(str, choices))}")
+                raise ConfigError(f"{where}={value}: that is not one of its choices, {', '.join(map(str, choices))}")
 
 
 def _ordered(parameters: Mapping[str, Parameter]) -> list[Parameter]:
-    """Put every parameter after those of its conditions."""
+    """Sort every parameter after those of its conditions."""
     try:
         order = TopologicalSorter({key: parameter.when for key, parameter in parameters.items()}).static_order()
         return [parameters[key] for key in order]
     except CycleError as error:
-        raise ConfigError(f"sweep.space: the conditions go round in a circle: {' -> '.join(error.args[1])}") from error
+        raise ConfigError(f"sweep.space: the conditions form a cycle: {' -> '.join(error.args[1])}") from error
 
 
-def _needed(parameter: Parameter, by_key: Mapping[str, Parameter]) -> dict[str, Any]:
-    """Return values of other parameters under which this one exists."""
-    needed: dict[str, Any] = {}
+def _required(parameter: Parameter, by_key: Mapping[str, Parameter]) -> dict[str, Any]:
+    """Return values of other parameters for which this one exists."""
+    required: dict[str, Any] = {}
     for key, values in parameter.when.items():
-        needed |= _needed(by_key[key], by_key) | {key: values[0]}
-    return needed
+        required |= _required(by_key[key], by_key) | {key: values[0]}
+    return required

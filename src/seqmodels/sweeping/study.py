@@ -1,4 +1,4 @@
-"""Opening a study: its storage, what it was begun with, and the samplers and pruners that optuna offers."""
+"""Studies: their storage, the settings that they are created with, their samplers and pruners."""
 
 import sqlite3
 import warnings
@@ -25,22 +25,22 @@ from seqmodels.errors import ConfigError
 from seqmodels.training.runs import read_json, write_json
 
 FACTS = "sweep.json"
-CONFIRMATION = "confirmation of "  # before the name of a study: the study of its best with further seeds
+CONFIRMATION = "confirmation of "  # prefix of the study of the best trials with further seeds
 
 
 class Facts(NamedTuple):
-    """What a sweep was begun with and keeps: every process that joins must ask for the same."""
+    """The fixed settings of a sweep, which every process that joins must share."""
 
     objectives: dict[str, str]
     space: dict[str, Any]
-    of_trials: list[str]  # overrides that say how trials are run, and are no part of what is found
+    of_trials: list[str]  # overrides on how trials are run, not part of the resulting experiment
     overrides: list[str]
     config_dir: str | None
 
 
 @contextmanager
 def quiet_optuna() -> Iterator[None]:
-    """Silence optuna: what it logs of each trial is said by the sweep, what it calls experimental is tested here."""
+    """Silence optuna: the sweep itself reports each trial, and the experimental features in use are tested here."""
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with warnings.catch_warnings():
@@ -50,43 +50,43 @@ def quiet_optuna() -> Iterator[None]:
 
 
 def open_storage(place: str, folder: Path) -> BaseStorage:
-    """Open ``sqlite`` or ``journal``, files in the folder of the sweep, or the database of a URL.
+    """Open ``sqlite`` or ``journal``, files in the folder of the sweep, or the database at a URL.
 
     Raises:
-        ConfigError: there is no such storage, or the database cannot be reached.
+        ConfigError: there is no such storage, or the database cannot be opened.
     """
     if place == "journal":
         return JournalStorage(JournalFileBackend(str(folder / "study.journal")))
     url = URL.create("sqlite", database=str(folder.absolute() / "study.db")) if place == "sqlite" else place
     if "://" not in str(url):
         raise ConfigError(f"sweep.storage must be sqlite, journal or the URL of a database, got {place!r}")
-    patient = (
+    options = (
         {"connect_args": {"timeout": 60, "factory": _Connection}}
         if str(url).startswith("sqlite")
         else {"pool_pre_ping": True}
     )
     try:
-        storage = RDBStorage(str(url), engine_kwargs=patient)
+        storage = RDBStorage(str(url), engine_kwargs=options)
     except (SQLAlchemyError, ImportError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"sweep.storage: the database cannot be opened: {reason}") from error
-    weakref.finalize(storage, storage.engine.dispose)  # optuna leaves its connections open
+    weakref.finalize(storage, storage.engine.dispose)  # optuna does not close its connections
     return storage
 
 
 class _Connection(sqlite3.Connection):
-    """A connection that need not wait for the disk at every commit: what a process wrote outlives that process."""
+    """A connection without a disk sync at every commit: data survive the process, if not a power failure."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:  # as sqlite3 calls it
+    def __init__(self, *arguments: Any, **options: Any) -> None:  # the signature of sqlite3
         super().__init__(*arguments, **options)
         self.execute("PRAGMA journal_mode=WAL")
         self.execute("PRAGMA synchronous=NORMAL")
 
 
-def begin(folder: Path, storage: str, facts: Facts) -> str:
-    """Write down what a sweep is begun with, or check that this process asks for the same; return the study's name.
+def join_sweep(folder: Path, storage: str, facts: Facts) -> str:
+    """Write the settings of a new sweep, or check that they match the existing ones; return the name of the study.
 
-    The lock of the sweep is held.
+    The lock of the sweep must be held.
 
     Raises:
         ConfigError: the folder holds another sweep.
@@ -102,15 +102,15 @@ def begin(folder: Path, storage: str, facts: Facts) -> str:
         if known[key] != _plain(value):
             raise ConfigError(
                 f"sweep.dir={folder} holds a sweep with other {key}: {known[key]}, not {value}; "
-                "trials, limits, sampler and pruner may change, these may not: take another sweep.dir"
+                "trials, limits, sampler and pruner may change, these may not: choose another sweep.dir"
             )
     return str(known["study"])
 
 
 def load_sweep(folder: Path, storage: str | None = None) -> tuple[Study, Study | None, Facts]:
-    """Return the study of the sweep in a folder, that of its confirmation if it has one, and what it was begun with.
+    """Return the study of the sweep in a folder, that of its confirmation if any, and the settings of the sweep.
 
-    ``storage`` is needed where it is a database: its URL is written down nowhere.
+    ``storage`` is needed for a database, whose URL is not saved.
 
     Raises:
         ConfigError: there is no sweep, or its storage cannot be opened.
@@ -121,9 +121,9 @@ def load_sweep(folder: Path, storage: str | None = None) -> tuple[Study, Study |
     known = read_json(path)
     for key in ("study", "storage", *Facts._fields):
         if not isinstance(known, dict) or key not in known:
-            raise ConfigError(f"cannot read {path}: it says no {key}")
+            raise ConfigError(f"cannot read {path}: it has no {key}")
     if known["storage"] == "database" and storage is None:
-        raise ConfigError(f"the sweep in {folder} is kept in a database: say which with storage=URL")
+        raise ConfigError(f"the sweep in {folder} is stored in a database: give it as storage=URL")
     opened = open_storage(storage or known["storage"], folder)
     names = [study.study_name for study in optuna.get_all_study_summaries(opened)]
     if known["study"] not in names:
@@ -135,13 +135,13 @@ def load_sweep(folder: Path, storage: str | None = None) -> tuple[Study, Study |
 
 
 def open_study(storage: BaseStorage, name: str, objectives: Mapping[str, str], pruner: Any = None) -> Study:
-    """Open a study, or make it; the lock of the sweep is held. ``pruner`` is a node of the configuration."""
+    """Open or create a study; the lock of the sweep must be held. ``pruner`` is a node of the configuration."""
     study = optuna.create_study(
         study_name=name,
         storage=storage,
         directions=[StudyDirection[direction.upper()] for direction in objectives.values()],
         pruner=build(pruner) if pruner is not None else optuna.pruners.NopPruner(),
-        sampler=optuna.samplers.RandomSampler(),  # each trial's own is made for it
+        sampler=optuna.samplers.RandomSampler(),  # replaced for each trial, see sampler_for
         load_if_exists=True,
     )
     study.set_metric_names(list(objectives))
@@ -151,21 +151,22 @@ def open_study(storage: BaseStorage, name: str, objectives: Mapping[str, str], p
 def sampler_for(node: Any, seed: int, study: Study) -> BaseSampler:
     """Return the sampler of the next trial of a study, seeded by ``seed`` and the number of that trial.
 
-    So one process draws the same trials whether it was interrupted or not, and several draw different ones.
+    A single process therefore draws the same trials whether or not it was interrupted, and several processes draw
+    different ones.
 
     Raises:
-        ConfigError: the sampler does not exist, or cannot serve the study.
+        ConfigError: the sampler does not exist, or does not support the study.
     """
     number = len(study.get_trials(deepcopy=False))
     own = int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
     sampler: BaseSampler = build(node, seed=own)
     if len(study.directions) > 1 and isinstance(sampler, CmaEsSampler):
-        raise ConfigError("sweep=cmaes is for one objective; for several take sweep=tpe")
+        raise ConfigError("sweep=cmaes is for one objective; for several use sweep=tpe")
     return sampler
 
 
 def _plain(value: Any) -> Any:
-    """Return plain data as JSON gives it back."""
+    """Return plain data as they are after a round trip through JSON."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

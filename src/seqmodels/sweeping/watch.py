@@ -1,4 +1,4 @@
-"""Watching a trial while it trains: its best validation so far, whether it goes on, whether it is still a number."""
+"""Monitoring of a trial in training: its best validation so far, pruning, and NaN checks."""
 
 import math
 from collections.abc import Mapping
@@ -13,9 +13,10 @@ Objectives = Mapping[str, str]  # a metric, and whether to "minimize" or "maximi
 
 
 class Watch:
-    """Keep the best of each objective over the validations of one trial, and stop a trial that is not worth going on.
+    """Track the best value of each objective over the validations of one trial, and stop a trial to prune.
 
-    With ``trial`` given, each validation is reported to the pruner of its study; there is none for several objectives.
+    With ``trial`` given, each validation is reported to the pruner of its study; with several objectives there is no
+    pruning.
     """
 
     def __init__(self, objectives: Objectives, trial: Trial | None = None) -> None:
@@ -23,12 +24,12 @@ class Watch:
         self.trial = trial if len(objectives) == 1 else None
         self.best: dict[str, float] = {}
 
-    def seen(self, metrics: Mapping[str, float], step: int) -> None:
-        """Take in what validation number ``step`` gave.
+    def update(self, metrics: Mapping[str, float], step: int) -> None:
+        """Record the metrics of validation number ``step``.
 
         Raises:
             ConfigError: an objective is not among the metrics.
-            FloatingPointError: an objective is not a number.
+            FloatingPointError: an objective is NaN.
             TrialPruned: the trial is behind the others.
         """
         for name, direction in self.objectives.items():
@@ -40,16 +41,16 @@ class Watch:
             better = min if direction == "minimize" else max
             self.best[name] = better(self.best.get(name, value), value)
             if self.trial is not None:
-                self.trial.report(value, step - 1)  # it counts from 0
+                self.trial.report(value, step - 1)  # optuna counts from 0
                 if self.trial.should_prune():
                     raise TrialPruned(f"{name} was {value:.4g} at validation {step}, behind other trials")
 
     def values(self, metrics: Mapping[str, float]) -> list[float]:
-        """Return the values of the objectives of a finished run: of a validation metric its best, of others the last.
+        """Return the objectives of a finished run: the best value of a validation metric, the last of others.
 
         Raises:
             ConfigError: an objective is not among the metrics.
-            FloatingPointError: an objective is not a number.
+            FloatingPointError: an objective is NaN.
         """
         known = {**metrics, **self.best}
         values = [_number(known, name) for name in self.objectives]
@@ -60,7 +61,7 @@ class Watch:
 
 
 class WatchValidation(Callback):
-    """Show a watch every validation of a run."""
+    """Update a :class:`Watch` after every validation of a run."""
 
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
@@ -69,13 +70,11 @@ class WatchValidation(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         if not trainer.sanity_checking:
             self.count += 1
-            self.watch.seen({name: float(value) for name, value in trainer.callback_metrics.items()}, self.count)
+            self.watch.update({name: float(value) for name, value in trainer.callback_metrics.items()}, self.count)
 
 
 def _number(metrics: Mapping[str, float], name: str) -> float:
     if name not in metrics:
         names = sorted(metrics)
-        raise NoSuchMetric(
-            f"sweep: no run has the metric {name!r}{nearest(name, names)} (there are: {', '.join(names)})"
-        )
+        raise NoSuchMetric(f"sweep: no run has the metric {name!r}{nearest(name, names)} (metrics: {', '.join(names)})")
     return float(metrics[name])

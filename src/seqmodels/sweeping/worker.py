@@ -1,7 +1,7 @@
-"""What each process of a sweep does: take a trial, run it, write down what came of it, until there are enough.
+"""The loop of each process of a sweep: claim a trial, run it, record its outcome, until the sweep has ended.
 
-Taking and settling happen under one lock, so that no trial is taken twice, none is lost between two processes, and a
-study never grows beyond what was asked for.
+Claiming and recording happen under one lock, so that no trial runs twice, none is lost between two processes, and a
+study never exceeds the requested number of trials.
 """
 
 import time
@@ -17,12 +17,12 @@ from seqmodels.config.variables import concealed
 from seqmodels.errors import ConfigError, NoSuchMetric
 from seqmodels.sweeping.claims import Claims
 
-POLL = 0.5  # seconds between two looks at trials that other processes still run
-AGAIN = "runs_again"  # what a trial that was lost, or a copy of one, says of the other: its number
+POLL = 0.5  # seconds between checks of trials that other processes still run
+RERUN_AS = "runs_again"  # attribute of a lost trial: the number of the trial that replaces it
 
 
 class Outcome(NamedTuple):
-    """What came of a trial: its state, the values of its objectives, and why it has none."""
+    """The outcome of a trial: its state, the values of its objectives, or the cause of their absence."""
 
     state: TrialState
     values: Sequence[float] | None = None
@@ -31,11 +31,11 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True)
 class Limits:
-    """When a process takes no further trial.
+    """Conditions under which a process starts no further trial.
 
-    ``trials`` is the number of the whole study, over all processes and runs of the command; lost trials, which run
-    again, do not count. ``seconds`` counts from the start of this command. ``plateau`` ends the study when so many
-    trials in a row were no better than those before them.
+    ``trials`` is the number for the whole study, over all processes and runs of the command; lost trials, which are
+    rerun, do not count. ``seconds`` counts from the start of this command. ``plateau`` ends the study after that many
+    consecutive trials without improvement.
     """
 
     trials: int
@@ -46,18 +46,18 @@ class Limits:
 
 Run = Callable[[Trial], Sequence[float]]
 Ask = Callable[[], Trial]
-Tell = Callable[[FrozenTrial], None]
+Report = Callable[[FrozenTrial], None]
 
 
-def work(study: Study, claims: Claims, ask: Ask, run: Run, *, limits: Limits, tell: Tell = lambda _: None) -> str:
-    """Take part in a study until it has ended; return why.
+def work(study: Study, claims: Claims, ask: Ask, run: Run, *, limits: Limits, report: Report = lambda _: None) -> str:
+    """Run trials of a study until it has ended; return the reason for its end.
 
-    ``ask`` returns a trial with its parameters chosen, ``run`` the values of its objectives; what ``run`` raises is the
-    trial's failure and no more. ``tell`` is called after each trial of this process.
+    ``ask`` returns a trial with its parameters chosen, ``run`` the values of its objectives; an exception in ``run``
+    fails the trial only. ``report`` is called after each trial of this process.
 
     Raises:
         NoSuchMetric: no trial can succeed.
-        KeyboardInterrupt: the user ends this process; its trial will run again.
+        KeyboardInterrupt: the user stops this process; its trial will be rerun.
     """
     started = time.monotonic()
     while True:
@@ -67,14 +67,14 @@ def work(study: Study, claims: Claims, ask: Ask, run: Run, *, limits: Limits, te
             ended = _ended(study, trials, limits, time.monotonic() - started)
             busy = any(trial.state == TrialState.RUNNING for trial in trials)
             trial = None
-            if ended is None and len(_taken(trials)) < limits.trials:
+            if ended is None and len(_started(trials)) < limits.trials:
                 trial = ask()
                 claims.take(trial.number)
         if trial is not None:
-            with claims.hold(trial.number):
-                settled = _run(study, claims, trial, run)
-            if settled is not None:
-                tell(settled)
+            with claims.heartbeat(trial.number):
+                finished = _run(study, claims, trial, run)
+            if finished is not None:
+                report(finished)
         elif ended is not None or not busy:
             return ended or f"all {limits.trials} trials are done"
         else:
@@ -82,17 +82,17 @@ def work(study: Study, claims: Claims, ask: Ask, run: Run, *, limits: Limits, te
 
 
 def counted(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """Return the trials that have ended, whichever way, without those that run again under another number."""
-    return [trial for trial in trials if trial.state.is_finished() and AGAIN not in trial.user_attrs]
+    """Return the trials that have ended in any state, without those that are rerun under another number."""
+    return [trial for trial in trials if trial.state.is_finished() and RERUN_AS not in trial.user_attrs]
 
 
 def failed(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """Return the trials that have failed for good."""
+    """Return the trials that have failed and are not rerun."""
     return [trial for trial in counted(trials) if trial.state == TrialState.FAIL]
 
 
-def since_better(study: Study, trials: Sequence[FrozenTrial]) -> int:
-    """Return how many trials have ended since one was better than, or for several objectives beside, all before it."""
+def trials_since_improvement(study: Study, trials: Sequence[FrozenTrial]) -> int:
+    """Return the number of trials since the last one that was better than (or not dominated by) all before it."""
     signs = [1 if direction.name == "MINIMIZE" else -1 for direction in study.directions]
     seen: list[list[float]] = []
     passed = 0
@@ -113,37 +113,37 @@ def _end(trial: FrozenTrial) -> datetime:
 
 def _ended(study: Study, trials: Sequence[FrozenTrial], limits: Limits, seconds: float) -> str | None:
     if limits.seconds is not None and seconds >= limits.seconds:
-        return f"{limits.seconds:g} seconds are over"
-    if limits.plateau is not None and since_better(study, trials) >= limits.plateau:
-        return f"{limits.plateau} trials in a row were no better"
+        return f"{limits.seconds:g} seconds have passed"
+    if limits.plateau is not None and trials_since_improvement(study, trials) >= limits.plateau:
+        return f"{limits.plateau} consecutive trials were no better"
     return None
 
 
-def _taken(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+def _started(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     return [*counted(trials), *(trial for trial in trials if trial.state == TrialState.RUNNING)]
 
 
 def _run(study: Study, claims: Claims, trial: Trial, run: Run) -> FrozenTrial | None:
-    """Run a trial and settle it; return it, or None when another process has given it up meanwhile."""
+    """Run a trial and record its outcome; return it, or None if another process has declared it lost meanwhile."""
     try:
         outcome = _outcome(trial, run)
     except (NoSuchMetric, KeyboardInterrupt, SystemExit) as error:
         with claims.lock:
             now = study.get_trials(deepcopy=False)[trial.number]
             _requeue(study, now, "interrupted", now.user_attrs.get("losses", 0))
-            claims.drop(trial.number)
-        if isinstance(error, SystemExit):  # Lightning's answer to an interrupt
+            claims.release(trial.number)
+        if isinstance(error, SystemExit):  # raised by Lightning after an interrupt
             raise KeyboardInterrupt from error
         raise
     with claims.lock:
         now = study.get_trials(deepcopy=False)[trial.number]
-        if now.state != TrialState.RUNNING:  # this process stood still too long
+        if now.state != TrialState.RUNNING:  # this process was suspended for too long
             return None
         if outcome.cause is not None:
             trial.set_user_attr("cause", outcome.cause)
-        settled = study.tell(trial.number, outcome.values, outcome.state)
-        claims.drop(trial.number)
-    return settled
+        finished = study.tell(trial.number, outcome.values, outcome.state)
+        claims.release(trial.number)
+    return finished
 
 
 def _outcome(trial: Trial, run: Run) -> Outcome:
@@ -160,7 +160,7 @@ def _outcome(trial: Trial, run: Run) -> Outcome:
 
 
 def _requeue_lost(study: Study, claims: Claims, retries: int) -> None:
-    """Put the trials whose processes are gone into the queue again; a trial that is lost too often has failed."""
+    """Requeue the trials whose processes have died; a trial that is lost too often fails."""
     for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
         if claims.is_alive(trial.number):
             continue
@@ -168,13 +168,13 @@ def _requeue_lost(study: Study, claims: Claims, retries: int) -> None:
         if losses <= retries:
             _requeue(study, trial, "its process was lost", losses)
         else:
-            _note(study, trial, "cause", f"its process was lost {losses} times")
+            _set_attribute(study, trial, "cause", f"its process was lost {losses} times")
             study.tell(trial.number, state=TrialState.FAIL)
-        claims.drop(trial.number)
+        claims.release(trial.number)
 
 
 def _requeue(study: Study, trial: FrozenTrial, cause: str, losses: int) -> None:
-    """Put a copy of a trial into the queue, then close the trial; whoever is killed in between leaves one copy."""
+    """Enqueue a copy of a trial, then close the trial; a process killed in between leaves exactly one copy."""
     copies = [t.number for t in study.get_trials(deepcopy=False) if t.user_attrs.get("copy_of") == trial.number]
     if not copies:
         origin = {key: value for key, value in trial.user_attrs.items() if key != "cause"}
@@ -188,10 +188,12 @@ def _requeue(study: Study, trial: FrozenTrial, cause: str, losses: int) -> None:
             )
         )
         copies = [len(study.get_trials(deepcopy=False)) - 1]
-    _note(study, trial, AGAIN, copies[0])
-    _note(study, trial, "cause", cause)
+    _set_attribute(study, trial, RERUN_AS, copies[0])
+    _set_attribute(study, trial, "cause", cause)
     study.tell(trial.number, state=TrialState.FAIL)
 
 
-def _note(study: Study, trial: FrozenTrial, key: str, value: Any) -> None:
-    study._storage.set_trial_user_attr(trial._trial_id, key, value)  # optuna lets only its own process do that
+def _set_attribute(study: Study, trial: FrozenTrial, key: str, value: Any) -> None:
+    study._storage.set_trial_user_attr(
+        trial._trial_id, key, value
+    )  # optuna's public method is for the trial's own process

@@ -1,1 +1,1 @@
-"""The machine below: durable files, memory, threads, and how packages show their names."""
+"""Operating system services: durable files, memory, threads; and lazy public names of packages."""

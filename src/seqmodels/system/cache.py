@@ -1,11 +1,11 @@
-"""The folder of files that can be made again."""
+"""The folder for cached files."""
 
 import os
 from pathlib import Path
 
 
 def cache_folder(kind: str) -> Path:
-    """Return where files of a kind are kept: under ``SEQMODELS_CACHE_DIR``, or the user's cache folder.
+    """Return the cache folder for files of a kind, in ``SEQMODELS_CACHE_DIR`` or the user's cache folder.
 
     Example:
         >>> cache_folder("tokens").name

@@ -1,8 +1,8 @@
-"""Files that are whole or not there: written beside their target, on disk before they get its name.
+"""Atomic and durable file writes: a file is either complete or absent.
 
-A new file is written under a temporary name in the folder of its target, so that giving it its name is one step of one
-file system wherever ``TMPDIR`` lies; content and name are on disk before the call returns. A process that is killed
-leaves at most a file under a temporary name, which :func:`remove_strays` recognises.
+A new file is written under a temporary name in the folder of its target, so that renaming it stays within one file
+system, and is atomic; content and name are synced to disk before the call returns. A killed process leaves at most a
+temporary file, which :func:`remove_strays` recognises.
 """
 
 import csv
@@ -26,7 +26,7 @@ from seqmodels.errors import DiskFullError
 
 try:
     import fcntl
-except ImportError:  # a system without locks on files
+except ImportError:  # a system without file locks
     fcntl = None  # type: ignore[assignment]
 
 FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
@@ -36,19 +36,17 @@ DAY = 24 * 3600  # seconds
 
 
 class DurableFile(io.BufferedIOBase):
-    """What :func:`durable_file` gives to write to: it takes the sha256 of what passes."""
+    """The file that :func:`durable_file` yields; it computes the SHA-256 of its content while writing."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._sha256 = hashlib.sha256()
         self._size = 0
-        self.error: OSError | None = (
-            None  # the first one; a writer may replace it by one of its own, as torch.save does
-        )
+        self.error: OSError | None = None  # the first error; a writer may raise another one, as torch.save does
 
     @property
     def sha256(self) -> str:
-        """The digest of all that was written, in hexadecimal digits."""
+        """The digest of everything written, in hexadecimal."""
         return self._sha256.hexdigest()
 
     @property
@@ -74,7 +72,7 @@ class DurableFile(io.BufferedIOBase):
         return view.nbytes
 
     def sync(self) -> None:
-        """Have everything on disk before this returns."""
+        """Sync the content to disk."""
         self._file.flush()
         os.fsync(self._file.fileno())
 
@@ -82,13 +80,13 @@ class DurableFile(io.BufferedIOBase):
 def write_durably(
     path: Path, write: Callable[[BinaryIO], object], *, announce: Callable[[str], object] | None = None
 ) -> str:
-    """Have ``write`` fill a file that replaces ``path`` in one step; return the sha256 of its bytes.
+    """Replace ``path`` atomically by the output of ``write``; return the SHA-256 of the new file.
 
-    Whatever goes wrong, ``path`` is as it was and nothing is left beside it. ``announce`` is told the sha256 while the
-    new bytes are on disk and ``path`` is not yet replaced.
+    On any failure, ``path`` is unchanged and no temporary file is left. ``announce`` is called with the digest when the
+    new content is on disk, before ``path`` is replaced.
 
     Raises:
-        DiskFullError: there is no room; the message has the path, the bytes so far and those that are free.
+        DiskFullError: the disk is full; the message has the path, the bytes written and the free bytes.
         OSError: the file cannot be written.
     """
     with durable_file(path, announce=announce) as file:
@@ -97,20 +95,20 @@ def write_durably(
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace ``path`` by a text in UTF-8, as :func:`write_durably` does.
+    """Replace ``path`` by a UTF-8 text; see :func:`write_durably`.
 
     Raises:
-        DiskFullError: there is no room.
+        DiskFullError: the disk is full.
         OSError: the file cannot be written.
     """
     write_durably(path, lambda file: file.write(text.encode()))
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Replace ``path`` by a table of comma-separated values, as :func:`write_durably` does.
+    """Replace ``path`` by a CSV table; see :func:`write_durably`.
 
     Raises:
-        DiskFullError: there is no room.
+        DiskFullError: the disk is full.
         OSError: the file cannot be written.
     """
     text = io.StringIO(newline="")
@@ -119,20 +117,20 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]
 
 
 def check_writable(folder: Path) -> None:
-    """Check that files can be made in a folder, or the folder itself where there is none; nothing is left behind.
+    """Check that files can be created in a folder, or the folder itself if it does not exist; nothing is left behind.
 
     Raises:
         OSError: it is not a folder, or cannot be written.
     """
-    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    probe = _temporary(there / "probe")
+    existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    probe = _temporary(existing / "probe")
     probe.touch(exist_ok=False)
     probe.unlink()
 
 
 @contextmanager
 def durable_file(path: Path, *, announce: Callable[[str], object] | None = None) -> Iterator[DurableFile]:
-    """Open a file that replaces ``path`` as the block ends, as :func:`write_durably` says; not where it raises."""
+    """Open a file that replaces ``path`` at the end of the block unless it raises; see :func:`write_durably`."""
     file: DurableFile | None = None
     part = _temporary(path)
     try:
@@ -157,11 +155,11 @@ def durable_file(path: Path, *, announce: Callable[[str], object] | None = None)
 
 
 def link_durably(source: Path, target: Path) -> None:
-    """Let ``target`` be the file that ``source`` is now, in one step: a hard link, or a copy where links are refused.
+    """Replace ``target`` atomically by ``source``: by a hard link, or a copy if links are not supported.
 
     Raises:
-        DiskFullError: there is no room for a copy.
-        OSError: it cannot be done.
+        DiskFullError: the disk is too full for a copy.
+        OSError: ``target`` cannot be written.
     """
     part = _temporary(target)
     try:
@@ -173,18 +171,18 @@ def link_durably(source: Path, target: Path) -> None:
             write_durably(target, lambda out: shutil.copyfileobj(file, out, 1 << 20))
     finally:
         with suppress(OSError):
-            part.unlink(missing_ok=True)  # also there where both were one file already: renaming does nothing then
+            part.unlink(missing_ok=True)  # renaming does nothing if both are the same file
 
 
 @contextmanager
 def one_writer(folder: Path) -> Iterator[None]:
-    """Let one block at a time, of all processes and threads, write into a folder, where its file system has locks."""
+    """Lock a folder for writing across processes and threads, if its file system supports locks."""
     handle = _lock(folder)
     try:
         yield
     finally:
         if handle is not None:
-            fcntl.flock(handle, fcntl.LOCK_UN)  # a forked child may have the handle as well, so closing is not enough
+            fcntl.flock(handle, fcntl.LOCK_UN)  # closing is not enough: a forked child may share the handle
             os.close(handle)
 
 
@@ -201,10 +199,10 @@ def _lock(folder: Path) -> int | None:
 
 
 def remove_strays(folder: Path) -> list[str]:
-    """Remove what killed writers have left in a folder; return the names.
+    """Remove temporary files of killed processes from a folder; return their names.
 
-    A file of a living process of this machine stays, and so does one of another machine (the folder may be shared)
-    until a day has passed.
+    A file of a running process of this machine is kept, and so is one of another machine (the folder may be shared) for
+    a day.
     """
     removed = []
     for path in folder.glob(".*.tmp") if folder.is_dir() else ():
@@ -217,13 +215,13 @@ def remove_strays(folder: Path) -> list[str]:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file's bytes, in hexadecimal digits."""
+    """Return the SHA-256 of a file in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the names in a folder on disk, where the file system knows how."""
+    """Sync the entries of a folder to disk, if the file system supports it."""
     try:
         handle = os.open(folder, os.O_RDONLY)
     except OSError as error:
@@ -248,13 +246,13 @@ def _machine() -> str:
 
 
 def _in_use(path: Path, machine: str, process: int) -> bool:
-    if machine != _machine() or sys.platform == "win32":  # where signal 0 is not a question
+    if machine != _machine() or sys.platform == "win32":  # Windows has no signal 0
         return time.time() - path.stat().st_mtime < DAY
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # of another user
+    except OSError:  # the process of another user
         return True
     return True
 

@@ -12,12 +12,12 @@ except ImportError:  # Windows
 
 @contextmanager
 def one_at_a_time(path: Path) -> Iterator[None]:
-    """Let one process at a time do what stands within; the others wait, and then find its files.
+    """Run the block in one process at a time; the others wait, and then find its files.
 
-    Where there are no locks (Windows, a folder that is only read), each does the same for itself.
+    Without file locks (on Windows, or in a read-only folder), all processes run it concurrently.
 
     Args:
-        path: of the file that is locked; its folder is made.
+        path: the file to lock; its folder is created.
     """
     with ExitStack() as held:
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""The public names of a package: loaded when they are first asked for, and written into files instead of paths."""
+"""Public names of packages: imported lazily, and written to files instead of module paths."""
 
 import ast
 import sys
@@ -11,11 +11,11 @@ from seqmodels.errors import nearest
 
 
 def lazy(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Return ``__getattr__`` and ``__dir__`` of a package that imports each public name when it is first asked for.
+    """Return ``__getattr__`` and ``__dir__`` for a package that imports each public name on first access.
 
     Args:
-        package: its ``__name__``.
-        homes: for each name the module that defines it; a name that is a module of the package itself has its own.
+        package: ``__name__`` of the package.
+        homes: the module that defines each name; for a submodule of the package, the module itself.
     """
 
     def get(name: str) -> Any:
@@ -30,7 +30,7 @@ def lazy(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], 
 
 
 def stub_homes(package: str, file: str) -> dict[str, str]:
-    """Return the module that each public name comes from, as the stub beside ``file`` of a package imports it.
+    """Return the module of each public name, read from the imports in the stub of the package whose module is ``file``.
 
     Type checkers read the same stub, so that a lazy package lists its names once.
     """
@@ -43,10 +43,10 @@ def stub_homes(package: str, file: str) -> dict[str, str]:
 
 
 def public_name(thing: type | Callable[..., Any]) -> str:
-    """Return the name by which others know a class or function: that of the outermost package that exports it.
+    """Return the public name of a class or function: that of the outermost package that exports it.
 
-    Files that are kept hold this name and not that of the module it happens to be in, so that modules can move.
-    What no package exports has the name of its module.
+    Saved files hold this name and not the defining module, so that modules can move. The name of an object that no
+    package exports is that of its module.
 
     Example:
         >>> from seqmodels.cells.lstm import LSTMCell

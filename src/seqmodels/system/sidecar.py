@@ -1,7 +1,7 @@
-"""The sha256 of a file in a file beside it, ``<name>.sha256``, as ``sha256sum`` writes and checks it.
+"""Sidecar files ``<name>.sha256`` with the SHA-256 of a file, in the format of ``sha256sum``.
 
-Two files cannot be replaced in one step. So while a file is replaced its sidecar lists both digests, the new one first:
-whichever of the two files has the name then is one that was written whole.
+Two files cannot be replaced in one atomic step. While a file is being replaced, its sidecar therefore lists both
+digests, the new one first, so that the file under that name always matches one of them.
 """
 
 import re
@@ -14,12 +14,12 @@ LINE = re.compile(r"([0-9a-f]{64}) [ *].+")
 
 
 def sidecar(path: Path) -> Path:
-    """Return the file that has the sha256 of a file."""
+    """Return the path of the sidecar of a file."""
     return path.with_name(f"{path.name}.sha256")
 
 
 def listed(path: Path) -> list[str] | None:
-    """Return the digests in the sidecar of a file, or None where there is none."""
+    """Return the digests in the sidecar of a file, or None if it has no sidecar."""
     try:
         lines = sidecar(path).read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
@@ -28,17 +28,17 @@ def listed(path: Path) -> list[str] | None:
 
 
 def announce(path: Path, digest: str) -> None:
-    """List the file that is about to come to ``path`` beside the one that is there."""
-    _write(path, [digest, *_there(path)])
+    """List the digest of the file that is about to replace ``path``, in addition to the current one."""
+    _write(path, [digest, *_current(path)])
 
 
-def settle(path: Path, digest: str) -> None:
-    """List the file that has come to ``path`` alone."""
+def commit(path: Path, digest: str) -> None:
+    """List only the digest of the file that is now at ``path``."""
     _write(path, [digest])
 
 
-def _there(path: Path) -> list[str]:
-    """Return the digest of the file that is there; none where it is missing, or known to be damaged."""
+def _current(path: Path) -> list[str]:
+    """Return the digest of the current file; an empty list if it is missing, or known to be damaged."""
     known = listed(path)
     if not path.is_file():
         return []

@@ -1,4 +1,4 @@
-"""How many CPU threads a run uses."""
+"""The number of CPU threads of a run."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,29 +10,29 @@ from torch import nn
 from seqmodels.errors import ConfigError
 
 SMALL = 2**23
-"""Multiplications of a step of a batch below which a second thread waits more than it works."""
+"""Multiplications per step of a batch below which a second thread costs more than it gains."""
 
 
-def threads_for(asked: Any, model: nn.Module, batch_size: int) -> int:
-    """Return how many threads to use: as many as ``asked``; for None one for a small network, else as torch would.
+def threads_for(requested: Any, model: nn.Module, batch_size: int) -> int:
+    """Return the number of threads to use: ``requested``, or for None one for a small network, else torch's default.
 
-    The products of a small network take microseconds. Sharing them out gains little on a machine that does nothing
-    else, and where other processes use its cores each of these products waits for the scheduler.
+    The matrix products of a small network take microseconds. Splitting them gains little on an idle machine, and on a
+    busy one each of them waits for the scheduler.
 
     Raises:
-        ConfigError: ``asked`` is no positive whole number.
+        ConfigError: ``requested`` is not a positive whole number.
     """
-    if asked is None:
+    if requested is None:
         products = batch_size * sum(parameter.numel() for parameter in model.parameters())
         return 1 if products < SMALL else torch.get_num_threads()
-    if not isinstance(asked, int) or isinstance(asked, bool) or asked < 1:
-        raise ConfigError(f"threads must be a positive whole number, or null for a choice by size, got {asked!r}")
-    return asked
+    if not isinstance(requested, int) or isinstance(requested, bool) or requested < 1:
+        raise ConfigError(f"threads must be a positive whole number, or null for a choice by size, got {requested!r}")
+    return requested
 
 
 @contextmanager
 def cpu_threads(number: int) -> Iterator[None]:
-    """Compute with this many threads on the CPU, and with as many as before afterwards."""
+    """Set the number of CPU threads within a block, and restore it afterwards."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:

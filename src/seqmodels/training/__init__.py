@@ -1,4 +1,4 @@
-"""Training, testing, resuming and using models: what lies between a configuration and Lightning."""
+"""Train, test, resume and use models: the layer between a configuration and Lightning."""
 
 from seqmodels.system.names import lazy, stub_homes
 

@@ -27,7 +27,7 @@ from seqmodels.errors import (
     UnsupportedVersionError,
 )
 from seqmodels.system.durable import link_durably, one_writer, remove_strays, sha256_of, write_durably
-from seqmodels.system.sidecar import announce, listed, settle, sidecar
+from seqmodels.system.sidecar import announce, commit, listed, sidecar
 from seqmodels.training.checkpoint_format import check_recipe, migrated
 
 logger = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class DurableCheckpointIO(CheckpointIO):
         try:
             with one_writer(target.parent):
                 digest = write_durably(target, partial(torch.save, checkpoint), announce=partial(announce, target))
-                settle(target, digest)
+                commit(target, digest)
         except DiskFullError as error:
             if self.on_full_disk == "stop":
                 raise
@@ -168,7 +168,7 @@ def _copy_valid(source: Path, target: Path) -> None:
                 return
             announce(target, digest)
             link_durably(source, target)
-            settle(target, digest)
+            commit(target, digest)
     except OSError as error:
         logger.warning("cannot keep %s as %s: %s", source, target.name, error)
 

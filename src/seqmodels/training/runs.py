@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from seqmodels.config.variables import by_name
+from seqmodels.config.variables import environment_unresolved
 from seqmodels.errors import ConfigError
 from seqmodels.system.durable import remove_strays, write_text
 from seqmodels.training.renamed import with_public_names
@@ -32,7 +32,7 @@ def resolved_config(config: DictConfig) -> dict[str, Any]:
         ConfigError: an interpolation cannot be resolved, or a mandatory value (``???``) is missing.
     """
     try:
-        with by_name():
+        with environment_unresolved():
             plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from error

@@ -1,4 +1,4 @@
-"""Make a checkpoint to keep, with what its network says, by the package as it stands, or stood at a commit.
+"""Create a reference checkpoint and the outputs of its network, with the current package or that of a commit.
 
     python tests/training/legacy/make.py NAME                     # NAME.ckpt and NAME.json beside this file
 

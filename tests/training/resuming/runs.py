@@ -1,4 +1,4 @@
-"""Runs that are broken off, and what is left of them."""
+"""Interrupted runs and their comparison with uninterrupted ones."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,11 +16,11 @@ Hook = tuple[str, int, int]  # the name of a hook, its epoch, its batch (of hook
 
 
 class Crash(BaseException):
-    """The process is gone."""
+    """Simulates the death of the process."""
 
 
 class CrashAt(Callback):
-    """Breaks a run off in a hook, at an epoch and a batch, before or after the callbacks of the run."""
+    """Interrupts a run in a hook, at an epoch and a batch, before or after the callbacks of the run."""
 
     def __init__(self, hook: str, epoch: int, batch: int = -1) -> None:
         self.hook, self.epoch, self.batch = hook, epoch, batch
@@ -32,7 +32,7 @@ class CrashAt(Callback):
 
 
 class Rates(Callback):
-    """Remembers the learning rate of every step."""
+    """Records the learning rate of every step."""
 
     def __init__(self) -> None:
         self.rates: dict[int, float] = {}
@@ -42,7 +42,7 @@ class Rates(Callback):
 
 
 def interrupted(folder: Path, overrides: list[str], *hooks: Hook) -> tuple[dict[str, float], dict[int, float]]:
-    """Train with every step a resume point, crash at each hook in turn, go on; return metrics and rates."""
+    """Train with a resume point at every step, crash at each hook in order, resume; return metrics and rates."""
     rates = Rates()
     settings = ["callbacks.resume_points.every_n_steps=1", *overrides]
     for index, hook in enumerate(hooks):

@@ -1,4 +1,4 @@
-"""``seqmodels train resume=``: which run goes on, and with what configuration."""
+"""``seqmodels train resume=``: which run is resumed, and with what configuration."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from seqmodels.commands.resume import continued
+from seqmodels.commands.resume import resume_tokens
 from seqmodels.config.changes import check_unchanged
 from seqmodels.config.compose import compose
 from seqmodels.errors import ConfigError
@@ -15,7 +15,7 @@ from tests.composing import composed
 
 
 def begun(logs: Path, name: str, *overrides: str, config_dir: Path | None = None) -> Path:
-    """Make the folder of a run as it looks when it has just begun."""
+    """Create a run folder as it is right after the start."""
     folder = logs / "classification" / name
     (folder / ".hydra").mkdir(parents=True)
     lines = [*overrides, f"paths.log_dir='{logs}'"]
@@ -29,7 +29,7 @@ def begun(logs: Path, name: str, *overrides: str, config_dir: Path | None = None
 
 def test_a_run_goes_on_with_its_own_overrides_in_its_own_folder(tmp_path: Path) -> None:
     folder = begun(tmp_path, "one", "cell=gru", "cell.hidden_size=7")
-    tokens = continued([f"resume={folder}", "trainer.max_epochs=50"])
+    tokens = resume_tokens([f"resume={folder}", "trainer.max_epochs=50"])
     config = compose("train", tokens)
     assert (config.cell.hidden_size, config.trainer.max_epochs, config.hydra.run.dir) == (7, 50, str(folder))
     assert config.cell._target_.endswith("GRUCell")
@@ -44,18 +44,18 @@ def test_a_run_goes_on_with_its_own_overrides_in_its_own_folder(tmp_path: Path) 
         ("data.batch_size=3", "data.batch_size: 32 -> 3"),
         ("seed=8", "seed: 1 -> 8"),
         ("trainer.max_epochs=2", "trainer.max_epochs: 30 -> 2"),
-        ("+trainer.val_check_interval=2", "trainer.val_check_interval: not there -> 2"),
+        ("+trainer.val_check_interval=2", "trainer.val_check_interval: absent -> 2"),
     ],
 )
 def test_what_decides_the_outcome_cannot_change_unless_it_is_accepted(change: str, named: str, tmp_path: Path) -> None:
     folder = begun(tmp_path, "one", "cell=gru", "cell.hidden_size=7")
     before = (folder / ".hydra" / "hydra.yaml").read_text()
     with pytest.raises(ConfigError) as refusal:
-        continued([f"resume={folder}", change])
+        resume_tokens([f"resume={folder}", change])
     assert named in str(refusal.value)
     assert str(refusal.value).count(named) == 1
     assert (folder / ".hydra" / "hydra.yaml").read_text() == before
-    assert change in continued([f"resume={folder}", change, "accept_changes=true"])
+    assert change in resume_tokens([f"resume={folder}", change, "accept_changes=true"])
 
 
 @pytest.mark.parametrize(
@@ -63,19 +63,19 @@ def test_what_decides_the_outcome_cannot_change_unless_it_is_accepted(change: st
 )
 def test_what_does_not_decide_the_outcome_may_change(change: str, tmp_path: Path) -> None:
     folder = begun(tmp_path, "one", "cell=gru")
-    assert change in continued([f"resume={folder}", change])
+    assert change in resume_tokens([f"resume={folder}", change])
 
 
 def test_auto_takes_the_newest_unfinished_run_of_the_same_command(tmp_path: Path) -> None:
     command = ["cell=gru", "seed=3", f"paths.log_dir='{tmp_path}'", "resume=auto"]
     begun(tmp_path, "another", "cell=gru", "seed=4")
-    assert continued(command) == command[:-1]
+    assert resume_tokens(command) == command[:-1]
     old, new, finished = (begun(tmp_path, name, "cell=gru", "seed=3") for name in ("a", "b", "c"))
     (finished / "metrics.json").write_text("{}")
     for index, folder in enumerate((old, new, finished)):
         path = folder / ".hydra" / "hydra.yaml"
         os.utime(path, (index, index))
-    tokens = continued(command)
+    tokens = resume_tokens(command)
     assert f"hydra.run.dir='{new}'" in tokens
     assert f"resume='{new}'" in tokens
     assert tokens.count("cell=gru") == 1
@@ -83,9 +83,9 @@ def test_auto_takes_the_newest_unfinished_run_of_the_same_command(tmp_path: Path
 
 def test_auto_looks_into_the_folder_that_the_command_names(tmp_path: Path) -> None:
     command = [f"hydra.run.dir='{tmp_path / 'run'}'", "resume=auto"]
-    assert continued(command) == command[:1]
+    assert resume_tokens(command) == command[:1]
     folder = begun(tmp_path, "one", "cell=gru")
-    tokens = continued([f"hydra.run.dir='{folder}'", "cell=gru", "resume=auto"])
+    tokens = resume_tokens([f"hydra.run.dir='{folder}'", "cell=gru", "resume=auto"])
     assert tokens[-2:] == [f"hydra.run.dir='{folder}'", f"resume='{folder}'"]
 
 
@@ -100,7 +100,7 @@ def test_the_users_own_configurations_are_found_again(tmp_path: Path) -> None:
         "runtime": {"config_sources": [{"path": str(own), "provider": "command-line"}]},
     }
     OmegaConf.save({"hydra": node}, folder / ".hydra" / "hydra.yaml")
-    assert continued([f"resume={folder}"])[:3] == ["--config-dir", str(own), "cell=mine"]
+    assert resume_tokens([f"resume={folder}"])[:3] == ["--config-dir", str(own), "cell=mine"]
 
 
 @pytest.mark.parametrize("content", [None, "", "hydra: 3", "hydra: {overrides: [", "\x00"])
@@ -109,12 +109,12 @@ def test_a_folder_without_a_run_is_refused_by_name(content: str | None, tmp_path
         (tmp_path / ".hydra").mkdir()
         (tmp_path / ".hydra" / "hydra.yaml").write_text(content)
     with pytest.raises(ConfigError, match=str(tmp_path)):
-        continued([f"resume={tmp_path}"])
+        resume_tokens([f"resume={tmp_path}"])
 
 
 def test_a_sweep_of_runs_cannot_go_on_as_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="one run"):
-        continued(["-m", "seed=1,2", f"resume={tmp_path}"])
+        resume_tokens(["-m", "seed=1,2", f"resume={tmp_path}"])
 
 
 def test_a_moved_run_has_not_changed(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A run that was broken off, and has gone on, equals one that was not: weights, optimiser, rates, metrics, log."""
+"""A resumed run equals an uninterrupted one: weights, optimiser, rates, metrics, log."""
 
 import random
 from pathlib import Path

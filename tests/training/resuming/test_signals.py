@@ -1,4 +1,4 @@
-"""Signals: a run that is asked to end saves where it stands, says how to go on, and ends as its status says."""
+"""Signals: a run saves a resume point, prints the command to resume, and exits with the status of the signal."""
 
 import os
 import shlex
@@ -21,7 +21,7 @@ RUN = [
 
 
 def started(*tokens: str, **environment: str) -> subprocess.Popen[str]:
-    """Start ``seqmodels train``; return when it has ended its second epoch."""
+    """Start ``seqmodels train``; return after its second epoch."""
     command = [sys.executable, "-m", "seqmodels", "train", *tokens]
     own = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
     process = subprocess.Popen(
@@ -48,7 +48,7 @@ def test_a_signal_saves_and_the_command_it_prints_ends_bit_equal(
     code, errors = ended(process)
     assert code == status, errors
     assert "Traceback" not in errors
-    command = shlex.split(errors.partition("go on with: ")[2])
+    command = shlex.split(errors.partition("resume with: ")[2])
     assert command == ["seqmodels", "train", f"resume={tmp_path / 'run'}"]
     assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()
     done = subprocess.run(
