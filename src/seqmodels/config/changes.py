@@ -13,6 +13,8 @@ FREE = (  # they change where and how a run is carried out and watched, not what
     *("trainer.log_every_n_steps", "trainer.profiler", "trainer.enable_*", "trainer.default_root_dir"),
     *("callbacks.*.dirpath", "trainer.limit_test_batches", "trainer.detect_anomaly"),
 )
+ADDED = {"data.bucketing": False, "data.drop_last": False, "data.empty": "error", "data.random_windows": False}
+"""Options of data that only some sets had: a run of then goes on as if its configuration had stated them."""
 GROWING = ("trainer.max_epochs", "trainer.max_steps")
 
 
@@ -22,7 +24,7 @@ def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: keys have changed that decide what it computes; all are named with both values.
     """
-    old, new = dict(_leaves(before)), dict(_leaves(now))
+    old, new = ADDED | dict(_leaves(before)), ADDED | dict(_leaves(now))
     keys = [
         key
         for key in sorted({*old, *new}, key=len)

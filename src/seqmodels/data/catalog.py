@@ -63,7 +63,7 @@ def load(name: str, **options: Any) -> Splits[Any]:
         >>> from seqmodels.data import load
         >>> train, val, test = load("digits", data_seed=3)
         >>> train.series.shape, train.labels[:3]
-        (torch.Size([1258, 8, 8]), tensor([0, 1, 2]))
+        (torch.Size([1258, 8, 8]), tensor([0, 2, 4]))
     """
     sets = SETS | OWN_FILES
     if name not in sets:
