@@ -127,5 +127,5 @@ def test_a_run_of_before_all_data_sets_had_the_same_options_has_not_changed(data
     before = {**now, "data": {key: value for key, value in now["data"].items() if key not in ("drop_last", "empty")}}
     check_unchanged(before, now)
     now["data"]["drop_last"] = True
-    with pytest.raises(ConfigError, match="data.drop_last: False -> True"):
+    with pytest.raises(ConfigError, match=r"data\.drop_last: False -> True"):
         check_unchanged(before, now)
