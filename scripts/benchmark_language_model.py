@@ -45,7 +45,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, quiet(), cpu_threads(1):
         config = _config(Path(folder), arguments.overrides)
         data = load_data(check_config(config), "fit")
-        full = WINDOWS * data.batch_size * data.bptt
+        full = WINDOWS * data.batch_size * data.split("train").bptt
         real = sum(int((window.targets >= 0).sum()) for window in islice(data.train_dataloader(), WINDOWS))
         rounds = [(_plain(config, data), _ours(config, data), _input(data)) for _ in range(arguments.rounds)]
     best = [min(seconds) for seconds in zip(*rounds, strict=True)]
@@ -69,16 +69,16 @@ def _config(folder: Path, overrides: list[str]) -> Any:
 def _plain(config: Any, data: Any) -> float:
     model = build_task(config, data.sizes).model
     optimizer = build(config.optimizer)(model.parameters())
-    text = torch.from_numpy(data.split("train").tokens.astype("int64"))
+    text = torch.from_numpy(data.split("train").corpus.tokens.astype("int64"))
     length = (len(text) - 1) // data.batch_size
     inputs = text[: length * data.batch_size].view(data.batch_size, length)
     targets = text[1 : length * data.batch_size + 1].view(data.batch_size, length)
     state = None
     started = time.process_time()
-    for first in range(0, WINDOWS * data.bptt, data.bptt):
-        scores, state = model(inputs[:, first : first + data.bptt], state)
+    for first in range(0, WINDOWS * data.split("train").bptt, data.split("train").bptt):
+        scores, state = model(inputs[:, first : first + data.split("train").bptt], state)
         state = map_leaves(torch.Tensor.detach, state)
-        loss = F.cross_entropy(scores.flatten(0, 1), targets[:, first : first + data.bptt].flatten())
+        loss = F.cross_entropy(scores.flatten(0, 1), targets[:, first : first + data.split("train").bptt].flatten())
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), config.trainer.gradient_clip_val)
@@ -97,11 +97,11 @@ def _ours(config: Any, data: Any) -> float:
 def _input(data: Any) -> float:
     """Return the seconds of reading as many tokens as the plain loop takes."""
     started, tokens = time.process_time(), 0
-    while tokens < WINDOWS * data.batch_size * data.bptt:
+    while tokens < WINDOWS * data.batch_size * data.split("train").bptt:
         for window in data.train_dataloader():
             tokens += int((window.targets >= 0).sum())
     seconds = time.process_time() - started
-    return seconds * WINDOWS * data.batch_size * data.bptt / tokens
+    return seconds * WINDOWS * data.batch_size * data.split("train").bptt / tokens
 
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ def write_table(random: Random) -> tuple[bytes, Any]:
     rows = [(text(random), text(random, LETTERS.strip(), 1).strip() or "x") for _ in range(random.randint(1, 5))]
     out = io.StringIO(newline="")
     csv.writer(out).writerows([("label", "text"), *((label, content) for content, label in rows)])
-    return out.getvalue().encode(), ([content for content, _ in rows], [(label,) for _, label in rows])
+    return out.getvalue().encode(), ([content for content, _ in rows], [label for _, label in rows])
 
 
 def write_series(random: Random) -> tuple[bytes, Any]:

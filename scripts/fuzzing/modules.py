@@ -57,7 +57,7 @@ def module_readers(folder: Path) -> list[Reader]:
     (archive / f"{NAME}_TEST.ts").write_bytes(CASES)
     cases = archive / f"{NAME}_TRAIN.ts"
 
-    def module(name: str, kind: str, path: Path, seeds: list[bytes], **options: Any) -> Reader:
+    def module(name: str, kind: str, path: Path, seeds: list[bytes], /, **options: Any) -> Reader:
         node = {"_target_": f"seqmodels.data.{kind}", **options}
         return Reader(f"data={name}", set_up(node, path), seeds, sound=usable, named=placed, share=20)
 

@@ -25,7 +25,7 @@ HOSTILE: list[dict[str, Any]] = [
     {"_target_": "torch.hub.load"},
     {"_target_": "torch.nn.modules.module.torch.hub.load"},
     {"_target_": "torch.nn.modules.module.torch"},
-    {"_target_": "seqmodels.data.sets.mnist.Path"},
+    {"_target_": "seqmodels.data.source.Path"},
     {"_target_": "seqmodels.data.download.download"},
     {"_target_": "seqmodels.tasks.Classification.load_from_checkpoint"},
     {"_target_": "seqmodels.training.fit.train"},

@@ -250,7 +250,7 @@ def test_a_damaged_checkpoint_does_not_replace_the_good_one_before_it(
 ) -> None:
     last.write_bytes(last.read_bytes()[:-1])
     keep_previous(last)
-    assert "previous.ckpt stays as it is" in caplog.text
+    assert "previous.ckpt is left unchanged" in caplog.text
     assert number_in(last.with_name("previous.ckpt")) == 1
     keep_previous(last.with_name("missing.ckpt"))
     assert number_in(last.with_name("previous.ckpt")) == 1

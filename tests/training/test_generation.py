@@ -102,7 +102,7 @@ def test_options_that_make_no_sense_are_refused_by_name(options: dict[str, Any],
 
 def test_a_run_without_a_language_model_is_refused(tmp_path: Path) -> None:
     train(composed(tmp_path, "cell.hidden_size=5", *TINY, "logger=none"))
-    with pytest.raises(ConfigError, match="holds no language model, but a SequenceClassifier"):
+    with pytest.raises(ConfigError, match="holds no language model but a SequenceClassifier"):
         written(tmp_path)
 
 

@@ -14,6 +14,8 @@ CHANGEABLE = (  # keys that do not affect what a run computes
     *("callbacks.*.dirpath", "trainer.limit_test_batches", "trainer.detect_anomaly"),
 )
 INCREASABLE = ("trainer.max_epochs", "trainer.max_steps")
+ADDED = {"data.bucketing": False, "data.drop_last": False, "data.empty": "error", "data.random_windows": False}
+"""Options that only some data sets used to have: runs from then resume as if their configuration had set these."""
 
 
 def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
@@ -22,7 +24,7 @@ def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: keys have changed that affect what it computes; the message lists them with both values.
     """
-    old, new = dict(_leaves(before)), dict(_leaves(now))
+    old, new = ADDED | dict(_leaves(before)), ADDED | dict(_leaves(now))
     keys = [
         key
         for key in sorted({*old, *new}, key=len)

@@ -2,6 +2,7 @@
 
 import inspect
 import os
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -15,11 +16,13 @@ from seqmodels.data.source import Source
 from seqmodels.errors import nearest
 
 
-def _class(module: str, name: str) -> type[Source]:
-    return getattr(import_module(f"seqmodels.data.sets.{module}"), name)
+def _find(name: str, sets: Mapping[str, str]) -> type[Source]:
+    if name not in sets:
+        raise ValueError(f"there is no data set {name!r}{nearest(name, sets)} (there are: {', '.join(sets)})")
+    return getattr(import_module(f"seqmodels.data.sets.{name}"), sets[name])
 
 
-DATASETS: tuple[type[Source], ...] = tuple(_class(module, name) for module, name in SETS.items())
+DATASETS: tuple[type[Source], ...] = tuple(_find(name, SETS) for name in SETS)
 """The data sets that come with the package or that it can read from published files."""
 
 
@@ -38,9 +41,7 @@ def find(name: str) -> type[Source]:
     Raises:
         ValueError: there is none; the message has the nearest names.
     """
-    if name in SETS:
-        return _class(name, SETS[name])
-    raise ValueError(f"there is no data set {name!r}{nearest(name, SETS)} (there are: {', '.join(SETS)})")
+    return _find(name, SETS)
 
 
 def load(name: str, **options: Any) -> Splits[Any]:
@@ -63,12 +64,9 @@ def load(name: str, **options: Any) -> Splits[Any]:
         >>> from seqmodels.data import load
         >>> train, val, test = load("digits", data_seed=3)
         >>> train.series.shape, train.labels[:3]
-        (torch.Size([1258, 8, 8]), tensor([0, 1, 2]))
+        (torch.Size([1258, 8, 8]), tensor([0, 2, 4]))
     """
-    sets = SETS | OWN_FILES
-    if name not in sets:
-        raise ValueError(f"there is no data set {name!r}{nearest(name, sets)} (there are: {', '.join(sets)})")
-    kind = _class(name, sets[name])
+    kind = _find(name, SETS | OWN_FILES)
     known = inspect.signature(kind).parameters
     for option in options:
         if option not in known:

@@ -122,3 +122,13 @@ def test_a_moved_run_has_not_changed(tmp_path: Path) -> None:
         resolved_config(composed(tmp_path / name, f"paths.log_dir='{tmp_path}'")) for name in ("one", "other")
     )
     check_unchanged(one, other)
+
+
+@pytest.mark.parametrize("data", ["digits", "sst2", "python_docs"])
+def test_a_run_of_before_all_data_sets_had_the_same_options_has_not_changed(data: str, tmp_path: Path) -> None:
+    now = settled(composed(tmp_path, f"data={data}"))
+    before = {**now, "data": {key: value for key, value in now["data"].items() if key not in ("drop_last", "empty")}}
+    check_unchanged(before, now)
+    now["data"]["drop_last"] = True
+    with pytest.raises(ConfigError, match=r"data\.drop_last: False -> True"):
+        check_unchanged(before, now)

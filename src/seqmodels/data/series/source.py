@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from seqmodels.data.formats.delimited import listed
 from seqmodels.data.formats.files import load
 from seqmodels.data.formats.series_table import CSVOptions, SeriesTable, read_series
 from seqmodels.data.raw import Splits
@@ -40,8 +41,8 @@ class SeriesSource(Source):
         """Read the columns of these names; all with numbers where not given."""
 
     def splits(self) -> Splits[SeriesTable]:
-        features = _names(self.features)
-        targets = None if self.target is None else _names(self.target)
+        features = tuple(map(str, listed(self.features)))  # a column without a name is called by its number
+        targets = None if self.target is None else tuple(map(str, listed(self.target)))
         table = self.read(None if targets is None else tuple(dict.fromkeys((*targets, *features))))
         for name in features:
             if name not in table.names:
@@ -76,8 +77,3 @@ class PublishedSeries(SeriesSource, PublishedSource):
     def read(self, columns: tuple[str, ...] | None) -> SeriesTable:
         (file,) = self.files
         return read_series(load(self.set_folder, file), file.name, self.options._replace(columns=columns))
-
-
-def _names(columns: str | int | Sequence[str | int]) -> tuple[str, ...]:
-    """Return the names of columns; a column without a name is called by its number."""
-    return (str(columns),) if isinstance(columns, str | int) else tuple(map(str, columns))

@@ -30,7 +30,7 @@ class DigitsData(Source):
     Example:
         >>> train, val, test = DigitsData().splits()
         >>> train.series.shape, train.labels[:5].tolist()
-        (torch.Size([1258, 8, 8]), [0, 1, 2, 3, 6])
+        (torch.Size([1258, 8, 8]), [1, 2, 5, 6, 7])
     """
 
     name = "digits"

@@ -5,9 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-from seqmodels.data.batch import TargetKind
 from seqmodels.data.raw import Documents, Splits
 from seqmodels.data.source import Source
 from seqmodels.data.text.language_modeling import TokenizedPreparation
@@ -37,7 +36,7 @@ class HuggingFaceText(Source):
     """
 
     name = "hf_text"
-    target_kind: ClassVar[TargetKind] = "language_modeling"
+    target_kind = "language_modeling"
     citation = "as its page on huggingface.co says"
     license = "as its page on huggingface.co says"
     preparation = TokenizedPreparation

@@ -3,9 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import ClassVar
 
-from seqmodels.data.batch import TargetKind
 from seqmodels.data.raw import Documents, LabelledTexts, Splits
 from seqmodels.data.sets.imdb import IMDBData
 from seqmodels.data.source import PublishedSource
@@ -22,7 +20,7 @@ class IMDBTextData(PublishedSource):
     """
 
     name = "imdb_text"
-    target_kind: ClassVar[TargetKind] = "language_modeling"
+    target_kind = "language_modeling"
     folder = IMDBData.folder
     files = IMDBData.files
     citation = IMDBData.citation

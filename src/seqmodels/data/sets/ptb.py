@@ -3,9 +3,8 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from typing import Literal, get_args
 
-from seqmodels.data.batch import TargetKind
 from seqmodels.data.formats.files import DataFile, load
 from seqmodels.data.formats.strict_text import decoded
 from seqmodels.data.preparation import Prepared
@@ -65,7 +64,7 @@ class PTBData(PublishedSource):
     """
 
     name = "ptb"
-    target_kind: ClassVar[TargetKind] = "language_modeling"
+    target_kind = "language_modeling"
     folder = "ptb"
     files = tuple(FILES.values())
     citation = (

@@ -3,11 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pydoc_data.topics import topics
-from typing import ClassVar
 
 import torch
 
-from seqmodels.data.batch import TargetKind
 from seqmodels.data.raw import Documents, Splits
 from seqmodels.data.source import Source
 from seqmodels.data.text.language_modeling import InMemoryPreparation
@@ -40,7 +38,7 @@ class PythonDocsData(Source):
     """
 
     name = "python_docs"
-    target_kind: ClassVar[TargetKind] = "language_modeling"
+    target_kind = "language_modeling"
     citation = "Python Software Foundation. The Python language reference. https://docs.python.org/reference"
     license = "PSF License Agreement"
     preparation = DocumentPreparation

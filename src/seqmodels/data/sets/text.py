@@ -4,9 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-from seqmodels.data.batch import TargetKind
 from seqmodels.data.formats.text_files import documents, text_files
 from seqmodels.data.raw import Documents, Splits
 from seqmodels.data.source import Source
@@ -38,7 +37,7 @@ class TextData(Source):
     """
 
     name = "text"
-    target_kind: ClassVar[TargetKind] = "language_modeling"
+    target_kind = "language_modeling"
     citation = "your own files"
     license = "yours"
     preparation = TokenizedPreparation

@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
-from seqmodels.data.batch import TargetKind
 from seqmodels.data.raw import LabelledTexts
 from seqmodels.data.text.table import TextTable
 
@@ -18,7 +16,7 @@ class TextCSVMultilabelData(TextTable):
     """
 
     name = "text_csv_multilabel"
-    target_kind: ClassVar[TargetKind] = "multilabel"
+    target_kind = "multilabel"
 
     label: str | int = "labels"
     separator: str = ";"

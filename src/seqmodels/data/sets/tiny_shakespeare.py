@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
-from seqmodels.data.batch import TargetKind
 from seqmodels.data.formats.files import DataFile, load
 from seqmodels.data.formats.strict_text import decoded
 from seqmodels.data.raw import Documents, Splits
@@ -36,7 +34,7 @@ class TinyShakespeareData(PublishedSource):
     once more, and models are compared by it."""
 
     name = "tiny_shakespeare"
-    target_kind: ClassVar[TargetKind] = "language_modeling"
+    target_kind = "language_modeling"
     folder = "tinyshakespeare"
     files = (TEXT,)
     citation = (

@@ -19,7 +19,7 @@ class PublishedTexts(PublishedSource):
         data_seed: of the split, where the set is not split as published.
     """
 
-    target_kind: ClassVar[TargetKind] = "classification"
+    target_kind = "classification"
     preparation = TextPreparation
 
     data_seed: int = 0

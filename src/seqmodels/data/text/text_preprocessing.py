@@ -1,6 +1,7 @@
 """From text to the tokens that a language model reads, and back."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +20,7 @@ CONTEXT = 16
 """Tokens before a new one that are decoded with it: as far as one may change how the next is written."""
 
 
+@dataclass(kw_only=True, eq=False)
 class TextPreprocessing(Preprocessing):
     """Text by a vocabulary, as documents or as one stream.
 
@@ -30,15 +32,17 @@ class TextPreprocessing(Preprocessing):
         line_ends: write ``<eos>`` for each line end, which a vocabulary of words has no other token for.
     """
 
-    def __init__(self, *, vocabulary: Vocabulary, start: int, ends: bool, line_ends: bool = False) -> None:
-        if not 0 <= start < len(vocabulary):
-            raise ValueError(f"start must be a token of the vocabulary, 0 to {len(vocabulary) - 1}, got {start}")
-        if line_ends and vocabulary.eos is None:
+    vocabulary: Vocabulary
+    start: int
+    ends: bool
+    line_ends: bool = False
+
+    def __post_init__(self) -> None:
+        size = len(self.vocabulary)
+        if not 0 <= self.start < size:
+            raise ValueError(f"start must be a token of the vocabulary, 0 to {size - 1}, got {self.start}")
+        if self.line_ends and self.vocabulary.eos is None:
             raise ValueError("line_ends needs a vocabulary with a token <eos>")
-        self.vocabulary = vocabulary
-        self.start = start
-        self.ends = ends
-        self.line_ends = line_ends
 
     @property
     def node(self) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """From the text of a record to tokens."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from seqmodels.data.text.vocabulary import Vocabulary
 from seqmodels.system.names import public_name
 
 
+@dataclass(kw_only=True, eq=False)
 class TokenPreprocessing(Preprocessing):
     """The text of a record by a vocabulary.
 
@@ -21,12 +23,13 @@ class TokenPreprocessing(Preprocessing):
         max_length: most tokens; what follows is left out. All where None.
     """
 
-    def __init__(
-        self, *, vocabulary: Vocabulary, field: str | Sequence[str] = "text", max_length: int | None = None
-    ) -> None:
-        self.vocabulary = vocabulary
-        self.fields = [field] if isinstance(field, str) else list(field)
-        self.max_length = max_length
+    vocabulary: Vocabulary
+    field: str | Sequence[str] = "text"
+    max_length: int | None = None
+
+    @property
+    def fields(self) -> list[str]:
+        return [self.field] if isinstance(self.field, str) else list(self.field)
 
     @property
     def node(self) -> dict[str, Any]:
