@@ -18,7 +18,7 @@ def run(*command: str | Path, cwd: Path) -> str:
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     env.pop("PYTHONPATH", None)
     done = subprocess.run(
-        [str(part) for part in command], cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=300
+        [str(part) for part in command], cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=600
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     return done.stdout

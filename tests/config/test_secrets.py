@@ -57,7 +57,9 @@ def holding(folder: Path) -> list[str]:
     return [str(path) for path in files if SECRET.encode() in path.read_bytes()]
 
 
-def test_no_file_of_a_run_holds_what_it_read_from_the_environment(called: Callable[..., Answer], tmp_path: Path) -> None:
+def test_no_file_of_a_run_holds_what_it_read_from_the_environment(
+    called: Callable[..., Answer], tmp_path: Path
+) -> None:
     done = called("train", *TINY, *USES, "logger=[csv,tensorboard]")
     assert done.status == 0, done.err[-2000:]
     assert holding(tmp_path) == []

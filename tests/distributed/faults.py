@@ -30,7 +30,7 @@ class Fault(Callback):
         if self.how == "term":
             os.kill(os.getpid(), signal.SIGTERM)
         else:
-            time.sleep(300)
+            time.sleep(3000)  # longer than any test waits
 
 
 def fault(rank: int, step: int, how: str) -> list[str]:

@@ -40,7 +40,7 @@ def test_a_signal_puts_the_trial_back_and_the_same_command_goes_on(
             assert process.poll() is None, process.communicate()
             time.sleep(0.05)
         process.send_signal(number)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=600)
     finally:
         process.kill()
     assert process.returncode == status, errors

@@ -313,7 +313,7 @@ run(["sweep", *common, *space, "logger=csv", "sweep.trials=2", "sweep.dir=found"
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the size of the process is read from /proc")
 def test_a_run_without_memory_says_what_to_change_and_a_sweep_goes_on(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", STARVED], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", STARVED], cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False
     )
     assert "status 1" in done.stdout, done.stderr
     assert "seqmodels: out of memory in training: data.batch_size is 512" in done.stderr
