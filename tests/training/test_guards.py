@@ -208,7 +208,7 @@ def _broken_off(folder: Path, settings: list[str], bad: Any) -> dict[str, float]
 
     with pytest.raises(Crash):
         train(composed(folder, *settings), bad(1), CrashAt("on_train_batch_end", 0, 3))
-    return train(composed(folder, *settings, f"resume='{folder}'"), bad(1))
+    return train(composed(folder, *settings, resume=True), bad(1))
 
 
 def test_gradients_too_large_for_a_sum_of_squares_are_no_bad_numbers() -> None:
