@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy
 import pytest
 
+pytestmark = pytest.mark.xdist_group("wheel")  # it is built once
 ROOT = Path(__file__).resolve().parents[1]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("typos")  # one process answers them all
 TYPOS = [
     ("trian", "did you mean 'train'?"),
     ("train cell=lsmt", "did you mean 'lstm'?"),

@@ -14,7 +14,7 @@ RUN = [*SEQMODELS, "train", "trainer=ddp_sim", *TINY, "test=false", "hydra.run.d
 @pytest.mark.parametrize(
     ("rank", "how", "seconds", "said"),
     [
-        (1, "kill", 1800, "process 1 of 2 was killed by signal 9"),
+        (1, "SIGKILL", 1800, "process 1 of 2 was killed by signal 9"),
         (1, "hang", 10, "has not answered for 10 s"),
         (0, "hang", 10, "process 1 of 2 ended with status 1"),
     ],
@@ -28,12 +28,12 @@ def test_a_lost_process_ends_the_run_and_is_named(rank: int, how: str, seconds: 
 
 
 def test_the_others_end_when_the_first_process_is_killed(tmp_path: Path) -> None:
-    ended = run([*RUN, *fault(0, 1, "kill")], tmp_path)  # it returns once nobody holds the pipes of its output
+    ended = run([*RUN, *fault(0, 1, "SIGKILL")], tmp_path)  # it returns once nobody holds the pipes of its output
     assert ended.status == -9
 
 
 def test_processes_that_are_asked_to_end_save_together_and_are_not_called_lost(tmp_path: Path) -> None:
-    ended = run([*RUN, *fault(0, 1, "term")], tmp_path)
+    ended = run([*RUN, *fault(0, 1, "SIGTERM")], tmp_path)
     assert ended.status == 143
     assert "go on with: seqmodels train resume=" in ended.err
     assert "process 1" not in ended.err
