@@ -13,7 +13,6 @@ from seqmodels.cli import run as run_command
 from seqmodels.config.compose import implied
 from tests.conftest import Answer
 from tests.distributed.ranks import SEQMODELS
-from tests.distributed.ranks import run as run_process
 
 Command = Callable[..., Answer]
 TINY = ["trainer.max_epochs=1", "trainer.limit_train_batches=2", "cell.hidden_size=5", "trainer=cpu"]
@@ -153,16 +152,6 @@ def test_own_cells_configs_and_mistakes(command: Command, tmp_path: Path) -> Non
 
     full = command(*own, "cell._target_=mycells.No", SEQMODELS_ALLOW="mycells.*", HYDRA_FULL_ERROR="1")
     assert (full.status, "Traceback" in full.err) == (2, True)
-
-
-@pytest.mark.dist
-@pytest.mark.xdist_group("dist")
-def test_two_processes_of_one_run_share_its_folder(tmp_path: Path) -> None:
-    done = run_process([*SEQMODELS, "train", "trainer=ddp_sim", *TINY[:3], "logger=csv"], tmp_path)
-    assert done.status == 0, done.err[-2000:]
-    assert sum("run folder:" in line for line in done.out.splitlines()) == 1
-    (folder,) = (tmp_path / "logs" / "classification").iterdir()
-    assert (folder / "metrics.json").is_file()
 
 
 def test_cells_data_and_doctor_answer(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

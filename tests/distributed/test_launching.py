@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from seqmodels.commands.launch import one_folder
 from seqmodels.config.compose import compose
 from seqmodels.errors import ConfigError
+from tests.conftest import Answer
 from tests.distributed.faults import fault
 from tests.distributed.ranks import SEQMODELS, TINY, Ended, files, free_port, run, run_together
 
@@ -107,9 +109,9 @@ def test_hosts_without_a_launcher_need_the_name_of_the_folder() -> None:
     assert one_folder(named, multirun=False) == []
 
 
-def test_an_evaluation_by_two_processes_repeats_the_test_of_one(tmp_path: Path) -> None:
+def test_an_evaluation_by_two_processes_repeats_the_test_of_one(command: Callable[..., Answer], tmp_path: Path) -> None:
     whole = [line for line in TINY if "limit_test" not in line]
-    ok(run([*SEQMODELS, "train", "trainer=cpu", *whole, "hydra.run.dir=run"], tmp_path))
+    assert command("train", "trainer=cpu", *whole, "hydra.run.dir=run").status == 0
     strategy = ["trainer.strategy=ddp", "trainer.devices=2"]
     ended = ok(run([*SEQMODELS, "evaluate", "run=run", *strategy, "hydra.run.dir=again"], tmp_path))
     assert ended.out.count("test/accuracy") == 1
