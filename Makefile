@@ -30,10 +30,11 @@ format: install
 
 install: $(READY)
 
-# The CPU build of torch is enough to start with; for a GPU install the torch of your CUDA afterwards.
+# The CPU build of torch is enough to start with; for a GPU install the torch of your CUDA afterwards. What is imported is
+# compiled as it is imported; all of it would take half a minute.
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
 clean:

@@ -1,5 +1,7 @@
 """Compose a run inside a test, with the values that Hydra would add."""
 
+import copy
+from functools import lru_cache
 from pathlib import Path
 
 from omegaconf import DictConfig, open_dict
@@ -15,9 +17,19 @@ TINY = [
 TINY += ["trainer.limit_test_batches=1", "trainer.log_every_n_steps=1"]
 
 
-def composed(folder: Path, *overrides: str) -> DictConfig:
-    """Return the configuration of ``seqmodels train <overrides>`` that writes into ``folder``."""
-    config = compose("train", ["name=test", f"paths.output_dir='{folder}'", *overrides])
+def composed(folder: Path, *overrides: str, resume: bool = False) -> DictConfig:
+    """Return the configuration of ``seqmodels train <overrides>`` that writes into ``folder``, or goes on there."""
+    config = copy.deepcopy(_composed(overrides))
+    config.paths.output_dir = str(folder)
+    if resume:
+        config.resume = str(folder)
+    return config
+
+
+@lru_cache(maxsize=64)
+def _composed(overrides: tuple[str, ...]) -> DictConfig:
+    """Compose once what many tests train: it takes as long as a short run."""
+    config = compose("train", ["name=test", "paths.output_dir=nowhere", *overrides])
     with open_dict(config):
         del config["hydra"]
     return config

@@ -1,15 +1,16 @@
-"""Shared fixtures: tolerances per dtype, the folder of data sets."""
+"""Shared fixtures: tolerances per dtype, the folder of data sets, the command in the process of the test."""
 
 import os
 import signal
-import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
+
+from seqmodels.cli import run
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # started in the background of a script: what tests start would
     signal.signal(signal.SIGINT, signal.default_int_handler)  # be deaf to the interrupts that they send
@@ -29,18 +30,39 @@ def data_dir() -> Path:
     return Path(folder)
 
 
-def processor_seconds() -> float:
-    """Return the processor seconds of the processes that this one has started and seen end."""
-    times = os.times()
-    return times.children_user + times.children_system
+class Answer(NamedTuple):
+    """What a command returned and printed."""
+
+    status: int
+    out: str
+    err: str
 
 
-@pytest.fixture(scope="session")
-def import_seconds() -> float:
-    """Processor seconds that importing what training needs takes here and now: the measure of an answer at once."""
-    before = processor_seconds()
-    subprocess.run([sys.executable, "-c", "import lightning.pytorch, torchmetrics"], check=True, timeout=300)
-    return processor_seconds() - before
+@pytest.fixture
+def command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Answer]:
+    """``seqmodels`` as a function that runs in the test's folder: a process would take seconds to import torch.
+
+    Keyword arguments are environment variables. Modules of the test's folder are imported again by each call.
+    """
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.delenv("SEQMODELS_ALLOW", raising=False)
+
+    def call(*tokens: str, **environment: str) -> Answer:
+        capsys.readouterr()
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "path", [*sys.path])
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            status = run([*tokens])
+        for name, module in [*sys.modules.items()]:
+            if str(getattr(module, "__file__", "")).startswith(f"{tmp_path}{os.sep}"):
+                del sys.modules[name]
+        return Answer(status, *capsys.readouterr())
+
+    return call
 
 
 @pytest.fixture(autouse=True)

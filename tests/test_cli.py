@@ -1,18 +1,20 @@
-"""The command line: in a separate process, from a folder outside the checkout."""
+"""The command, as a user meets it: from a folder that is not the checkout."""
 
 import json
-import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from seqmodels.cli import run as run_command
 from seqmodels.config.compose import implied
-from tests.conftest import processor_seconds
+from tests.conftest import Answer
+from tests.distributed.ranks import SEQMODELS
 
+Command = Callable[..., Answer]
 TINY = ["trainer.max_epochs=1", "trainer.limit_train_batches=2", "cell.hidden_size=5", "trainer=cpu"]
 CELL = """
 import torch
@@ -22,14 +24,6 @@ from seqmodels.cells import ElmanCell
 class MyCell(ElmanCell):
     pass
 """
-
-
-def seqmodels(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the command in ``cwd``."""
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "160", **environment}
-    env.pop("SEQMODELS_ALLOW", None) if "SEQMODELS_ALLOW" not in environment else None
-    command = [sys.executable, "-m", "seqmodels", *arguments]
-    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=300)
 
 
 @pytest.mark.parametrize(
@@ -76,88 +70,85 @@ def test_typos_get_the_nearest_right_name_and_status_2(
     assert "Traceback" not in error
 
 
-def test_help_and_typos_are_answered_at_once_without_torch(tmp_path: Path, import_seconds: float) -> None:
+def test_help_and_typos_are_answered_at_once_without_torch(tmp_path: Path) -> None:
     code = (
         "import sys; from seqmodels.cli import run\n"
         "assert run(['--help']) == 0\n"
+        "assert len(sys.modules) < 200, sorted(sys.modules)\n"
         "assert 'hydra' not in sys.modules\n"
         "assert run(['train', 'cell.hiden_size=3']) == 2\n"
         "assert run(['train', '--help']) == 0\n"
         "assert run(['train', '--cfg', 'job']) == 0\n"
         "assert not {'torch', 'lightning', 'numpy'} & set(sys.modules), 'slow imports'\n"
+        "assert len(sys.modules) < 700, sorted(sys.modules)\n"
     )
-    before = processor_seconds()
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=600
     )
     assert done.returncode == 0, done.stderr
-    assert processor_seconds() - before < import_seconds, "four commands took longer than the imports of training"
     assert "train and test a model" in done.stdout
     assert "min_gru" in done.stdout
     assert not list(tmp_path.iterdir())
 
 
-def test_a_run_is_trained_shown_and_evaluated_again(tmp_path: Path) -> None:
-    done = seqmodels("train", *TINY, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    *table, last = done.stdout.splitlines()
+def test_the_status_is_that_of_the_process(tmp_path: Path) -> None:
+    done = subprocess.run([*SEQMODELS, "trian"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=600)
+    assert (done.returncode, "did you mean 'train'?" in done.stderr) == (2, True)
+
+
+def test_a_run_is_trained_shown_and_evaluated_again(command: Command, tmp_path: Path) -> None:
+    done = command("train", *TINY)
+    assert done.status == 0, done.err
+    *table, last = done.out.splitlines()
     assert any("test/accuracy" in line for line in table)
     assert sum(line.startswith("epoch 1/1 ") for line in table) == 1
-    assert "Tip" not in done.stderr + done.stdout
+    assert "Tip" not in done.err + done.out
     folder = Path(last.removeprefix("run folder: "))
     assert folder.parent == tmp_path / "logs" / "classification"
     assert (folder / ".hydra" / "overrides.yaml").is_file()
     metrics = json.loads((folder / "metrics.json").read_text())
 
-    again = seqmodels("evaluate", f"run={folder}", "data.batch_size=7", cwd=tmp_path)
-    assert again.returncode == 0, again.stderr
-    result = Path(again.stdout.splitlines()[-1].removeprefix("run folder: "))
+    again = command("evaluate", f"run={folder}", "data.batch_size=7")
+    assert again.status == 0, again.err
+    result = Path(again.out.splitlines()[-1].removeprefix("run folder: "))
     assert json.loads((result / "metrics.json").read_text())["test/loss"] == pytest.approx(metrics["test/loss"])
 
-    typo = seqmodels("evaluate", f"run={folder}", "data.bach_size=7", cwd=tmp_path)
-    assert (typo.returncode, "did you mean 'batch_size'?" in typo.stderr) == (2, True)
+    typo = command("evaluate", f"run={folder}", "data.bach_size=7")
+    assert (typo.status, "did you mean 'batch_size'?" in typo.err) == (2, True)
 
 
-def test_a_sweep_goes_on_after_a_failure_and_ends_in_one_table(tmp_path: Path) -> None:
-    done = seqmodels("train", "-m", "cell.hidden_size=0,5", *TINY[:2], "logger=none", cwd=tmp_path)
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
+def test_a_sweep_goes_on_after_a_failure_and_ends_in_one_table(command: Command, tmp_path: Path) -> None:
+    done = command("train", "-m", "cell.hidden_size=0,5", *TINY[:2], "logger=none")
+    assert done.status == 1
+    assert "Traceback" not in done.err
     (sweep,) = (tmp_path / "logs" / "classification").iterdir()
     assert "ConfigError" in (sweep / "0" / "train.log").read_text(), "the log of the failed job has its traceback"
     assert not (sweep / "0" / "metrics.json").exists()
     assert (sweep / "1" / "metrics.json").is_file()
-    rows = [line for line in done.stdout.splitlines() if re.match(r"[|│] [01] ", line)]
+    rows = [line for line in done.out.splitlines() if re.match(r"[|│] [01] ", line)]
     assert ["failed" in row for row in rows] == [True, False]
     assert (sweep / "comparison.csv").read_text().splitlines()[0].startswith("job,cell.hidden_size,test/")
 
 
-def test_own_cells_configs_and_mistakes(tmp_path: Path) -> None:
+def test_own_cells_configs_and_mistakes(command: Command, tmp_path: Path) -> None:
     (tmp_path / "mycells.py").write_text(CELL, encoding="utf-8")
     folder = tmp_path / "own" / "experiment"
     folder.mkdir(parents=True)
     text = "# @package _global_\nname: mine\ncell: {_target_: mycells.MyCell}\n"
     (folder / "mine.yaml").write_text(text, encoding="utf-8")
-    own = ["--config-dir", "own", "experiment=mine", "logger=none", *TINY]
+    own = ["train", "--config-dir", "own", "experiment=mine", "logger=none", *TINY]
 
-    done = seqmodels("train", *own, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = command(*own)
+    assert done.status == 0, done.err
     assert (tmp_path / "logs" / "mine").is_dir()
 
-    mistake = seqmodels("train", *own, "cell._target_=mycells.MyCel", cwd=tmp_path)
-    assert mistake.returncode == 2
-    assert "did you mean 'MyCell'?" in mistake.stderr
-    assert "Traceback" not in mistake.stderr
+    mistake = command(*own, "cell._target_=mycells.MyCel")
+    assert mistake.status == 2
+    assert "did you mean 'MyCell'?" in mistake.err
+    assert "Traceback" not in mistake.err
 
-    full = seqmodels("train", *own, "cell._target_=mycells.No", cwd=tmp_path, HYDRA_FULL_ERROR="1")
-    assert (full.returncode, "Traceback" in full.stderr) == (2, True)
-
-
-def test_two_processes_of_one_run_share_its_folder(tmp_path: Path) -> None:
-    done = seqmodels("train", "trainer=ddp_sim", *TINY[:3], "logger=csv", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert sum("run folder:" in line for line in done.stdout.splitlines()) == 1
-    (folder,) = (tmp_path / "logs" / "classification").iterdir()
-    assert (folder / "metrics.json").is_file()
+    full = command(*own, "cell._target_=mycells.No", HYDRA_FULL_ERROR="1")
+    assert (full.status, "Traceback" in full.err) == (2, True)
 
 
 def test_cells_data_and_doctor_answer(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -1,9 +1,7 @@
 """The examples of the README work as printed."""
 
-import os
 import re
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -11,6 +9,7 @@ from omegaconf import OmegaConf
 from seqmodels.cells import ALL_CELLS
 from seqmodels.commands.cells import options
 from seqmodels.config.build import target_of
+from tests.conftest import Answer
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -20,22 +19,16 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
 
 
-def test_the_cell_of_the_readme_runs_and_trains_from_the_command_line(tmp_path: Path) -> None:
+def test_the_cell_of_the_readme_runs_and_trains_from_the_command_line(
+    command: Callable[..., Answer], tmp_path: Path
+) -> None:
     (source,) = blocks("python")
     (tmp_path / "mycells.py").write_text(source, encoding="utf-8")
     (arguments,) = re.findall(r"^seqmodels (train cell._target_=.*)$", README, flags=re.MULTILINE)
     tiny = ["trainer.max_epochs=1", "trainer.limit_train_batches=2", "logger=none", "cell.hidden_size=5"]
-    done = subprocess.run(
-        [sys.executable, "-m", "seqmodels", *arguments.split(), *tiny],
-        cwd=tmp_path,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert "test/accuracy" in done.stdout
+    done = command(*arguments.split(), *tiny)
+    assert done.status == 0, done.err[-2000:]
+    assert "test/accuracy" in done.out
 
 
 def test_the_table_lists_every_cell_with_its_configuration() -> None:

@@ -16,7 +16,7 @@ PACKAGE = str(Path(seqmodels.__file__).parent)
 OURS = (ValueError, TypeError, OSError)  # ConfigError is a ValueError
 NAME = "fuzzed"  # what inputs are called: a message must say it
 SECONDS = 5.0  # of the processor, for one input
-PATIENCE = 12  # times as long on the clock, where the processor waits or others use it
+PATIENCE = 60  # times as long on the clock, where the processor waits or others use it
 MEMORY = 3 << 30  # bytes that reading may take beyond what the process has
 
 

@@ -11,7 +11,7 @@ from seqmodels.cells import Cell
 from seqmodels.sequence import leaves, map_leaves
 from tests.conftest import TOLERANCE
 
-BATCH, TIME, INPUT, HIDDEN = 3, 7, 4, 5  # odd and distinct, so that a swapped axis fails
+BATCH, TIME, INPUT, HIDDEN = 3, 7, 4, 19  # distinct, so that a swapped axis fails; a vector and a part, as in fusion
 LENGTHS = (4, 7, 1)
 
 
@@ -85,7 +85,8 @@ def measured(
     return results | {f"gradient of {name}": gradient for name, gradient in zip(wanted, gradients, strict=True)}
 
 
-def assert_same(actual: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
-    """Compare all that ``expected`` names, within the tolerance of its dtype."""
+def assert_same(actual: dict[str, Tensor], expected: dict[str, Tensor], whose: str = "") -> None:
+    """Compare all that ``expected`` names, within the tolerance of its dtype; ``whose`` begins the message."""
     for name, value in expected.items():
-        torch.testing.assert_close(actual[name], value, **TOLERANCE[value.dtype], msg=lambda text: f"{name}: {text}")  # noqa: B023
+        text = f"{whose} {name}: ".lstrip()
+        torch.testing.assert_close(actual[name], value, **TOLERANCE[value.dtype], msg=lambda why: text + why)  # noqa: B023

@@ -77,12 +77,12 @@ WRONG: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "state of another batch": (
         {"state": LSTMState(H[:2], H[:2])},
         ValueError,
-        "state.h must have shape (3, 5) for this x, got (2, 5)",
+        "state.h must have shape (3, 19) for this x, got (2, 19)",
     ),
     "state of another size": (
         {"state": LSTMState(H, H[:, :3])},
         ValueError,
-        "state.c must have shape (3, 5) for this x, got (3, 3)",
+        "state.c must have shape (3, 19) for this x, got (3, 3)",
     ),
     "state of another dtype": (
         {"state": LSTMState(H, H.double())},

@@ -81,7 +81,7 @@ def test_a_growing_state_does_not_overflow_in_the_padding() -> None:
     cell = with_random_parameters(ElmanCell(INPUT, HIDDEN, activation="relu"))
     with torch.no_grad():
         for parameter in cell.parameters():  # 15 times larger at every step: beyond float64 after 270 of them
-            parameter.fill_(3.0)
+            parameter.fill_(15 / HIDDEN)
     x = torch.randn(1, 600, INPUT, dtype=torch.float64)
     results = with_gradients(cell, x, lengths=torch.tensor([2]), backend="native")
     expected = with_gradients(cell, x[:, :2], backend="eager")

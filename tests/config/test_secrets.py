@@ -1,9 +1,6 @@
 """Values that a configuration reads from the environment are in no file and no message."""
 
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +9,7 @@ from omegaconf import OmegaConf
 
 from seqmodels.config.variables import concealed, environment_unresolved, track_environment
 from seqmodels.training.runs import resolved_config
+from tests.conftest import Answer
 
 SECRET = "hunter2-is-no-password"
 TINY = ["data=digits", "trainer.max_epochs=1", "trainer.limit_train_batches=1", "cell.hidden_size=3", "trainer=cpu"]
@@ -39,20 +37,17 @@ def _resolvers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     track_environment()
 
 
-def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "TOKEN": SECRET, "OMP_NUM_THREADS": "1", "SEQMODELS_ALLOW": "notify.*"}
-    (cwd / "notify.py").write_text(NOTIFY.format(secret=SECRET), encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "seqmodels", *arguments],
-        cwd=cwd,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    (cwd / "notify.py").unlink()
-    return done
+@pytest.fixture
+def called(command: Callable[..., Answer], tmp_path: Path) -> Callable[..., Answer]:
+    """The command beside a callback that is given the secret, and that is gone afterwards."""
+
+    def call(*tokens: str) -> Answer:
+        (tmp_path / "notify.py").write_text(NOTIFY.format(secret=SECRET), encoding="utf-8")
+        done = command(*tokens, SEQMODELS_ALLOW="notify.*")
+        (tmp_path / "notify.py").unlink()
+        return done
+
+    return call
 
 
 def holding(folder: Path) -> list[str]:
@@ -62,28 +57,32 @@ def holding(folder: Path) -> list[str]:
     return [str(path) for path in files if SECRET.encode() in path.read_bytes()]
 
 
-def test_no_file_of_a_run_holds_what_it_read_from_the_environment(tmp_path: Path) -> None:
-    done = command("train", *TINY, *USES, "logger=[csv,tensorboard]", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr[-2000:]
+def test_no_file_of_a_run_holds_what_it_read_from_the_environment(
+    called: Callable[..., Answer], tmp_path: Path
+) -> None:
+    done = called("train", *TINY, *USES, "logger=[csv,tensorboard]")
+    assert done.status == 0, done.err[-2000:]
     assert holding(tmp_path) == []
-    assert SECRET not in done.stdout + done.stderr
+    assert SECRET not in done.out + done.err
     (config,) = tmp_path.glob("logs/*/*/config.yaml")
     saved = OmegaConf.load(config)
     assert (saved.spare, saved.third, saved.other) == (SECRET, SECRET, SECRET), "it is read again where it is used"
 
 
-def test_neither_a_message_nor_the_log_of_a_run_that_fails_holds_it(tmp_path: Path) -> None:
-    done = command("train", *TINY, "cell.hidden_size='${oc.env:TOKEN}'", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "cell.hidden_size must be a whole number, got '${oc.env:TOKEN}'" in done.stderr
-    assert SECRET not in done.stdout + done.stderr
+def test_neither_a_message_nor_the_log_of_a_run_that_fails_holds_it(
+    called: Callable[..., Answer], tmp_path: Path
+) -> None:
+    done = called("train", *TINY, "cell.hidden_size='${oc.env:TOKEN}'")
+    assert done.status == 2
+    assert "cell.hidden_size must be a whole number, got '${oc.env:TOKEN}'" in done.err
+    assert SECRET not in done.out + done.err
     assert holding(tmp_path) == []
 
 
-def test_no_file_of_a_sweep_holds_it(tmp_path: Path) -> None:
+def test_no_file_of_a_sweep_holds_it(called: Callable[..., Answer], tmp_path: Path) -> None:
     space = ["sweep=grid", "sweep/space=empty", "+sweep.space={optimizer.lr:[-1.0,0.1]}"]
-    done = command("sweep", *TINY, *USES, *space, "sweep.storage=journal", "sweep.dir=found", cwd=tmp_path)
-    assert "trials: 1 complete, 1 fail" in done.stdout, done.stderr[-2000:]
+    done = called("sweep", *TINY, *USES, *space, "sweep.storage=journal", "sweep.dir=found")
+    assert "trials: 1 complete, 1 fail" in done.out, done.err[-2000:]
     assert holding(tmp_path) == []
 
 

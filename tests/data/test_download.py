@@ -86,7 +86,7 @@ def test_no_network_is_an_error_that_says_where_to_put_the_file(tmp_path: Path) 
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/numbers"
         with pytest.raises(DownloadError, match=f"(?s)refused.*put it into {tmp_path}"):
-            download(FILE._replace(urls=(url,)), tmp_path, timeout=1.0)
+            download(FILE._replace(urls=(url,)), tmp_path)
 
 
 def test_a_server_that_says_nothing_is_given_up(tmp_path: Path) -> None:

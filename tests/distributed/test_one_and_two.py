@@ -94,10 +94,10 @@ def test_no_row_is_evaluated_twice_and_training_fills_up_from_its_start(size: in
 
 def test_a_run_of_two_processes_goes_on_in_one(tmp_path: Path) -> None:
     settings = [*COMMON, "callbacks.resume_points.every_n_steps=1"]
-    two = [*settings, "trainer=ddp_sim", "data.batch_size=8", *fault(0, 4, "kill"), "hydra.run.dir=run"]
+    two = [*settings, "trainer=ddp_sim", "data.batch_size=8", *fault(0, 4, "SIGKILL"), "hydra.run.dir=run"]
     assert run([*SEQMODELS, "train", *two], tmp_path).status == -9
     alone = [*settings, "trainer=cpu", "data.batch_size=16"]
-    resumed = train(composed(tmp_path / "run", *alone, f"resume='{tmp_path / 'run'}'"))
+    resumed = train(composed(tmp_path / "run", *alone, resume=True))
     for name, value in train(composed(tmp_path / "whole", *alone)).items():
         if name != "seconds":
             assert resumed[name] == pytest.approx(value, abs=1e-6, rel=1e-5), name

@@ -69,19 +69,19 @@ def test_no_cell_is_listed_in_vain() -> None:
 
 
 @needs_compiler
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["single", "double"])
 @pytest.mark.parametrize(
-    "name",
+    ("name", "dtype"),
     [
-        "Clockwork",
-        "GRUD",
-        "LayerNormLSTM",
-        "LeakyIntegrateAndFire",
-        "MogrifierLSTM",
-        "RWKV4",
-        "SLSTM",
-        "StackAugmented",
+        ("Clockwork", torch.float32),
+        ("GRUD", torch.float64),
+        ("LayerNormLSTM", torch.float32),
+        ("LeakyIntegrateAndFire", torch.float64),
+        ("MogrifierLSTM", torch.float32),
+        ("RWKV4", torch.float64),
+        ("SLSTM", torch.float32),
+        ("StackAugmented", torch.float64),
     ],
+    ids=str,
 )
 def test_published_cells_equal_eager_in_compiled_code(name: str, dtype: torch.dtype) -> None:
     x, lengths = sequence(dtype)

@@ -26,7 +26,7 @@ def test_a_tiny_run_times_all_sides_and_rewrites_its_page(tmp_path: Path) -> Non
         "--markdown",
         str(page),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == int("**no**" in done.stdout), done.stderr
     records = json.loads(data.read_text())["records"]
     sides = {(r["mode"], r["side"]) for r in records}

@@ -1,9 +1,7 @@
 """Programs are printed as a reader can follow them."""
 
 import pytest
-import torch
 
-from seqmodels.backends.fused import Fused
 from seqmodels.cells import ALL_CELLS, ElmanCell, GRUCell
 from tests.scripts.conftest import SCRIPTS
 
@@ -22,9 +20,7 @@ def test_every_line_of_an_elman_network_is_there() -> None:
 def test_every_cell_is_printed(cell: type) -> None:
     from show_program import described
 
-    one = cell(3, 4)
-    assert Fused().refuses(one, torch.zeros(2, 2, 3)) is None
-    assert "after the loop" in described(one)
+    assert "after the loop" in described(cell(3, 4))
 
 
 def test_generated_code_is_printed_without_the_header_of_every_kernel() -> None:

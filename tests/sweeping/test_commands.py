@@ -12,6 +12,7 @@ from seqmodels.cli import run
 from seqmodels.config.compose import compose
 from seqmodels.config.experiment_file import write_experiment
 
+pytestmark = pytest.mark.xdist_group("finished sweep")  # it is trained once
 TINY = ["trainer=cpu", "trainer.max_epochs=2", "trainer.limit_train_batches=1", "trainer.limit_val_batches=1"]
 EMPTY = ["sweep/space=empty", "cell.hidden_size=5"]
 

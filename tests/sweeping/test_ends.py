@@ -40,7 +40,7 @@ def test_a_signal_puts_the_trial_back_and_the_same_command_goes_on(
             assert process.poll() is None, process.communicate()
             time.sleep(0.05)
         process.send_signal(number)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=600)
     finally:
         process.kill()
     assert process.returncode == status, errors
@@ -55,17 +55,16 @@ def test_a_signal_puts_the_trial_back_and_the_same_command_goes_on(
 @pytest.mark.parametrize(
     "options",
     [
-        ["sweep=random", RATE],
         ["sweep=tpe", RATE, "sweep/pruner=hyperband", "trainer.max_epochs=2"],
         ["sweep=cmaes", RATE],
         ["sweep=random", CONDITIONAL],
     ],
-    ids=["random", "hyperband", "cmaes", "conditional"],
+    ids=["hyperband", "cmaes", "conditional"],
 )
 def test_every_sampler_and_pruner_ends_with_all_its_trials(options: list[str], tmp_path: Path) -> None:
-    status = run(["sweep", *TINY, *options, "sweep.trials=4", f"sweep.dir='{tmp_path}'", "sweep.storage=journal"])
+    status = run(["sweep", *TINY, *options, "sweep.trials=3", f"sweep.dir='{tmp_path}'", "sweep.storage=journal"])
     assert status == 0
-    assert [row["state"] for row in rows(tmp_path)] == ["complete"] * 4
+    assert [row["state"] for row in rows(tmp_path)] == ["complete"] * 3
     assert (tmp_path / "page.html").is_file()
     if CONDITIONAL in options:
         for row in rows(tmp_path):

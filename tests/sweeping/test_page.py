@@ -76,7 +76,7 @@ def test_the_page_opens_without_errors_and_fetches_nothing(names: tuple[str, ...
         ],
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=600,
         check=True,
     )
     assert not [line for line in done.stderr.splitlines() if "CONSOLE" in line]

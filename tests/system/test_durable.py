@@ -251,7 +251,7 @@ def test_one_writer_at_a_time_is_in_a_folder(path: Path) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(600)
     assert (inside, most) == (0, 1)
 
 

@@ -86,13 +86,6 @@ def test_a_single_text_in_one_row_is_one_long_pass() -> None:
     assert metrics["test/loss"] == pytest.approx(exact_loss(model.model, data.split("test").corpus), rel=1e-5)
 
 
-def test_two_processes_report_what_one_does() -> None:
-    model = task()
-    (alone,) = trainer().test(model, lines(), verbose=False)
-    (together,) = trainer(devices=2, strategy="ddp_spawn").test(model, lines(), verbose=False)
-    assert together == pytest.approx(alone, rel=1e-5)
-
-
 def test_training_learns_what_comes_next() -> None:
     data, model = lines(), task()
     trainer(max_epochs=12).fit(model, data)

@@ -183,13 +183,6 @@ def test_overfitting_a_few_batches_means_the_same_ones_every_epoch() -> None:
     )
 
 
-def test_two_processes_report_what_one_does() -> None:
-    model = classification(parity())
-    (alone,) = trainer().test(model, parity(), verbose=False)
-    (together,) = trainer(devices=2, strategy="ddp_spawn").test(model, parity(), verbose=False)  # 17 rows: 9 and 8
-    assert together == pytest.approx(alone, rel=1e-5)
-
-
 def test_metrics_start_from_nothing_after_an_epoch_that_was_interrupted() -> None:
     class Interrupt(Callback):
         def on_test_batch_end(self, *_: Any) -> None:

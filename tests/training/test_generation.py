@@ -1,9 +1,7 @@
 """`seqmodels generate`: the output of the network, for any number of samples, reproducible by seed."""
 
 import io
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from seqmodels.training.checkpointing import load_trained
 from seqmodels.training.fit import train
 from seqmodels.training.generation import continuations, write_samples
 from tests.composing import TINY, composed
+from tests.conftest import Answer
 
 SMALL = ["cell.hidden_size=7", "model.embedding_size=5", "trainer.limit_train_batches=3", "logger=none", "data.bptt=9"]
 
@@ -106,13 +105,12 @@ def test_a_run_without_a_language_model_is_refused(tmp_path: Path) -> None:
         written(tmp_path)
 
 
-def test_the_command_takes_a_prompt_as_it_stands_and_from_a_pipe(run: Path) -> None:
-    def command(*arguments: str, given: str = "") -> str:
-        line = [sys.executable, "-m", "seqmodels", "generate", f"run={run}", "length=5", *arguments]
-        env = {**os.environ, "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(line, input=given, capture_output=True, text=True, check=True, env=env, cwd=run.parent)
-        return done.stdout
-
+def test_the_command_takes_a_prompt_as_it_stands_and_from_a_pipe(
+    run: Path, command: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
+) -> None:
     prompt = "the cat, 'sat' = {on} ${x} \u20ac"
-    assert command(f"prompt={prompt}").startswith(prompt)
-    assert command("prompt=-", given=prompt) == command(f"prompt={prompt}")
+    line = ["generate", f"run={run}", "length=5"]
+    given = command(*line, f"prompt={prompt}")
+    assert given.out.startswith(prompt), given.err
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(prompt.encode())))
+    assert command(*line, "prompt=-").out == given.out

@@ -329,6 +329,14 @@ def test_published_sets_have_the_rows_that_they_say(
     assert data.prepared.counts["train"].unknown == 0
 
 
+@pytest.mark.slow
+def test_the_published_reviews_are_all_there(data_dir: Path) -> None:
+    data = data_of(IMDBData, data_dir=data_dir, vocabulary=WordLearner())
+    data.prepare_data()
+    data.setup()
+    assert [len(data.split(split)) for split in ("train", "val", "test")] == [22500, 2500, 25000]
+
+
 def test_imdb_says_where_its_reviews_would_lie(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"imdb has neither aclImdb_v1.labeled.tar.gz nor .*aclImdb_v1.tar.gz"):
         IMDBData(data_dir=tmp_path).prepare()

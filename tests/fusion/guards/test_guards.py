@@ -257,7 +257,10 @@ def varied() -> list[nn.Module]:
 
 
 @pytest.mark.parametrize("make", [lambda: GRUCell(8, 32), stack, Plain], ids=["one", "three", "own"])
-def test_a_guard_takes_microseconds(make: Callable[[], nn.Module]) -> None:
+def test_a_guard_costs_a_small_part_of_an_inspection(make: Callable[[], nn.Module]) -> None:
     guard, cell = inspect(make()).guard, make()
     assert guard(cell) is not None
-    assert min(timeit.repeat(lambda: guard(cell), number=100, repeat=5)) / 100 < 200e-6
+    guarded, inspected = (
+        min(timeit.repeat(work, number=5, repeat=5)) for work in (lambda: guard(cell), lambda: inspect(cell))
+    )
+    assert guarded < inspected / 20

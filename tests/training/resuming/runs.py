@@ -47,12 +47,8 @@ def interrupted(folder: Path, overrides: list[str], *hooks: Hook) -> tuple[dict[
     settings = ["callbacks.resume_points.every_n_steps=1", *overrides]
     for index, hook in enumerate(hooks):
         with pytest.raises(Crash):
-            train(composed(folder, *settings, *_resume(index, folder)), CrashAt(*hook), rates)
-    return train(composed(folder, *settings, *_resume(len(hooks), folder)), rates), rates.rates
-
-
-def _resume(index: int, folder: Path) -> list[str]:
-    return [f"resume='{folder}'"] if index else []
+            train(composed(folder, *settings, resume=index > 0), CrashAt(*hook), rates)
+    return train(composed(folder, *settings, resume=bool(hooks)), rates), rates.rates
 
 
 def assert_same(one: Path, other: Path, differ: Callable[[str], bool] = lambda key: False) -> None:

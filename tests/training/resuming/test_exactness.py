@@ -42,7 +42,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Reference:
 
 def reference(folder: Path, overrides: list[str]) -> Reference:
     rates = Rates()
-    metrics = train(composed(folder, *overrides, "callbacks.resume_points.every_n_steps=1"), rates)
+    metrics = train(composed(folder, "callbacks.resume_points.every_n_steps=1", *overrides), rates)
     return folder, metrics, rates.rates
 
 
@@ -146,7 +146,7 @@ def test_worker_processes_may_come_and_go(before: int, after: int, tmp_path: Pat
     folder, point = tmp_path / "broken", "callbacks.resume_points.every_n_steps=1"
     with pytest.raises(Crash):
         train(composed(folder, *overrides, point, f"data.num_workers={before}"), CrashAt("on_train_batch_end", 1, 5))
-    train(composed(folder, *overrides, point, f"data.num_workers={after}", f"resume='{folder}'"))
+    train(composed(folder, *overrides, point, f"data.num_workers={after}", resume=True))
     assert_same(whole[0], folder)
 
 
@@ -154,7 +154,7 @@ def test_a_finished_run_may_train_longer(tmp_path: Path) -> None:
     overrides = [*DIGITS, "scheduler=constant", "regularizers=recurrent_dropout", f"callbacks=[{CALLBACKS},ema]"]
     whole = reference(tmp_path / "whole", overrides)
     train(composed(tmp_path / "longer", *overrides, "trainer.max_epochs=2"))
-    train(composed(tmp_path / "longer", *overrides, f"resume='{tmp_path / 'longer'}'"))
+    train(composed(tmp_path / "longer", *overrides, resume=True))
     assert_same(whole[0], tmp_path / "longer")
 
 
@@ -163,7 +163,7 @@ def test_a_moved_run_goes_on_with_its_log_and_its_best(whole: Reference, tmp_pat
     with pytest.raises(Crash):
         train(composed(tmp_path / "here", *DIGITS, point), CrashAt("on_train_batch_end", 2, 3))
     (tmp_path / "here").rename(tmp_path / "there")
-    train(composed(tmp_path / "there", *DIGITS, point, f"resume='{tmp_path / 'there'}'"))
+    train(composed(tmp_path / "there", *DIGITS, point, resume=True))
     assert_same(whole[0], tmp_path / "there")
     assert not (tmp_path / "here").exists()
 
@@ -179,7 +179,7 @@ def test_a_run_that_was_broken_off_before_its_first_point_begins_anew(whole: Ref
     never = ["callbacks.resume_points.every_seconds=null"]
     with pytest.raises(Crash):
         train(composed(tmp_path, *DIGITS, *never), CrashAt("on_train_batch_end", 1, 3))
-    train(composed(tmp_path, *DIGITS, *never, f"resume='{tmp_path}'"))
+    train(composed(tmp_path, *DIGITS, *never, resume=True))
     assert_same(whole[0], tmp_path)
 
 
@@ -192,10 +192,10 @@ def test_damaged_points_are_fallen_back_from_and_never_trained_over(whole: Refer
     points[0].unlink()
     points[0].write_bytes(damaged)
     with pytest.raises(Crash):
-        train(composed(tmp_path, *often, f"resume='{tmp_path}'"), CrashAt("on_train_batch_end", 1, 5))
+        train(composed(tmp_path, *often, resume=True), CrashAt("on_train_batch_end", 1, 5))
     for point in points:
         point.unlink()
         point.write_bytes(damaged)
     with pytest.raises(ConfigError, match=r"damaged.*best\.ckpt starts a new run"):
-        train(composed(tmp_path, *often, f"resume='{tmp_path}'"))
+        train(composed(tmp_path, *often, resume=True))
     assert points[0].read_bytes() == damaged
