@@ -10,15 +10,9 @@ COMMANDS = {
     "train": ("seqmodels.commands.train:train", "train and test a model: seqmodels train cell=gru cell.hidden_size=64"),
     "evaluate": ("seqmodels.commands.train:evaluate", "test a finished run: seqmodels evaluate run=DIR"),
     "predict": ("seqmodels.commands.predict:main", "predict for new data: seqmodels predict run=DIR input=new.csv"),
-    "generate": (
-        "seqmodels.commands.generate:main",
-        "generate text with a model: seqmodels generate run=DIR prompt=Once",
-    ),
+    "generate": ("seqmodels.commands.generate:main", "generate text: seqmodels generate run=DIR prompt=Once"),
     "sweep": ("seqmodels.commands.sweep:main", "search for the best configuration: seqmodels sweep sweep.trials=30"),
-    "sweep-report": (
-        "seqmodels.commands.sweep_report:main",
-        "report on a sweep, finished or not: seqmodels sweep-report dir=DIR",
-    ),
+    "sweep-report": ("seqmodels.commands.sweep_report:main", "report on a sweep: seqmodels sweep-report dir=DIR"),
     "cells": ("seqmodels.commands.cells:main", "list the cells: paper, equations, back-ends"),
     "data": ("seqmodels.commands.data:main", "list, verify or download data sets: seqmodels data verify mnist"),
     "doctor": ("seqmodels.commands.doctor:main", "show this machine's hardware and the back-ends that run on it"),

@@ -16,18 +16,7 @@ from seqmodels.config.compose import parse
 from seqmodels.config.quoting import quoted
 from seqmodels.errors import ConfigError
 
-FROM_CHECKPOINT = (
-    "cell",
-    "regularizers",
-    "initializer",
-    "pooling",
-    "model",
-    "task",
-    "optimizer",
-    "scheduler",
-    "seed",
-    "name",
-)
+FIXED = ("cell", "regularizers", "initializer", "pooling", "model", "task", "optimizer", "scheduler", "seed", "name")
 
 
 def train(tokens: list[str]) -> int:
@@ -83,7 +72,7 @@ def _check_changes(tokens: list[str]) -> None:
     """Check that no override changes a part that comes from the checkpoint, such as the network or its task."""
     for token in tokens:
         key, equals, _ = token.partition("=")
-        if equals and (part := key.split(".")[0].lstrip("+~")) in FROM_CHECKPOINT:
+        if equals and (part := key.split(".")[0].lstrip("+~")) in FIXED:
             raise ConfigError(
                 f"{token}: {part} comes from the checkpoint and cannot be changed; "
                 "data, trainer, callbacks, paths and threads can"

@@ -75,7 +75,5 @@ def _count(node: yaml.Node | None, known: dict[int, int], above: tuple[int, ...]
         pairs = [part for pair in node.value for part in (pair if isinstance(pair, tuple) else (pair,))]
         known[id(node)] = 1 + sum(_count(part, known, (*above, id(node))) for part in pairs)
     if known[id(node)] > MAX_NODES:
-        raise ValueError(
-            f"line {node.start_mark.line + 1}: more than {MAX_NODES} keys and values, with aliases expanded"
-        )
+        raise ValueError(f"line {node.start_mark.line + 1}: more than {MAX_NODES} keys and values through aliases")
     return known[id(node)]

@@ -12,15 +12,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from seqmodels.errors import ConfigError
 from seqmodels.sweeping.claims import Claims
 from seqmodels.sweeping.space import Space
-from seqmodels.sweeping.study import (
-    CONFIRMATION,
-    Facts,
-    join_sweep,
-    open_storage,
-    open_study,
-    quiet_optuna,
-    sampler_for,
-)
+from seqmodels.sweeping.study import CONFIRMATION, Facts, join, open_storage, open_study, quiet_optuna, sampler_for
 from seqmodels.sweeping.watch import Watch
 from seqmodels.sweeping.worker import Limits, Run, counted, work
 
@@ -57,13 +49,11 @@ class Sweep:
         with quiet_optuna():
             with claims.lock:
                 facts = self._facts()
-                name = join_sweep(self.folder, self.settings["storage"], facts)
+                name = join(self.folder, self.settings["storage"], facts)
                 storage = open_storage(self.settings["storage"], self.folder)
                 study = open_study(storage, name, facts.objectives, self.settings["pruner"])
                 total = self._enqueue_grid(study, space) if self.settings["grid"] else int(self.settings["trials"])
-            _print(
-                f"{total} trials in {self.folder}; sweep.dir='{self.folder}' with the same command joins or continues"
-            )
+            _log(f"{total} trials in {self.folder}; sweep.dir='{self.folder}' with the same command joins or continues")
 
             def ask() -> Trial:
                 study.sampler = sampler_for(self.settings["sampler"], self.settings["seed"], study)
@@ -74,7 +64,7 @@ class Sweep:
             limits = Limits(total, self.settings["timeout"], self.settings["plateau"], self.settings["retries"])
             report = _ProgressPrinter(study, total)
             ended = work(study, claims, ask, self._trial(space, facts.objectives), limits=limits, report=report)
-            _print(f"the sweep has ended: {ended}")
+            _log(f"the sweep has ended: {ended}")
             if not self.settings["confirm_seeds"]:
                 return study, None
             return study, self._confirm(study, space, facts.objectives)
@@ -127,7 +117,7 @@ class Sweep:
             name = "default" if number == DEFAULT else f"{number:04d}"
             return self._train(trial, overrides, f"confirmation/{name}_seed_{seed}", Watch(objectives))
 
-        _print(f"training the {len(best)} best and the default with the seeds {seeds[0]} to {seeds[-1]}")
+        _log(f"training the {len(best)} best and the default with the seeds {seeds[0]} to {seeds[-1]}")
         report = _ProgressPrinter(confirmation, total)
         limits = Limits(total, retries=self.settings["retries"])
         work(confirmation, claims, ask, run, limits=limits, report=report)
@@ -207,13 +197,13 @@ class _ProgressPrinter:
         state = trial.state.name.lower()
         outcome = result if state == "complete" else f"{state}: {trial.user_attrs.get('cause')}"
         seconds = f"  {trial.duration.total_seconds():.1f} s" if trial.duration else ""
-        _print(f"{done}/{self.total} trial {trial.number}  {outcome}  ({chosen}){seconds}")
+        _log(f"{done}/{self.total} trial {trial.number}  {outcome}  ({chosen}){seconds}")
 
 
 def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _print(line: str) -> None:
+def _log(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()

@@ -83,7 +83,7 @@ class _Connection(sqlite3.Connection):
         self.execute("PRAGMA synchronous=NORMAL")
 
 
-def join_sweep(folder: Path, storage: str, facts: Facts) -> str:
+def join(folder: Path, storage: str, facts: Facts) -> str:
     """Write the settings of a new sweep, or check that they match the existing ones; return the name of the study.
 
     The lock of the sweep must be held.

@@ -114,9 +114,7 @@ def check_continues(path: str | Path, task: Task) -> None:
     try:
         task.load_state_dict(read_checkpoint(path)["state_dict"])
     except RuntimeError as error:
-        raise ConfigError(
-            f"ckpt_path={path} holds another network than that of this run: {_difference(error)}"
-        ) from error
+        raise ConfigError(f"ckpt_path={path} holds another network than that of this run: {_detail(error)}") from error
 
 
 def load_task(path: str | Path) -> Task:
@@ -151,12 +149,12 @@ def load_trained(path: str | Path) -> tuple[Task, Recipe]:
         task.load_state_dict(checkpoint["state_dict"])
     except RuntimeError as error:
         raise CorruptCheckpointError(
-            f"{path} holds other weights than those of its recipe: {_difference(error)}"
+            f"{path} holds other weights than those of its recipe: {_detail(error)}"
         ) from error
     return task.eval(), recipe
 
 
-def _difference(error: RuntimeError) -> str:
+def _detail(error: RuntimeError) -> str:
     """Return the first difference between weights and network that torch reports."""
     return "; ".join(line.strip() for line in str(error).splitlines()[1:2])
 
@@ -217,9 +215,7 @@ def load_model(folder: str | Path) -> nn.Module:
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
-        raise ConfigError(
-            f"{folder} holds other weights than those of its config.json: {_difference(error)}"
-        ) from error
+        raise ConfigError(f"{folder} holds other weights than those of its config.json: {_detail(error)}") from error
     return model.eval()
 
 
