@@ -17,7 +17,7 @@ from seqmodels.data.text.token_file import made_from, token_file
 from seqmodels.data.text.vocabulary import EOS, CharacterVocabulary, Vocabulary, WordVocabulary
 from seqmodels.data.text.vocabulary_learning import VocabularyLearner
 from seqmodels.system.cache import cache_folder
-from seqmodels.system.locks import one_at_a_time
+from seqmodels.system.locks import exclusive
 
 VOCABULARIES = {kind.__name__: kind for kind in (CharacterVocabulary, WordVocabulary, BPEVocabulary)}
 
@@ -39,7 +39,7 @@ def tokenized(
     place = json.dumps({**made, "source": {**source, "files": [file for file, *_ in source["files"]]}})
     stem = f"{name}-{hashlib.sha256(place.encode()).hexdigest()[:16]}"
     paths = {split: folder / f"{stem}.{split}.tokens" for split in Splits._fields}
-    with one_at_a_time(folder / f"{stem}.lock"):
+    with exclusive(folder / f"{stem}.lock"):
         text = _kept(paths["train"], made) or _learnt(splits.train, learner)
         origin = {**made, "text": text.node}
         corpora = {}
