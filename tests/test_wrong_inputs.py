@@ -25,9 +25,9 @@ TOKENS = torch.zeros(3, 7, dtype=torch.long)
 Module = Callable[[Any, Any], Any]
 
 
-def layer(made: Any) -> Module:
+def layer(module: Any) -> Module:
     """Return a layer as a function of an input and lengths."""
-    return lambda x, lengths: made(x, lengths=lengths)
+    return lambda x, lengths: module(x, lengths=lengths)
 
 
 BOTH = Bidirectional(Recurrent(GRUCell(INPUT, HIDDEN)), Recurrent(GRUCell(INPUT, HIDDEN), reverse=True))
@@ -66,27 +66,27 @@ NUMBERS: dict[str, tuple[Any, Any, str]] = {
     "a length of 0": (X, LENGTHS - 1, "row 2 is 0"),
     "a negative length": (X, -LENGTHS, "row 0 is -7"),
     "a length beyond the end": (X, LENGTHS + 1, "row 0 is 8"),
-    **{f"lengths {name}": (X, lengths, said) for name, (lengths, said) in LENGTHS_THAT_ARE_NONE.items()},
+    **{f"lengths {name}": (X, lengths, message) for name, (lengths, message) in LENGTHS_THAT_ARE_NONE.items()},
 }
 
 
-def refused(call: Callable[[], Any], said: str) -> None:
+def refused(call: Callable[[], Any], message: str) -> None:
     with pytest.raises((ValueError, TypeError)) as caught:
         call()
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert traceback.extract_tb(caught.value.__traceback__)[-1].filename.startswith(PACKAGE), "a line of ours says so"
 
 
 @pytest.mark.parametrize("name", READERS)
 @pytest.mark.parametrize("case", NUMBERS)
 def test_readers_of_numbers_say_what_they_expected_and_got(case: str, name: str) -> None:
-    x, lengths, said = NUMBERS[case]
-    refused(lambda: READERS[name](x, lengths), said)
+    x, lengths, message = NUMBERS[case]
+    refused(lambda: READERS[name](x, lengths), message)
 
 
 @pytest.mark.parametrize("name", OF_TOKENS)
 @pytest.mark.parametrize(
-    ("tokens", "said"),
+    ("tokens", "message"),
     [
         (TOKENS[0], "(7,)"),
         (TOKENS[..., None], "(3, 7, 1)"),
@@ -97,27 +97,27 @@ def test_readers_of_numbers_say_what_they_expected_and_got(case: str, name: str)
     ],
     ids=["one row", "rank", "floats", "a list", "beyond the vocabulary", "negative"],
 )
-def test_readers_of_tokens_say_what_they_expected_and_got(name: str, tokens: Any, said: str) -> None:
-    refused(lambda: OF_TOKENS[name](tokens, LENGTHS), said)
+def test_readers_of_tokens_say_what_they_expected_and_got(name: str, tokens: Any, message: str) -> None:
+    refused(lambda: OF_TOKENS[name](tokens, LENGTHS), message)
 
 
 @pytest.mark.parametrize("name", POOLS)
 @pytest.mark.parametrize(
-    ("y", "lengths", "said"),
+    ("y", "lengths", "message"),
     [
         (X[0], None, "got torch.float32 (7, 4)"),
         (TOKENS, LENGTHS, "got torch.int64 (3, 7)"),
-        *((X, lengths, said) for lengths, said in LENGTHS_THAT_ARE_NONE.values()),
+        *((X, lengths, message) for lengths, message in LENGTHS_THAT_ARE_NONE.values()),
     ],
 )
-def test_poolings_say_what_they_expected_and_got(name: str, y: Any, lengths: Any, said: str) -> None:
-    refused(lambda: POOLS[name](y, lengths), said)
+def test_poolings_say_what_they_expected_and_got(name: str, y: Any, lengths: Any, message: str) -> None:
+    refused(lambda: POOLS[name](y, lengths), message)
 
 
 @pytest.mark.parametrize("cell", ALL_CELLS, ids=lambda cell: cell.__name__)
 def test_a_step_of_a_cell_says_what_it_expected_and_got(cell: type) -> None:
-    for x, said in ((X[:, 0, :3], "(batch, 4), got (3, 3)"), (X, "(batch, 4), got (3, 7, 4)")):
-        refused(lambda x=x: cell(INPUT, HIDDEN)(x), said)  # type: ignore[misc]
+    for x, message in ((X[:, 0, :3], "(batch, 4), got (3, 3)"), (X, "(batch, 4), got (3, 7, 4)")):
+        refused(lambda x=x: cell(INPUT, HIDDEN)(x), message)  # type: ignore[misc]
     for size in (0, -1, 2.5, True, "5"):
         refused(lambda size=size: cell(INPUT, size), "hidden_size must be a positive whole number")  # type: ignore[misc]
 

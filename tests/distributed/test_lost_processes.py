@@ -12,17 +12,19 @@ RUN = [*SEQMODELS, "train", "trainer=ddp_sim", *TINY, "test=false", "hydra.run.d
 
 
 @pytest.mark.parametrize(
-    ("rank", "how", "seconds", "said"),
+    ("rank", "how", "seconds", "message"),
     [
         (1, "SIGKILL", 1800, "process 1 of 2 was killed by signal 9"),
         (1, "hang", 10, "has not answered for 10 s"),
         (0, "hang", 10, "process 1 of 2 ended with status 1"),
     ],
 )
-def test_a_lost_process_ends_the_run_and_is_named(rank: int, how: str, seconds: int, said: str, tmp_path: Path) -> None:
+def test_a_lost_process_ends_the_run_and_is_named(
+    rank: int, how: str, seconds: int, message: str, tmp_path: Path
+) -> None:
     ended = run([*RUN, f"trainer.strategy.timeout={seconds}", *fault(rank, 1, how)], tmp_path)
     assert ended.status == 1
-    assert said in ended.err
+    assert message in ended.err
     assert "resume=" in ended.err
     assert "Traceback" not in ended.err
 

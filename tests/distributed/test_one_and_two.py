@@ -55,13 +55,13 @@ def jobs(folder: Path) -> dict[str, tuple[list[str], list[str], list[str]]]:
 
 
 def test_every_task_has_the_same_losses_and_metrics_with_one_and_two_processes(tmp_path: Path) -> None:
-    wanted = jobs(tmp_path)
-    two = {name: [*COMMON, *same, *share, "trainer=ddp_sim"] for name, (same, _, share) in wanted.items()}
+    expected = jobs(tmp_path)
+    two = {name: [*COMMON, *same, *share, "trainer=ddp_sim"] for name, (same, _, share) in expected.items()}
     (tmp_path / "two").mkdir()
     (tmp_path / "two" / "jobs.json").write_text(json.dumps(two))
     for ended in ranks("tests.distributed.every_task", tmp_path, str(tmp_path / "two")):
         assert ended.status == 0, ended.err
-    for name, (same, whole, _) in wanted.items():
+    for name, (same, whole, _) in expected.items():
         alone = train(composed(tmp_path / "one" / name, *COMMON, *same, *whole, "trainer=cpu"))
         together = json.loads((tmp_path / "two" / name / "metrics.json").read_text())
         assert set(together) == set(alone)
@@ -70,12 +70,12 @@ def test_every_task_has_the_same_losses_and_metrics_with_one_and_two_processes(t
                 assert together[metric] == pytest.approx(value, abs=1e-6, rel=1e-5, nan_ok=True), (name, metric)
 
 
-@pytest.mark.parametrize(("cpp", "least"), [("0", 40), ("", 2)], ids=["all but cpp", "cpp"])
-def test_every_cell_and_back_end_averages_its_gradients(cpp: str, least: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("cpp", "minimum"), [("0", 40), ("", 2)], ids=["all but cpp", "cpp"])
+def test_every_cell_and_back_end_averages_its_gradients(cpp: str, minimum: int, tmp_path: Path) -> None:
     cache = str(tmp_path)  # cold: both processes compile the same kernels at once
     for ended in ranks("tests.distributed.every_backend", tmp_path, SEQMODELS_CPP=cpp, SEQMODELS_CACHE_DIR=cache):
         assert ended.status == 0, ended.err
-        assert int(ended.out) >= least
+        assert int(ended.out) >= minimum
 
 
 @pytest.mark.parametrize(("size", "world_size"), [(1, 1), (7, 2), (359, 2), (10, 3), (5, 5)])

@@ -24,8 +24,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
     os.chdir(tmp_path_factory.mktemp("sweep"))
     try:
         space = "+sweep.space={cell:[elman,gru],optimizer.lr:[0.01,1e38]}"
-        asked = ["experiment=digits_lstm", "sweep=grid", "sweep.dir=found here", *EMPTY, space, *TINY]
-        status = run(["sweep", *asked, "sweep.confirm_seeds=1", "sweep.confirm_top=1", "sweep.storage=journal"])
+        arguments = ["experiment=digits_lstm", "sweep=grid", "sweep.dir=found here", *EMPTY, space, *TINY]
+        status = run(["sweep", *arguments, "sweep.confirm_seeds=1", "sweep.confirm_top=1", "sweep.storage=journal"])
         return Path("found here").absolute(), status
     finally:
         os.chdir(here)

@@ -17,14 +17,14 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 
 def study(*names: str, slope: float = 1.0) -> optuna.Study:
     """A study of complete, pruned and failed trials, of a number, a choice and a hostile name."""
-    made = optuna.create_study(directions=["minimize"] * len(names))
-    made.set_metric_names(list(names))
+    created = optuna.create_study(directions=["minimize"] * len(names))
+    created.set_metric_names(list(names))
     rate = optuna.distributions.FloatDistribution(1e-4, 1e-1, log=True)
     cell = optuna.distributions.CategoricalDistribution(["lstm", "<script>alert(1)</script>"])
     for number in range(9):
         state = TrialState.FAIL if number == 3 else TrialState.COMPLETE
         params = {"optimizer.lr": 10 ** (-1 - number / 4), "cell": cell.choices[number % 2]}
-        made.add_trial(
+        created.add_trial(
             create_trial(
                 state=state,
                 params=params,
@@ -34,7 +34,7 @@ def study(*names: str, slope: float = 1.0) -> optuna.Study:
                 user_attrs={"cause": "<b>no</b>"} if number == 3 else {},
             )
         )
-    return made
+    return created
 
 
 @pytest.mark.parametrize("names", [("val/loss",), ("val/loss", "seconds")], ids=["one", "two"])
@@ -88,6 +88,6 @@ def test_the_page_opens_without_errors_and_fetches_nothing(names: tuple[str, ...
 def fetched(log: Path) -> list[str]:
     """Return the addresses that the page requested except its own file; Chromium's own requests have no origin."""
     events = json.loads(log.read_text())["events"]
-    asked = [event.get("params", {}) for event in events]
-    mine = [params for params in asked if str(params.get("initiator", "")).startswith(("file://", "null"))]
+    requested = [event.get("params", {}) for event in events]
+    mine = [params for params in requested if str(params.get("initiator", "")).startswith(("file://", "null"))]
     return [str(params["url"]) for params in mine if "url" in params and not str(params["url"]).startswith("file://")]

@@ -157,11 +157,11 @@ def test_no_room_is_an_error_with_the_path_and_the_bytes_and_leaves_nothing(size
             write_durably(path, write_new)
         return f"{errno.errorcode[caught.value.errno or 0]} {caught.value}"
 
-    said = answer_with_limit(work, size)
-    assert said.startswith(f"EFBIG cannot write {path}: ")
-    (needed,) = re.findall(r"needs at least (\d+) bytes", said)
+    message = answer_with_limit(work, size)
+    assert message.startswith(f"EFBIG cannot write {path}: ")
+    (needed,) = re.findall(r"needs at least (\d+) bytes", message)
     assert size < int(needed) <= len(NEW)
-    assert f"bytes are free in {path.parent}" in said
+    assert f"bytes are free in {path.parent}" in message
     assert path.read_bytes() == OLD
     assert beside(path) == []
 

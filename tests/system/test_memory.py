@@ -29,40 +29,40 @@ SMAPS = Path("/proc/self/smaps_rollup")
 @pytest.fixture(autouse=True)
 def pool(monkeypatch: pytest.MonkeyPatch) -> Pool:
     """A pool of the test's own."""
-    made = Pool()
-    monkeypatch.setattr(memory, "_pool", made)
-    return made
+    created = Pool()
+    monkeypatch.setattr(memory, "_pool", created)
+    return created
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("columns", [5, 3_000_017], ids=["small", "large"])
 def test_pooled_memory_is_memory_like_any_other(columns: int, dtype: torch.dtype) -> None:
-    made = empty_pooled((3, columns), torch.zeros(1, dtype=dtype))
-    assert made.shape == (3, columns)
-    assert made.dtype == dtype
-    made.fill_(1)
-    assert made.long().sum() == 3 * columns
-    assert made.untyped_storage().nbytes() == made.numel() * made.element_size()
+    created = empty_pooled((3, columns), torch.zeros(1, dtype=dtype))
+    assert created.shape == (3, columns)
+    assert created.dtype == dtype
+    created.fill_(1)
+    assert created.long().sum() == 3 * columns
+    assert created.untyped_storage().nbytes() == created.numel() * created.element_size()
     file = io.BytesIO()
-    torch.save(made, file)
-    assert file.tell() < made.untyped_storage().nbytes() + 4096
-    assert torch.equal(copy.deepcopy(made), made)
-    made.share_memory_()
-    assert made.is_shared()
-    assert made.long().sum() == 3 * columns
+    torch.save(created, file)
+    assert file.tell() < created.untyped_storage().nbytes() + 4096
+    assert torch.equal(copy.deepcopy(created), created)
+    created.share_memory_()
+    assert created.is_shared()
+    assert created.long().sum() == 3 * columns
 
 
 @pytest.mark.parametrize("mode", [torch.enable_grad, torch.no_grad, torch.inference_mode, lambda: torch.device("meta")])
 def test_pooled_memory_is_a_view_of_nothing(mode: Callable[[], AbstractContextManager[object]]) -> None:
     like = torch.zeros(1)
     with mode():
-        made = empty_pooled((3, 5, LARGE // 16), like)
-        assert not made._is_view()
-        assert made._base is None
-        assert made.is_contiguous()
-        assert not made.untyped_storage().resizable()  # from the pool
-        made.fill_(1).mul_(2)
-    assert made[2, 4, -1] == 2
+        created = empty_pooled((3, 5, LARGE // 16), like)
+        assert not created._is_view()
+        assert created._base is None
+        assert created.is_contiguous()
+        assert not created.untyped_storage().resizable()  # from the pool
+        created.fill_(1).mul_(2)
+    assert created[2, 4, -1] == 2
 
 
 @pytest.mark.parametrize("cell", [GRUCell(3, 17), LSTMCell(3, 17)], ids=lambda cell: type(cell).__name__)
@@ -78,9 +78,9 @@ def test_large_outputs_may_be_changed_in_place(
         y, final = unroll(cell.double(), x, backend=backend)
         change(y)
         final[0].mul_(3)
-        wanted = {"x": x, **dict(cell.named_parameters())}
+        inputs = {"x": x, **dict(cell.named_parameters())}
         loss = y.sin().sum() + final[0].cos().sum()
-        gradients = dict(zip(wanted, torch.autograd.grad(loss, list(wanted.values())), strict=True))
+        gradients = dict(zip(inputs, torch.autograd.grad(loss, list(inputs.values())), strict=True))
         return {"y": y.detach(), "final": final[0].detach(), **gradients}
 
     assert_same(through("fused"), through("eager"))
@@ -105,9 +105,9 @@ def test_half_of_a_piece_is_the_least_that_it_is_used_for(pool: Pool) -> None:
     empty_pooled((SIZE,), BYTE)
     for size, used in ((SIZE // 2, True), (SIZE // 2 - LARGE, False), (SIZE + LARGE, False)):
         before = len(pool.idle)
-        made = empty_pooled((size,), BYTE)
+        created = empty_pooled((size,), BYTE)
         assert len(pool.idle) == before - used
-        del made
+        del created
 
 
 def test_the_best_fit_is_taken() -> None:
@@ -134,9 +134,9 @@ def test_the_system_may_take_what_nobody_uses() -> None:
         sizes = {line.split(":")[0]: line.split()[1] for line in SMAPS.read_text(encoding="utf-8").splitlines()[1:]}
         return (int(sizes["Rss"]) - int(sizes["LazyFree"])) << 10  # under pressure what may be taken is taken at once
 
-    made = empty_pooled((SIZE,), BYTE).fill_(1)
+    created = empty_pooled((SIZE,), BYTE).fill_(1)
     before = needed()
-    del made
+    del created
     assert needed() <= before - SIZE + LARGE
 
 

@@ -45,13 +45,13 @@ def task(data: DataModule, model: Any = DirectForecaster, likelihood: Likelihood
     return Forecasting(network, partial(torch.optim.Adam, lr=0.02), **measured)
 
 
-def by_hand(forecast: np.ndarray, came: np.ndarray, data: DataModule, raw: np.ndarray) -> dict[str, float]:
+def by_hand(forecast: np.ndarray, target: np.ndarray, data: DataModule, raw: np.ndarray) -> dict[str, float]:
     """Metrics of ``(windows, horizon, series)`` in the units of the data, each by its definition."""
-    error = np.abs(forecast - came)
+    error = np.abs(forecast - target)
     scaled = error / np.array(data.sizes["deviation"])
     train = raw[:63]
     unit = np.abs(train[SEASON:] - train[:-SEASON]).mean(0)
-    spread = ((came - came.mean((0, 1))) ** 2).sum((0, 1))
+    spread = ((target - target.mean((0, 1))) ** 2).sum((0, 1))
     return {
         "mse": (scaled**2).mean(),
         "mae": scaled.mean(),
@@ -59,7 +59,7 @@ def by_hand(forecast: np.ndarray, came: np.ndarray, data: DataModule, raw: np.nd
         "raw_mse": (error**2).mean(),
         "raw_mae": error.mean(),
         "raw_rmse": (error**2).mean() ** 0.5,
-        "smape": (200 * error / (np.abs(forecast) + np.abs(came))).mean(),
+        "smape": (200 * error / (np.abs(forecast) + np.abs(target))).mean(),
         "mase": (error.mean((0, 1)) / unit).mean(),
         "r2": (1 - (error**2).sum((0, 1)) / spread).mean(),
     }
@@ -70,14 +70,14 @@ def test_metrics_of_a_test_are_those_computed_by_hand_on_raw_numbers(data: DataM
     metrics = trainer().test(network, datamodule=data, verbose=False)[0]
     raw = np.loadtxt(tmp_path / "my.csv", delimiter=",", skiprows=1, usecols=(1, 2))
     origins = range(72, 90 - HORIZON + 1)  # 63, 9 and 18 steps
-    came = np.stack([raw[o : o + HORIZON] for o in origins])
+    target = np.stack([raw[o : o + HORIZON] for o in origins])
     split = data.split("test")
     with torch.no_grad():
         own = network.predict_step(split.__getitems__(list(range(len(split))))).squeeze(-1).double().numpy()
     last = np.stack([raw[[o - 1] * HORIZON] for o in origins])
     season = np.stack([raw[[o + h - SEASON for h in range(HORIZON)]] for o in origins])
     for prefix, forecast in (("", own), ("persistence_", last), ("seasonal_naive_", season)):
-        for kind, value in by_hand(forecast, came, data, raw).items():
+        for kind, value in by_hand(forecast, target, data, raw).items():
             assert metrics[f"test/{prefix}{kind}"] == pytest.approx(value, rel=1e-4, abs=1e-5), prefix + kind
     assert set(metrics) == {"test/loss"} | {
         f"test/{prefix}{kind}" for prefix in ("", "persistence_", "seasonal_naive_") for kind in KINDS

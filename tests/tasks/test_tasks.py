@@ -67,9 +67,9 @@ def test_classification_reports_what_counting_by_hand_gives() -> None:
     counts = torch.zeros(10, 10)
     for row, column in zip(true, predicted, strict=True):
         counts[row, column] += 1
-    hits, truth, said = counts.diag(), counts.sum(1), counts.sum(0)
-    precision, recall = hits / said.clamp(min=1), hits / truth
-    f1 = 2 * hits / (truth + said)
+    hits, truth, positives = counts.diag(), counts.sum(1), counts.sum(0)
+    precision, recall = hits / positives.clamp(min=1), hits / truth
+    f1 = 2 * hits / (truth + positives)
     expected = {
         "test/loss": F.cross_entropy(logits, batch.targets),
         "test/accuracy": hits.sum() / counts.sum(),

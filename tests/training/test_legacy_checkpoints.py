@@ -31,8 +31,8 @@ def test_every_version_is_kept() -> None:
 def test_a_checkpoint_of_any_version_says_what_it_said(path: Path) -> None:
     task, recipe = load_trained(path)
     x, lengths = torch.arange(2 * 5 * 8).reshape(2, 5, 8).sin(), torch.tensor([5, 3])
-    said = torch.tensor(json.loads(path.with_suffix(".json").read_text("utf-8")))
-    torch.testing.assert_close(task.model(x, lengths), said, **TOLERANCE[said.dtype])
+    expected = torch.tensor(json.loads(path.with_suffix(".json").read_text("utf-8")))
+    torch.testing.assert_close(task.model(x, lengths), expected, **TOLERANCE[expected.dtype])
     assert set(recipe) == {"config", "sizes", "class_names", "preprocessing"}
     assert read_checkpoint(path)["format"] == FORMAT
 
@@ -62,8 +62,8 @@ def test_a_run_of_format_1_predicts_what_it_predicted(run: Path, tmp_path: Path)
     predict(OmegaConf.create({**options, "input": str(source), "output": str(output), "format": None, "batch_size": 2}))
     predicted, expected = lines(output), lines(run / "predicted.jsonl")
     assert [list(line) for line in predicted] == [list(line) for line in expected]
-    for line, wanted in zip(predicted, expected, strict=True):
-        for name, value in wanted.items():
+    for line, expected_row in zip(predicted, expected, strict=True):
+        for name, value in expected_row.items():
             assert line[name] == (pytest.approx(value, rel=1e-5) if isinstance(value, float) else value)
 
 

@@ -38,7 +38,7 @@ def images() -> SequenceDataset:
     return SequenceDataset(split.inputs[:ROWS], split.targets[:ROWS])
 
 
-def asked(run: Path, source: Path, output: Any, **options: Any) -> int:
+def run_predict(run: Path, source: Path, output: Any, **options: Any) -> int:
     base = {"run": str(run), "input": str(source), "output": str(output), "format": None, "ckpt": "best"}
     return predict(OmegaConf.create({**base, "batch_size": 3, "threads": 1, **options}))
 
@@ -56,7 +56,7 @@ def published(tmp_path: Path, images: SequenceDataset) -> Path:
 def test_every_record_gets_what_the_tested_network_says_of_it(
     run: Path, published: Path, tmp_path: Path, images: SequenceDataset
 ) -> None:
-    assert asked(run, published, tmp_path / "out.jsonl") == ROWS + 1
+    assert run_predict(run, published, tmp_path / "out.jsonl") == ROWS + 1
     found = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert [record["row"] for record in found] == list(range(1, ROWS + 2))
     model = load_model(run / "model")
@@ -67,7 +67,7 @@ def test_every_record_gets_what_the_tested_network_says_of_it(
 
 
 def test_a_table_has_a_column_for_every_class(run: Path, published: Path, tmp_path: Path) -> None:
-    asked(run, published, tmp_path / "out.csv")
+    run_predict(run, published, tmp_path / "out.csv")
     rows = list(csv.DictReader(io.StringIO((tmp_path / "out.csv").read_text())))
     assert len(rows) == ROWS + 1
     assert list(rows[0]) == ["row", "class", *(f"probabilities.{digit}" for digit in range(10))]
@@ -76,7 +76,7 @@ def test_a_table_has_a_column_for_every_class(run: Path, published: Path, tmp_pa
 def test_the_size_of_a_batch_changes_nothing(run: Path, published: Path, tmp_path: Path) -> None:
     texts = []
     for batch_size in (1, 100):
-        asked(run, published, tmp_path / "out.jsonl", batch_size=batch_size)
+        run_predict(run, published, tmp_path / "out.jsonl", batch_size=batch_size)
         texts.append([json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()])
     for one, other in zip(*texts, strict=True):
         assert one["probabilities"] == pytest.approx(other["probabilities"], rel=1e-4)
@@ -87,14 +87,14 @@ def test_a_record_that_cannot_be_read_is_named_and_leaves_no_file(run: Path, tmp
     bad.write_text(json.dumps({"series": [[0] * 8]}) + "\n" + json.dumps({"series": [[0] * 7]}) + "\n")
     (tmp_path / "old.jsonl").write_text("from before")
     with pytest.raises(ValueError, match=r"bad.jsonl, line 2: series, step 1: must have 8 numbers"):
-        asked(run, bad, tmp_path / "old.jsonl", batch_size=1)
+        run_predict(run, bad, tmp_path / "old.jsonl", batch_size=1)
     assert (tmp_path / "old.jsonl").read_text() == "from before"
     assert {path.name for path in tmp_path.iterdir()} == {"bad.jsonl", "old.jsonl"}
 
 
 def test_an_empty_file_gives_an_empty_one(run: Path, tmp_path: Path) -> None:
     (tmp_path / "none.jsonl").touch()
-    assert asked(run, tmp_path / "none.jsonl", tmp_path / "out.jsonl") == 0
+    assert run_predict(run, tmp_path / "none.jsonl", tmp_path / "out.jsonl") == 0
     assert (tmp_path / "out.jsonl").read_text() == ""
 
 
@@ -115,7 +115,7 @@ def test_wrong_options_are_named(
 ) -> None:
     monkeypatch.chdir(published.parent)
     with pytest.raises(ConfigError, match=reason):
-        asked(run, published, **{"output": "out.jsonl", **options})
+        run_predict(run, published, **{"output": "out.jsonl", **options})
     assert not list(Path().glob("out*"))
 
 
@@ -125,7 +125,7 @@ def test_a_checkpoint_without_preprocessing_says_so(run: Path, published: Path, 
     torch.save(checkpoint, tmp_path / "old.ckpt")
     assert load_task(tmp_path / "old.ckpt")
     with pytest.raises(ConfigError, match=r"DigitsData has no way to read new files"):
-        asked(run, published, tmp_path / "out.jsonl", ckpt=str(tmp_path / "old.ckpt"))
+        run_predict(run, published, tmp_path / "out.jsonl", ckpt=str(tmp_path / "old.ckpt"))
 
 
 def test_nested_values_become_dotted_columns() -> None:

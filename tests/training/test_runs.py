@@ -100,13 +100,13 @@ def test_a_run_keeps_its_best_checkpoints_and_the_last_each_with_its_sha256(tmp_
 def test_a_run_without_room_for_checkpoints_goes_on_to_its_end_where_that_is_asked_for(tmp_path: Path) -> None:
     overrides = [*TINY, "cell.hidden_size=5", "logger=none", "callbacks.progress=null"]
 
-    def work(asked: str) -> str:
+    def work(action: str) -> str:
         try:
-            return json.dumps(train(composed(tmp_path / asked, *overrides, f"on_full_disk={asked}")))
+            return json.dumps(train(composed(tmp_path / action, *overrides, f"on_full_disk={action}")))
         except DiskFullError as error:
             return str(error)
 
     assert "test/loss" in json.loads(answer_with_limit(partial(work, "warn"), 12_000))
     assert "best.ckpt: File too large" in answer_with_limit(partial(work, "stop"), 12_000)
-    for asked in ("warn", "stop"):
-        assert not list((tmp_path / asked / "checkpoints").iterdir())
+    for action in ("warn", "stop"):
+        assert not list((tmp_path / action / "checkpoints").iterdir())

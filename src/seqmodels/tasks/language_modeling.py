@@ -32,6 +32,14 @@ class LanguageModeling(Task[TextWindow]):
     Raises:
         TypeError: ``model`` is not a language model.
         ValueError: a penalty is negative.
+
+    Example:
+        >>> from functools import partial
+        >>> from torch import optim
+        >>> from seqmodels.cells import GRUCell
+        >>> model = LanguageModel(partial(GRUCell, hidden_size=5), vocab_size=9, embedding_size=6)
+        >>> LanguageModeling(model, optim.Adam, slowness_penalty=1.0).slowness_penalty
+        1.0
     """
 
     needs: ClassVar[TargetKind] = "language_modeling"

@@ -29,8 +29,8 @@ def main(name: str) -> None:
         subprocess.run(command, check=True)
         shutil.copy(Path(folder, "checkpoints", "best.ckpt"), here / f"{name}.ckpt")
     x, lengths = torch.arange(2 * 5 * 8).reshape(2, 5, 8).sin(), torch.tensor([5, 3])
-    said = load_task(here / f"{name}.ckpt").model(x, lengths).tolist()
-    (here / f"{name}.json").write_text(json.dumps(said) + "\n", encoding="utf-8")
+    outputs = load_task(here / f"{name}.ckpt").model(x, lengths).tolist()
+    (here / f"{name}.json").write_text(json.dumps(outputs) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from seqmodels.training.runs import prepare_run_folder, resolved_config
 from tests.composing import composed
 
 
-def begun(logs: Path, name: str, *overrides: str, config_dir: Path | None = None) -> Path:
+def started_run(logs: Path, name: str, *overrides: str, config_dir: Path | None = None) -> Path:
     """Create a run folder as it is right after the start."""
     folder = logs / "classification" / name
     (folder / ".hydra").mkdir(parents=True)
@@ -28,7 +28,7 @@ def begun(logs: Path, name: str, *overrides: str, config_dir: Path | None = None
 
 
 def test_a_run_goes_on_with_its_own_overrides_in_its_own_folder(tmp_path: Path) -> None:
-    folder = begun(tmp_path, "one", "cell=gru", "cell.hidden_size=7")
+    folder = started_run(tmp_path, "one", "cell=gru", "cell.hidden_size=7")
     tokens = resume_tokens([f"resume={folder}", "trainer.max_epochs=50"])
     config = compose("train", tokens)
     assert (config.cell.hidden_size, config.trainer.max_epochs, config.hydra.run.dir) == (7, 50, str(folder))
@@ -48,7 +48,7 @@ def test_a_run_goes_on_with_its_own_overrides_in_its_own_folder(tmp_path: Path) 
     ],
 )
 def test_what_decides_the_outcome_cannot_change_unless_it_is_accepted(change: str, named: str, tmp_path: Path) -> None:
-    folder = begun(tmp_path, "one", "cell=gru", "cell.hidden_size=7")
+    folder = started_run(tmp_path, "one", "cell=gru", "cell.hidden_size=7")
     before = (folder / ".hydra" / "hydra.yaml").read_text()
     with pytest.raises(ConfigError) as refusal:
         resume_tokens([f"resume={folder}", change])
@@ -62,15 +62,15 @@ def test_what_decides_the_outcome_cannot_change_unless_it_is_accepted(change: st
     "change", ["data.num_workers=2", "threads=1", "test=false", "logger=none", "trainer.max_epochs=31"]
 )
 def test_what_does_not_decide_the_outcome_may_change(change: str, tmp_path: Path) -> None:
-    folder = begun(tmp_path, "one", "cell=gru")
+    folder = started_run(tmp_path, "one", "cell=gru")
     assert change in resume_tokens([f"resume={folder}", change])
 
 
 def test_auto_takes_the_newest_unfinished_run_of_the_same_command(tmp_path: Path) -> None:
     command = ["cell=gru", "seed=3", f"paths.log_dir='{tmp_path}'", "resume=auto"]
-    begun(tmp_path, "another", "cell=gru", "seed=4")
+    started_run(tmp_path, "another", "cell=gru", "seed=4")
     assert resume_tokens(command) == command[:-1]
-    old, new, finished = (begun(tmp_path, name, "cell=gru", "seed=3") for name in ("a", "b", "c"))
+    old, new, finished = (started_run(tmp_path, name, "cell=gru", "seed=3") for name in ("a", "b", "c"))
     (finished / "metrics.json").write_text("{}")
     for index, folder in enumerate((old, new, finished)):
         path = folder / ".hydra" / "hydra.yaml"
@@ -84,7 +84,7 @@ def test_auto_takes_the_newest_unfinished_run_of_the_same_command(tmp_path: Path
 def test_auto_looks_into_the_folder_that_the_command_names(tmp_path: Path) -> None:
     command = [f"hydra.run.dir='{tmp_path / 'run'}'", "resume=auto"]
     assert resume_tokens(command) == command[:1]
-    folder = begun(tmp_path, "one", "cell=gru")
+    folder = started_run(tmp_path, "one", "cell=gru")
     tokens = resume_tokens([f"hydra.run.dir='{folder}'", "cell=gru", "resume=auto"])
     assert tokens[-2:] == [f"hydra.run.dir='{folder}'", f"resume='{folder}'"]
 

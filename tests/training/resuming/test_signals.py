@@ -31,7 +31,7 @@ def test_a_signal_saves_and_the_command_it_prints_ends_bit_equal(
     ended = run([*SEQMODELS, "train", *RUN, *fault(0, 13, name), f"hydra.run.dir='{tmp_path / 'run'}'"], tmp_path)
     assert ended.status == status, ended.err
     assert "Traceback" not in ended.err
-    line = shlex.split(ended.err.partition("go on with: ")[2])
+    line = shlex.split(ended.err.partition("resume with: ")[2])
     assert line == ["seqmodels", "train", f"resume={tmp_path / 'run'}"]
     assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()
     done = command(*line[1:], SEQMODELS_ALLOW="tests.distributed.faults.*")
