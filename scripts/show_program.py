@@ -21,9 +21,10 @@ from torch import fx
 from seqmodels.cells.base import Cell
 from seqmodels.fusion.cpp.emit import source
 from seqmodels.fusion.lowering.step import Step
+from seqmodels.fusion.ops import Op
 from seqmodels.fusion.plan import step_of
 from seqmodels.fusion.program import Program
-from seqmodels.fusion.values import Op, Product, Selection, Value, width
+from seqmodels.fusion.values import Product, Selection, Value, width
 from seqmodels.sequence import Fixed
 
 SIGNS = {Op.ADD: "+", Op.SUB: "-", Op.MUL: "*", Op.DIV: "/"}

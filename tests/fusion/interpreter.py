@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from seqmodels.fusion.executor import Executor, Results
+from seqmodels.fusion.ops import POINTWISE, REDUCTIONS, Op
 from seqmodels.fusion.program import Program
-from seqmodels.fusion.values import POINTWISE, REDUCTIONS, Op, Selection, Value, width
+from seqmodels.fusion.values import Selection, Value, width
 
 BATCH, TIME = 8, 7  # more rows than a tile has
 LENGTHS = torch.tensor([3, 7, 0, 1, 7, 5, 2, 6])

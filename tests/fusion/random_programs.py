@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from random import Random
 
+from seqmodels.fusion.builder import Builder
+from seqmodels.fusion.ops import Op
 from seqmodels.fusion.program import Program
-from seqmodels.fusion.values import Builder, Op, Value, width
+from seqmodels.fusion.values import Value, width
 
 WIDE = 23
 Group = tuple[Value, ...]

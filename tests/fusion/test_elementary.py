@@ -8,10 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from seqmodels.fusion.builder import Builder
 from seqmodels.fusion.cpp.executor import Cpp
 from seqmodels.fusion.executor import Executor
+from seqmodels.fusion.ops import COMPARISONS, LOGICAL, POINTWISE, TRUTHS, Op
 from seqmodels.fusion.program import Program
-from seqmodels.fusion.values import COMPARISONS, LOGICAL, POINTWISE, TRUTHS, Builder, Op, Value
+from seqmodels.fusion.values import Value
 from tests.fusion.running import EXECUTORS, needs_compiler
 
 FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {

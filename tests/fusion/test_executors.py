@@ -9,11 +9,12 @@ import torch
 
 from seqmodels.fusion.cpp.emit import source
 from seqmodels.fusion.executor import Executor
+from seqmodels.fusion.ops import Op
 from seqmodels.fusion.portable import executor as portable
 from seqmodels.fusion.portable.bulk import evaluate
 from seqmodels.fusion.portable.executor import Loop, Portable
 from seqmodels.fusion.program import Program, Rewriter
-from seqmodels.fusion.values import Op, Value, walk, width
+from seqmodels.fusion.values import Value, walk, width
 from tests.fusion.interpreter import LENGTHS, assert_runs, inputs_for
 from tests.fusion.random_programs import WIDE, Draft, Drawn, Group, carry, stream
 from tests.fusion.running import EXECUTORS

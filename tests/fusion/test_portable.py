@@ -12,12 +12,12 @@ from seqmodels import cells
 from seqmodels.backends.eager import Eager
 from seqmodels.cells import Cell
 from seqmodels.fusion import matmul
+from seqmodels.fusion.ops import Op
 from seqmodels.fusion.plan import step_of
 from seqmodels.fusion.portable import executor
 from seqmodels.fusion.portable.executor import Portable, loop_of
 from seqmodels.fusion.portable.loop_plan import LoopPlan
 from seqmodels.fusion.program import Program
-from seqmodels.fusion.values import Op
 from tests.fusion.running import Through, assert_equals_eager
 
 

@@ -5,12 +5,13 @@ import torch
 from torch.nn import functional as F
 
 from seqmodels.fusion import matmul
+from seqmodels.fusion.builder import Builder
 from seqmodels.fusion.cpp.executor import _outputs
 from seqmodels.fusion.input_projection import InterceptInputProjection
 from seqmodels.fusion.layout import is_time_first
 from seqmodels.fusion.matmul import outer, product, repeated
+from seqmodels.fusion.ops import Op
 from seqmodels.fusion.program import Program
-from seqmodels.fusion.values import Builder, Op
 from tests.conftest import TOLERANCE
 
 

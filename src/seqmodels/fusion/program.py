@@ -8,7 +8,9 @@ writes output streams, and sums rows of which only the total over time and batch
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from seqmodels.fusion.values import Builder, Op, Product, Selection, Value, inner, walk
+from seqmodels.fusion.builder import Builder
+from seqmodels.fusion.ops import Op
+from seqmodels.fusion.values import Product, Selection, Value, inner, walk
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from seqmodels.fusion.ops import Op
 from seqmodels.fusion.program import Program
-from seqmodels.fusion.values import Op, Product, Value
+from seqmodels.fusion.values import Product, Value
 
 
 def arguments(program: Program) -> list[str]:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import NamedTuple
 
+from seqmodels.fusion.ops import INPUTS, LEAVES, REDUCTIONS, TRUTHS, Op
 from seqmodels.fusion.program import Program
-from seqmodels.fusion.values import INPUTS, LEAVES, REDUCTIONS, TRUTHS, Op, Value, in_order, width
+from seqmodels.fusion.values import Value, in_order, width
 
 
 class Key(NamedTuple):

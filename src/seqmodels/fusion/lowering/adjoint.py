@@ -13,8 +13,10 @@ of products and of anything dearer than arithmetic are stored; arithmetic on the
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from seqmodels.fusion.builder import Builder
+from seqmodels.fusion.ops import CHEAP, RECURRENT, Op
 from seqmodels.fusion.program import Program, Rewriter
-from seqmodels.fusion.values import CHEAP, RECURRENT, Builder, Op, Value, walk, width
+from seqmodels.fusion.values import Value, walk, width
 
 AVAILABLE = frozenset({Op.STREAM, Op.VECTOR, Op.SCALAR})
 """Leaves that the backward program reads as they are."""

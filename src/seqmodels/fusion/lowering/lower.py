@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, fx
 
 from seqmodels.errors import Refused
+from seqmodels.fusion.builder import Builder
 from seqmodels.fusion.lowering.moves import Moved, settle, start
 from seqmodels.fusion.lowering.moving import lower_move
 from seqmodels.fusion.lowering.multiplying import has_batch_last, lower_product
@@ -41,8 +42,8 @@ from seqmodels.fusion.lowering.rows import (
     scale,
     without_batch,
 )
+from seqmodels.fusion.ops import Op
 from seqmodels.fusion.tracing.lines import at_line, where
-from seqmodels.fusion.values import Builder, Op
 
 aten = torch.ops.aten
 VALUES = 20_000

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from seqmodels.errors import Refused
+from seqmodels.fusion.builder import Builder
 from seqmodels.fusion.lowering.rows import Piece, Row, cut, spread_pieces
-from seqmodels.fusion.values import Builder
 
 RUNS = 32
 """Runs of columns side by side that a moved row may fall into; more are gathered by one ``select``."""

@@ -10,7 +10,7 @@ from seqmodels.errors import Refused
 from seqmodels.fusion.lowering.moves import Moved, layers, move, settle, start
 from seqmodels.fusion.lowering.protocol import Lowering
 from seqmodels.fusion.lowering.rows import Row, as_truth, pointwise
-from seqmodels.fusion.values import Op
+from seqmodels.fusion.ops import Op
 
 aten = torch.ops.aten
 

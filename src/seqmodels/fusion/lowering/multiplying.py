@@ -6,10 +6,12 @@ import torch
 from torch import Tensor, fx
 
 from seqmodels.errors import Refused
+from seqmodels.fusion.builder import Builder
 from seqmodels.fusion.lowering.moves import Moved, start
 from seqmodels.fusion.lowering.protocol import Lowering
 from seqmodels.fusion.lowering.rows import Row, as_number, pointwise, row, scale, spread_pieces
-from seqmodels.fusion.values import Builder, Op, Value
+from seqmodels.fusion.ops import Op
+from seqmodels.fusion.values import Value
 
 aten = torch.ops.aten
 

@@ -6,7 +6,7 @@ import torch
 from torch import fx
 from torch._ops import OpOverload
 
-from seqmodels.fusion.values import Op
+from seqmodels.fusion.ops import Op
 
 aten = torch.ops.aten
 

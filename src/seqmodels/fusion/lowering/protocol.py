@@ -4,9 +4,9 @@ from typing import Any, Protocol
 
 from torch import Tensor, fx
 
+from seqmodels.fusion.builder import Builder
 from seqmodels.fusion.lowering.moves import Moved
 from seqmodels.fusion.lowering.rows import Row
-from seqmodels.fusion.values import Builder
 
 
 class Lowering(Protocol):

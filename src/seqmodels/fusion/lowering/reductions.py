@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from math import prod
 
+from seqmodels.fusion.builder import Builder
 from seqmodels.fusion.lowering.moves import settle, start
 from seqmodels.fusion.lowering.rows import Piece, Row, cut, pointwise
-from seqmodels.fusion.values import Builder, Op
+from seqmodels.fusion.ops import Op
 
 JOINS = {Op.SUM: Op.ADD, Op.AMAX: Op.MAXIMUM, Op.AMIN: Op.MINIMUM}
 

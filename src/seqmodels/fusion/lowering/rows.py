@@ -12,7 +12,9 @@ from math import prod
 import torch
 
 from seqmodels.errors import Refused
-from seqmodels.fusion.values import TRUTHS, Builder, Op, Value
+from seqmodels.fusion.builder import Builder
+from seqmodels.fusion.ops import TRUTHS, Op
+from seqmodels.fusion.values import Value
 
 Piece = tuple[Value, int]
 """A value and the number of columns it covers: its width, or any number for a value of width 1."""

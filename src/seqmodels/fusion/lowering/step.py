@@ -14,16 +14,18 @@ import torch
 from torch import Tensor, fx
 
 from seqmodels.errors import Refused
+from seqmodels.fusion.builder import Builder
 from seqmodels.fusion.lowering.adjoint import Contraction, Gradients, Pair, derive, late_values
 from seqmodels.fusion.lowering.epilogue import contractions, function
 from seqmodels.fusion.lowering.lower import TOO_MANY, Lower
 from seqmodels.fusion.lowering.operators import CREATED
 from seqmodels.fusion.lowering.rows import Row, as_truth, spread_pieces, without_batch
+from seqmodels.fusion.ops import Op
 from seqmodels.fusion.program import Program
 from seqmodels.fusion.tracing.form import BATCH, Leaf
 from seqmodels.fusion.tracing.graph import Graph
 from seqmodels.fusion.tracing.trace import WIDE
-from seqmodels.fusion.values import Builder, Op, Value
+from seqmodels.fusion.values import Value
 
 aten = torch.ops.aten
 VALUES = 2000

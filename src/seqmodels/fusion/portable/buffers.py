@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from seqmodels.fusion.ops import Op
 from seqmodels.fusion.portable.loop_plan import LoopPlan
-from seqmodels.fusion.values import Op, Value, width
+from seqmodels.fusion.values import Value, width
 
 
 @dataclass(frozen=True)

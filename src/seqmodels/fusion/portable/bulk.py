@@ -6,7 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from seqmodels.fusion.values import COMPARISONS, POINTWISE, REDUCTIONS, Op, Value, in_order
+from seqmodels.fusion.ops import COMPARISONS, POINTWISE, REDUCTIONS, Op
+from seqmodels.fusion.values import Value, in_order
 
 NUMBER_SECOND = COMPARISONS | {Op.ADD, Op.SUB, Op.MUL, Op.DIV, Op.POW, Op.FMOD, Op.REMAINDER}
 """Operators of torch whose second argument may be a number."""

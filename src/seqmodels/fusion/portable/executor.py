@@ -16,12 +16,13 @@ from torch import Tensor
 from seqmodels.fusion.executor import Results
 from seqmodels.fusion.layout import is_time_first, rows_of
 from seqmodels.fusion.matmul import Multiply, outer, repeated
+from seqmodels.fusion.ops import Op
 from seqmodels.fusion.portable.buffers import Place, lay_out
 from seqmodels.fusion.portable.bulk import bulk, evaluate
 from seqmodels.fusion.portable.loop_plan import LoopPlan
 from seqmodels.fusion.portable.loop_writer import SCOPE, LoopWriter
 from seqmodels.fusion.program import Program
-from seqmodels.fusion.values import Op, Product, Selection, Value, width
+from seqmodels.fusion.values import Product, Selection, Value, width
 from seqmodels.sequence import length_mask
 from seqmodels.system.memory import empty_pooled
 

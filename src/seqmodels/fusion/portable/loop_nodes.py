@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from seqmodels.fusion.ops import Op
 from seqmodels.fusion.portable.buffers import Layout, Place
 from seqmodels.fusion.portable.loop_plan import LoopPlan
-from seqmodels.fusion.values import Op, Value
+from seqmodels.fusion.values import Value
 
 END = 1 << 30
 """In place of a node's number: after the step."""

@@ -3,9 +3,11 @@
 from functools import cached_property
 from typing import NamedTuple
 
+from seqmodels.fusion.builder import Builder
+from seqmodels.fusion.ops import RECURRENT, Op
 from seqmodels.fusion.portable.rewriting import rewritten
 from seqmodels.fusion.program import Program
-from seqmodels.fusion.values import RECURRENT, Builder, Columns, Op, Value, dependent, inner, walk
+from seqmodels.fusion.values import Columns, Value, dependent, inner, walk
 
 KNOWN_BEFORE = frozenset({Op.STREAM, Op.VECTOR})
 """Inputs that are known before the loop."""

@@ -11,10 +11,12 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from seqmodels.fusion.builder import Builder
+from seqmodels.fusion.ops import POINTWISE, REDUCTIONS, TRUTHS, Op
 from seqmodels.fusion.portable.buffers import Layout, Place
 from seqmodels.fusion.portable.loop_nodes import END, Activate, LoopNodes, Multiply, Node, adjacent
 from seqmodels.fusion.portable.loop_plan import LoopPlan
-from seqmodels.fusion.values import POINTWISE, REDUCTIONS, TRUTHS, Builder, Op, Selection, Value, width
+from seqmodels.fusion.values import Selection, Value, width
 
 WITH_OUT = {*POINTWISE, Op.THRESHOLD} - {*TRUTHS, Op.POW}
 """Operators that can write their result into given memory."""

@@ -1,7 +1,8 @@
 """Rewrites a program so that its loop takes fewer operators."""
 
+from seqmodels.fusion.ops import RECURRENT, Op
 from seqmodels.fusion.program import Program, Rewriter
-from seqmodels.fusion.values import RECURRENT, Op, Value, dependent
+from seqmodels.fusion.values import Value, dependent
 
 FACTORS = 32
 """How many factors of a product of numbers are regrouped at a time: enough for derivatives."""
