@@ -1,4 +1,4 @@
-"""The checks at the door of ``unroll``: once for a whole sequence, and without waiting for an accelerator."""
+"""Checks of the arguments of ``unroll``: once per sequence, and without synchronising with an accelerator."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def checked_x(cell: Cell[Any], x: Tensor) -> None:
 
 
 def checked_lengths(lengths: Tensor | None, x: Tensor) -> Tensor | None:
-    """Return ``lengths`` on the device of ``x``; None when every sequence is known to be whole."""
+    """Return ``lengths`` on the device of ``x``; None when every sequence is known to have full length."""
     if lengths is None:
         return None
     batch, time = x.shape[:2]
@@ -54,7 +54,7 @@ def checked_lengths(lengths: Tensor | None, x: Tensor) -> Tensor | None:
 
 
 def checked_state(cell: Cell[Any], x: Tensor, state: Any) -> Any:
-    """Return ``state``, or the cell's initial state when it is None; raise unless it is built like that one."""
+    """Return ``state``, or the cell's initial state when it is None; raise unless it has the structure of that one."""
     initial = cell.initial_state(x[:, 0])
     if state is None:
         return initial

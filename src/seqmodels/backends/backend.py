@@ -1,4 +1,4 @@
-"""What every back-end offers."""
+"""The interface of back-ends."""
 
 from typing import Any, Protocol
 
@@ -8,9 +8,9 @@ from seqmodels.cells.base import Cell
 
 
 class Projection:
-    """``cell.project`` of a whole sequence, computed when a back-end first asks for it, and once.
+    """``cell.project`` of a whole sequence, computed once, when a back-end first asks for it.
 
-    A back-end that only then finds that it cannot run a cell leaves it to the next.
+    A back-end that refuses a cell only after that passes the result on to the next one.
     """
 
     def __init__(self, cell: Cell[Any], x: Tensor) -> None:
@@ -18,7 +18,7 @@ class Projection:
         self.known: tuple[Any] | None = None
 
     def __call__(self) -> Any:
-        """Return what the cell makes of the input alone, leaves ``(batch, time, ...)``."""
+        """Return what ``cell.project`` returned, leaves ``(batch, time, ...)``."""
         if self.known is None:
             self.known = (self.cell.project(self.x),)
         return self.known[0]
@@ -37,6 +37,6 @@ class Backend(Protocol):
         """Run ``cell`` over ``x``; return outputs ``(batch, time, output)`` and the state after each last real step.
 
         Raises:
-            Refused: this back-end cannot run the cell; nothing but ``projection`` has been asked for.
+            Refused: this back-end cannot run the cell; no code of the cell has run except through ``projection``.
         """
         ...

@@ -18,14 +18,14 @@ _SATURATED = 1e4  # a sigmoid of it is exactly 1, of its negative exactly 0, in 
 class Native:
     """``torch.lstm``, ``torch.gru``, ``torch.rnn_tanh`` and ``torch.rnn_relu``, what ``torch.nn`` layers run.
 
-    Ragged batches run padded, in one call, without sorting, packing or waiting for lengths: a packed LSTM leaves
-    oneDNN and takes several times as long. Padding steps get an input column of their own whose weights hold the state
-    where it is. Derivatives of second order exist in ``eager`` alone.
+    Ragged batches run padded, in one call, without sorting, packing or synchronising on lengths: a packed LSTM does not
+    use oneDNN and takes several times as long. Padding steps are marked in an extra input column whose weights keep the
+    state unchanged. Only ``eager`` has derivatives of second order.
     """
 
     def refuses(self, cell: Cell[Any], x: Tensor) -> str | None:
         kind = type(cell)
-        if kind not in _KERNELS:  # of this very class: a subclass may have another step
+        if kind not in _KERNELS:  # not a subclass, which may have another step
             return f"PyTorch has no kernel for {kind.__name__}"
         if (changed := _changed(cell)) is not None:
             return changed
@@ -71,12 +71,12 @@ class Native:
         )
         if padding is None:
             return y, type(state)(*(leaf[0] for leaf in final))
-        # c, where there is one, has been held; h of a padding step was computed again, from that c and no input
+        # c, if any, was held; h at padding steps is not, so take it at the last real step
         return y.masked_fill(padding, 0), type(state)(last_step(y, lengths), *(leaf[0] for leaf in final[1:]))
 
 
 def _changed(cell: Cell[Any]) -> str | None:
-    """Say what of a cell is no longer what its kernel computes."""
+    """Return in what a cell no longer is what its kernel computes, or None."""
     kind = type(cell)
     if (name := set_on_itself(cell)) is not None:
         return f"this {kind.__name__} has a method {name} of its own"
@@ -94,7 +94,7 @@ def set_on_itself(cell: Cell[Any]) -> str | None:
 
 
 def _in_one_piece(weights: list[Tensor]) -> list[Tensor]:
-    """Return the weights as views of one buffer, as cuDNN wants them: else it copies them and warns at every call."""
+    """Return the weights as views of one buffer, as cuDNN requires: else it copies them and warns at every call."""
     buffer = torch.cat([weight.reshape(-1) for weight in weights])
     parts = buffer.split([weight.numel() for weight in weights])
     return [part.view_as(weight) for part, weight in zip(parts, weights, strict=True)]
@@ -102,7 +102,7 @@ def _in_one_piece(weights: list[Tensor]) -> list[Tensor]:
 
 @lru_cache(maxsize=16)
 def _runs_under_autocast(kind: type[Cell[Any]], dtype: torch.dtype) -> bool:
-    """Try a tiny kernel: autocast asks oneDNN for kernels in narrow types that a processor may not have."""
+    """Run a tiny kernel: under autocast oneDNN may need a narrow dtype that the processor does not have."""
     cell = kind(2, 2).to(dtype)
     x = torch.zeros(1, 1, 2, dtype=dtype)
     with torch.no_grad():
@@ -133,13 +133,13 @@ def _reset_after_weights(cell: ResetAfterGRUCell) -> list[Tensor]:
 
 
 def _hold_memory(cell: LSTMCell | ProjectedLSTMCell) -> Tensor:
-    """Close i and open f: c stands still, exactly."""
+    """Close i and open f, so that c stays exactly as it is."""
     per_gate = cell.bias.new_tensor([-_SATURATED if gate == "i" else _SATURATED * (gate == "f") for gate in cell.gates])
     return per_gate.repeat_interleave(cell.hidden_size)
 
 
 def _hold_elman(cell: ElmanCell) -> Tensor | None:
-    """Switch relu off, which could grow without bound over a long padding."""
+    """Switch off relu, which could grow without bound over a long padding."""
     return torch.full_like(cell.bias, -_SATURATED) if cell.activation == "relu" else None
 
 

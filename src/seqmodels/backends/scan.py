@@ -18,8 +18,8 @@ _STEP = LinearCell.step  # as it is now: a class can be changed later
 class Scan:
     """All steps of ``h_t = a_t * h_{t-1} + b_t`` from coefficients computed at once, with derivatives of any order.
 
-    An accelerator joins steps in 2 log2(time) parallel rounds. A CPU makes one pass in place, a single operation for
-    each step: it touches memory once, which is faster there than the rounds at any size.
+    An accelerator combines steps in 2 log2(time) parallel rounds. A CPU runs one operation per step in place, which
+    touches memory once and is faster there at any size.
     """
 
     def refuses(self, cell: Cell[Any], x: Tensor) -> str | None:
@@ -43,7 +43,7 @@ class Scan:
             h = linear_recurrence(a, b, state[0])
             return h, type(state)(h[:, -1])
         padding = ~length_mask(lengths, x.shape[1])[..., None]
-        # h_t = 1 * h_{t-1} + 0: past its length a sequence's state stands still
+        # h_t = 1 * h_{t-1} + 0: past its length the state stays as it is
         h = linear_recurrence(a.masked_fill(padding, 1), b.masked_fill(padding, 0), state[0])
         return h.masked_fill(padding, 0), type(state)(h[:, -1])
 
@@ -75,7 +75,7 @@ class _LinearRecurrence(torch.autograd.Function):
 
 
 def solve_in_turn(a: Tensor, b: Tensor) -> Tensor:
-    """Solve ``h_t = a_t * h_{t-1} + b_t`` from ``h_{-1} = 0``, one step after the other; not differentiable."""
+    """Solve ``h_t = a_t * h_{t-1} + b_t`` from ``h_{-1} = 0``, step by step; not differentiable."""
     h = torch.empty_like(b)
     steps = h.unbind(1)
     steps[0].copy_(b[:, 0])
@@ -87,9 +87,9 @@ def solve_in_turn(a: Tensor, b: Tensor) -> Tensor:
 def solve_in_pairs(a: Tensor, b: Tensor) -> Tensor:
     """Solve the same in parallel.
 
-    Doing step (a1, b1) and then (a2, b2) is doing (a2 * a1, a2 * b1 + b2). So the steps are joined in pairs, the half
-    as long recurrence of the pairs gives h at every second step, and one round fills the steps between.
-    The work stays proportional to time, and no quotient of products of a appears that could overflow.
+    Step (a1, b1) followed by (a2, b2) is the step (a2 * a1, a2 * b1 + b2). Steps are combined in pairs, the recurrence
+    of the pairs, half as long, gives h at every second step, and one round fills in the steps between. The work is
+    proportional to time, and there are no quotients of products of a, which could overflow.
     """
     time = a.shape[1]
     if time == 1:

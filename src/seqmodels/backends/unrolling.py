@@ -1,4 +1,4 @@
-"""``unroll``: a cell, a sequence, a back-end."""
+"""``unroll``: running a cell over a sequence with the back-end of a name, or the fastest."""
 
 import logging
 from typing import Any
@@ -34,15 +34,15 @@ def unroll(
 ) -> tuple[Tensor, Any]:
     """Run ``cell`` over ``x (batch, time, input)``; return outputs ``(batch, time, output)`` and the final state.
 
-    Sequences are padded at the end. Past a sequence's length its output is 0 and its state stands still, so that the
-    final state is the one after its last real step; what the padding holds, NaN included, changes nothing.
+    Sequences are padded at the end. Past a sequence's length its output is 0 and its state stays as it is, so that the
+    final state is the one after its last real step; what the padding holds, NaN included, has no effect.
 
     Args:
         cell: any :class:`~seqmodels.cells.Cell`.
         x: inputs, in the dtype of the cell's parameters (under autocast in any floating dtype).
         state: the state before the first step; the cell's initial state unless given.
         lengths: number of real steps of each sequence, integers ``(batch,)`` in [1, time], on any device. Their values
-            are checked where that is free: on the CPU. On an accelerator reading them would stall it at every call.
+            are checked on the CPU, where that is free; reading them from an accelerator would stall it at every call.
         reverse: read each sequence from its last real step to its first; outputs stay at the steps they belong to.
         backend: a name in ``BACKENDS``, or ``"auto"`` for the fastest that does not refuse (:func:`preference`).
 
@@ -63,9 +63,9 @@ def unroll(
 
 
 def backends_for(cell: Cell[Any], x: Tensor) -> dict[str, str | None]:
-    """Say for every back-end why it cannot run ``cell`` over ``x (batch, time, input)``; None where it can.
+    """Return for every back-end why it cannot run ``cell`` over ``x (batch, time, input)``; None where it can.
 
-    Which of them ``auto`` takes also hangs on the size of the work: :func:`preference`.
+    Which of them ``auto`` takes also depends on the problem size: :func:`preference`.
     """
     return {name: backend.refuses(cell.bare(), x) for name, backend in BACKENDS.items()}
 
@@ -74,7 +74,8 @@ def preference(cell: Cell[Any], x: Tensor) -> list[str]:
     """Return the back-ends that ``auto`` considers, the fastest first.
 
     The rule is what ``scripts/benchmark_unroll.py`` measures: PyTorch's kernels for the standard LSTM (oneDNN) and on a
-    GPU (cuDNN); kernels derived from the cell elsewhere, where they beat ATen's loops too; for tiny work none of them.
+    GPU (cuDNN); kernels derived from the cell elsewhere, where they are faster than ATen's loops; tiny problems are not
+    fused.
     """
     tiny = x.shape[0] * x.shape[1] * cell.hidden_size < TINY
     if x.device.type != "cpu" or type(cell) is LSTMCell or tiny:
@@ -98,15 +99,15 @@ def _run(cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None, name: s
                 text = f"backend {name!r} cannot run this: {error}; backend='auto' takes one that can"
                 raise ValueError(text) from None
             if each == "fused" and not isinstance(error, UnsupportedContext):
-                _tell(cell, str(error))
+                _warn(cell, str(error))
     raise AssertionError("the back-end eager refuses nothing")
 
 
-_told: set[tuple[str, str]] = set()
+_warned: set[tuple[str, str]] = set()
 
 
-def _tell(cell: Cell[Any], why: str) -> None:
-    """Say once that a cell is not fused."""
-    if (key := (type(cell).__qualname__, why)) not in _told:
-        _told.add(key)
+def _warn(cell: Cell[Any], why: str) -> None:
+    """Log once that a cell is not fused, and why."""
+    if (key := (type(cell).__qualname__, why)) not in _warned:
+        _warned.add(key)
         log.warning("%s is not fused, which costs speed: %s", key[0], why)

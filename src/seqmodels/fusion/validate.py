@@ -1,8 +1,8 @@
-"""Is a derived program the step? It is compared with the step itself before it is used.
+"""Comparing a derived program with the step itself before it is used.
 
 A few rows run a few steps, once through a Python loop over the step and once through the program: outputs, final states
-and every gradient. In double precision the program must agree to rounding; a compiled kernel in another one is then
-compared in that.
+and every gradient must agree, to rounding in double precision. A compiled kernel in another precision is then compared
+in that as well.
 """
 
 import hashlib
@@ -32,14 +32,14 @@ from seqmodels.sequence import leaves, length_mask, map_leaves, unbind_steps
 ROWS, STEPS = 3, 4
 LENGTHS = (4, 2, 3)
 EXACT = 1e-5
-"""By how much of a tensor's largest number double precision may be off: constants like ``finfo.eps`` are of the type
-that was traced."""
+"""Largest difference in double precision, relative to a tensor's largest number: constants like ``finfo.eps`` are those
+of the dtype that was traced."""
 ROUNDED = {torch.float32: 2e-3, torch.bfloat16: 0.2, torch.float16: 3e-2}
-"""The same for compiled kernels in other types."""
+"""The same for compiled kernels in other dtypes."""
 TRIES = 3
-"""Draws of which one must agree in low precision, where a threshold may fall to one side or the other."""
+"""Random draws of which one must agree in low precision, where rounding may carry a number across a threshold."""
 LARGE = 300.0
-"""What numbers are multiplied by to see functions saturate."""
+"""Factor of the inputs that makes functions saturate."""
 
 
 class Case(NamedTuple):
@@ -61,9 +61,9 @@ def validate(
         inspection: what the cell's step can read.
         step: the derived programs.
         executor: what will run them.
-        wx: what ``project`` returned, whose first rows are used.
+        wx: what ``project`` returned; its first rows and steps are used.
         state: a state, likewise.
-        key: what the cell is, in which form, for the record of what was found right before.
+        key: identifies the cell and the form of its inputs, for the record of programs that agreed before.
 
     Raises:
         Refused: they differ; the message says by how much.
@@ -79,7 +79,7 @@ def validate(
 
 @lru_cache(maxsize=1)
 def _version() -> str:
-    """Return what tells this version of the package, and of torch, from others."""
+    """Return a text that identifies this version of the package and of torch."""
     try:
         own = version("seqmodels")
     except PackageNotFoundError:
@@ -130,7 +130,7 @@ class _Comparison:
         raise Refused(f"the derived kernel is not the step: {found}")
 
     def _case(self, dtype: torch.dtype, rows: int, scale: float, seed: int) -> Case:
-        """Take the first rows and steps, one as it is and the others with noise, and the cell's tensors."""
+        """Take the first rows and steps, one row as it is and the others with noise, and the cell's tensors."""
         generator = torch.Generator().manual_seed(seed)
         steps = 2 if rows == 1 else STEPS
 
@@ -154,7 +154,7 @@ class _Comparison:
         """Return the largest difference between step and program in words, or nothing."""
         wanted = self._measured(case, lambda cell, wx, state, _: _loop(cell, wx, state, case.lengths))
         got = self._measured(case, lambda _, wx, state, constants: self._run(executor, wx, state, constants, case))
-        worst, said = 0.0, ""
+        worst, text = 0.0, ""
         for name, value in wanted.items():
             other = got[name]
             if finite and not bool(value.isfinite().all()):  # inf - inf depends on the order of operations
@@ -164,11 +164,11 @@ class _Comparison:
                 return f"{name} is {facts[0]} and should be {facts[1]}"
             off = _distance(value, other)
             if off > bound and off > worst:
-                worst, said = off, f"{name} differs by {off:.2g} of its largest number"
-        return said
+                worst, text = off, f"{name} differs by {off:.2g} of its largest number"
+        return text
 
     def _run(self, executor: Executor, wx: Any, state: Any, constants: list[Tensor], case: Case) -> tuple[Tensor, Any]:
-        step, dtype = self.step, case_dtype(wx)
+        step, dtype = self.step, _dtype_of(wx)
         inputs = Inputs(
             [leaf.reshape(*leaf.shape[:2], -1).to(dtype) for leaf in leaves(wx)],
             [leaf.reshape(leaf.shape[0], -1).to(dtype) for leaf in leaves(state)],
@@ -183,7 +183,7 @@ class _Comparison:
     def _measured(self, case: Case, through: Callable[..., tuple[Tensor, Any]]) -> dict[str, Tensor]:
         """Return outputs, final state and, where they are wanted, the gradients of everything."""
         step = self.step
-        own = [leaf.wants for leaf in (*step.streams, *step.carries, *step.constants)]
+        own = [leaf.requires_grad for leaf in (*step.streams, *step.carries, *step.constants)]
         given = [*leaves(case.wx), *leaves(case.state), *fixed(case.wx), *case.constants]
         placed = [t.detach().requires_grad_(want) for t, want in zip(given, own, strict=False)]
         count = len(step.streams) + len(step.carries)
@@ -209,8 +209,8 @@ class _Comparison:
         return found
 
 
-def case_dtype(wx: Any) -> torch.dtype:
-    """Return the type of the numbers of a projected sequence."""
+def _dtype_of(wx: Any) -> torch.dtype:
+    """Return the floating dtype of a projected sequence."""
     return next(leaf.dtype for leaf in leaves(wx) if leaf.is_floating_point())
 
 
@@ -219,7 +219,7 @@ def _cycle(count: int, size: int, device: torch.device) -> Tensor:
 
 
 def _constant(tensor: Tensor, dtype: torch.dtype, generator: torch.Generator) -> Tensor:
-    """Return a tensor of the cell in another precision; one whose numbers are all alike gets noise."""
+    """Return a tensor of the cell in another precision; one whose numbers are all equal gets noise."""
     one = tensor.detach()
     if not one.is_floating_point():
         return one.clone()
@@ -247,14 +247,14 @@ def _loop(cell: Cell[Any], wx: Any, state: Any, lengths: Tensor | None) -> tuple
         output, new = cell.step(now, state)
         if real is not None:
             keep = real[:, number]
-            new = map_leaves(lambda n, o, keep=keep: torch.where(_beside(keep, n), n, o), new, state)
-            output = output.masked_fill(~_beside(keep, output), 0)
+            new = map_leaves(lambda n, o, keep=keep: torch.where(_broadcastable(keep, n), n, o), new, state)
+            output = output.masked_fill(~_broadcastable(keep, output), 0)
         state = new
         outputs.append(output)
     return torch.stack(outputs, dim=1), state
 
 
-def _beside(keep: Tensor, like: Tensor) -> Tensor:
+def _broadcastable(keep: Tensor, like: Tensor) -> Tensor:
     return keep.view(-1, *[1] * (like.dim() - 1))
 
 

@@ -1,9 +1,9 @@
-"""Building and loading kernels: a cache on disk that no crash, race or damaged file can harm.
+"""Building and loading kernels, with a cache on disk that survives crashes, races and damaged files.
 
 A kernel is a folder ``<key>`` with ``kernel.cpp``, ``kernel.so`` and the checksum of the latter. The key is the sha256
 of the source, the flags, the compiler and the processor's features, so that nothing ever has to be invalidated. A
-folder is made under a temporary name, loaded, and only then renamed: what carries a key's name was once loaded whole.
-Whatever goes wrong is a :class:`BuildFailed` or a :func:`reason`, in words: programs then run as torch operators.
+folder is created under a temporary name, loaded, and only then renamed: every folder under a key was loaded once.
+Every failure is a :class:`BuildFailed`, or a :func:`reason`, in words: programs then run as torch operators.
 """
 
 import ctypes
@@ -59,9 +59,9 @@ extern "C" void run(const long*) {}
 
 
 class Library:
-    """A loaded kernel: ``run(pointer)`` runs it, ``scratch(batch, threads)`` says how many numbers of room it needs.
+    """A loaded kernel: ``run(pointer)`` runs it, ``scratch(batch, threads)`` returns the size of its scratch.
 
-    It stays loaded as long as the process: another thread may be running it.
+    It is never unloaded: another thread may be running it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -90,19 +90,19 @@ def library(text: str) -> Library:
 
 
 def reason() -> str | None:
-    """Say why C++ kernels cannot be used here; None when they can. The first call builds and loads a tiny one."""
+    """Return why C++ kernels cannot be used here, or None if they can. The first call builds and loads a tiny one."""
     found = _toolchain(*_settings())
     return found if isinstance(found, str) else None
 
 
 def _settings() -> tuple[str, str, str]:
-    """Return what of the environment decides about the compiler: a change is noticed."""
+    """Return the environment variables that choose the compiler, so that a change is noticed."""
     return os.environ.get("SEQMODELS_CPP", ""), os.environ.get("CXX", ""), os.environ.get("PATH", os.defpath)
 
 
 @lru_cache(maxsize=8)
 def _toolchain(switch: str, cxx: str, path: str) -> _Toolchain | str:
-    """Return the compiler and the best flags that it takes, or why there is none."""
+    """Return the compiler and the best flags that it accepts, or why there is none."""
     if switch.lower() in ("0", "off", "false", "no"):
         return f"the environment variable SEQMODELS_CPP={switch} switches them off"
     if sys.platform == "win32":
@@ -119,7 +119,7 @@ def _toolchain(switch: str, cxx: str, path: str) -> _Toolchain | str:
             if _load(SMOKE, chain, end).scratch(3, 1) == 3:
                 return chain
             failure = failure or "a tiny kernel returned a wrong number"
-        except TookTooLong as error:  # it would be as slow with other flags
+        except TookTooLong as error:  # it would be no faster with other flags
             failure = str(error)
             break
         except BuildFailed as error:
@@ -147,7 +147,7 @@ def _load(text: str, chain: _Toolchain, end: float | None = None) -> Library:
     """Return a kernel from this process, else from the cache, else from the compiler; threads share one build.
 
     Raises:
-        BuildFailed: there is none, or the compiler was not done at ``end``, a time of ``time.monotonic``.
+        BuildFailed: there is none, or the compiler was still running at ``end``, a time of ``time.monotonic``.
     """
     parts = (text, " ".join(chain.flags), repr(chain.compiler), processor())
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
@@ -157,7 +157,7 @@ def _load(text: str, chain: _Toolchain, end: float | None = None) -> Library:
         if key not in _known:
             try:
                 _known[key] = _from_cache(key) or _build(key, text, chain, end)
-            except BuildFailed as error:  # kept: the same compiler would say the same about the same text
+            except BuildFailed as error:  # kept: it would fail again
                 _known[key] = error
         found = _known[key]
     if isinstance(found, BuildFailed):
@@ -171,7 +171,7 @@ def _from_cache(key: str) -> Library | None:
         return None
     try:
         found = Library(folder / "kernel.so")
-    except (OSError, AttributeError):  # taken away in this moment, or a system that maps no code from there
+    except (OSError, AttributeError):  # just removed, or mounted without permission to execute
         return None
     note_use(folder)
     return found
@@ -181,36 +181,36 @@ def _build(key: str, text: str, chain: _Toolchain, end: float | None) -> Library
     began = time.perf_counter()
     folder = trusted_folder()
     try:
-        made = Path(tempfile.mkdtemp(prefix=STRAY, dir=folder))
+        building = Path(tempfile.mkdtemp(prefix=STRAY, dir=folder))
     except OSError as error:
         raise BuildFailed(f"there is no folder to build in: {error}") from error
     try:
-        source, code = made / "kernel.cpp", made / "kernel.so"
+        source, code = building / "kernel.cpp", building / "kernel.so"
         source.write_text(text, encoding="utf-8")
         chain.compiler.build(source, code, chain.flags, end)
-        (made / "kernel.sha256").write_bytes(sha256_of(code).encode())
-        close_to_others(made)
+        (building / "kernel.sha256").write_bytes(sha256_of(code).encode())
+        close_to_others(building)
         loaded = Library(code)
-        _publish(made, folder / key)
+        _publish(building, folder / key)
     except (OSError, AttributeError) as error:
         raise BuildFailed(f"a kernel cannot be built or loaded in {folder}: {error}") from error
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(building, ignore_errors=True)
     logger.debug("built the kernel %s in %.1f s", key[:12], time.perf_counter() - began)
     sweep(folder)
     return loaded
 
 
-def _publish(made: Path, target: Path) -> None:
-    """Give a finished kernel its name, unless another process has been faster; a damaged one is put aside."""
+def _publish(built: Path, target: Path) -> None:
+    """Rename a finished kernel to its key, unless another process did so first; a damaged one there is moved away."""
     for _ in range(3):
         try:
-            made.rename(target)
+            built.rename(target)
         except OSError:
             if whole(target):
                 return
             try:
-                target.rename(made / "damaged")  # goes with the folder
+                target.rename(built / "damaged")  # removed with that folder
             except OSError:
                 continue
         else:

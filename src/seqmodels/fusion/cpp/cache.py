@@ -1,8 +1,8 @@
-"""The folder that kernels are kept in: whom it must belong to, and how it stays small.
+"""The folder that kernels are kept in: who must own it, and how it stays small.
 
-What lies there is loaded as code, so whoever can write there can run code as this user. Every file, the folder and the
-one that it is in must therefore belong to this user or to root, and nobody else may write to them; otherwise a folder
-of this process alone is used. The folders further up are the user's own choice and are not looked at.
+Its files are loaded as code, so whoever can write there can run code as this user. Every file, the folder and its
+parent must therefore belong to this user or to root, and nobody else may write to them; otherwise a private folder of
+the process is used. Folders further up are the user's own choice and are not checked.
 """
 
 import atexit
@@ -26,10 +26,10 @@ from seqmodels.fusion.cpp.compiler import BuildFailed
 logger = logging.getLogger("seqmodels")
 
 KEPT = 1 << 30
-"""Bytes of kernels that are kept at most; what was used last is kept longest."""
+"""Most bytes of kernels that are kept; the least recently used are removed first."""
 
 RECORDS = 10_000
-"""How many records are kept at most."""
+"""Most records that are kept."""
 
 STRAY = "building-"
 KEY = re.compile("[0-9a-f]{64}")
@@ -38,9 +38,9 @@ DAY = 24 * HOUR
 
 
 def cache_folder() -> Path:
-    """Return where kernels are kept: under ``SEQMODELS_CACHE_DIR``, or the user's cache folder.
+    """Return where kernels are kept: under ``SEQMODELS_CACHE_DIR``, or in the user's cache folder.
 
-    A user without a home gets a folder of this process alone.
+    A user without a home directory gets a private folder of the process.
 
     Raises:
         BuildFailed: there is no folder for temporary files either.
@@ -49,14 +49,14 @@ def cache_folder() -> Path:
 
 
 def trusted_folder() -> Path:
-    """Return the cache folder, or one of this process alone where that one cannot be written or trusted.
+    """Return the cache folder, or a private one of the process if that cannot be written or trusted.
 
     Raises:
         BuildFailed: there is no folder for temporary files either.
     """
     if (folder := _named()) is None:
         return _private()
-    try:  # modes that leave nothing to the umask
+    try:  # modes are explicit: the umask may allow more
         folder.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         if (why := _distrust(folder.parent, holds_others=True)) is None:
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -70,7 +70,7 @@ def trusted_folder() -> Path:
 
 
 def whole(folder: Path) -> bool:
-    """Say whether a kernel is this user's and as it was built: a damaged file would crash the process that loads it."""
+    """Return whether a kernel belongs to this user and is intact: loading a damaged file would crash the process."""
     try:
         if not _own(folder.lstat(), stat.S_IFDIR):
             return False
@@ -81,7 +81,7 @@ def whole(folder: Path) -> bool:
 
 
 def close_to_others(folder: Path) -> None:
-    """Take from others the right to write to the files in a folder, which the umask may have given them."""
+    """Remove other users' permission to write to the files in a folder, which the umask may have granted."""
     for path in folder.iterdir():
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o022:
@@ -89,14 +89,14 @@ def close_to_others(folder: Path) -> None:
 
 
 def note_use(path: Path) -> None:
-    """Note, at most once a day, that something was used: what was used last is removed last."""
+    """Record, at most once a day, that something was used: the least recently used is removed first."""
     with suppress(OSError):
         if time.time() - path.lstat().st_mtime > DAY:
             os.utime(path)
 
 
 def recorded(digest: str) -> bool:
-    """Say whether :func:`record` was called for ``digest``, here or in another process with this cache."""
+    """Return whether :func:`record` was called for ``digest``, here or in another process with this cache."""
     try:
         folder = trusted_folder() / "checked"
         path = folder / digest
@@ -109,7 +109,7 @@ def recorded(digest: str) -> bool:
 
 
 def record(digest: str) -> None:
-    """Note for good that what ``digest`` stands for was checked; where nothing can be written, note nothing."""
+    """Record permanently that what ``digest`` stands for was checked; do nothing if the folder cannot be written."""
     with suppress(OSError, BuildFailed):
         folder = trusted_folder() / "checked"
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -117,7 +117,7 @@ def record(digest: str) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what killed builds have left and, once an hour, the kernels and records beyond the limits."""
+    """Remove leftovers of killed builds and, once an hour, the kernels and records beyond the limits."""
     with suppress(OSError):  # another process may be removing the same
         for stray in folder.glob(f"{STRAY}*"):
             if time.time() - stray.stat().st_mtime > DAY:
@@ -125,7 +125,7 @@ def sweep(folder: Path) -> None:
     with suppress(OSError):
         if not _due(folder / "swept"):
             return
-        # whoever has loaded a kernel keeps it when its files are gone, and whoever is about to load it builds it anew
+        # a loaded kernel works without its files, and a process that is about to load it builds it again
         for path in _beyond(KEPT, (_used(e) for e in os.scandir(folder) if KEY.fullmatch(e.name))):
             shutil.rmtree(path, ignore_errors=True)
         for path in _beyond(RECORDS, (_used(e) for e in os.scandir(folder / "checked"))):
@@ -133,7 +133,7 @@ def sweep(folder: Path) -> None:
 
 
 def _due(mark: Path) -> bool:
-    """Say whether an hour has passed since this was last True: looking at thousands of files takes a while."""
+    """Return whether an hour has passed since the last time: checking thousands of files takes a while."""
     with suppress(OSError):
         if abs(time.time() - mark.stat().st_mtime) < HOUR:
             return False
@@ -148,7 +148,7 @@ def _used(entry: "os.DirEntry[str]") -> tuple[float, int, Path]:
 
 
 def _beyond(limit: int, found: Iterable[tuple[float, int, Path]]) -> Iterator[Path]:
-    """Yield, of things as (last use, size, path), those for which there is no room beside what was used later."""
+    """Yield the paths of (last use, size, path) that exceed the limit, the most recently used counting first."""
     total = 0
     for _, size, path in sorted(found, reverse=True):
         total += size
@@ -157,7 +157,7 @@ def _beyond(limit: int, found: Iterable[tuple[float, int, Path]]) -> Iterator[Pa
 
 
 def _named() -> Path | None:
-    """Return the folder that the environment names; None without a home, or if the working folder is gone."""
+    """Return the folder that the environment names; None without a home directory or working directory."""
     try:
         if own := os.environ.get("SEQMODELS_CACHE_DIR"):
             return Path(own).expanduser().absolute() / "kernels"
@@ -168,9 +168,9 @@ def _named() -> Path | None:
 
 
 def _distrust(folder: Path, *, holds_others: bool = False) -> str | None:
-    """Say why somebody else could have put code into a folder, and what helps; None where nobody could.
+    """Return why another user could have put code into a folder, and a remedy; None if nobody could.
 
-    A folder that ``holds_others`` may have the sticky bit, as /tmp has: then nobody renames what is somebody else's.
+    A folder that ``holds_others`` may have the sticky bit, as /tmp has: then nobody can rename other users' files.
     """
     facts = folder.stat()
     if _foreign(facts):
@@ -193,12 +193,12 @@ def _open(facts: os.stat_result) -> bool:
 
 
 def _content(path: Path) -> bytes:
-    """Read a file that is this user's, following no link: it could lead anywhere.
+    """Read a file of this user, without following links, which could lead anywhere.
 
     Raises:
         OSError: there is none.
     """
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # a pipe would be waited for
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # opening a pipe would block
     with os.fdopen(handle, "rb") as file:
         if not _own(os.fstat(handle), stat.S_IFREG):
             raise PermissionError(f"{path} may be another user's")
@@ -207,7 +207,7 @@ def _content(path: Path) -> bytes:
 
 @lru_cache(maxsize=64)
 def _warn(text: str) -> None:
-    """Say something once."""
+    """Log a warning once."""
     logger.warning(text)
 
 
@@ -215,9 +215,9 @@ _folders: dict[int, Path] = {}  # by process: a forked child has its own
 
 
 def _private() -> Path:
-    """Return a folder of this process alone, which is removed when it ends."""
+    """Return a private folder of this process, which is removed when it ends."""
     process = os.getpid()
-    with suppress(KeyError, OSError):  # there is none yet, or whoever tidies /tmp has removed it
+    with suppress(KeyError, OSError):  # there is none yet, or something that cleans /tmp removed it
         if _distrust(_folders[process]) is None:
             return _folders[process]
     try:

@@ -1,4 +1,4 @@
-"""The system's C++ compiler: which one, with which flags, and running it within a time."""
+"""The system's C++ compiler: finding it, its flags, and running it with a time limit."""
 
 import ctypes
 import os
@@ -19,38 +19,38 @@ TIMEOUT = 60
 """Seconds that one build may take; a kernel takes one or two."""
 
 TRIAL = 20
-"""Seconds that trying a compiler may take, with all flags that are tried: whoever waits for it has not asked for it."""
+"""Seconds that testing a compiler may take, with all flags: a user waits for it who did not ask for it."""
 
 COMMON = ("-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-std=c++17", "-fPIC")
 FLAVOURS = (("-march=native", "-fopenmp"), ("-march=native",), ("-fopenmp",), ())
-"""Flags that not every compiler takes, best first."""
+"""Flags that not every compiler accepts, best first."""
 
 CANDIDATES = ("c++", "g++", "clang++")
 RUNTIMES = ("libgomp", "libomp", "libiomp5")
 
 
 class BuildFailed(RuntimeError):
-    """A kernel that could not be built or loaded; the message holds what the compiler said first."""
+    """A kernel could not be built or loaded; the message has the first errors of the compiler."""
 
 
 class TookTooLong(BuildFailed):
-    """A build that was stopped because its time was over."""
+    """A build was stopped because it exceeded its time limit."""
 
 
 def trial_seconds() -> float:
-    """Return how long trying a compiler may take: never longer than a build."""
+    """Return how long testing a compiler may take: never longer than a build."""
     return min(TRIAL, TIMEOUT)
 
 
 @dataclass(frozen=True)
 class Compiler:
-    """A command, and what tells one version of it from another without asking it."""
+    """A command, and what identifies its version without running it."""
 
     command: tuple[str, ...]
     identity: tuple[str, int, int]  # path, time of change, size
 
     def build(self, source: Path, library: Path, flags: tuple[str, ...], end: float | None = None) -> None:
-        """Compile, then link without OpenMP's flag: the kernel shares the runtime that torch has loaded.
+        """Compile, then link without OpenMP's flag: the kernel uses the runtime that torch has loaded.
 
         Raises:
             BuildFailed: the compiler failed.
@@ -69,13 +69,13 @@ class Compiler:
 
 
 def find(environment: Mapping[str, str]) -> Compiler | str:
-    """Return the compiler that ``CXX`` names, else the first of ``CANDIDATES``; or, in words, why there is none."""
+    """Return the compiler that ``CXX`` names, else the first of ``CANDIDATES``; or why there is none."""
     wish = environment.get("CXX", "")
     try:
         for command in _commands(wish, environment.get("PATH")):
             if (path := shutil.which(command[0], path=environment.get("PATH"))) is not None:
                 path = os.path.abspath(path)  # noqa: PTH100 - it runs in another folder, and links keep their names
-                facts = os.stat(path)  # noqa: PTH116 - of what a link leads to
+                facts = os.stat(path)  # noqa: PTH116 - of the target of a link
                 return Compiler((path, *command[1:]), (path, facts.st_mtime_ns, facts.st_size))
     except ValueError as error:
         return f"the environment variable CXX, {wish!r}, is no command: {error}"
@@ -87,12 +87,12 @@ def find(environment: Mapping[str, str]) -> Compiler | str:
 
 
 def _commands(wish: str, path: str | None) -> list[list[str]]:
-    """Return the commands to look for: what ``CXX`` holds is a path, else words as a shell reads them.
+    """Return the commands to look for: ``CXX`` holds a path, or else words as a shell reads them.
 
     Raises:
         ValueError: a quote is not closed.
     """
-    if wish.strip() and shutil.which(wish, path=path) is not None:  # spaces and quotes in it are its own
+    if wish.strip() and shutil.which(wish, path=path) is not None:  # spaces and quotes are part of the path
         return [[wish]]
     words = shlex.split(wish)
     return [words] if words else [[name] for name in CANDIDATES]
@@ -100,7 +100,7 @@ def _commands(wish: str, path: str | None) -> list[list[str]]:
 
 @lru_cache(maxsize=1)
 def processor() -> str:
-    """Return the features of this machine's processor: a kernel compiled for others may not run on it."""
+    """Return the features of this processor: a kernel compiled for another one may not run on it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:  # no Linux
@@ -111,9 +111,9 @@ def processor() -> str:
 
 @lru_cache(maxsize=1)
 def share_openmp() -> bool:
-    """Make the symbols of the OpenMP runtime that torch has loaded visible to kernels; False where there is none.
+    """Make the symbols of the OpenMP runtime that torch has loaded visible to kernels; return False if there is none.
 
-    A second runtime in the process would start a second pool of threads, and they would fight for the cores.
+    A second runtime in the process would start a second thread pool that competes for the cores.
     """
     try:
         mapped = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace").splitlines()
@@ -131,7 +131,7 @@ def share_openmp() -> bool:
 
 
 def _run(command: list[str], end: float) -> None:
-    """Run the compiler in the folder of what it makes, so that nothing of a killed build lies anywhere else.
+    """Run the compiler in the folder of its output, so that a killed build leaves no files elsewhere.
 
     Raises:
         BuildFailed: it does not start, or fails.
@@ -151,18 +151,18 @@ def _run(command: list[str], end: float) -> None:
     except OSError as error:
         raise BuildFailed(f"{command[0]} does not start: {error}") from error
     try:
-        said, _ = process.communicate(timeout=end - time.monotonic())
+        output, _ = process.communicate(timeout=end - time.monotonic())
     except BaseException:  # an interrupt too
         _kill(process)
         raise
     if process.returncode:
-        lines = said.decode(errors="replace").splitlines()
+        lines = output.decode(errors="replace").splitlines()
         errors = [line for line in lines if "error" in line.lower()] or lines
         raise BuildFailed(f"{command[0]} failed ({process.returncode}): " + "\n".join(errors[:4]))
 
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:
-    """Kill a compiler and its children, and do not wait for what they were still to say: one may have got away."""
+    """Kill a compiler and its children without reading their output: a child that escaped would block that."""
     with suppress(OSError):
         os.killpg(process.pid, signal.SIGKILL)
     if process.stdout is not None:

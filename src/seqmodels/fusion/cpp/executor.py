@@ -57,7 +57,7 @@ class Cpp:
         kernel = _kernel(program, like.dtype)
         threads = _threads(batch)
         outputs = _outputs(program, like, first)
-        if lengths is not None:  # a skipped step writes nothing
+        if lengths is not None:  # skipped steps are not written
             for output in outputs:
                 output.zero_()
         ends = [like.new_empty(batch, size) for size in program.carries]
@@ -174,7 +174,7 @@ def _outputs(program: Program, like: Tensor, first: Tensor | None = None) -> lis
 
 
 def _order(batch: int, threads: int, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """Return the rows as the threads take them, each thread's longest first, and the lengths."""
+    """Return the rows in the order in which threads take them, each thread's longest first, and the lengths."""
     if lengths is None:
         return torch.arange(batch, device="cpu"), None
     limits = lengths.to(device="cpu", dtype=torch.int64).contiguous()

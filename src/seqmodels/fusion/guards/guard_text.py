@@ -1,4 +1,4 @@
-"""The source of a guard as it is written, and the constants that it compares with."""
+"""The source of a guard, and the constants that it compares with."""
 
 import datetime
 import decimal
@@ -54,13 +54,13 @@ BY_TEXT = {
     *(types.GenericAlias, types.UnionType),
 }
 _IDENTITY, _EQUALITY, _TEXT = ({id(kind) for kind in kinds} for kinds in (BY_IDENTITY, BY_EQUALITY, BY_TEXT))
-SHORT = 64  # bits or characters of a constant that is written into the source itself
+SHORT = 64  # fewer bits or characters of a constant than this are written into the source itself
 
 
 class GuardText:
     """Source that reads what a cell holds into variables, line by line, and compares it with constants.
 
-    The source and the texts of its constants say all that a guard compares, so the digest is made of them.
+    The digest is made of the source and the texts of its constants, which determine all that a guard compares.
     """
 
     def __init__(self) -> None:
@@ -122,12 +122,12 @@ class GuardText:
 
 
 def compiled(source: str, scope: dict[str, Any]) -> Callable[[Any], Any]:
-    exec(compile(source, "<guard>", "exec"), scope)  # noqa: S102  # all of it is written here
+    exec(compile(source, "<guard>", "exec"), scope)  # noqa: S102 - generated above
     return scope["guard"]
 
 
 def comparison(text: GuardText, variable: str, value: Any) -> str | None:
-    """Return the condition that a variable has this value, of the same type; None where the value is no plain one."""
+    """Return the condition that a variable has this value, of the same type; None unless it is a plain constant."""
     kind = type(value)
     if value is None or value is True or value is False or value is ABSENT:
         return f"{variable} is {'ABSENT' if value is ABSENT else value}"
@@ -176,11 +176,11 @@ def described(value: Any) -> str:
             return repr((value.pattern, value.flags))
         case torch.jit.ScriptFunction():
             return str(value.qualified_name)
-    return re.sub(r" at 0x[0-9A-Fa-f]+", "", repr(value))  # of some objects of libraries it ends in an address
+    return re.sub(r" at 0x[0-9A-Fa-f]+", "", repr(value))  # some objects of libraries print their address
 
 
 def _code(code: types.CodeType) -> str:
-    """Return what code does, as text: not where it was written."""
+    """Return a digest of what code does, not of where it was written."""
     names = attrgetter("co_names", "co_varnames", "co_freevars", "co_cellvars")(code)
     numbers = attrgetter("co_flags", "co_argcount", "co_posonlyargcount", "co_kwonlyargcount")(code)
     parts = (code.co_code, code.co_exceptiontable, described(code.co_consts), names, numbers)

@@ -37,10 +37,10 @@ CLASS_ATTRIBUTES_LEFT_OUT = {
     *("__dataclass_fields__", "__dataclass_params__", "__match_args__", "__slotnames__", "_autograd_function_id"),
     *("_value2member_map_", "_hashable_values_", "_unhashable_values_", "_unhashable_values_map_"),
 }
-"""What Python and its libraries keep in a class for themselves, some of it only when they have need of it."""
+"""What Python and its libraries keep in a class for their own use, some of it created on demand."""
 
 ARRAY_BYTES = 2**16
-"""Size of an array whose content is compared; a larger one is refused."""
+"""Largest size in bytes of an array whose content is compared; larger ones are refused."""
 
 
 class _Absent:
@@ -49,16 +49,16 @@ class _Absent:
 
 
 ABSENT = _Absent()
-"""What is read where there is nothing: a name that is not defined, a slot or a closure's cell that is empty."""
+"""Stands for what is missing: an undefined name, an empty slot or closure cell."""
 
 
 @dataclass(frozen=True)
 class Part:
     """Some of the values that an object holds.
 
-    ``source`` gives them, with the object's variable in the place of ``{0}``. A label is how the path of the object
-    goes on to that of a value, and None for one that is not compared. Where there are ``keys``, the source gives a
-    dict of names: the values are its own, and its keys are these.
+    ``source`` is an expression for them, with ``{0}`` for the object's variable. A label is what the path of a value
+    appends to that of the object, None for a value that is not compared. With ``keys`` the expression gives a dict
+    with these keys, and the values are its values.
     """
 
     source: str
@@ -71,7 +71,7 @@ def parts(value: Any) -> list[Part]:
     """Return what an object holds.
 
     Raises:
-        Refused: it may hold something that cannot be read; the message goes on from "attribute ... holds".
+        Refused: it may hold something that cannot be read; the message continues "attribute ... holds".
     """
     kind = type(value)
     found: list[Part] = []
@@ -81,7 +81,7 @@ def parts(value: Any) -> list[Part]:
             break
         if base is not object and not written_in_python(base):
             raise Refused(f"a {name_of(kind)}, whose state a program cannot follow")
-    if derives(kind, FakeTensor):  # of a cell that is being traced: its attributes are the tracer's
+    if derives(kind, FakeTensor):  # during a trace its attributes are the tracer's
         return found
     if kind not in (staticmethod, classmethod):  # whose attributes are copies of the function's
         found += _attributes(value, kind)
@@ -89,7 +89,7 @@ def parts(value: Any) -> list[Part]:
 
 
 def class_attributes(held: Iterable[str]) -> tuple[str, ...]:
-    """Return the names in a class that are not Python's own."""
+    """Return the names in a class, except those for Python's own use."""
     return tuple(name for name in held if name not in CLASS_ATTRIBUTES_LEFT_OUT)
 
 
@@ -118,7 +118,7 @@ _PLAIN = (int, str, float, bool, complex, bytes, type(None))
 
 
 def listed(items: Iterable[Any]) -> str | None:
-    """Return the sorted elements of a set as text, which tells 1, 1.0 and True apart; None if one is no plain value."""
+    """Return the sorted elements of a set as text, which distinguishes 1, 1.0 and True; None if one is not plain."""
     found = list(items)
     waiting = list(found)
     for item in waiting:
@@ -164,7 +164,7 @@ def _slots(value: Any, kind: type) -> Iterator[Part]:
 # --- what objects of built-in types hold -----------------------------------------------------------------------------
 
 Reader = Callable[[Any], Iterator[Part]]
-"""Gives what a value holds as one of a built-in type, of which it may be a subclass."""
+"""Returns what a value holds as an instance of a built-in type, of which it may be a subclass."""
 
 
 def _sequence(name: str, kind: Any) -> Reader:
@@ -204,7 +204,7 @@ def _members(kind: type, *names: str) -> Reader:
 
 
 def _single(source: str, convert: Callable[[Any], Any]) -> Reader:
-    """Read one value: what a subclass of a plain type adds to, or what stands for the whole content."""
+    """Read one value that stands for the whole content, or that a subclass of a plain type extends."""
     return lambda value: iter([Part(f"[{source}]", [convert(value)], [""])])
 
 
@@ -260,4 +260,4 @@ _READERS: dict[int, Reader] = {
     id(np.generic): _scalar,
     **{id(kind): lambda value: iter(()) for kind in (SimpleNamespace, Tensor, type(lru_cache(len)))},  # noqa: ARG005
 }
-"""By the id of the type; of the last, all that they hold is in their ``__dict__``."""
+"""By the id of the type; the last ones hold everything in their ``__dict__``."""

@@ -1,4 +1,4 @@
-"""Which code is a user's, and what such code reads from outside itself: global variables and modules."""
+"""Which code is the user's, and what it reads from outside itself: global variables and modules."""
 
 import dis
 import os
@@ -21,11 +21,11 @@ _ROOTS = tuple(os.path.realpath(folder) + os.sep for folder in _FOLDERS)
 
 
 _BINDINGS = ("PyCapsule", "pybind11_detail_function_record")
-"""Types of what functions written in C++ are bound to."""
+"""Types that functions written in C++ are bound to."""
 
 
 def is_library(module: str) -> bool:
-    """Return whether a module of this name is installed, or part of Python: its code is not followed."""
+    """Return whether a module is installed or part of Python, so that its code is not followed."""
     return _is_installed(module.partition(".")[0])
 
 
@@ -43,9 +43,9 @@ def _is_installed(package: str) -> bool:
 
 
 def is_lasting(cls: type) -> bool:
-    """Return whether a class is written in C, or found in the module that it names.
+    """Return whether a class is written in C, or is an attribute of the module that it names.
 
-    One that a call made, as ``type(Cell)("Own", (Cell,), {})``, may name the module of a library.
+    A class that a call created, as ``type(Cell)("Own", (Cell,), {})``, may name the module of a library.
     """
     found: Any = sys.modules.get(str(static(cls, "__module__")))
     held: Any = object.__getattribute__(found, "__dict__") if isinstance(found, ModuleType) else {}
@@ -56,11 +56,11 @@ def is_lasting(cls: type) -> bool:
 
 
 def is_constant(value: Any, library: Callable[[Any], bool]) -> bool:
-    """Return whether a function, or what wraps one in a class, is a library's and depends on nothing that may change.
+    """Return whether a function, or a wrapper of one in a class, belongs to a library and depends on constants alone.
 
     Args:
         value: anything.
-        library: whether code of a module of this name is a library's.
+        library: returns whether a module of this name belongs to a library.
     """
     kind = type(value)
     if kind is FunctionType:
@@ -79,7 +79,7 @@ def is_constant(value: Any, library: Callable[[Any], bool]) -> bool:
 
 
 def _is_fixed(held: Any, library: Callable[[Any], bool]) -> bool:
-    """Return whether what the closure of a library's function holds is a number, a text, or a library's own."""
+    """Return whether a value in the closure of a library's function is a number, a text, or belongs to a library."""
     if type(held) is type:
         return library(static(held, "__module__"))
     return type(held) in (int, str, bool, type(None)) or (
@@ -88,7 +88,7 @@ def _is_fixed(held: Any, library: Callable[[Any], bool]) -> bool:
 
 
 def contents(closure: Iterable[Any]) -> list[Any]:
-    """Return what the cells of a closure hold."""
+    """Return the contents of a closure's cells."""
     found = []
     for cell in closure:
         try:
@@ -100,7 +100,7 @@ def contents(closure: Iterable[Any]) -> list[Any]:
 
 @dataclass(frozen=True)
 class Reads:
-    """Names that a function reads, its nested functions included."""
+    """Names that a function and its nested functions read."""
 
     names: list[str]  # global variables
     modules: list[str]  # which the code itself imports

@@ -1,4 +1,4 @@
-"""A walk over what a cell's step can read, which writes the source of a guard on its way."""
+"""A walk over everything that a cell's step can read, which generates a guard on its way."""
 
 import logging
 import re
@@ -33,17 +33,17 @@ from seqmodels.fusion.guards.reachable import (
 from seqmodels.fusion.guards.user_code import contents, is_constant, is_lasting, is_library, reads
 
 LIMIT = 20_000
-"""How many values are walked at most."""
+"""Most values that are walked over."""
 
 NOT_READ_BY_STEP = ("__init__", "reset_parameters", "extra_repr")
-"""Methods of a cell that its step does not call, so that what they read may change."""
+"""Methods of a cell that its step does not call: what they read may change."""
 
 NOT_FOLLOWED = {"seqmodels", "torch", *sys.stdlib_module_names}
-"""Packages whose code is never followed, whatever classes are made in them; another that defines a cell is."""
+"""Packages whose code is never followed; that of others is, once they define a cell."""
 
 TYPE_ONLY = {id(kind) for kind in (logging.Logger, weakref.ref, weakref.ProxyType, weakref.CallableProxyType)}
 TYPE_ONLY |= {id(type(make())) for make in (threading.Lock, threading.RLock)}
-"""Of these only the type is compared: what they hold is no part of what a step computes."""
+"""Only the type of these is compared: what they hold does not affect what a step computes."""
 
 _NO_COPIES = {id(kind) for kind in (torch.finfo, torch.iinfo, torch.jit.ScriptFunction)}
 _NO_COPIES |= {id(kind) for kind in (staticmethod, classmethod, types.MappingProxyType)}
@@ -51,11 +51,11 @@ _MAY_BE_EMPTY = {id(kind) for kind in (list, dict, OrderedDict, set, deque)}
 _ALIKE = {
     id(kind) for kind in (tuple, FunctionType, MethodType, BuiltinMethodType, property, staticmethod, classmethod)
 }
-"""Types that do not change, so that two equal objects serve as well as one that is found twice."""
+"""Immutable types: two equal objects are as good as one that is found twice."""
 
 
 HIDDEN = {"environ", "environb", "getenv"}
-"""Names by which code reads what no walk can follow."""
+"""Names by which code reads what cannot be compared."""
 
 
 class Walk:
@@ -65,17 +65,21 @@ class Walk:
         self.text = GuardText()
         self.inside = True
         self.walked = 0
-        self.variables: dict[int, str] = {}  # of the objects found, by id
-        self.scopes: dict[int, str] = {}  # variables of dicts of which single names are read
-        self.alive: list[Any] = []  # what was found, so that its id stays its own
-        self.distinct: list[str] = []  # variables of the objects that are told from equal ones
-        self.shared_state: list[Any] = []  # what a step could change that is no part of the cell
-        self.tensors: dict[str, tuple[Tensor, str, bool]] = {}  # by variable: the tensor, its path, if the cell's own
+        self.variables: dict[int, str] = {}  # of objects, by id
+        self.scopes: dict[int, str] = {}  # variables of dicts from which single names are read
+        self.alive: list[Any] = []  # keeps ids from being reused
+        self.distinct: list[str] = []  # variables of objects that are distinct from one another
+        self.shared_state: list[Any] = []  # mutable objects outside the cell
+        self.tensors: dict[
+            str, tuple[Tensor, str, bool]
+        ] = {}  # by variable: the tensor, its path, whether the cell holds it
         self.uncopied: dict[int, object] = {}
         self.queue: deque[tuple[Callable[..., None], Any]] = deque()
-        self.code: deque[tuple[Callable[..., None], Any]] = deque()  # classes and functions, for when it is empty
+        self.code: deque[tuple[Callable[..., None], Any]] = (
+            deque()
+        )  # classes and functions, for when the queue is empty
         self.classes: dict[int, str] = {}  # their names in the source, by id
-        self.packages: set[str] = set()  # installed, but defining a cell: their code is followed as a user's own
+        self.packages: set[str] = set()  # installed ones that define a cell: their code is followed like a user's
         self.read: set[tuple[str, str]] = set()  # variable of a scope, name
         self.attributes: dict[str, None] = {}  # that code names
         self.modules: list[tuple[str, ModuleType, str]] = []  # of users, in attributes of objects
@@ -91,9 +95,9 @@ class Walk:
             self.text.require([f"len({{*map(id, [{', '.join(self.distinct)}])}}) == {len(self.distinct)}"])
 
     def _met(self, variable: str, value: Any, path: str, attributes: Sequence[str] | None = None) -> str:
-        """Return the condition that a variable is what was found there, and put in line what that holds in turn.
+        """Return the condition that a variable is what was found there, and enqueue what that holds in turn.
 
-        ``attributes`` are those that the code names which the value was found by; None where an object holds it.
+        ``attributes`` are the attributes that the code uses which names the value; None if an object holds it.
         """
         self.walked += 1
         if self.walked > LIMIT:
@@ -122,7 +126,7 @@ class Walk:
         return f"{typed}{self._object(variable, value, path)}"
 
     def _object(self, variable: str, value: Any, path: str) -> str:
-        """Put an object in line; return what else to ask of the variable."""
+        """Enqueue an object; return further conditions on the variable."""
         kind = type(value)
         if kind is not tuple and not derives(kind, np.generic):
             self.variables[id(value)] = variable
@@ -178,7 +182,7 @@ class Walk:
         return is_library(str(module)) and str(module).partition(".")[0] not in self.packages
 
     def _class(self, cls: type) -> str:
-        """Return the name of a class, and put in line what it and its bases hold, those of libraries left out."""
+        """Return the name of a class, and enqueue what it and its bases hold, except those of libraries."""
         if id(cls) not in self.classes:
             self.alive.append(cls)
             module = str(static(cls, "__module__"))
@@ -221,7 +225,7 @@ class Walk:
         return f"{variable} is {self.text.weakly(module)}"
 
     def _modules_read(self) -> bool:
-        """Read of the modules that attributes hold what any code names; return whether something is now in line."""
+        """Read from modules that objects hold whatever any code names; return whether anything was enqueued."""
         named = list(self.attributes)
         for variable, module, path in self.modules:
             self._scope(f"{variable}.__dict__", vars(module), named, named, path)
@@ -254,7 +258,7 @@ class Walk:
     def _scope(
         self, source: str, scope: dict[str, Any], names: Sequence[str], attributes: Sequence[str], path: str
     ) -> None:
-        """Read names of a module or of the global variables of code; one that is not there must stay so."""
+        """Read names of a module or of the global variables of code; a name that is missing must stay missing."""
         if id(scope) in self.scopes:
             variable = self.scopes[id(scope)]
             self.text.require([f"{source} is {variable}"])
@@ -271,5 +275,5 @@ class Walk:
 
 
 def readable(path: str) -> str:
-    """Return a path as one would write it: of what a module holds in its own dicts, the name alone."""
+    """Return a path as one writes it in code, without the dicts in which a module holds its members."""
     return re.sub(r"\.?_(?:parameters|buffers|modules)\['([^']*)'\]", r".\1", path).removeprefix(".")

@@ -1,13 +1,13 @@
 """The backward program of a step, lowered from the gradients that autograd traced.
 
-The gradients of the inputs and of the state are rows like all others: the cotangent of a product's operand is that
-product's cotangent times the transposed weight, a product again. Gradients of parameters are sums over the batch. None
-is formed in the loop: where the traced gradient of a parameter first sums over the batch (a *contraction*), the program
-writes, or adds up, the rows that are summed, and what the graph does with the sum is done once, after the loop, with
-the sum over all steps in its place. That is right where it is linear, which is checked.
+Gradients of the inputs and of the state are rows like any others: the cotangent of a product's operand is the product's
+cotangent times the transposed weight, again a product. Gradients of parameters are sums over the batch, and none is
+computed in the loop: where the traced gradient of a parameter first sums over the batch (a *contraction*), the program
+writes, or adds up, the rows that are summed. What the graph does with the sum is done once, after the loop, with the
+sum over all steps in its place. This requires that it is linear in the sum, which is checked.
 
-What the backward pass needs of the forward pass is stored or computed again by one rule: leaves of the state, results
-of products and of anything dearer than arithmetic are stored; arithmetic on these is computed again.
+One rule decides what the forward pass stores for the backward pass: columns of the state, results of products, and of
+anything more expensive than arithmetic. Arithmetic on these is recomputed.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class Contraction:
     """A sum over the batch: of a row, or of the products of each number of ``early`` with each of ``late``."""
 
     late: tuple[Value, ...]  # values side by side that depend on a cotangent
-    early: tuple[Value, ...] | None  # those of the forward pass that they meet; None in a sum of rows
+    early: tuple[Value, ...] | None  # those of the forward pass that they are multiplied with; None in a sum of rows
     flipped: bool  # whether the graph has the late numbers first
 
 
@@ -94,7 +94,7 @@ def derive(plain: Program, build: Builder, gradients: Gradients) -> Pair:
 
 
 def _place(groups: list[tuple[Value, ...]], wanted: tuple[Value, ...]) -> tuple[int, int]:
-    """Find values side by side in a group that is written anyway, or add a group; return its index and first column."""
+    """Return the index of a group that holds values side by side, and their first column; add one if none does."""
     for index, group in enumerate(groups):
         for start in range(len(group) - len(wanted) + 1):
             if group[start : start + len(wanted)] == wanted:
@@ -104,7 +104,7 @@ def _place(groups: list[tuple[Value, ...]], wanted: tuple[Value, ...]) -> tuple[
 
 
 def _saved(used: list[Value], build: Builder, forward_products: int, saved: list[Value]) -> list[Value]:
-    """Extend ``saved`` by what the backward values ``used`` need of the forward pass."""
+    """Return ``saved`` extended by what the backward values ``used`` need of the forward pass."""
     late = late_values(used, build, forward_products)
     kept, seen, stack = dict.fromkeys(saved), set[Value](), list(reversed(used))
     while stack:
@@ -124,7 +124,7 @@ def _saved(used: list[Value], build: Builder, forward_products: int, saved: list
 
 
 def late_values(used: Sequence[Value], build: Builder, forward_products: int) -> set[Value]:
-    """Return the values that depend on a cotangent, which exist in the backward pass alone."""
+    """Return the values that depend on a cotangent: those of the backward pass alone."""
     late: set[Value] = set()
     for value in walk(used, build.products):
         if (
@@ -145,7 +145,7 @@ def _rewrite(
     carries: Sequence[tuple[Value, ...]],
     totals: Sequence[tuple[Value, ...]],
 ) -> Program:
-    """Write the backward program: what was saved becomes streams, cotangents become a stream and the carries."""
+    """Return the backward program: saved values become streams, cotangents one more stream and the carries."""
     given = len(plain.streams)
 
     def change(rewriter: Rewriter, value: Value) -> Value | None:
@@ -157,9 +157,7 @@ def _rewrite(
                 return rewriter.builder.leaf(Op.STREAM, given + len(saved), offset, value.width)
             return rewriter.builder.leaf(Op.CARRY, index - 1, offset, value.width)
         if value.op is Op.PRODUCT:
-            assert value.columns.source >= forward_products, (
-                "the result of a forward product is saved where it is needed"
-            )
+            assert value.columns.source >= forward_products, "a forward product that is needed is saved"
         return None
 
     places = {value: index for index, value in enumerate(saved)}

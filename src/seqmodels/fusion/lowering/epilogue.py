@@ -1,7 +1,8 @@
-"""What a traced gradient does with sums over the batch: from there to the gradients of the parameters.
+"""From sums over the batch to the gradients of parameters.
 
-A gradient of a parameter sums over the batch at one place, a *contraction*, and goes on without it. Over a sequence the
-sums of all steps add up, and what comes after them is done once, for their sum: that is the same where it is linear.
+The traced gradient of a parameter sums over the batch at one place, a *contraction*; after it there is no batch. Over a
+sequence the contractions of all steps add up. What comes after is applied once, to the sum over all steps, which gives
+the same result if it is linear.
 """
 
 from collections.abc import Sequence
@@ -21,13 +22,13 @@ EACH = MOVES | SAME | SUMMING | {aten.neg.default, aten.mean.dim, aten.mean.defa
 EACH |= {aten.add.Tensor, aten.sub.Tensor, aten.copy.default}
 """Linear in all their tensors together."""
 FIRST = {aten.div.Tensor, aten.div.Scalar, aten.mul.Scalar, aten.mul.Tensor, aten.mm.default, aten.bmm.default}
-"""Linear in one tensor, the others being constant; a divisor always is."""
+"""Linear in one tensor if the others are constant; a divisor must be."""
 SOLVED = {aten.linalg_lu_solve.default: 2, aten.linalg_solve_triangular.default: 1}
-"""Linear in one tensor by its place."""
+"""Linear in the argument at this position."""
 
 
 def is_contraction(node: fx.Node) -> bool:
-    """Say whether a node sums over the batch."""
+    """Return whether a node sums over the batch."""
     if node.target is aten.mm.default:
         return _shape(node.args[0])[1:] == (BATCH,)
     return node.target in SUMMING and _shape(node.args[0])[:1] == (BATCH,)
@@ -60,27 +61,27 @@ def contractions(wanted: Sequence[fx.Node], constant: dict[fx.Node, None]) -> tu
 
 
 def _check_linear(node: fx.Node, constant: dict[fx.Node, None]) -> None:
-    def still(argument: Any) -> bool:
+    def is_constant(argument: Any) -> bool:
         return not isinstance(argument, fx.Node) or argument in constant
 
-    def nothing(argument: Any) -> bool:
+    def is_zeros(argument: Any) -> bool:
         return isinstance(argument, fx.Node) and "zeros" in str(argument.target)
 
     inputs = node.all_input_nodes
-    moving = [one for one in inputs if not still(one)]
+    moving = [one for one in inputs if not is_constant(one)]
     linear: bool = node.target in CREATED | FILLED
     if node.target in EACH:
         indices = [one for one in inputs if not one.meta["val"].is_floating_point()]
-        linear = all(one in moving or nothing(one) or one in indices for one in inputs)
+        linear = all(one in moving or is_zeros(one) or one in indices for one in inputs)
     elif node.target in FIRST:
         linear = len(moving) == 1 and node.args.count(moving[0]) == 1
-        linear = linear and not ("div" in str(node.target) and not still(node.args[1]))
+        linear = linear and not ("div" in str(node.target) and not is_constant(node.args[1]))
     elif node.target in SOLVED:
         linear = moving == [node.args[SOLVED[node.target]]]
     elif node.target is aten.where.self:
-        linear = still(node.args[0]) and all(not still(one) or _is_zero(one) for one in node.args[1:])
+        linear = is_constant(node.args[0]) and all(not is_constant(one) or _is_zero(one) for one in node.args[1:])
     elif node.target is aten.masked_fill.Scalar:
-        linear = still(node.args[1]) and bool(node.args[2] == 0)
+        linear = is_constant(node.args[1]) and bool(node.args[2] == 0)
     shapes = [value.shape for value in (n.meta.get("val") for n in (node, *inputs)) if isinstance(value, Tensor)]
     if not linear or any(BATCH in shape for shape in shapes):
         raise Refused(f"the gradient of a parameter goes through {node.target} for each step alone\n{where(node)}")
@@ -103,8 +104,8 @@ def function(
 ) -> fx.GraphModule:
     """Return a function of the constants, and of the sums over all steps, to those results.
 
-    A contraction of products takes the place of its node; the sum of a row ``(1, ...)`` that of its argument, so that
-    the node itself takes out whatever other dimensions it sums over.
+    The sum of a contraction of products replaces its node. The sum of rows ``(1, ...)`` replaces the argument of its
+    node, which then also sums over whatever other dimensions it does.
     """
     new, copies = fx.Graph(), {}
     for node in given:

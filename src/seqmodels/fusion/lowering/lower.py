@@ -7,10 +7,11 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, fx
+from torch.fx.node import Argument
 
 from seqmodels.errors import Refused
 from seqmodels.fusion.builder import Builder
-from seqmodels.fusion.lowering.moves import Moved, settle, start
+from seqmodels.fusion.lowering.moves import Found, Moved, settle, start
 from seqmodels.fusion.lowering.moving import lower_move
 from seqmodels.fusion.lowering.multiplying import has_batch_last, lower_product
 from seqmodels.fusion.lowering.operators import (
@@ -50,7 +51,6 @@ VALUES = 20_000
 """Most values that are made while a step is lowered, which takes a second or two."""
 
 TOO_MANY = "the step takes thousands of operators on parts of a row, whose kernel would take minutes to compile"
-Found = Row | Moved | list[Moved]
 
 
 class Lower:
@@ -61,10 +61,10 @@ class Lower:
         batch: the size of the batch that the graph was traced with.
         dtype: what the step computes in.
         known: rows of the inputs: streams, carries, cotangents.
-        weight_of: returns, for a node that is the right side of a product, which weight that is and whether it is
-            transposed, or None where it depends on more than parameters.
+        weight_of: returns which weight a node is and whether it is transposed, or None if it depends on more than
+            parameters.
         vector_of: returns the row of a node that depends on parameters alone, or None for any other.
-        literal: returns the value of a node that depends on nothing at all, or None for any other.
+        literal: returns the value of a node that depends on literals alone, or None for any other.
         gate_width: the width of the parts that products are split into where it divides theirs, or 0.
     """
 
@@ -84,8 +84,8 @@ class Lower:
         self.batch_last = False  # whether the node that is being lowered has the batch last
         self.weight_of, self.vector_of, self.literal = weight_of, vector_of, literal
 
-    def __call__(self, argument: Any) -> Row:
-        """Return the row of a node, which is lowered with all that it needs, or of a number."""
+    def __call__(self, argument: Argument) -> Row:
+        """Return the row of a number or a node, which is lowered with all that it needs."""
         if not isinstance(argument, fx.Node):
             if isinstance(argument, bool | int | float):
                 return Row((), ((self.builder.scalar(float(argument)), 1),))
@@ -99,16 +99,16 @@ class Lower:
             if self.builder.size > VALUES:
                 raise Refused(f"{TOO_MANY}\n{where(node)}")
 
-    def number(self, argument: Any) -> Row:
+    def number(self, argument: Argument) -> Row:
         """Return the row of a node or number, truth values as 0 and 1."""
         return as_number(self.builder, self(argument))
 
-    def truth(self, argument: Any) -> Row:
+    def truth(self, argument: Argument) -> Row:
         """Return the row of a node or number as truth values."""
         return as_truth(self.builder, self(argument))
 
     def _needed(self, wanted: fx.Node) -> list[fx.Node]:
-        """Return the nodes that are not lowered yet and that ``wanted`` needs, each after those that it needs."""
+        """Return the nodes that ``wanted`` needs and that are not lowered yet, arguments before their users."""
         found: dict[fx.Node, None] = {}
         stack = [(wanted, False)]
         while stack:
@@ -123,7 +123,7 @@ class Lower:
         return list(found)
 
     def _arguments(self, node: fx.Node) -> list[fx.Node]:
-        """Return the nodes whose rows a node needs: of a product's two sides the one that is no weight."""
+        """Return the nodes whose rows a node needs; a weight has no row."""
         if self.vector_of(node) is not None or node.op != "call_function":
             return []
         if node.target in (aten.mm.default, aten.addmm.default):
@@ -137,7 +137,7 @@ class Lower:
             if self.batch in node.meta["val"].shape:
                 moved = self.moved(node)
                 return settle(self.builder, moved._replace(places=moved.places.t()))
-            assert isinstance(found, Row)  # a column of numbers that meets every row
+            assert isinstance(found, Row)  # a column that is broadcast to every row
             return Row((found.width,), found.pieces)
         try:
             if isinstance(found, Moved):
@@ -161,7 +161,7 @@ class Lower:
         return found
 
     def _check(self, node: fx.Node, found: Found) -> None:
-        """Raise where a node is computed in a type that kernels do not have, or came out in another shape."""
+        """Raise if a node has a dtype that kernels do not have, or its row another shape than the node."""
         value = node.meta.get("val")
         if not isinstance(value, Tensor):
             return
@@ -232,14 +232,14 @@ class Lower:
     def _apply(self, op: Op, *rows: Row) -> Row:
         return pointwise(self.builder, op, rows)
 
-    def _are_truths(self, arguments: Sequence[Any]) -> bool:
+    def _are_truths(self, arguments: Sequence[Argument]) -> bool:
         values = [a.meta["val"] for a in arguments if isinstance(a, fx.Node)]
         return len(values) == 2 and all(v.dtype == torch.bool for v in values)
 
-    def _logical(self, op: Op, left: Any, right: Any) -> Row:
+    def _logical(self, op: Op, left: Argument, right: Argument) -> Row:
         return logical(self.builder, op, self.truth(left), self.truth(right))
 
-    def _where(self, condition: Any, yes: Any, no: Any) -> Row:
+    def _where(self, condition: Argument, yes: Argument, no: Argument) -> Row:
         build, chosen = self.builder, self.truth(condition)
         if all(isinstance(a, fx.Node) and a.meta["val"].dtype == torch.bool for a in (yes, no)):
             left = logical(build, Op.AND, chosen, self.truth(yes))
@@ -258,7 +258,7 @@ class Lower:
         return result
 
     def _converted(self, node: fx.Node) -> Row:
-        """Convert between truth values and numbers of the step's type; numbers of other types are refused later."""
+        """Convert between truth values and numbers of the step's dtype; other dtypes are refused by :meth:`_check`."""
         wanted = node.meta["val"].dtype
         return self.truth(node.args[0]) if wanted == torch.bool else self.number(node.args[0])
 

@@ -1,9 +1,8 @@
 """Operators that only move numbers: slices, views, flips, padding, index lists, and their derivatives.
 
-None of them is described here. Each is run, as PyTorch has it, on the *indices* of the numbers: a tensor of two rows
-whose entries say which column of which source they stand for, 0 for a zero that the operator puts in. What comes out
-says where every number went, for any operator and any chain of them, and the second row shows whether the operator
-keeps the rows of the batch apart.
+None of them is described here. Each is run by PyTorch on the *indices* of the numbers: a tensor of two rows whose
+entries name a column of a source, or 0 for a zero that an operator inserts. The result shows where every number went,
+for any operator and any chain of them, and its second row shows whether the operator keeps the rows of the batch apart.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,17 +16,17 @@ from seqmodels.fusion.builder import Builder
 from seqmodels.fusion.lowering.rows import Piece, Row, cut, spread_pieces
 
 RUNS = 32
-"""Runs of columns side by side that a moved row may fall into; more are gathered by one ``select``."""
+"""Most runs of adjacent columns that a moved row may consist of; more are gathered by one ``select``."""
 
 Source = tuple[Row, bool]
-"""A row, and whether it has the batch in front (a vector, which is the same for all rows, has not)."""
+"""A row, and whether it has a batch dimension (a vector, the same for all rows, has none)."""
 
 
 class Moved(NamedTuple):
-    """Where numbers went: ``places`` has the shape of the tensor with a batch of 2.
+    """A tensor whose numbers come from sources: ``places`` has its shape, with a batch of 2.
 
-    Its entries count the columns of the sources, one after the other, from 1; those of the second row of the batch from
-    ``1 + total``; 0 is a zero.
+    Entries number the columns of all sources from 1 on, and those of the second row of the batch from ``1 + total`` on;
+    0 stands for a zero.
     """
 
     sources: tuple[Source, ...]
@@ -38,8 +37,12 @@ class Moved(NamedTuple):
         return sum(row.width for row, _ in self.sources)
 
 
+Found = Row | Moved | list[Moved]
+"""What a node is lowered to; several results are a list."""
+
+
 def start(source: Row, *, batched: bool) -> Moved:
-    """Return a row as it is, before anything is moved."""
+    """Return a row whose numbers are where they were."""
     index = torch.arange(1, source.width + 1).view(source.shape)
     if batched:
         index = torch.stack([index, index + source.width])
@@ -51,12 +54,12 @@ def move(call: Callable[..., Any], args: Any, kwargs: Any, batch: int) -> Moved 
 
     Args:
         call: the operator.
-        args: its arguments, in which :class:`Moved` stand for tensors, and ``batch`` for the size of the batch.
-        kwargs: its named arguments, likewise.
+        args: its arguments, with :class:`Moved` in place of tensors and ``batch`` as the size of the batch.
+        kwargs: its keyword arguments, likewise.
         batch: the size that the batch was traced with.
 
     Raises:
-        Refused: the operator does not take the arguments with another batch.
+        Refused: the operator fails for another size of the batch.
     """
     found: list[Moved] = []
     _map(lambda one: found.append(one) if isinstance(one, Moved) else None, [args, kwargs])
@@ -74,18 +77,18 @@ def move(call: Callable[..., Any], args: Any, kwargs: Any, batch: int) -> Moved 
         return torch.where(one.places == 0, 0, rebased)
 
     try:
-        made = call(*_map(with_indices, args), **_map(with_indices, kwargs))
+        result = call(*_map(with_indices, args), **_map(with_indices, kwargs))
     except (RuntimeError, IndexError, TypeError) as error:
         raise Refused(f"the operator mixes the batch with the features: {str(error).splitlines()[0]}") from None
     kept = tuple(sources)
-    return [Moved(kept, one) for one in made] if isinstance(made, list | tuple) else Moved(kept, made)
+    return [Moved(kept, one) for one in result] if isinstance(result, list | tuple) else Moved(kept, result)
 
 
 def settle(builder: Builder, moved: Moved) -> Row:
-    """Return the row that moved numbers make.
+    """Return moved numbers as a row.
 
     Raises:
-        Refused: they are not one row for each row of the batch.
+        Refused: a row of the batch holds numbers of another one.
     """
     index, total = moved.places, moved.total
     if index.dim() == 0 or index.shape[0] != 2:
@@ -102,7 +105,7 @@ def settle(builder: Builder, moved: Moved) -> Row:
 
 
 def layers(base: Moved, index: Any, values: Moved) -> list[Moved]:
-    """Take a sum of values into the places that an index names apart into sums of which each names a place once."""
+    """Split a scatter-add of values into places into several, each with at most one value per place."""
     places = torch.zeros_like(base.places)
     positions = torch.arange(base.places.numel()).view(base.places.shape)[index]
     spread = torch.broadcast_to(values.places, positions.shape)
@@ -123,7 +126,7 @@ def layers(base: Moved, index: Any, values: Moved) -> list[Moved]:
 
 
 def _gather(builder: Builder, pieces: Sequence[Piece], columns: Sequence[int]) -> list[Piece]:
-    """Return the pieces that columns, counted from 1, make: runs side by side, repeated numbers, zeros."""
+    """Return the pieces that cover columns, numbered from 1: runs of adjacent ones, repeated ones, zeros."""
     runs: list[tuple[int, int, int]] = []  # first column, step, length
     for column in columns:
         first, step, length = runs[-1] if runs else (-1, 0, 0)

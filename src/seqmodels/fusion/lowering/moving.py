@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, fx
 
 from seqmodels.errors import Refused
-from seqmodels.fusion.lowering.moves import Moved, layers, move, settle, start
+from seqmodels.fusion.lowering.moves import Found, Moved, layers, move, settle, start
 from seqmodels.fusion.lowering.protocol import Lowering
 from seqmodels.fusion.lowering.rows import Row, as_truth, pointwise
 from seqmodels.fusion.ops import Op
@@ -15,7 +15,7 @@ from seqmodels.fusion.ops import Op
 aten = torch.ops.aten
 
 
-def lower_move(lower: Lowering, node: fx.Node) -> Row | Moved | list[Moved]:
+def lower_move(lower: Lowering, node: fx.Node) -> Found:
     """Lower a node that only moves numbers, or that takes one of several results."""
     target, args = node.target, cast(Any, node.args)
     if target is operator.getitem:
@@ -45,7 +45,7 @@ def _for_move(lower: Lowering, tree: Any) -> Any:
 
 
 def _padded(lower: Lowering, node: fx.Node) -> Row:
-    """Pad with another number than 0: where a padding of ones is 0."""
+    """Pad with a number other than 0: choose it wherever ones, padded the same way, are 0."""
     build, args, target = lower.builder, cast(Any, node.args), cast(Any, node.target)
     ones = Row(lower(args[0]).shape, ((build.scalar(1.0), lower(args[0]).width),))
     given = [_for_move(lower, args[0]), start(ones, batched=True)]
@@ -53,8 +53,8 @@ def _padded(lower: Lowering, node: fx.Node) -> Row:
     return pointwise(build, Op.WHERE, [as_truth(build, inside), padded, lower(args[2])])
 
 
-def _put(lower: Lowering, node: fx.Node) -> Row | Moved | list[Moved]:
-    """Put values into places; where places may be named more than once the values are added up."""
+def _put(lower: Lowering, node: fx.Node) -> Found:
+    """Write values into places; where ``accumulate`` is set, add them to what is there."""
     args = cast(Any, node.args)
     base, index, values = lower.moved(args[0]), _for_move(lower, args[1]), lower.moved(args[2])
     if not (len(args) > 3 and args[3]):

@@ -17,7 +17,7 @@ aten = torch.ops.aten
 
 
 def lower_product(lower: Lowering, node: fx.Node) -> Row | Moved:
-    """Lower ``x @ W``, ``W @ x.T`` or either plus a bias; of the second the result has the batch last, as in torch.
+    """Lower ``x @ W``, with or without a bias, or ``W @ x.T``, whose result has the batch last.
 
     Raises:
         Refused: neither side depends on parameters alone.

@@ -1,11 +1,12 @@
 """What the parts of the lowering need of the whole."""
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from torch import Tensor, fx
+from torch.fx.node import Argument
 
 from seqmodels.fusion.builder import Builder
-from seqmodels.fusion.lowering.moves import Moved
+from seqmodels.fusion.lowering.moves import Found, Moved
 from seqmodels.fusion.lowering.rows import Row
 
 
@@ -15,16 +16,16 @@ class Lowering(Protocol):
     builder: Builder
     batch: int
     gate_width: int
-    known: dict[fx.Node, Any]
+    known: dict[fx.Node, Found]
 
-    def __call__(self, argument: Any) -> Row: ...
+    def __call__(self, argument: Argument) -> Row: ...
 
-    def number(self, argument: Any) -> Row: ...
+    def number(self, argument: Argument) -> Row: ...
 
     def transposed(self, node: fx.Node) -> Row: ...
 
     def moved(self, node: fx.Node) -> Moved: ...
 
-    def literal(self, node: fx.Node) -> Tensor | None: ...
+    def literal(self, node: fx.Node, /) -> Tensor | None: ...
 
-    def weight_of(self, node: Any) -> tuple[int, bool] | None: ...
+    def weight_of(self, node: fx.Node, /) -> tuple[int, bool] | None: ...

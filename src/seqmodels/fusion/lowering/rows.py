@@ -50,14 +50,14 @@ def cut(builder: Builder, pieces: Sequence[Piece], start: int, width: int) -> li
 
 
 def broadcast(builder: Builder, one: Row, shape: tuple[int, ...]) -> Row:
-    """Spread a row over a shape, as torch would with the batch in front."""
+    """Broadcast a row to a shape, as torch does with the batch in front."""
     own = (1,) * (len(shape) - len(one.shape)) + one.shape
     if own == shape:
         return Row(shape, one.pieces)
     if any(a not in (1, b) for a, b in zip(own, shape, strict=True)):
         raise Refused(f"shapes {one.shape} and {shape} do not fit")
     pieces: list[Piece] = []
-    if own[-1] == 1 and shape[-1] > 1:  # numbers spread over the last dimension
+    if own[-1] == 1 and shape[-1] > 1:  # broadcast along the last dimension
         spans = [(cut(builder, one.pieces, i, 1)[0][0], shape[-1]) for i in range(prod(own[:-1]))]
         return broadcast(builder, Row((*own[:-1], shape[-1]), tuple(spans)), shape)
     for index in range(prod(shape[:-1])):
@@ -70,7 +70,7 @@ def broadcast(builder: Builder, one: Row, shape: tuple[int, ...]) -> Row:
 
 
 def pointwise(builder: Builder, op: Op, rows: Sequence[Row]) -> Row:
-    """Apply an operator to rows, spread to one shape and cut at one another's boundaries."""
+    """Apply an operator to rows, broadcast to one shape and cut at the boundaries of all their pieces."""
     shape = tuple(torch.broadcast_shapes(*(r.shape for r in rows)))
     spread = [broadcast(builder, r, shape) for r in rows]
     pieces: list[Piece] = []
@@ -81,7 +81,7 @@ def pointwise(builder: Builder, op: Op, rows: Sequence[Row]) -> Row:
 
 
 def intervals(rows: Sequence[Row]) -> list[tuple[int, int]]:
-    """Return (start, width) of the common refinement of the rows' pieces."""
+    """Return (start, width) of the intervals between the boundaries of all pieces."""
     bounds = {0}
     for r in rows:
         position = 0
@@ -137,7 +137,7 @@ def _simplified(builder: Builder, value: Value) -> Value:
 
 
 def without_batch(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the shape with which a constant meets rows: one of (1, size) meets them as (size,) does."""
+    """Return the shape with which a constant is broadcast to rows: (1, size) is treated as (size,)."""
     while len(shape) > 1 and shape[0] == 1:
         shape = shape[1:]
     return shape

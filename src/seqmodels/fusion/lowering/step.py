@@ -1,7 +1,7 @@
 """From the traced graph of a step to its programs, and to what is computed once a sequence around them.
 
-Nodes that depend on parameters alone are *hoisted*: transposes, slices and normalisations of weights are computed once,
-before the loop. Gradients of parameters end in the *epilogue*: what the graph does with sums over the batch.
+Nodes that depend on parameters alone are *hoisted*: transposes, slices and normalisations of weights are computed once
+per sequence, before the loop. The *epilogue* computes the gradients of parameters from sums over the batch, after it.
 """
 
 import operator
@@ -29,7 +29,7 @@ from seqmodels.fusion.values import Value
 
 aten = torch.ops.aten
 VALUES = 2000
-"""How many values a program may have: a compiler takes some ten seconds for it."""
+"""Most values of a program: a compiler takes some ten seconds for them."""
 TRANSPOSED = {aten.t.default, aten.transpose.int, aten.permute.default}
 
 
@@ -126,7 +126,7 @@ class _Lowering:
         return Gradients(tuple(streams), tuple(carries), tuple(self._contraction(n, forward_products) for n in sums))
 
     def _contraction(self, node: fx.Node, forward_products: int) -> Contraction:
-        """Return the rows that a node of the graph sums over the batch, once with one another or alone."""
+        """Return what a node of the graph sums over the batch: products of two rows, or one row."""
         if node.target is not aten.mm.default:
             return Contraction(self._values(self.lower.number(node.args[0])), None, False)
         left = self._values(self.lower.transposed(cast(fx.Node, node.args[0])))
@@ -174,7 +174,7 @@ class _Lowering:
         return as_truth(self.builder, row) if node.meta["val"].dtype == torch.bool else row
 
     def _literal(self, node: fx.Node) -> Tensor | None:
-        """Return the value of a node that depends on nothing but what is written in the step."""
+        """Return the value of a node that depends on literals in the step alone."""
         if node not in self.constant or node.op == "placeholder":
             return None
         if node.op == "get_attr":
@@ -187,16 +187,16 @@ class _Lowering:
 
 
 def _swaps(node: fx.Node) -> bool:
-    """Say whether a node transposes a matrix, where it might also leave it as it is."""
+    """Return whether a node, a transpose or permutation of a matrix, swaps its dimensions."""
     given = node.args[1:]
     return not given or given in ((0, 1), (1, 0), (-1, -2), (-2, -1), ([1, 0],))
 
 
 def _common(graph: Graph) -> torch.dtype:
-    """Return the one type of number that a step's input and state have.
+    """Return the floating dtype that a step's input and state have in common.
 
     Raises:
-        Refused: there are several, or others than truth values and real numbers.
+        Refused: there is none, or there are others beside truth values.
     """
     dtypes = {leaf.dtype for leaf in (*graph.streams, *graph.carries)} - {torch.bool}
     odd = [dtype for dtype in dtypes if not dtype.is_floating_point]
@@ -210,7 +210,7 @@ def _common(graph: Graph) -> torch.dtype:
 
 
 def _constant_nodes(graph: fx.Graph, given: list[fx.Node]) -> dict[fx.Node, None]:
-    """Return the nodes that depend on parameters and fixed inputs, or on nothing at all, in order."""
+    """Return the nodes that depend on nothing but parameters, fixed inputs and literals, in order."""
     constant: dict[fx.Node, None] = dict.fromkeys(given)
     for node in graph.nodes:
         call = node.op == "call_function" and all(n in constant for n in node.all_input_nodes)
@@ -220,6 +220,6 @@ def _constant_nodes(graph: fx.Graph, given: list[fx.Node]) -> dict[fx.Node, None
 
 
 def _for_each_row(node: fx.Node) -> bool:
-    """Say whether a node repeats a constant for every row, so that its shape holds for the traced batch alone."""
+    """Return whether a node expands a constant to every row: its shape is that of the traced batch."""
     value = node.meta.get("val")
     return isinstance(value, Tensor) and BATCH in value.shape

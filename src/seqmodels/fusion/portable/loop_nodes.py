@@ -157,7 +157,7 @@ class LoopNodes:
 
 
 def adjacent(one: Place | None, two: Place | None) -> bool:
-    """Say whether two places are side by side in a buffer, or there are none."""
+    """Return whether two places are side by side in a buffer, or there are none."""
     if one is None or two is None:
         return one is two
     return (one.buffer, one.start + one.width, one.shift) == (two.buffer, two.start, two.shift)

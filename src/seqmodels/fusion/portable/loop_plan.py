@@ -113,7 +113,7 @@ class LoopPlan:
         return found
 
     def _is_shared(self, part: Value) -> bool:
-        """Say whether other columns that are read overlap those of a part, which is changed in place."""
+        """Return whether other columns that are read overlap those of a part, which is changed in place."""
         index, start = self.columns[part]
         read = self.addends[index].sums if index in self.addends else self.parts[index]
         starts = [(self.columns[value].start, value.width) for value in read if value is not part]

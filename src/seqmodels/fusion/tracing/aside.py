@@ -1,4 +1,4 @@
-"""Running a cell's code beside the caller's."""
+"""Running a cell's code in a thread of its own, without the caller's modes."""
 
 import threading
 from collections.abc import Callable
@@ -11,14 +11,14 @@ NAME = "seqmodels-aside"
 
 
 def aside(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Return what a function returns in a thread of its own.
+    """Call a function in a new thread and return its result.
 
-    It has none of the caller's modes there: ``no_grad``, inference, autocast, hooks on saved tensors.
+    None of the caller's modes holds there: ``no_grad``, inference, autocast, hooks on saved tensors.
     """
     with ThreadPoolExecutor(1, thread_name_prefix=NAME) as pool:
         return pool.submit(function, *args, **kwargs).result()
 
 
 def is_aside() -> bool:
-    """Say whether this is such a thread: the caller then holds the lock under which cells are traced."""
+    """Return whether this is such a thread; the lock that guards tracing is then held."""
     return threading.current_thread().name.startswith(NAME)

@@ -1,4 +1,4 @@
-"""Composite operators that a trace takes apart into those of the language, as PyTorch itself defines them."""
+"""Composite operators as those that can be lowered: PyTorch's own decompositions, or ours where they are simpler."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ _fused_rms_norm _fused_rms_norm_backward isinf isposinf isneginf
 nan_to_num logaddexp logaddexp2 xlogy sinc frac heaviside std.correction mean.default
 unfold_backward diagonal_backward select_scatter masked_fill_ special_entr index_copy index_fill
 """.split()
-"""Names of operators, all their overloads or one; those of PyTorch's own table."""
+"""Operators of PyTorch's own table, by name: all overloads, or the one named."""
 
 
 def _overloads(name: str) -> list[Any]:
@@ -34,7 +34,7 @@ def _sum(x: Tensor) -> Tensor:
 
 
 def _layer_norm(x: Tensor, shape: Any, weight: Tensor | None, bias: Tensor | None, eps: float) -> tuple[Tensor, ...]:
-    """Layer normalisation as sums along the row; PyTorch's own decomposition goes through views of views."""
+    """Layer normalisation as sums along the row; PyTorch's own decomposition takes many views."""
     if len(shape) != 1:
         raise Refused(f"a layer normalisation over {len(shape)} dimensions")
     mean = _sum(x) / shape[0]
@@ -82,7 +82,7 @@ def _matrix_vector(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _one_product(a: Tensor, b: Tensor) -> Any:
-    """A batch of one product is a product; ``einsum`` and ``tensordot`` make such."""
+    """A batch of one product is a product; ``einsum`` and ``tensordot`` create such."""
     return torch.mm(a.squeeze(0), b.squeeze(0)).unsqueeze(0) if a.shape[0] == 1 else NotImplemented
 
 
@@ -100,7 +100,7 @@ def _shrink_backward(d: Tensor, x: Tensor, bound: float) -> Tensor:
 
 
 def _largest(x: Tensor, dim: int, keepdim: bool = False, *, least: bool = False) -> tuple[Tensor, Tensor]:
-    """The largest number of a row and the first place where it is."""
+    """The largest number of a row and its first position."""
     last, size = dim % x.dim() == x.dim() - 1, x.shape[dim]
     if not last:
         raise Refused("the largest number over something else than the last dimension")
@@ -111,7 +111,7 @@ def _largest(x: Tensor, dim: int, keepdim: bool = False, *, least: bool = False)
 
 
 def _scatter(x: Tensor, dim: int, index: Tensor, source: Any) -> Tensor:
-    """Put one number into the place of a row that was found as the largest one's."""
+    """Write one number per row to a position that was computed, as :func:`_largest` does."""
     if dim % x.dim() != x.dim() - 1 or index.shape[-1] != 1:
         raise Refused("numbers scattered into places that are computed")
     places = torch.arange(x.shape[-1], dtype=index.dtype, device=x.device)

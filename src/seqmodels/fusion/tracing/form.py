@@ -1,4 +1,4 @@
-"""What a step is traced with: the shapes and types of its input and state, and what stands for them."""
+"""What of its inputs a trace depends on, and the fake tensors that stand for them."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -10,44 +10,44 @@ from seqmodels.errors import Refused
 from seqmodels.sequence import Fixed
 
 BATCH = 104729
-"""The batch that steps are traced with, on tensors without memory: a prime that no feature size will equal."""
+"""The size of the batch in a trace, whose tensors have no memory: a prime that no feature size will equal."""
 OTHER_BATCH = 720720
-"""A second one, divisible by every number up to 16: what differs between the two is computed from the batch."""
+"""A second size, divisible by every number up to 16: what differs between the two depends on the batch."""
 
 
 class Leaf(NamedTuple):
-    """What a step may read of a tensor that it is given, but for its numbers."""
+    """What a step may read of an input, apart from its numbers."""
 
     shape: tuple[int, ...]  # without batch and time
     dtype: torch.dtype
     device: torch.device
-    wants: bool  # whether it requires a gradient
+    requires_grad: bool
 
     @classmethod
     def of(cls, tensor: Tensor, leading: int) -> "Leaf":
         return cls(tuple(tensor.shape[leading:]), tensor.dtype, tensor.device, tensor.requires_grad)
 
     def fake(self, batch: int, strides: tuple[int, ...] | None = None) -> Tensor:
-        """Return a row of such leaves; with ``strides`` it lies in memory as an earlier one did."""
+        """Return a fake tensor for a batch, contiguous or with given strides."""
         if strides is None:
             return torch.empty((batch, *self.shape), dtype=self.dtype, device=self.device)
         return torch.empty_strided((batch, *self.shape), strides, dtype=self.dtype, device=self.device)
 
 
 class Form(NamedTuple):
-    """Everything about the input and the state of a step that a trace depends on."""
+    """Everything that a trace depends on about the input and the state of a step."""
 
     wx: Any  # the tree, with a Leaf for each tensor
     state: Any
     grad: bool  # whether gradients are recorded
-    dtype: torch.dtype  # of what is created without one
-    device: torch.device  # likewise
+    dtype: torch.dtype  # torch's default
+    device: torch.device  # torch's default
 
     @classmethod
     def of(cls, wx: Any, state: Any) -> "Form":
         """Return the form of a projected sequence, leaves ``(batch, time, ...)``, and a state ``(batch, ...)``."""
-        made_in = torch.get_default_dtype(), torch.get_default_device()
-        return cls(_shaped(wx, 2), _shaped(state, 1), torch.is_grad_enabled(), *made_in)
+        defaults = torch.get_default_dtype(), torch.get_default_device()
+        return cls(_shaped(wx, 2), _shaped(state, 1), torch.is_grad_enabled(), *defaults)
 
 
 def _shaped(tree: Any, leading: int) -> Any:
@@ -70,7 +70,7 @@ def fixed(tree: Any) -> Iterator[Tensor]:
 
 
 def fill(tree: Any, streams: Iterator[Tensor], values: Iterator[Tensor]) -> Any:
-    """Return ``tree`` with other leaves and other fixed values."""
+    """Return a tree like ``tree`` with other leaves and other fixed values."""
     if isinstance(tree, Fixed):
         return Fixed(next(values))
     if not isinstance(tree, tuple):

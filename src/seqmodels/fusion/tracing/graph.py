@@ -1,4 +1,4 @@
-"""Tracing a function of tensors to operators that change nothing in place, and comparing two traces."""
+"""Tracing a function of tensors to operators without in-place changes, and comparing two traces."""
 
 import math
 from collections.abc import Callable
@@ -22,8 +22,11 @@ SLICES = {aten.slice.Tensor, aten.slice_backward.default, aten.slice_scatter.def
 
 @dataclass(frozen=True)
 class Graph:
-    """A traced step: inputs are streams, carries, constants and, for each result, its cotangent; results the output
-    and the new state, then the gradients of the inputs that want one (None for the others)."""
+    """A traced step.
+
+    Its inputs are streams, carries, constants and, for each result, its cotangent. It returns the output and the new
+    state, then the gradients of all inputs but the cotangents, None where none is needed.
+    """
 
     module: fx.GraphModule
     results: int  # the output and the fields of the state
@@ -50,7 +53,7 @@ class Graph:
 
 
 def operators(function: Callable[..., Any], fakes: list[Tensor]) -> fx.GraphModule:
-    """Trace a function of tensors to operators that change nothing in place."""
+    """Trace a function of tensors to operators without in-place changes."""
     with noted():
         traced = make_fx(function, DECOMPOSITIONS, _allow_non_fake_inputs=True)(*fakes)
     traced.graph.eliminate_dead_code()
@@ -75,7 +78,7 @@ def _mutations(graph: fx.Graph) -> list[fx.Node]:
 
 
 def check_batch(one: fx.Graph, other: fx.Graph) -> None:
-    """Raise where the traces with two batches differ but for the size of the batch in a shape."""
+    """Raise if the traces with two batches differ in more than the size of the batch in a shape."""
     pairs = list(zip(one.nodes, other.nodes, strict=False))
     if len(one.nodes) != len(other.nodes) or any(a.target != b.target for a, b in pairs if a.op == "call_function"):
         raise Refused("the step does something else for another size of the batch")
@@ -86,7 +89,7 @@ def check_batch(one: fx.Graph, other: fx.Graph) -> None:
 
 
 def check_first(later: fx.Graph, first: fx.Graph, results: int) -> None:
-    """Raise where the first step, whose state wants no gradient, gives other results than later ones."""
+    """Raise if the first step, whose state requires no gradient, computes other results than later ones."""
     pairs = zip(_needed(later, results), _needed(first, results), strict=False)
     if any(a.target != b.target or not _alike(a.args, b.args) for a, b in pairs if a.op == "call_function"):
         raise Refused("the step asks whether its state wants a gradient, which differs from step to step")

@@ -1,4 +1,4 @@
-"""Is a cell's ``project`` one linear map and nothing else? Then inference may multiply a few steps at a time."""
+"""Whether a cell's ``project`` is one linear map and nothing else, so that inference may project chunk by chunk."""
 
 from typing import Any
 
@@ -15,22 +15,22 @@ from seqmodels.fusion.tracing.trace import replica
 
 
 class _Calls(TorchFunctionMode):
-    """Notes every call of a torch function."""
+    """Records every call of a torch function."""
 
     def __init__(self) -> None:
         super().__init__()
         self.calls: list[tuple[Any, Any, Any, Any]] = []
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = func(*args, **(kwargs or {}))
-        self.calls.append((func, args, kwargs, made))
-        return made
+        result = func(*args, **(kwargs or {}))
+        self.calls.append((func, args, kwargs, result))
+        return result
 
 
 def linear_in(cell: Cell[Any], inspection: Inspection, x: Tensor) -> tuple[int, int | None] | None:
-    """Return which of the cell's tensors are weight and bias of its ``project``, None where that is something else.
+    """Return which of the cell's tensors are weight and bias of its ``project``; None if that is anything else.
 
-    It is asked of a copy of the cell, on tensors without memory; whatever is raised there means no.
+    It is found by calling a copy of the cell on fake tensors; any error there means that it is something else.
     """
     try:
         return aside(_found, cell, inspection, x)
@@ -48,8 +48,8 @@ def _found(cell: Cell[Any], inspection: Inspection, x: Tensor) -> tuple[int, int
             wx = own.project(like)
         if len(mode.calls) != 1 or inspect(own).digest != before:
             return None
-    func, args, kwargs, made = mode.calls[0]
-    if func is not F.linear or kwargs or wx is not made or args[0] is not like:
+    func, args, kwargs, result = mode.calls[0]
+    if func is not F.linear or kwargs or wx is not result or args[0] is not like:
         return None
     places = [next((i for i, t in enumerate(tensors) if t is one), None) for one in args[1:] if one is not None]
     if not places or places[0] is None or (len(places) > 1 and places[1] is None):

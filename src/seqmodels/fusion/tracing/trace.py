@@ -1,8 +1,8 @@
 """A cell's ``step`` and its derivative, traced as one graph by running the step itself under autograd.
 
-The step runs on tensors without memory, as a copy of the cell whose tensors are the graph's inputs: nothing of the
-user's is changed, whatever the step does. Its gradients are traced as autograd computes them, so that ``detach``,
-``no_grad``, hooks and a ``torch.autograd.Function`` of one's own mean what they mean in a Python loop.
+The step runs on fake tensors, which have no memory, as a method of a copy of the cell whose tensors are the inputs of
+the graph: whatever the step does, nothing of the user's is changed. Gradients are traced as autograd computes them, so
+that ``detach``, ``no_grad``, hooks and a user's ``torch.autograd.Function`` mean what they mean in a Python loop.
 """
 
 import copy
@@ -23,17 +23,17 @@ from seqmodels.fusion.guards import Inspection, inspect
 from seqmodels.fusion.tracing.aside import aside
 from seqmodels.fusion.tracing.form import BATCH, OTHER_BATCH, Form, Leaf, fill, fixed
 from seqmodels.fusion.tracing.graph import Graph, check_batch, check_first, operators
-from seqmodels.fusion.tracing.lines import Noting, where, where_raised
+from seqmodels.fusion.tracing.lines import LineRecorder, where, where_raised
 from seqmodels.sequence import leaves
 
 WIDE = {torch.float16: torch.float32, torch.bfloat16: torch.float32}
-"""What steps in narrow types are traced in; a program is the same in all types."""
+"""The dtype that steps in a narrow dtype are traced in; a program is the same in all of them."""
 TIME = 3
-"""Steps of the sequence that a traced step is taken from, so that its input lies in memory as in a loop."""
+"""Length of the sequence that the traced step is sliced from, so that its input has the strides it has in a loop."""
 
 
 def replica(cell: Cell[Any], inspection: Inspection, tensors: Sequence[Tensor]) -> Cell[Any]:
-    """Return a copy of a cell, with all that it holds, on other tensors in the places of its own."""
+    """Return a deep copy of a cell with other tensors in place of its own."""
     memo: dict[int, Any] = {id(one): one for one in inspection.uncopied}
     for old, new in zip(inspection.tensors, tensors, strict=True):
         memo[id(old)] = new
@@ -43,7 +43,7 @@ def replica(cell: Cell[Any], inspection: Inspection, tensors: Sequence[Tensor]) 
 
 
 def trace(cell: Cell[Any], inspection: Inspection, wx: Any, state: Any) -> Graph:
-    """Trace ``cell.step`` and, where a gradient is wanted, its derivative.
+    """Trace ``cell.step`` and, if any gradient is needed, its derivative.
 
     Args:
         cell: the cell; it is not changed.
@@ -67,7 +67,7 @@ def trace(cell: Cell[Any], inspection: Inspection, wx: Any, state: Any) -> Graph
 
 @contextmanager
 def unchanged(cell: Cell[Any], inspection: Inspection) -> Iterator[None]:
-    """Put random generators back, and refuse a step that uses them or that changes what it can read."""
+    """Restore random generators and shared state afterwards; refuse a step that changes what it can read."""
     numpy = sys.modules.get("numpy")
     held = [(one, _content(one)) for one in inspection.shared_state]
     before = random.getstate(), numpy.random.get_state() if numpy else None, torch.get_rng_state()
@@ -83,7 +83,7 @@ def unchanged(cell: Cell[Any], inspection: Inspection) -> Iterator[None]:
     finally:
         for one, content in held:
             if _content(one) != content:
-                _put_back(one, content)
+                _restore(one, content)
         random.setstate(before[0])
         torch.set_rng_state(before[2])
         if numpy:
@@ -91,7 +91,7 @@ def unchanged(cell: Cell[Any], inspection: Inspection) -> Iterator[None]:
 
 
 def _content(one: Any) -> list[tuple[Any, ...]]:
-    """Return what a container, or the attributes of an object, hold: as pairs whose second compares by identity."""
+    """Return what a container or the attributes of an object hold, as pairs whose second compares by identity."""
     items = (one if isinstance(one, dict) else vars(one)).items() if _has_names(one) else enumerate(one)
     return [(key, _Same(value)) for key, value in items]
 
@@ -100,7 +100,7 @@ def _has_names(one: Any) -> bool:
     return isinstance(one, dict) or not isinstance(one, list | set | deque)
 
 
-def _put_back(one: Any, content: list[tuple[Any, ...]]) -> None:
+def _restore(one: Any, content: list[tuple[Any, ...]]) -> None:
     found = {key: same.value for key, same in content}
     if _has_names(one):
         held = one if isinstance(one, dict) else vars(one)
@@ -112,7 +112,7 @@ def _put_back(one: Any, content: list[tuple[Any, ...]]) -> None:
 
 
 class _Same:
-    """A value that equals itself alone, whatever its class says."""
+    """A value that is compared by identity, whatever its class says."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
@@ -134,25 +134,25 @@ class _Tracer:
         self.names = ["wx"] * len(list(fixed(wx))) + inspection.names
         self.strides: list[tuple[int, ...] | None] = [None] * len(self.carries)
         self.output: Leaf
-        self.reads_wants = self.reads_size = False
+        self.reads_requires_grad = self.reads_size = False
 
     def graph(self) -> Graph:
         with FakeTensorMode(allow_non_fake_inputs=True), torch.set_grad_enabled(self.grad), self.device:
-            first = [leaf.wants for leaf in self.carries]
-            self._settle()
-            later = [leaf.wants for leaf in self.carries]
+            first = [leaf.requires_grad for leaf in self.carries]
+            self._find_fixed_point()
+            later = [leaf.requires_grad for leaf in self.carries]
             traced = self._traced(BATCH, later)
             if self.reads_size:
                 check_batch(traced.graph, self._traced(OTHER_BATCH, later).graph)
-            if self.reads_wants and first != later:
+            if self.reads_requires_grad and first != later:
                 check_first(traced.graph, self._traced(BATCH, first).graph, 1 + len(later))
         outside = self._take_in(traced)
         leaves_of = tuple(self.streams), tuple(self.carries), (*self.constants, *outside)
-        grad = self.grad and any(leaf.wants for leaf in (*self.streams, *self.carries, *self.constants))
+        grad = self.grad and any(leaf.requires_grad for leaf in (*self.streams, *self.carries, *self.constants))
         return Graph(traced, 1 + len(self.carries), *leaves_of, (self.output.dtype, self.output.shape), grad)
 
     def _take_in(self, traced: fx.GraphModule) -> list[Leaf]:
-        """Make inputs of the tensors that the step found in closures, global variables and classes."""
+        """Turn tensors that the step found in closures, global variables and classes into inputs of the graph."""
         graph, outside = traced.graph, self.inspection.outside
         given = [node for node in graph.nodes if node.op == "placeholder"]
         with graph.inserting_before(given[len(self.streams) + len(self.carries) + len(self.constants)]):
@@ -170,25 +170,25 @@ class _Tracer:
                 node.meta["val"] = tensor
         for one, tensor in zip(inputs, outside, strict=True):
             one.meta.setdefault("val", tensor)
-        return [Leaf.of(t, 0)._replace(wants=False) for t in outside]
+        return [Leaf.of(t, 0)._replace(requires_grad=False) for t in outside]
 
-    def _settle(self) -> None:
-        """Run steps until the state is as every later step finds it, and see what a step leaves behind."""
+    def _find_fixed_point(self) -> None:
+        """Run steps until the state has the properties that it has before every later step, and check them."""
         for _ in range(len(self.carries) + 2):
-            before = [leaf.wants for leaf in self.carries]
+            before = [leaf.requires_grad for leaf in self.carries]
             args = self._fakes(BATCH, lambda leaf: leaf)
             cell, wx, state, _ = self._arranged(args, before)
             kept = inspect(cell).digest
-            with Noting() as notes:
+            with LineRecorder() as recorder:
                 output, after = cell.step(wx, state)
             if inspect(cell).digest != kept:
                 raise Mutating("the step changes an attribute of the cell, which a loop would do at every step")
-            self.reads_wants |= notes.reads_wants
-            self.reads_size |= notes.reads_size
+            self.reads_requires_grad |= recorder.reads_requires_grad
+            self.reads_size |= recorder.reads_size
             self._check_state(output, after)
             self.strides = [leaf.stride() for leaf in leaves(after)]
             wants = [(old and self.grad) or leaf.requires_grad for old, leaf in zip(before, leaves(after), strict=True)]
-            self.carries = [leaf._replace(wants=new) for leaf, new in zip(self.carries, wants, strict=True)]
+            self.carries = [leaf._replace(requires_grad=new) for leaf, new in zip(self.carries, wants, strict=True)]
             self.output = Leaf.of(output, 1)
             if wants == before:
                 return
@@ -213,7 +213,7 @@ class _Tracer:
         return [*streams, *carries, *constants]
 
     def _strides(self, batch: int) -> list[tuple[int, ...] | None]:
-        """Return the strides of the state that a step leaves, for another batch."""
+        """Return the strides of the state after a step, for another batch."""
         return [
             None if at is None else tuple(batch * (s // BATCH) if s and s % BATCH == 0 else s for s in at)
             for at in self.strides
@@ -222,8 +222,12 @@ class _Tracer:
     def _arranged(
         self, args: Sequence[Tensor], carries: Sequence[bool]
     ) -> tuple[Cell[Any], Any, Any, list[Tensor | None]]:
-        """Return a copy of the cell on tensors, its input and state of others, and those that want a gradient."""
-        wants = [*(leaf.wants for leaf in self.streams), *carries, *(leaf.wants for leaf in self.constants)]
+        """Return a copy of the cell, its input and its state on given tensors, and which require a gradient."""
+        wants = [
+            *(leaf.requires_grad for leaf in self.streams),
+            *carries,
+            *(leaf.requires_grad for leaf in self.constants),
+        ]
         own = [arg.detach().requires_grad_(want) for arg, want in zip(args, wants, strict=True)]
         count = len(self.streams) + len(self.carries)
         data, values = iter(own[:count]), iter(own[count:])
@@ -255,7 +259,7 @@ class _Tracer:
 
 
 def _widened(leaf: Leaf) -> Leaf:
-    """Return a leaf as it is traced: PyTorch takes operators of narrow types apart into conversions to fp32."""
+    """Return a leaf as it is traced: PyTorch decomposes operators in narrow dtypes into conversions to fp32."""
     return leaf._replace(dtype=WIDE.get(leaf.dtype, leaf.dtype))
 
 
@@ -268,7 +272,7 @@ def _structure(tree: Any) -> str:
 
 
 def _why(error: Exception) -> str:
-    """Say in words why a step could not be traced."""
+    """Return in words why a step could not be traced."""
     kind, text = type(error).__name__, str(error)
     said = text.lower()
     if "datadependent" in kind.lower() or "data-dependent" in said or "it appears that you're trying" in said:
