@@ -72,14 +72,14 @@ class Walk:
         self.shared_state: list[Any] = []  # mutable objects outside the cell
         self.tensors: dict[
             str, tuple[Tensor, str, bool]
-        ] = {}  # by variable: the tensor, its path, whether the cell holds it
+        ] = {}  # by variable: tensor, path, whether the cell holds it
         self.uncopied: dict[int, object] = {}
         self.queue: deque[tuple[Callable[..., None], Any]] = deque()
         self.code: deque[tuple[Callable[..., None], Any]] = (
             deque()
         )  # classes and functions, for when the queue is empty
         self.classes: dict[int, str] = {}  # their names in the source, by id
-        self.packages: set[str] = set()  # installed ones that define a cell: their code is followed like a user's
+        self.packages: set[str] = set()  # installed, but they define a cell: followed like a user's
         self.read: set[tuple[str, str]] = set()  # variable of a scope, name
         self.attributes: dict[str, None] = {}  # that code names
         self.modules: list[tuple[str, ModuleType, str]] = []  # of users, in attributes of objects
