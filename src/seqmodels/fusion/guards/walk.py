@@ -70,9 +70,7 @@ class Walk:
         self.alive: list[Any] = []  # keeps ids from being reused
         self.distinct: list[str] = []  # variables of objects that are distinct from one another
         self.shared_state: list[Any] = []  # mutable objects outside the cell
-        self.tensors: dict[
-            str, tuple[Tensor, str, bool]
-        ] = {}  # by variable: tensor, path, whether the cell holds it
+        self.tensors: dict[str, tuple[Tensor, str, bool]] = {}  # by variable: tensor, path, whether the cell holds it
         self.uncopied: dict[int, object] = {}
         self.queue: deque[tuple[Callable[..., None], Any]] = deque()
         self.code: deque[tuple[Callable[..., None], Any]] = (

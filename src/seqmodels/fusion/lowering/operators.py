@@ -1,133 +1,68 @@
 """The ATen operators that a step may use, grouped by how they are lowered."""
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
 from torch import fx
 from torch._ops import OpOverload
 
+from seqmodels.fusion import ops
 from seqmodels.fusion.ops import Op
 
 aten = torch.ops.aten
 
+
+def overloads(names: str) -> list[OpOverload]:
+    """Return ATen operators by name, as ``mul.Tensor``; ``neg`` is ``neg.default``."""
+    parts = (name.partition(".") for name in names.split())
+    return [getattr(getattr(aten, name), overload or "default") for name, _, overload in parts]
+
+
+def table(names: Mapping[Op, str]) -> dict[OpOverload, Op]:
+    """Return what operator of values stands for each ATen operator."""
+    return {overload: op for op, text in names.items() for overload in overloads(text)}
+
+
 SAME_NAME = """neg exp exp2 log log2 log10 log1p expm1 sqrt rsqrt tanh sigmoid relu abs sin cos tan asin acos atan
 sinh cosh asinh acosh atanh erf erfc floor ceil round trunc""".split()
-UNARY: dict[OpOverload, Op] = {getattr(aten, name).default: Op(name) for name in SAME_NAME}
-UNARY |= {aten.sgn.default: Op.SIGN, aten.sign.default: Op.SIGN}
-BINARY: dict[OpOverload, Op] = {
-    aten.mul.Tensor: Op.MUL,
-    aten.mul.Scalar: Op.MUL,
-    aten.div.Tensor: Op.DIV,
-    aten.div.Scalar: Op.DIV,
-    aten.maximum.default: Op.MAXIMUM,
-    aten.minimum.default: Op.MINIMUM,
-    aten.pow.Tensor_Scalar: Op.POW,
-    aten.pow.Tensor_Tensor: Op.POW,
-    aten.pow.Scalar: Op.POW,
-    aten.atan2.default: Op.ATAN2,
-    **{getattr(getattr(aten, op), kind): op for op in (Op.FMOD, Op.REMAINDER) for kind in ("Tensor", "Scalar")},
-}
-COMPARISONS: dict[OpOverload, Op] = {
-    getattr(getattr(aten, op), kind): op
-    for op in (Op.GT, Op.GE, Op.LT, Op.LE, Op.EQ, Op.NE)
-    for kind in ("Tensor", "Scalar")
-}
-BITWISE: dict[OpOverload, Op] = {
-    aten.bitwise_and.Tensor: Op.AND,
-    aten.bitwise_or.Tensor: Op.OR,
-    aten.bitwise_xor.Tensor: Op.XOR,
-    aten.bitwise_not.default: Op.NOT,
-}
-"""Operators that are logical where their operands are truth values; others are refused."""
-LOGICAL: dict[OpOverload, Op] = BITWISE | {
-    aten.logical_and.default: Op.AND,
-    aten.logical_or.default: Op.OR,
-    aten.logical_xor.default: Op.XOR,
-    aten.logical_not.default: Op.NOT,
-}
-OF_TRUTHS: dict[OpOverload, Op] = {
-    aten.mul.Tensor: Op.AND,
-    aten.add.Tensor: Op.OR,
-    aten.maximum.default: Op.OR,
-    aten.minimum.default: Op.AND,
-    aten.eq.Tensor: Op.EQ,
-    aten.ne.Tensor: Op.XOR,
-}
-"""What arithmetic and comparisons amount to where both operands are truth values."""
-SUMS: dict[OpOverload, Op] = {
-    aten.add.Tensor: Op.ADD,
-    aten.add.Scalar: Op.ADD,
-    aten.sub.Tensor: Op.SUB,
-    aten.sub.Scalar: Op.SUB,
-}
-CLAMPS: dict[OpOverload, tuple[str, ...]] = {
-    **dict.fromkeys((aten.clamp.default, aten.clamp.Tensor, aten.hardtanh.default), ("min", "max")),
-    **dict.fromkeys((aten.clamp_min.default, aten.clamp_min.Tensor), ("min",)),
-    **dict.fromkeys((aten.clamp_max.default, aten.clamp_max.Tensor), ("max",)),
+UNARY = table({Op.SIGN: "sgn sign"} | {Op(name): name for name in SAME_NAME})
+BINARY = table(
+    {op: f"{op}.Tensor {op}.Scalar" for op in (Op.MUL, Op.DIV, Op.FMOD, Op.REMAINDER)}
+    | {op: op for op in (Op.MAXIMUM, Op.MINIMUM, Op.ATAN2)}
+    | {Op.POW: "pow.Tensor_Scalar pow.Tensor_Tensor pow.Scalar"}
+)
+SUMS = table({op: f"{op}.Tensor {op}.Scalar" for op in (Op.ADD, Op.SUB)})
+COMPARISONS = table({op: f"{op}.Tensor {op}.Scalar" for op in ops.COMPARISONS})
+_TENSORS = {Op.AND: "bitwise_and.Tensor", Op.OR: "bitwise_or.Tensor", Op.XOR: "bitwise_xor.Tensor"}
+BITWISE = table(_TENSORS | {Op.NOT: "bitwise_not"})
+"""Operators that are logical if their operands are truth values, and refused if not."""
+LOGICAL = BITWISE | table({op: f"logical_{op}" for op in ops.LOGICAL})
+OF_TRUTHS = table({Op.AND: "mul.Tensor minimum", Op.OR: "add.Tensor maximum", Op.EQ: "eq.Tensor", Op.XOR: "ne.Tensor"})
+"""What arithmetic and comparisons amount to if both operands are truth values."""
+CLAMPS = {
+    **dict.fromkeys(overloads("clamp clamp.Tensor hardtanh"), ("min", "max")),
+    **dict.fromkeys(overloads("clamp_min clamp_min.Tensor"), ("min",)),
+    **dict.fromkeys(overloads("clamp_max clamp_max.Tensor"), ("max",)),
 }
 """Operators that bound numbers, and which bounds their arguments are."""
-SAME = {
-    aten.clone.default,
-    aten.detach.default,
-    aten.alias.default,
-    aten.contiguous.default,
-    aten.lift_fresh_copy.default,
-}
+SAME = set(overloads("clone detach alias contiguous lift_fresh_copy"))
 """Copies and aliases: what they mean to autograd is in the traced backward pass already."""
-FILLED = {aten.full_like.default, aten.zeros_like.default, aten.ones_like.default}
-CREATED = {aten.full.default, aten.zeros.default, aten.ones.default, aten.new_zeros.default, aten.new_ones.default}
-CREATED |= {aten.new_full.default, aten.scalar_tensor.default, aten.empty_like.default}
-CREATED |= {aten.new_empty_strided.default, aten.new_empty.default}
-MOVES = {
-    aten.view.default,
-    aten._unsafe_view.default,
-    aten.reshape.default,
-    aten.permute.default,
-    aten.t.default,
-    aten.transpose.int,
-    aten.slice.Tensor,
-    aten.select.int,
-    aten.unsqueeze.default,
-    aten.squeeze.default,
-    aten.squeeze.dim,
-    aten.squeeze.dims,
-    aten.expand.default,
-    aten.split.Tensor,
-    aten.split_with_sizes.default,
-    aten.unsafe_split.Tensor,
-    aten.unsafe_split_with_sizes.default,
-    aten.unbind.int,
-    aten.flip.default,
-    aten.roll.default,
-    aten.index.Tensor,
-    aten.index_select.default,
-    aten.repeat.default,
-    aten.diagonal.default,
-    aten.unfold.default,
-    aten.cat.default,
-    aten.stack.default,
-    aten.tril.default,
-    aten.triu.default,
-    aten.slice_backward.default,
-    aten.select_backward.default,
-    aten.diagonal_backward.default,
-    aten.slice_scatter.default,
-    aten.select_scatter.default,
-    aten.constant_pad_nd.default,
-    aten.copy.default,
-    aten.index_put.default,
-}
+FILLED = set(overloads("full_like zeros_like ones_like"))
+CREATED = set(overloads("full zeros ones new_zeros new_ones new_full scalar_tensor empty_like"))
+CREATED |= set(overloads("new_empty_strided new_empty"))
+MOVES = set(
+    overloads("""view _unsafe_view reshape permute t transpose.int slice.Tensor select.int unsqueeze squeeze squeeze.dim
+    squeeze.dims expand split.Tensor split_with_sizes unsafe_split.Tensor unsafe_split_with_sizes unbind.int flip roll
+    index.Tensor index_select repeat diagonal unfold cat stack tril triu slice_backward select_backward
+    diagonal_backward slice_scatter select_scatter constant_pad_nd copy index_put""")
+)
 """Operators that only move numbers, insert zeros between them or leave some out."""
-REDUCTIONS: dict[OpOverload, Op] = {
-    **dict.fromkeys((aten.sum.dim_IntList, aten.sum.default, torch.ops.prims.sum.default), Op.SUM),
-    **dict.fromkeys((aten.mean.dim, aten.mean.default), Op.SUM),
-    **dict.fromkeys((aten.amax.default, aten.max.default), Op.AMAX),
-    **dict.fromkeys((aten.any.default, aten.any.dim, aten.any.dims), Op.AMAX),
-    **dict.fromkeys((aten.amin.default, aten.min.default), Op.AMIN),
-    **dict.fromkeys((aten.all.default, aten.all.dim, aten.all.dims), Op.AMIN),
-}
-"""Operators that reduce dimensions, truth values being 0 and 1."""
-MEANS = {aten.mean.dim, aten.mean.default}
+MEANS = set(overloads("mean.dim mean"))
+REDUCTIONS = table({Op.SUM: "sum.dim_IntList sum", Op.AMAX: "amax max any any.dim any.dims"})
+REDUCTIONS |= table({Op.AMIN: "amin min all all.dim all.dims"})
+REDUCTIONS |= dict.fromkeys((torch.ops.prims.sum.default, *MEANS), Op.SUM)
+"""Operators that reduce dimensions, with truth values as 0 and 1."""
 
 
 def is_count(node: fx.Node, dtype: torch.dtype) -> bool:
