@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from seqmodels.fusion.executor import Executor, Results
+from seqmodels.fusion.executor import Arguments, Executor, Results
 from seqmodels.fusion.ops import POINTWISE, REDUCTIONS, Op
 from seqmodels.fusion.program import Program
 from seqmodels.fusion.values import Selection, Value, width
@@ -16,22 +15,13 @@ BATCH, TIME = 8, 7  # more rows than a tile has
 LENGTHS = torch.tensor([3, 7, 0, 1, 7, 5, 2, 6])
 
 
-class Inputs(NamedTuple):
-    """What a program runs on."""
-
-    streams: list[Tensor]
-    carries: list[Tensor]
-    vectors: list[Tensor]
-    weights: list[Tensor]
-
-
-def inputs_for(program: Program, weights: Sequence[tuple[int, int]], seed: int = 0) -> Inputs:
+def inputs_for(program: Program, weights: Sequence[tuple[int, int]], seed: int = 0) -> Arguments:
     generator = torch.Generator().manual_seed(seed)
 
     def draw(*shape: int) -> Tensor:
         return torch.randn(shape, generator=generator, dtype=torch.float64)
 
-    return Inputs(
+    return Arguments(
         [draw(BATCH, TIME, size) for size in program.streams],
         [draw(BATCH, size) for size in program.carries],
         [draw(size) for size in program.vectors],
@@ -39,9 +29,9 @@ def inputs_for(program: Program, weights: Sequence[tuple[int, int]], seed: int =
     )
 
 
-def interpreted(program: Program, given: Inputs, lengths: Tensor | None) -> Results:
+def interpreted(program: Program, given: Arguments) -> Results:
     """Run a program value by value and step by step."""
-    carries = list(given.carries)
+    carries, lengths = list(given.carries), given.lengths
     outputs = [torch.zeros(BATCH, TIME, width(group), dtype=torch.float64) for group in program.outputs]
     totals = [torch.zeros(width(group), dtype=torch.float64) for group in program.totals]
     for t in reversed(range(TIME)) if program.backwards else range(TIME):
@@ -56,7 +46,7 @@ def interpreted(program: Program, given: Inputs, lengths: Tensor | None) -> Resu
             total.add_(torch.where(active, _row(group, known), 0).sum(0))
         new = [_row(group, known) for group in program.carried]
         carries = [torch.where(active, after, before) for after, before in zip(new, carries, strict=True)]
-    return outputs, carries, totals
+    return Results(outputs, carries, totals)
 
 
 def _row(group: Sequence[Value], known: dict[Value, Tensor]) -> Tensor:
@@ -66,7 +56,7 @@ def _row(group: Sequence[Value], known: dict[Value, Tensor]) -> Tensor:
 def _computed(
     value: Value,
     program: Program,
-    leaves: dict[Op, list[Tensor]],
+    leaves: dict[Op, Sequence[Tensor]],
     known: dict[Value, Tensor],
     weights: Sequence[Tensor],
 ) -> Tensor:
@@ -92,12 +82,13 @@ def _computed(
     return POINTWISE[value.op](*(known[argument] for argument in value.args))
 
 
-def assert_runs(executor: Executor, program: Program, given: Inputs, lengths: Tensor | None) -> None:
+def assert_runs(executor: Executor, program: Program, given: Arguments) -> None:
     """Compare what an executor makes of a program with what it means."""
-    before = [tensor.clone() for kind in given for tensor in kind]
-    found = executor.run(program, *given, lengths)
-    wanted = interpreted(program, given, lengths)
-    for tensor, original in zip((tensor for kind in given for tensor in kind), before, strict=True):
+    tensors, lengths = [*given.streams, *given.carries, *given.vectors, *given.weights], given.lengths
+    before = [tensor.clone() for tensor in tensors]
+    found = executor.run(program, given)
+    wanted = interpreted(program, given)
+    for tensor, original in zip(tensors, before, strict=True):
         torch.testing.assert_close(tensor, original, rtol=0, atol=0, equal_nan=True, msg="an input was written to")
     shared = set() if lengths is None else set(program.shifted().values())  # past a row's end, nobody reads these
     real = None if lengths is None else torch.arange(TIME) < lengths.unsqueeze(-1)

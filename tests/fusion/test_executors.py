@@ -24,8 +24,8 @@ WIDTHS = (1, 2, 5, 19)  # one, parts of a vector, several vectors and a part
 
 def check(executor: Executor, draft: Draft, program: Program, seed: int = 0) -> None:
     given = inputs_for(program, draft.weights, seed)
-    assert_runs(executor, program, given, None)
-    assert_runs(executor, program, given, LENGTHS)
+    assert_runs(executor, program, given)
+    assert_runs(executor, program, given._replace(lengths=LENGTHS))
 
 
 KINDS: dict[str, Callable[[Draft, int], Value]] = {
@@ -120,7 +120,7 @@ def test_moved_columns_are_what_they_were_and_others_do_not_leak(executor: Execu
     given = inputs_for(program, [])
     given.streams[0][:, :, 3], given.streams[0][:, :, 1] = math.inf, math.nan
     given.carries[0][:, 2], given.carries[0][:, 0] = math.nan, -0.0
-    (found, negated), _, _ = executor.run(program, *given, None)
+    (found, negated), _, _ = executor.run(program, given)
     state_column, x_three, x_zero = given.carries[0][:, 4:], given.streams[0][:, :, 3], given.streams[0][:, :, 0]
     for place, column in ((0, state_column), (2, x_three), (4, x_zero)):
         assert torch.equal(found[:, :, place], column.expand(found.shape[:2]))
@@ -141,7 +141,7 @@ def test_reductions_of_what_is_no_number(executor: Executor) -> None:
         given.streams[0][i, :, 2 + 3 * (i // 3)] = number
         given.streams[0][i, ::2, 3 + i] = special[(i + 1) % 3]
     given.carries[0].fill_(1)
-    assert_runs(executor, program, given, None)
+    assert_runs(executor, program, given)
 
 
 @pytest.mark.parametrize("kind", ["late", "early", "factors"])
@@ -163,7 +163,7 @@ def test_chains_of_thousands_of_values(kind: str) -> None:
     assert len(source(program, "float")) > length
     given = inputs_for(program, b.weights)
     given.vectors[0].fill_(0.999)
-    assert_runs(Portable(), program, given, None)
+    assert_runs(Portable(), program, given)
     leaves = {leaf: torch.ones(3, leaf.width) for leaf in walk([state], []) if not leaf.args}
     assert evaluate(state, leaves).shape == (3, 2)
 

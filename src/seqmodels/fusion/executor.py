@@ -1,15 +1,54 @@
 """What an executor is: the interface between derived programs and what runs them."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from seqmodels.fusion.program import Program
 
-Results = tuple[list[Tensor], list[Tensor], list[Tensor]]
-"""Output streams ``(batch, time, width)``, carries ``(batch, width)`` after the last step, totals ``(width,)``."""
+
+class Arguments(NamedTuple):
+    """What a program runs on.
+
+    Attributes:
+        streams: tensors ``(batch, time, width)`` for ``program.streams``; at least one. Those that the program does not
+            read may be placeholders.
+        carries: tensors ``(batch, width)`` for ``program.carries``: their values before the first step or, if the
+            program runs backwards, after the last.
+        vectors: tensors ``(width,)`` for ``program.vectors``.
+        weights: matrices, by the number in ``Product.weight``: ``(depth, width)`` or, if the product is ``transposed``,
+            ``(width, depth)``. Some of them the program may not use.
+        lengths: int64 ``(batch,)`` on any device, in [0, time]; None if all rows have ``time`` steps. Steps of a row
+            from its length on are skipped: outputs are 0 there, carries stay as they are, totals gain nothing, and what
+            a stream holds there, NaN included, has no effect. A backward program starts each row at its last step.
+            Outputs that another output holds one step later (the values of ``program.shifted()``) need not be 0 in
+            the step after a row's last: that may hold the carry.
+        first: memory ``(batch, time, width)`` for the first output of a forward program, with any strides but a
+            contiguous last dimension. None: the executor allocates that output, contiguous.
+    """
+
+    streams: Sequence[Tensor]
+    carries: Sequence[Tensor]
+    vectors: Sequence[Tensor]
+    weights: Sequence[Tensor]
+    lengths: Tensor | None = None
+    first: Tensor | None = None
+
+
+class Results(NamedTuple):
+    """What a program returns.
+
+    Attributes:
+        outputs: tensors ``(batch, time, width)`` for ``program.outputs``.
+        carries: tensors ``(batch, width)`` after the last step; before the first, if the program runs backwards.
+        totals: tensors ``(width,)``, summed over all steps and rows that were not skipped.
+    """
+
+    outputs: list[Tensor]
+    carries: list[Tensor]
+    totals: list[Tensor]
 
 
 class Executor(Protocol):
@@ -55,38 +94,8 @@ class Executor(Protocol):
         """
         ...
 
-    def run(
-        self,
-        program: Program,
-        streams: Sequence[Tensor],
-        carries: Sequence[Tensor],
-        vectors: Sequence[Tensor],
-        weights: Sequence[Tensor],
-        lengths: Tensor | None,
-        first: Tensor | None = None,
-    ) -> Results:
-        """Run a program over time.
-
-        Args:
-            program: what to run.
-            streams: tensors ``(batch, time, width)``, in the order and of the widths of ``program.streams``; at
-                least one.
-            carries: tensors ``(batch, width)``, as in ``program.carries``: their values before the first step or, when
-                the program runs backwards, after the last.
-            vectors: tensors ``(width,)``, as in ``program.vectors``.
-            weights: matrices by the numbers in ``Product.weight``: ``(depth, width)`` or, where the product is
-                ``transposed``, ``(width, depth)``. There may be some that the program does not use.
-            lengths: int64 ``(batch,)`` on any device, in [0, time]; None if all rows have ``time`` steps. Steps of
-                a row from its length on are skipped: outputs are 0 there, carries stay as they are, totals gain
-                nothing, and whatever a stream holds there (NaN too) changes nothing. A backward program starts each
-                row at its last step. Outputs that another output holds a step later (the values of
-                ``program.shifted()``) need not be 0 in the step after a row's last: it may hold the carry.
-            first: memory ``(batch, time, width)`` for the first output of a forward program, with any strides but a
-                contiguous last dimension. None: the executor allocates that output, contiguous.
-
-        Returns:
-            The output streams, the carries after the last step (before the first, when the program runs backwards),
-            and the totals, summed over all steps and rows that were not skipped.
+    def run(self, program: Program, arguments: Arguments) -> Results:
+        """Run a program over a sequence.
 
         Raises:
             BuildFailed: the program cannot be built here.
@@ -96,8 +105,8 @@ class Executor(Protocol):
     def outer(self, operands: Sequence[Tensor], cotangent: Tensor, *, ones: bool = False) -> Tensor:
         """Return the gradient of a weight: operands, transposed, times the cotangent of their product.
 
-        It is called once per sequence, after a backward program has written the cotangents of all steps; rows past
-        their lengths are 0 there. An executor may leave it to :class:`~seqmodels.fusion.portable.executor.Portable`.
+        It is called after a backward program has written the cotangents of all steps, which are 0 past a row's length.
+        An executor may leave it to :class:`~seqmodels.fusion.portable.executor.Portable`.
 
         Args:
             operands: tensors ``(batch, time, width)``; their columns stand side by side. May be empty with ``ones``.

@@ -8,7 +8,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from seqmodels.fusion.executor import Executor
+from seqmodels.fusion.executor import Arguments, Executor, Results
 from seqmodels.fusion.input_projection import InputProduct, input_gradient
 from seqmodels.fusion.layout import placeholder
 from seqmodels.fusion.lowering.adjoint import Pair
@@ -63,8 +63,8 @@ def run(
         return y, carried
     with torch.no_grad():
         weights, vectors = _hoisted(step, inputs)
-        outputs, carried, _ = executor.run(step.forward, inputs.streams, inputs.carries, vectors, weights, lengths, y)
-    return outputs[0], carried
+        results = executor.run(step.forward, Arguments(inputs.streams, inputs.carries, vectors, weights, lengths, y))
+    return results.outputs[0], results.carries
 
 
 def _hoisted(step: Step, inputs: Inputs[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
@@ -91,7 +91,8 @@ class _Fused(torch.autograd.Function):
         inputs, pair = Inputs.split(call.step, call.products, tensors), call.pair
         weights, vectors = _hoisted(call.step, inputs)
         call.executor.prepare((pair.forward, pair.backward), inputs.streams[0].dtype)
-        outputs, carried, _ = call.executor.run(pair.forward, inputs.streams, inputs.carries, vectors, weights, lengths)
+        arguments = Arguments(inputs.streams, inputs.carries, vectors, weights, lengths)
+        outputs, carried, _ = call.executor.run(pair.forward, arguments)
         ctx.call = call
         streams = [s if i in pair.reads else placeholder(s) for i, s in enumerate(inputs.streams)]
         kept = Inputs(streams, [], inputs.constants, inputs.products)
@@ -109,8 +110,8 @@ class _Fused(torch.autograd.Function):
         given = Inputs.split(step, call.products, [*streams, *dcarries, *rest])
         wanted: Inputs[bool] = Inputs.split(step, call.products, ctx.needs_input_grad[2:])
         with torch.no_grad(), torch.autocast(dy.device.type, enabled=False):
-            results = call.executor.run(pair.backward, [*streams, *saved, dy], dcarries, vectors, weights, lengths)
-            found = _gradients(call, given, wanted, saved, *results)
+            arguments = Arguments([*streams, *saved, dy], dcarries, vectors, weights, lengths)
+            found = _gradients(call, given, wanted, saved, call.executor.run(pair.backward, arguments))
         gradients = [one if needed else None for one, needed in zip(found.flat(), wanted.flat(), strict=True)]
         return (None, None, *(_once(gradients) if torch.is_grad_enabled() else gradients))
 
@@ -129,12 +130,10 @@ def _gradients(
     given: Inputs[Tensor],
     wanted: Inputs[bool],
     saved: list[Tensor],
-    outputs: list[Tensor],
-    carried: list[Tensor],
-    totals: list[Tensor],
+    results: Results,
 ) -> Inputs[Tensor | None]:
     """Return the gradients of all inputs from what the backward program returned."""
-    step, pair = call.step, call.pair
+    step, pair, outputs = call.step, call.pair, results.outputs
     assert step.epilogue is not None
     sums = [
         _RowSum(one.output, one.start, one.start + one.width, [saved[i] for i in one.operand])
@@ -155,7 +154,7 @@ def _gradients(
     whole = []
     for contraction, shape in zip(pair.contractions, step.sums, strict=True):
         if isinstance(contraction, int):
-            whole.append(totals[contraction].view(shape))
+            whole.append(results.totals[contraction].view(shape))
         else:
             product = next(found)
             whole.append(product.t() if contraction.flipped else product)
@@ -166,7 +165,7 @@ def _gradients(
             dx = input_gradient(outputs[output], given.products[number].weight) if needs.x else None
             dweight = next(found).t() if needs.weight else None
             products[number] = InputProduct(dx, dweight, next(found)[0].clone() if needs.bias else None)
-    return Inputs(streams, [*carried], [*step.epilogue(*given.constants, *whole)], products)
+    return Inputs(streams, [*results.carries], [*step.epilogue(*given.constants, *whole)], products)
 
 
 def _row_sums(executor: Executor, outputs: list[Tensor], sums: list[_RowSum]) -> list[Tensor]:

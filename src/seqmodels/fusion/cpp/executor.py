@@ -12,7 +12,7 @@ from torch import Tensor
 from seqmodels.fusion.cpp.build import Library, library
 from seqmodels.fusion.cpp.driver import weights_of
 from seqmodels.fusion.cpp.emit import outer_source, source
-from seqmodels.fusion.executor import Results
+from seqmodels.fusion.executor import Arguments, Results
 from seqmodels.fusion.layout import is_time_first
 from seqmodels.fusion.portable.executor import Portable
 from seqmodels.fusion.program import Program
@@ -42,16 +42,8 @@ class Cpp:
                 list(pool.map(lambda program: _kernel(program, dtype), programs))
                 outer.result()
 
-    def run(
-        self,
-        program: Program,
-        streams: Sequence[Tensor],
-        carries: Sequence[Tensor],
-        vectors: Sequence[Tensor],
-        weights: Sequence[Tensor],
-        lengths: Tensor | None,
-        first: Tensor | None = None,
-    ) -> Results:
+    def run(self, program: Program, arguments: Arguments) -> Results:
+        streams, carries, vectors, weights, lengths, first = arguments
         like = streams[0]
         batch, time = like.shape[:2]
         kernel = _kernel(program, like.dtype)
@@ -82,7 +74,7 @@ class Cpp:
             call.extend((o.data_ptr(), o.stride(0), o.stride(1)))
         call.extend(t.data_ptr() for t in totals)
         kernel.run(call)
-        return outputs, ends, [t.sum(0) for t in totals]
+        return Results(outputs, ends, [t.sum(0) for t in totals])
 
     def outer(self, operands: Sequence[Tensor], cotangent: Tensor, *, ones: bool = False) -> Tensor:
         if not torch.backends.mkl.is_available():  # other BLAS libraries may use units that C++ cannot reach (Apple's)

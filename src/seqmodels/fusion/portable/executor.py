@@ -13,7 +13,7 @@ from itertools import repeat
 import torch
 from torch import Tensor
 
-from seqmodels.fusion.executor import Results
+from seqmodels.fusion.executor import Arguments, Results
 from seqmodels.fusion.layout import is_time_first, rows_of
 from seqmodels.fusion.matmul import Multiply, outer, repeated
 from seqmodels.fusion.ops import Op
@@ -67,31 +67,22 @@ class Portable:
     def prepare(self, programs: Sequence[Program], dtype: torch.dtype) -> None:
         """Do nothing: a program is ready when it is run."""
 
-    def run(
-        self,
-        program: Program,
-        streams: Sequence[Tensor],
-        carries: Sequence[Tensor],
-        vectors: Sequence[Tensor],
-        weights: Sequence[Tensor],
-        lengths: Tensor | None,
-        first: Tensor | None = None,
-    ) -> Results:
-        like = streams[0]
+    def run(self, program: Program, arguments: Arguments) -> Results:
+        like, lengths = arguments.streams[0], arguments.lengths
         batch, time = like.shape[:2]
         smooth = like.dtype == torch.float32 and like.device.type == "cpu"
         smooth = smooth and batch * max(program.carries, default=1) >= SMOOTH
         loop = loop_of(program, smooth=smooth, masked=lengths is not None)
         size = min(time, max(8, CHUNK // max(1, batch * max(program.carries, default=1))))
-        run = _Run(loop, size, [s.transpose(0, 1) for s in streams], carries, vectors, weights, first)
+        run = _Run(loop, size, arguments)
         real = None if lengths is None else length_mask(lengths.to(like.device), time).t().unsqueeze(-1)
         starts = range(0, time, size)
-        carries = list(carries)
+        carries = list(arguments.carries)
         for start in reversed(starts) if program.backwards else starts:
             piece = slice(start, min(start + size, time))
             carries = run.chunk(piece, carries, None if real is None else real[piece])
         ends = [carry.clone() for carry in carries]  # they lie in what is overwritten, or in what is handed out
-        return run.outputs(time), ends, run.totals
+        return Results(run.outputs(time), ends, run.totals)
 
     def outer(self, operands: Sequence[Tensor], cotangent: Tensor, *, ones: bool = False) -> Tensor:
         time_first = is_time_first(cotangent)
@@ -103,33 +94,26 @@ class Portable:
 class _Run:
     """The memory of one run, and the work of a chunk; all tensors here are ``(time, batch, width)``."""
 
-    def __init__(
-        self,
-        loop: Loop,
-        size: int,
-        streams: Sequence[Tensor],
-        carries: Sequence[Tensor],
-        vectors: Sequence[Tensor],
-        weights: Sequence[Tensor],
-        first: Tensor | None,
-    ) -> None:
-        self._plan, self._layout = loop.plan, loop.layout
-        self._loop, self._streams, self._vectors = loop, streams, vectors
-        program, like = loop.plan.program, streams[0]
+    def __init__(self, loop: Loop, size: int, arguments: Arguments) -> None:
+        self._plan, self._layout, self._loop, self._vectors = loop.plan, loop.layout, loop, arguments.vectors
+        self._streams = [s.transpose(0, 1) for s in arguments.streams]
+        program, like = loop.plan.program, self._streams[0]
         time, batch = like.shape[:2]
         self._buffers: list[Tensor] = []
         self._output: Tensor | None = None
         for index, buffer in enumerate(self._layout.buffers):
             if index == 0 and not program.backwards:  # the cell's own output is contiguous as it is handed out
-                self._output = empty_pooled((batch, time, buffer.width), like) if first is None else first
+                given = arguments.first
+                self._output = empty_pooled((batch, time, buffer.width), like) if given is None else given
                 self._buffers.append(self._output.transpose(0, 1))
                 continue
             steps = size if buffer.total else time + (buffer.carry is not None)
             self._buffers.append(empty_pooled((steps, batch, buffer.width), like))
             if buffer.carry is not None:
-                self._buffers[-1][0].copy_(carries[buffer.carry])
+                self._buffers[-1][0].copy_(arguments.carries[buffer.carry])
         self.totals = [like.new_zeros(width(group)) for group in program.totals]
-        self._steps = loop.make([_multiplier(p, weights, batch, time, like) for p in program.products], like[0])
+        multipliers = [_multiplier(p, arguments.weights, batch, time, like) for p in program.products]
+        self._steps = loop.make(multipliers, like[0])
 
     def outputs(self, time: int) -> list[Tensor]:
         """Return the output streams ``(batch, time, width)``."""

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from seqmodels.cells import Cell, LSTMCell
 from seqmodels.fusion.guards import inspect
-from tests.fusion.guarded import SIZE, Plain, accepts, assert_noticed, stack
+from tests.fusion.guards.guarded import SIZE, Plain, accepts, assert_noticed, stack
 
 GAIN: Any = 1.0
 TABLE: dict[str, Any] = {"gain": [1.0]}

@@ -26,8 +26,8 @@ from torch import nn
 from seqmodels.cells import GRUCell
 from seqmodels.errors import Refused
 from seqmodels.fusion.guards import inspect
-from tests.fusion.guarded import SIZE, Config, Mode, Plain, Slotted, accepts, assert_noticed, scaled_by, stack
-from tests.fusion.test_guards_of_code import ReadingGlobals
+from tests.fusion.guards.guarded import SIZE, Config, Mode, Plain, Slotted, accepts, assert_noticed, scaled_by, stack
+from tests.fusion.guards.test_guards_of_code import ReadingGlobals
 
 
 class Access(enum.Flag):
@@ -245,7 +245,7 @@ def test_each_tensor_is_named_once_and_what_a_copy_must_share_is_told() -> None:
 
 
 def test_the_digest_is_the_same_in_another_process() -> None:
-    code = "from tests.fusion.test_guards import *; print(*(inspect(cell).digest for cell in varied()))"
+    code = "from tests.fusion.guards.test_guards import *; print(*(inspect(cell).digest for cell in varied()))"
     environment = {**os.environ, "PYTHONHASHSEED": "1"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.split() == [inspect(cell).digest for cell in varied()]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from seqmodels.fusion.builder import Builder
 from seqmodels.fusion.cpp.executor import Cpp
-from seqmodels.fusion.executor import Executor
+from seqmodels.fusion.executor import Arguments, Executor
 from seqmodels.fusion.ops import COMPARISONS, LOGICAL, POINTWISE, TRUTHS, Op
 from seqmodels.fusion.program import Program
 from seqmodels.fusion.values import Value
@@ -45,7 +45,7 @@ def computed(x: Tensor) -> dict[str, Tensor]:
     leaf = build.leaf(Op.STREAM, 0, 0, WIDTH)
     outputs = tuple((build.apply(Op(name), leaf),) for name in FUNCTIONS)
     rows = torch.nn.functional.pad(x, (0, -len(x) % WIDTH)).view(1, -1, WIDTH)
-    results, _, _ = Cpp().run(Program((WIDTH,), (), (), (), outputs, ()), [rows], [], [], [], None)
+    results, _, _ = Cpp().run(Program((WIDTH,), (), (), (), outputs, ()), Arguments([rows], [], [], []))
     return {name: result.flatten()[: len(x)] for name, result in zip(FUNCTIONS, results, strict=True)}
 
 
@@ -138,7 +138,7 @@ def applied(
     ]
     program = Program((WIDTH, WIDTH), (1,), (), (), tuple((v,) for v in numbers), ((one,),))
     rows = [torch.nn.functional.pad(side, (0, -len(side) % WIDTH)).view(1, -1, WIDTH) for side in (x, y)]
-    found, _, _ = executor.run(program, rows, [x.new_ones(1, 1)], [], [], None)
+    found, _, _ = executor.run(program, Arguments(rows, [x.new_ones(1, 1)], [], []))
     flat = [output.flatten()[: len(x)] for output in found]
     return list(zip(flat[: len(early)], flat[len(early) :], strict=True))
 
