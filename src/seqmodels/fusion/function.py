@@ -21,19 +21,12 @@ T = TypeVar("T")
 
 
 class Inputs(NamedTuple, Generic[T]):
-    """What the programs of a step run on. The same form holds the gradients, and whether each of them is needed.
+    """What the programs of a step run on. The same form holds the gradients, and whether each of them is needed."""
 
-    Attributes:
-        streams: tensors ``(batch, time, width)``.
-        carries: tensors ``(batch, width)``, all in one dtype with the streams.
-        constants: tensors as the step was traced with them.
-        products: by number, how a stream was computed; the gradient then goes to that in place of the stream.
-    """
-
-    streams: list[T]
-    carries: list[T]
-    constants: list[T]
-    products: dict[int, InputProduct[T]]
+    streams: list[T]  # (batch, time, width), in one dtype with the carries
+    carries: list[T]  # (batch, width)
+    constants: list[T]  # as the step was traced with them
+    products: dict[int, InputProduct[T]]  # by number, how a stream was computed; the gradient then goes to that
 
     @classmethod
     def split(cls, step: Step, numbers: Iterable[int], leaves: Iterable[T]) -> "Inputs[T]":

@@ -15,27 +15,16 @@ from seqmodels.fusion.values import Product, Selection, Value, inner, walk
 
 @dataclass(frozen=True)
 class Program:
-    """One step, as values. Outputs, carries after the step and totals are groups of values side by side.
+    """One step, as values. Outputs, carries after the step and totals are groups of values side by side."""
 
-    Attributes:
-        streams: widths of the input streams.
-        carries: widths of the carries.
-        vectors: widths of the vectors.
-        products: what values with the operator ``PRODUCT`` are columns of.
-        outputs: the output streams; the first output of a forward program is the cell's own.
-        carried: the carries after the step.
-        totals: rows to be summed over all steps and rows of the batch.
-        backwards: whether steps run from the last to the first.
-    """
-
-    streams: tuple[int, ...]
-    carries: tuple[int, ...]
-    vectors: tuple[int, ...]
-    products: tuple[Product | Selection, ...]
-    outputs: tuple[tuple[Value, ...], ...]
-    carried: tuple[tuple[Value, ...], ...]
-    totals: tuple[tuple[Value, ...], ...] = ()
-    backwards: bool = False
+    streams: tuple[int, ...]  # widths of the input streams
+    carries: tuple[int, ...]  # widths of the carries
+    vectors: tuple[int, ...]  # widths of the vectors
+    products: tuple[Product | Selection, ...]  # what values with the operator PRODUCT are columns of
+    outputs: tuple[tuple[Value, ...], ...]  # the first output of a forward program is the cell's own
+    carried: tuple[tuple[Value, ...], ...]  # the carries after the step
+    totals: tuple[tuple[Value, ...], ...] = ()  # rows to be summed over all steps and rows of the batch
+    backwards: bool = False  # whether steps run from the last to the first
 
     @property
     def roots(self) -> list[Value]:

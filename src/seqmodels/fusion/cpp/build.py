@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+from array import array
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -59,17 +60,21 @@ extern "C" void run(const long*) {}
 
 
 class Library:
-    """A loaded kernel: ``run(pointer)`` runs it, ``scratch(batch, threads)`` returns the size of its scratch.
+    """A loaded kernel; ``scratch(batch, threads)`` returns the size of its scratch.
 
     It is never unloaded: another thread may be running it.
     """
 
     def __init__(self, path: Path) -> None:
         code = ctypes.CDLL(str(path))
-        self.run: Callable[[ctypes.c_void_p], None] = code.run
+        self._run: Callable[[ctypes.c_void_p], None] = code.run
         code.run.restype, code.run.argtypes = None, [ctypes.c_void_p]
         self.scratch: Callable[[int, int], int] = code.scratch
         code.scratch.restype, code.scratch.argtypes = ctypes.c_int64, [ctypes.c_int64] * 2
+
+    def run(self, arguments: "array[int]") -> None:
+        """Run it on the fields of its ``struct Args``."""
+        self._run(ctypes.c_void_p(arguments.buffer_info()[0]))
 
 
 class _Toolchain(NamedTuple):

@@ -1,6 +1,5 @@
 """Running compiled programs: addresses, strides, threads."""
 
-import ctypes
 import os
 from array import array
 from collections.abc import Sequence
@@ -46,7 +45,7 @@ class Cpp:
         streams, carries, vectors, weights, lengths, first = arguments
         like = streams[0]
         batch, time = like.shape[:2]
-        kernel = _kernel(program, like.dtype)
+        kernel, used = _kernel(program, like.dtype)
         threads = _threads(batch)
         outputs = _outputs(program, like, first)
         if lengths is not None:  # skipped steps are not written
@@ -67,8 +66,7 @@ class Cpp:
         for c, e in zip(carries, ends, strict=True):
             call.extend((c.data_ptr(), c.stride(0), e.data_ptr()))
         call.extend(v.data_ptr() for v in vectors)
-        for index in kernel.weights:
-            w = weights[index]
+        for w in (weights[number] for number in used):
             call.extend((w.data_ptr(), w.stride(0), w.stride(1)))
         for o in outputs:
             call.extend((o.data_ptr(), o.stride(0), o.stride(1)))
@@ -93,30 +91,20 @@ class Cpp:
         call.extend((result.data_ptr(), scratch.data_ptr(), len(sides)))
         for side, size in zip(sides, widths, strict=True):
             call.extend((side.data_ptr(), side.stride(far), side.stride(near), size, group))
-        code.run(ctypes.c_void_p(call.buffer_info()[0]))
+        code.run(call)
         return result
 
 
-class _Kernel:
-    """A compiled program."""
-
-    def __init__(self, program: Program, code: Library) -> None:
-        self.weights = weights_of(program)
-        self._run, self.scratch = code.run, code.scratch
-
-    def run(self, call: "array[int]") -> None:
-        self._run(ctypes.c_void_p(call.buffer_info()[0]))
+_kernels: dict[tuple[Program, torch.dtype], tuple[Library, list[int]]] = {}
 
 
-_kernels: dict[tuple[Program, torch.dtype], _Kernel] = {}
-
-
-def _kernel(program: Program, dtype: torch.dtype) -> _Kernel:
+def _kernel(program: Program, dtype: torch.dtype) -> tuple[Library, list[int]]:
+    """Return the kernel of a program, and which weights it takes."""
     key = (program, dtype)
     if key not in _kernels:
         if len(_kernels) >= KEPT:
             _kernels.pop(next(iter(_kernels)), None)
-        _kernels[key] = _Kernel(program, library(source(program, REALS[dtype])))
+        _kernels[key] = library(source(program, REALS[dtype])), weights_of(program)
     return _kernels[key]
 
 

@@ -42,36 +42,22 @@ class Write(NamedTuple):
 
 @dataclass
 class Pass:
-    """The work of one pass.
+    """The work of one pass."""
 
-    Attributes:
-        blocks: columns of products that it computes.
-        body: pointwise values, in order.
-        reductions: reductions of such values along the row.
-        kept: values that go to buffers.
-        writes: values that go to results of the program.
-    """
-
-    blocks: list[Value] = field(default_factory=list)
-    body: list[Value] = field(default_factory=list)
+    blocks: list[Value] = field(default_factory=list)  # columns of products
+    body: list[Value] = field(default_factory=list)  # pointwise values, in order
     reductions: list[Value] = field(default_factory=list)
-    kept: list[Value] = field(default_factory=list)
+    kept: list[Value] = field(default_factory=list)  # values that go to buffers
     writes: list[Write] = field(default_factory=list)
 
 
 @dataclass
 class Schedule:
-    """The passes in order, and where values are found that an earlier pass computed.
-
-    Attributes:
-        passes: the passes by key.
-        buffered: the values that lie in a row's buffer, in order.
-        outputs: values that lie in an output stream: which one, and their first column there.
-    """
+    """The passes in order, and where values are found that an earlier pass computed."""
 
     passes: dict[Key, Pass]
-    buffered: list[Value]
-    outputs: dict[Value, tuple[int, int]]
+    buffered: list[Value]  # values that lie in a row's buffer
+    outputs: dict[Value, tuple[int, int]]  # values that lie in an output stream: which one, and their first column
 
 
 def schedule(program: Program) -> Schedule:

@@ -264,11 +264,8 @@ class Lower:
 
     def _filled(self, node: fx.Node) -> Row:
         shape, name, target = tuple(node.meta["val"].shape), str(node.target), node.target
-        number: Any = 0.0 if "zeros" in name or "empty" in name else 1.0 if "ones" in name else node.args[-1]
-        if target in (aten.full.default, aten.full_like.default):
-            number = node.args[1]
-        elif target is aten.new_full.default:
-            number = node.args[2]
+        place = {aten.full.default: 1, aten.full_like.default: 1, aten.new_full.default: 2}.get(cast(Any, target), -1)
+        number = 0.0 if "zeros" in name or "empty" in name else 1.0 if "ones" in name else node.args[place]
         if not isinstance(number, bool | int | float):
             raise Refused(f"{target} of something that is not a number")
         sizes = shape[1:] if shape[:1] == (self.batch,) else without_batch(shape)

@@ -30,23 +30,14 @@ class Buffer:
 
 @dataclass(frozen=True)
 class Layout:
-    """The buffers of a program's outputs and totals.
-
-    Attributes:
-        buffers: the buffers; outputs first, then totals.
-        outputs: where each output is.
-        totals: where each total is.
-        unmasked: places of outputs that another output holds one step later: that one sets skipped steps to 0.
-        written: where the loop writes a late value that is a result of the program.
-        copies: further places that such a value is then copied to, in bulk: (from, to).
-    """
+    """Where the outputs and totals of a program are, and where the loop writes late values that are among them."""
 
     buffers: list[Buffer]
     outputs: list[Place]
     totals: list[Place]
-    unmasked: list[Place]
+    unmasked: list[Place]  # of outputs that another output holds one step later: that one sets skipped steps to 0
     written: dict[Value, Place]
-    copies: list[tuple[Place, Place]]
+    copies: list[tuple[Place, Place]]  # (from, to): further places of values that are written once
 
 
 def lay_out(plan: LoopPlan) -> Layout:

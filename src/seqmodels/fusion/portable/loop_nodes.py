@@ -30,26 +30,14 @@ Node = Value | Multiply | Activate
 
 
 class LoopNodes:
-    """The nodes of a loop.
-
-    Args:
-        plan: the program's values.
-        layout: where results are written.
-        smooth: whether tanhs may be computed as sigmoids.
-
-    Attributes:
-        order: the nodes in order.
-        absorbed: by sum, the product of two numbers that is computed together with it.
-        reads: the late values that each node reads.
-        last: the last node that reads a value.
-    """
+    """The nodes of a loop; with ``smooth`` tanhs may be computed as sigmoids."""
 
     def __init__(self, plan: LoopPlan, layout: Layout, smooth: bool) -> None:
         self.plan, self.places, self.smooth, self.program = plan, layout.written, smooth, plan.program
-        self.absorbed = self._absorbed()
+        self.absorbed = self._absorbed()  # by sum, the product of two numbers that is computed together with it
         self.order = self._nodes()
         self.reads = [self._reads(node) for node in self.order]
-        self.last = {value: number for number, values in enumerate(self.reads) for value in values}
+        self.last = {value: number for number, values in enumerate(self.reads) for value in values}  # to read it
         self.last |= {v: END for group in self.program.carried for v in group}
 
     def ahead(self) -> dict[int, tuple[int, Value]]:

@@ -40,14 +40,7 @@ class LoopSource:
 
 
 class LoopWriter:
-    """Writes the source of a loop, node by node.
-
-    Args:
-        plan: the program's values.
-        layout: where results are written.
-        smooth: whether tanhs are computed as sigmoids.
-        masked: whether rows that have ended keep their carries.
-    """
+    """Writes a loop node by node; with ``smooth`` tanhs are sigmoids, in a ``masked`` one ended rows keep carries."""
 
     def __init__(self, plan: LoopPlan, layout: Layout, *, smooth: bool, masked: bool) -> None:
         self.plan, self.layout, self.program = plan, layout, plan.program
