@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import repeat
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -53,9 +54,9 @@ class Loop:
         source = LoopWriter(self.plan, self.layout, smooth=smooth, masked=masked).write()
         self.text, self.places, self.early_values = source.text, source.places, source.early
         self.bulk = bulk(self.plan.early)
-        scope: dict[str, Callable[..., Steps]] = dict(SCOPE)  # type: ignore[arg-type]  # what the source adds is `make`
+        scope: dict[str, object] = dict(SCOPE)
         exec(self.text, scope)  # noqa: S102 - the text is generated above
-        self.make = scope["make"]
+        self.make = cast("Callable[..., Steps]", scope["make"])
 
 
 loop_of = lru_cache(maxsize=512)(Loop)
