@@ -22,7 +22,7 @@ from seqmodels.fusion.input_projection import InterceptInputProjection, input_pr
 from seqmodels.fusion.lowering.step import Step
 from seqmodels.fusion.plan import Recognised, recognise
 from seqmodels.fusion.portable.executor import Portable
-from seqmodels.fusion.tracing.aside import is_aside
+from seqmodels.fusion.tracing.isolation import is_isolated
 from seqmodels.sequence import leaves, map_leaves
 from seqmodels.system.memory import empty_pooled
 
@@ -195,7 +195,7 @@ def _context_refusal(x: Tensor) -> str | None:
     """Return why no cell can be fused where this is called, or for such an x; None where it can."""
     if type(x) not in (Tensor, torch.nn.Parameter):
         return f"a {type(x).__name__} in place of a tensor"
-    if is_aside():
+    if is_isolated():
         return "a step that unrolls a cell itself is traced through the back-end 'eager'"
     if not torch.amp.is_autocast_available(x.device.type):
         return f"tensors on {x.device.type} cannot be computed with"

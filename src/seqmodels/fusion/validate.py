@@ -24,8 +24,8 @@ from seqmodels.fusion.function import Inputs, run
 from seqmodels.fusion.guards import Inspection
 from seqmodels.fusion.lowering.step import Step
 from seqmodels.fusion.portable.executor import SMOOTH, Portable
-from seqmodels.fusion.tracing.aside import aside
 from seqmodels.fusion.tracing.form import fill, fixed
+from seqmodels.fusion.tracing.isolation import isolated
 from seqmodels.fusion.tracing.trace import replica, unchanged
 from seqmodels.sequence import leaves, length_mask, map_leaves, unbind_steps
 
@@ -73,7 +73,7 @@ def validate(
     if recorded(digest):
         return
     with unchanged(cell, inspection), torch.autograd.set_detect_anomaly(False):
-        aside(_Comparison(cell, inspection, step, wx, state).check, executor)
+        isolated(_Comparison(cell, inspection, step, wx, state).check, executor)
     record(digest)
 
 

@@ -11,9 +11,9 @@ from torch.fx.node import Argument
 
 from seqmodels.errors import Refused
 from seqmodels.fusion.builder import Builder
+from seqmodels.fusion.lowering.lower_moves import lower_move
+from seqmodels.fusion.lowering.lower_products import has_batch_last, lower_product
 from seqmodels.fusion.lowering.moves import Found, Moved, settle, start
-from seqmodels.fusion.lowering.moving import lower_move
-from seqmodels.fusion.lowering.multiplying import has_batch_last, lower_product
 from seqmodels.fusion.lowering.operators import (
     BINARY,
     BITWISE,

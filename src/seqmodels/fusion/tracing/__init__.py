@@ -6,5 +6,5 @@
 * ``form.py``: what of its inputs a trace depends on;
 * ``lines.py``: which line of the user's code an operator comes from, for messages;
 * ``projection.py``: whether a cell's ``project`` is one linear map;
-* ``aside.py``: runs a cell's code in a thread of its own.
+* ``isolation.py``: runs a cell's code in a thread of its own.
 """

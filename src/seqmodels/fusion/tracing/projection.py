@@ -10,7 +10,7 @@ from torch.overrides import TorchFunctionMode
 
 from seqmodels.cells.base import Cell
 from seqmodels.fusion.guards import Inspection, inspect
-from seqmodels.fusion.tracing.aside import aside
+from seqmodels.fusion.tracing.isolation import isolated
 from seqmodels.fusion.tracing.trace import replica
 
 
@@ -33,7 +33,7 @@ def linear_in(cell: Cell[Any], inspection: Inspection, x: Tensor) -> tuple[int, 
     It is found by calling a copy of the cell on fake tensors; any error there means that it is something else.
     """
     try:
-        return aside(_found, cell, inspection, x)
+        return isolated(_found, cell, inspection, x)
     except Exception:
         return None
 

@@ -20,9 +20,9 @@ from torch._subclasses import FakeTensor, FakeTensorMode
 from seqmodels.cells.base import Cell
 from seqmodels.errors import Mutating, Refused
 from seqmodels.fusion.guards import Inspection, inspect
-from seqmodels.fusion.tracing.aside import aside
 from seqmodels.fusion.tracing.form import BATCH, OTHER_BATCH, Form, Leaf, fill, fixed
 from seqmodels.fusion.tracing.graph import Graph, check_batch, check_first, operators
+from seqmodels.fusion.tracing.isolation import isolated
 from seqmodels.fusion.tracing.lines import LineRecorder, where, where_raised
 from seqmodels.sequence import leaves
 
@@ -57,7 +57,7 @@ def trace(cell: Cell[Any], inspection: Inspection, wx: Any, state: Any) -> Graph
     form = Form.of(wx, state)
     with unchanged(cell, inspection), torch.autograd.set_detect_anomaly(False):
         try:
-            return aside(_Tracer(cell, inspection, wx, state, form).graph)
+            return isolated(_Tracer(cell, inspection, wx, state, form).graph)
         except Refused as error:
             text = str(error) if "\n" in str(error) else f"{error}\n{where_raised(error)}".rstrip()
             raise type(error)(text) from None

@@ -7,10 +7,10 @@ from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
-NAME = "seqmodels-aside"
+NAME = "seqmodels-isolated"
 
 
-def aside(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+def isolated(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a function in a new thread and return its result.
 
     None of the caller's modes holds there: ``no_grad``, inference, autocast, hooks on saved tensors.
@@ -19,6 +19,6 @@ def aside(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return pool.submit(function, *args, **kwargs).result()
 
 
-def is_aside() -> bool:
+def is_isolated() -> bool:
     """Return whether this is such a thread; the lock that guards tracing is then held."""
     return threading.current_thread().name.startswith(NAME)
