@@ -1,21 +1,23 @@
 """Lowers nodes of a traced graph that only move numbers, by running them on indices."""
 
 import operator
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, fx
 
 from seqmodels.errors import Refused
 from seqmodels.fusion.lowering.moves import Found, Moved, layers, move, settle, start
-from seqmodels.fusion.lowering.protocol import Lowering
 from seqmodels.fusion.lowering.rows import Row, as_truth, pointwise
 from seqmodels.fusion.ops import Op
+
+if TYPE_CHECKING:
+    from seqmodels.fusion.lowering.lower import Lower
 
 aten = torch.ops.aten
 
 
-def lower_move(lower: Lowering, node: fx.Node) -> Found:
+def lower_move(lower: "Lower", node: fx.Node) -> Found:
     """Lower a node that only moves numbers, or that takes one of several results."""
     target, args = node.target, cast(Any, node.args)
     if target is operator.getitem:
@@ -30,7 +32,7 @@ def lower_move(lower: Lowering, node: fx.Node) -> Found:
     return move(call, _for_move(lower, args), _for_move(lower, node.kwargs), lower.batch)
 
 
-def _for_move(lower: Lowering, tree: Any) -> Any:
+def _for_move(lower: "Lower", tree: Any) -> Any:
     if isinstance(tree, fx.Node):
         value = tree.meta["val"]
         if isinstance(value, Tensor) and not value.is_floating_point() and value.dtype != torch.bool:
@@ -44,7 +46,7 @@ def _for_move(lower: Lowering, tree: Any) -> Any:
     return [_for_move(lower, value) for value in tree] if isinstance(tree, list | tuple) else tree
 
 
-def _padded(lower: Lowering, node: fx.Node) -> Row:
+def _padded(lower: "Lower", node: fx.Node) -> Row:
     """Pad with a number other than 0: choose it wherever ones, padded the same way, are 0."""
     build, args, target = lower.builder, cast(Any, node.args), cast(Any, node.target)
     ones = Row(lower(args[0]).shape, ((build.scalar(1.0), lower(args[0]).width),))
@@ -53,7 +55,7 @@ def _padded(lower: Lowering, node: fx.Node) -> Row:
     return pointwise(build, Op.WHERE, [as_truth(build, inside), padded, lower(args[2])])
 
 
-def _put(lower: Lowering, node: fx.Node) -> Found:
+def _put(lower: "Lower", node: fx.Node) -> Found:
     """Write values into places; where ``accumulate`` is set, add them to what is there."""
     args = cast(Any, node.args)
     base, index, values = lower.moved(args[0]), _for_move(lower, args[1]), lower.moved(args[2])

@@ -1,6 +1,6 @@
 """Products with a weight in a traced graph."""
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, fx
@@ -8,15 +8,17 @@ from torch import Tensor, fx
 from seqmodels.errors import Refused
 from seqmodels.fusion.builder import Builder
 from seqmodels.fusion.lowering.moves import Moved, start
-from seqmodels.fusion.lowering.protocol import Lowering
 from seqmodels.fusion.lowering.rows import Row, as_number, pointwise, row, scale, spread_pieces
 from seqmodels.fusion.ops import Op
 from seqmodels.fusion.values import Value
 
+if TYPE_CHECKING:
+    from seqmodels.fusion.lowering.lower import Lower
+
 aten = torch.ops.aten
 
 
-def lower_product(lower: Lowering, node: fx.Node) -> Row | Moved:
+def lower_product(lower: "Lower", node: fx.Node) -> Row | Moved:
     """Lower ``x @ W``, with or without a bias, or ``W @ x.T``, whose result has the batch last.
 
     Raises:
