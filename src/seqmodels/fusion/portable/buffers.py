@@ -110,3 +110,26 @@ def _written_as_carries(plan: LoopPlan, outputs: Sequence[Place], buffers: Seque
             buffers[place.buffer].carry = carry
             written[after[0]] = replace(place, shift=1)
     return written
+
+
+class Scratch:
+    """Memory for values that are no results, reused once nothing reads it; its allocations are added to ``head``."""
+
+    def __init__(self, head: list[str]) -> None:
+        self._head = head
+        self._free: dict[int, list[str]] = {}  # by width
+        self._taken: dict[Value, str] = {}
+
+    def take(self, value: Value, *, fresh: bool) -> str:
+        """Return the name of memory for a value; of ``fresh`` memory that nothing else uses before, if asked."""
+        free = self._free.setdefault(value.width, [])
+        if not free or fresh:
+            free.append(f"s{len(self._head)}")
+            self._head.append(f"{free[-1]} = like.new_empty((like.shape[0], {value.width}))")
+        self._taken[value] = free.pop()
+        return self._taken[value]
+
+    def release(self, value: Value) -> None:
+        """Let other values use the memory of a value, if it has any here."""
+        if value in self._taken:
+            self._free[value.width].append(self._taken.pop(value))

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from seqmodels.fusion.builder import Builder
 from seqmodels.fusion.ops import POINTWISE, REDUCTIONS, TRUTHS, Op
-from seqmodels.fusion.portable.buffers import Layout, Place
+from seqmodels.fusion.portable.buffers import Layout, Place, Scratch
 from seqmodels.fusion.portable.loop_nodes import END, Activate, LoopNodes, Multiply, Node, adjacent
 from seqmodels.fusion.portable.loop_plan import LoopPlan
 from seqmodels.fusion.values import Selection, Value, width
@@ -55,8 +55,7 @@ class LoopWriter:
         self.next_rows: list[tuple[int, int]] = []  # early rows that are read a step ahead: the carry and the row
         self.constants: dict[str, str] = {}  # names of numbers as tensors
         self.views: set[str] = set()
-        self.free: dict[int, list[str]] = {}  # scratch by width
-        self.scratch: dict[Value, str] = {}  # values that are in scratch
+        self.scratch = Scratch(self.head)
         self.overwritten: dict[Value, int] = {}  # values whose memory the next step writes: the first node that does
 
     def write(self) -> LoopSource:
@@ -104,7 +103,8 @@ class LoopWriter:
         if place is not None:
             name = self.names[value] = self._row(place)
         else:
-            name = self.names[value] = self._take_scratch(value)
+            own = self.nodes.last.get(value) == END  # what is carried
+            name = self.names[value] = self.scratch.take(value, fresh=own)
             self.overwritten[value] = number
         self.lines += self._into(value, terms, name)
 
@@ -162,19 +162,11 @@ class LoopWriter:
         """Return the name of the row of a place at a step."""
         return self.rows.setdefault(place, f"r{len(self.rows)}")
 
-    def _take_scratch(self, value: Value) -> str:
-        free = self.free.setdefault(value.width, [])
-        if not free or self.nodes.last.get(value) == END:  # what is carried has memory of its own
-            free.append(f"s{len(self.head)}")
-            self.head.append(f"{free[-1]} = like.new_empty((like.shape[0], {value.width}))")
-        self.scratch[value] = free.pop()
-        return self.scratch[value]
-
     def _release(self, number: int) -> None:
         """Free the scratch of values that no node after this one reads."""
         for value in dict.fromkeys(self.nodes.reads[number]):
-            if self.nodes.last[value] == number and value in self.scratch:
-                self.free[value.width].append(self.scratch.pop(value))
+            if self.nodes.last[value] == number:
+                self.scratch.release(value)
 
     def _multiply(self, number: int, index: int) -> None:
         """Write a product, with what is added to all its columns, and name its parts."""
