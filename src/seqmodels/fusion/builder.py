@@ -1,4 +1,4 @@
-"""Making values."""
+"""Making values: interned, sliced lazily, and simplified."""
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -10,7 +10,7 @@ from seqmodels.fusion.values import Columns, Number, Product, Selection, Value, 
 
 
 class Builder:
-    """Makes values. Applies the few identities that derivatives of products and sums leave behind."""
+    """Interns values, and simplifies what derivatives of products and sums leave to simplify."""
 
     def __init__(self) -> None:
         self.products: list[Product | Selection] = []

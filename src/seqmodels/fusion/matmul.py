@@ -8,7 +8,7 @@ from torch import Tensor
 from seqmodels.system.memory import empty_pooled
 
 ONEDNN_OUTPUT = 16 << 20
-"""Largest output, in bytes, for oneDNN: it is a tenth faster than BLAS, but allocates its output anew at every call."""
+"""Largest output, in bytes, for oneDNN: it is a tenth faster than BLAS, but allocates its output at every call."""
 
 PACK = 1 << 23
 """Fewest multiplications of a repeated product for oneDNN: a call of BLAS costs 10 microseconds less."""

@@ -48,7 +48,7 @@ from seqmodels.fusion.tracing.lines import at_line, where
 
 aten = torch.ops.aten
 VALUES = 20_000
-"""Most values that are made while a step is lowered, which takes a second or two."""
+"""Most values that are created while a step is lowered, which takes a second or two."""
 
 TOO_MANY = "the step takes thousands of operators on parts of a row, whose kernel would take minutes to compile"
 

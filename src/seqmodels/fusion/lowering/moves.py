@@ -119,9 +119,9 @@ def layers(base: Moved, index: Any, values: Moved) -> list[Moved]:
     found = []
     for number in range(count):
         mine = turn.view(positions.shape) == number
-        made = places.flatten().clone()
-        made[positions[mine]] = spread[mine]
-        found.append(Moved(values.sources, made.view(base.places.shape)))
+        layer = places.flatten().clone()
+        layer[positions[mine]] = spread[mine]
+        found.append(Moved(values.sources, layer.view(base.places.shape)))
     return found
 
 

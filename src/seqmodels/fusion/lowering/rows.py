@@ -115,8 +115,8 @@ def logical(builder: Builder, op: Op, left: Row, right: Row) -> Row:
     """Apply ``AND``, ``OR``, ``XOR`` or ``EQ`` to truth values; constants among them are eliminated."""
     if op is Op.EQ:
         return negation(builder, logical(builder, Op.XOR, left, right))
-    made = pointwise(builder, op, [left, right])
-    return Row(made.shape, tuple((_simplified(builder, value), span) for value, span in made.pieces))
+    result = pointwise(builder, op, [left, right])
+    return Row(result.shape, tuple((_simplified(builder, value), span) for value, span in result.pieces))
 
 
 def negation(builder: Builder, one: Row) -> Row:

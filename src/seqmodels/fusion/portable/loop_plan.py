@@ -131,7 +131,7 @@ def _addend(part: Value, user: Value | None) -> tuple[Op, Columns] | None:
 
 
 def _start(part: Value, index: int) -> int:
-    """Return the first column of a part of a product, or of the sum that was made with it."""
+    """Return the first column of a part of a product, or of its sum with an addend."""
     if part.op is not Op.PRODUCT:
         part = next(a for a in part.args if a.op is Op.PRODUCT and a.columns.source == index)
     return part.columns.start
