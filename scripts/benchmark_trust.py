@@ -25,7 +25,7 @@ from omegaconf import open_dict
 
 from seqmodels.config.compose import compose
 from seqmodels.system.threads import cpu_threads
-from seqmodels.training.callbacks.guards import FiniteSteps, GradientNorms
+from seqmodels.training.callbacks import FiniteSteps, GradientNorms
 from seqmodels.training.checkpoint_file import keep_previous
 from seqmodels.training.checkpointing import build_task
 from seqmodels.training.fit import build_trainer, check_config, load_data

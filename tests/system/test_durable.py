@@ -21,11 +21,11 @@ from seqmodels.system.durable import (
     DurableFile,
     durable_file,
     link_durably,
-    one_writer,
     remove_strays,
     sha256_of,
     write_durably,
 )
+from seqmodels.system.locks import exclusive
 from tests.killing import answer_with_limit, killed_at_byte, killed_at_line
 
 OLD, NEW = b"old " * 999, b"new " * 1777
@@ -241,7 +241,7 @@ def test_one_writer_at_a_time_is_in_a_folder(path: Path) -> None:
     def work() -> None:
         nonlocal inside, most
         for _ in range(9):
-            with one_writer(path.parent):
+            with exclusive(path.parent):
                 inside += 1
                 most = max(most, inside)
                 time.sleep(0.001)

@@ -45,10 +45,10 @@ def find(name: str) -> type[Source]:
 
 
 def load(name: str, **options: Any) -> Splits[Any]:
-    """Return the splits of a data set as texts, series and labels, without any framework.
+    """Return the splits of a data set as texts, series and labels, as plain values, without Lightning or Hydra.
 
     Args:
-        name: as ``data=`` has it on the command line: that of a data set, or of a reader of files of one's own.
+        name: as ``data=`` has it on the command line: a data set, or a reader of the user's own files.
         options: say which data, as in a configuration: ``path`` of a file, ``data_seed`` of a draw. ``data_dir`` is
             the folder that ``SEQMODELS_DATA_DIR`` names where not given, else ``data``.
 

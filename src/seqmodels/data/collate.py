@@ -1,4 +1,4 @@
-"""Padding: the one place that knows what stands behind the end of a sequence."""
+"""Padding: the one place that defines what follows the end of a sequence."""
 
 from collections.abc import Sequence
 

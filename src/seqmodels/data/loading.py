@@ -9,13 +9,13 @@ class Loading:
 
     Args:
         batch_size: rows of a training batch; the last of an epoch may have fewer.
-        eval_batch_size: rows in validation and test; as in training where not given. Of text in windows it is the
-            number of rows that are read side by side, at most one a document; the loss does not depend on it, unless
-            the split is a single text, which is cut.
+        eval_batch_size: rows in validation and test; as in training where not given. For language
+            models, the number of rows read in parallel, at most one per document; the loss does not depend on it,
+            unless the split is a single text, which is cut.
         num_workers: processes that read batches; data in memory need none.
         seed: of the order of the training batches, which is a function of it and the epoch.
-        drop_last: leave out a training batch that is not full.
-        bucketing: put rows of like length into a batch, so that little is padded.
+        drop_last: drop the last training batch if it is not full.
+        bucketing: batch rows of similar length together, to reduce padding.
 
     Example:
         >>> Loading(batch_size=64, bucketing=True).rows("val")

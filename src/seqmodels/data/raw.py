@@ -1,4 +1,4 @@
-"""What data are before anything is made of them: texts, series and documents, in kinds that a person can read."""
+"""Raw data as a source reads them, before any preparation: labelled texts, labelled series, documents."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -20,12 +20,12 @@ class Splits(NamedTuple, Generic[Raw]):
 
 
 class LabelledTexts(NamedTuple):
-    """Texts with their labels, and where each stands, for errors: ``"train.csv, line 3"``."""
+    """Texts with their labels, and where each was read, for errors: ``"train.csv, line 3"``."""
 
     texts: list[str]
     labels: list[Any]  # of each text its class, a str; or a tuple of any number of labels
     places: list[str]
-    columns: tuple[str, ...] = ("text",)  # where a record of a new file has its text
+    columns: tuple[str, ...] = ("text",)  # the fields of a new record that hold its text
 
     def take(self, rows: Sequence[int] | Tensor) -> "LabelledTexts":
         """Return some of the rows."""
@@ -37,7 +37,7 @@ class LabelledTexts(NamedTuple):
         )
 
     def split(self, shares: Sequence[float], seed: int) -> list["LabelledTexts"]:
-        """Split at random, each class with the same share in every part, rows with several labels as they come.
+        """Split at random, stratified by class; rows with several labels are drawn without regard to them.
 
         Raises:
             ValueError: shares are not positive or do not sum to 1.
@@ -49,7 +49,7 @@ class LabelledTexts(NamedTuple):
 
 
 class LabelledSeries(NamedTuple):
-    """Series of numbers with what is to be predicted from each."""
+    """Series of numbers and their targets."""
 
     series: Tensor | list[Tensor]  # (rows, time, channels), or of each row (time_i, channels)
     labels: Tensor | list[Tensor]  # (rows,) classes, (rows, output) values; a list: one for each step
@@ -69,14 +69,14 @@ class LabelledSeries(NamedTuple):
 
 
 class Documents:
-    """The documents of a split, read anew each time they are iterated over, so that they need not fit into memory.
+    """The documents of a split, read again on every iteration, so that they need not fit into memory.
 
     Args:
         read: yields the documents, each as an iterator of its lines.
         name: what errors call their source.
-        origin: what decides about the texts, as JSON holds it: options, and ``files``, each with its size and time of
-            change. By it tokens that are kept in files are found again.
-        vocabulary_documents: of so many documents, from the first on, a vocabulary is learnt at most.
+        origin: everything that determines the texts, as plain JSON: options, and ``files``, each with its size and time
+            of change. Tokens are cached under it; without it they are not cached.
+        vocabulary_documents: learn a vocabulary from at most this many documents, the first ones.
 
     Example:
         >>> list(Documents.of(["one two", "three"]))
@@ -92,7 +92,7 @@ class Documents:
     ) -> None:
         self.read = read
         self.name = name
-        self.origin: dict[str, Any] = {"files": [], **(origin or {})}
+        self.origin = origin
         self.vocabulary_documents = vocabulary_documents
 
     @classmethod

@@ -71,7 +71,7 @@ class SequenceDataset(Sequences):
 
 
 class RaggedDataset(Sequences):
-    """Sequences of any lengths behind each other in one tensor; only a batch is padded.
+    """Sequences of any lengths, concatenated in one tensor; only a batch is padded.
 
     Args:
         sequences: of each row ``(time_i, input)``, or tokens ``(time_i,)``.

@@ -1,4 +1,4 @@
-"""Where data come from: their origin, their files, and their splits as they are published."""
+"""Sources of data: where a data set comes from, its files, and its raw splits."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ from seqmodels.data.raw import Splits
 
 @dataclass(kw_only=True)
 class Source(ABC):
-    """A data set, or one kind of files of one's own. Its fields say which data, and nothing of how they are used.
+    """A data set, or a reader of one kind of user file. Its fields select the data, and say nothing of their use.
 
     Iterating over a source gives its three splits, so that ``train, val, test = DigitsData()``.
 
-    A ``data_seed`` decides what the data are (a split, a permutation, generated values), the ``seed`` of
-    :class:`~seqmodels.data.Loading` the order in which training sees them.
+    ``data_seed`` determines the data themselves (a split, a permutation, generated values); ``seed`` of
+    :class:`~seqmodels.data.Loading` determines the order of training batches.
     """
 
     name: ClassVar[str]
@@ -27,12 +27,12 @@ class Source(ABC):
     citation: ClassVar[str]
     license: ClassVar[str]
     preparation: ClassVar[type[Preparation]]
-    """How these data become what a network reads."""
+    """How these data become tensors."""
     folder: ClassVar[str] = ""  # below the data folder; empty: the set needs no files
     files: ClassVar[tuple[DataFile, ...]] = ()
 
     def prepare(self) -> None:
-        """Check that the files are there, and fetch what is missing where that is allowed.
+        """Check that the files exist, and download missing ones where that is allowed.
 
         Raises:
             FileNotFoundError: files are missing.
@@ -41,7 +41,7 @@ class Source(ABC):
 
     @abstractmethod
     def splits(self) -> Splits[Any]:
-        """Read or generate the data: texts, series or documents as they are.
+        """Read or generate the raw data: texts, series or documents.
 
         Raises:
             FileNotFoundError: files are missing.
@@ -58,7 +58,7 @@ class PublishedSource(Source):
 
     Args:
         data_dir: holds the set's ``folder`` with its files, plain or with ``.gz``.
-        download: fetch what is missing.
+        download: download missing files.
     """
 
     data_dir: str | Path

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from seqmodels.system.locks import process_exists
 from seqmodels.training.runs import read_json, write_json
 
 
@@ -57,7 +58,7 @@ class Claims:
             silence = self._now() - self._path(number).stat().st_mtime
         except (FileNotFoundError, ValueError):  # never started, or killed while writing it
             return False
-        if owner["machine"] == machine() and not _runs(owner["process"]):
+        if owner["machine"] == machine() and not process_exists(owner["process"]):
             return False
         return silence < self.patience
 
@@ -80,16 +81,3 @@ def machine() -> str:
     """Return an identifier of this machine and, for containers of one host, of the process namespace."""
     space = Path("/proc/self/ns/pid")
     return f"{platform.node()} {space.readlink() if space.is_symlink() else ''}".strip()
-
-
-def _runs(process: int) -> bool:
-    """Return whether a process of this machine exists; True if that cannot be determined."""
-    if os.name != "posix":
-        return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -7,6 +7,10 @@ from pathlib import Path
 def cache_folder(kind: str) -> Path:
     """Return the cache folder for files of a kind, in ``SEQMODELS_CACHE_DIR`` or the user's cache folder.
 
+    Raises:
+        RuntimeError: the user has no home directory, and no environment variable names a folder.
+        OSError: there is no working directory that a relative path could start from.
+
     Example:
         >>> cache_folder("tokens").name
         'tokens'

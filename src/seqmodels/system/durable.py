@@ -23,11 +23,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from seqmodels.errors import DiskFullError
-
-try:
-    import fcntl
-except ImportError:  # a system without file locks
-    fcntl = None  # type: ignore[assignment]
+from seqmodels.system.locks import process_exists
 
 FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 UNSUPPORTED = {errno.EACCES, errno.EBADF, errno.EINVAL, errno.EISDIR, errno.ENOSYS, errno.ENOTSUP, errno.EPERM}
@@ -174,30 +170,6 @@ def link_durably(source: Path, target: Path) -> None:
             part.unlink(missing_ok=True)  # renaming does nothing if both are the same file
 
 
-@contextmanager
-def one_writer(folder: Path) -> Iterator[None]:
-    """Lock a folder for writing across processes and threads, if its file system supports locks."""
-    handle = _lock(folder)
-    try:
-        yield
-    finally:
-        if handle is not None:
-            fcntl.flock(handle, fcntl.LOCK_UN)  # closing is not enough: a forked child may share the handle
-            os.close(handle)
-
-
-def _lock(folder: Path) -> int | None:
-    if fcntl is None:
-        return None
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-    except OSError:
-        os.close(handle)
-        return None
-    return handle
-
-
 def remove_strays(folder: Path) -> list[str]:
     """Remove temporary files of killed processes from a folder; return their names.
 
@@ -246,15 +218,9 @@ def _machine() -> str:
 
 
 def _in_use(path: Path, machine: str, process: int) -> bool:
-    if machine != _machine() or sys.platform == "win32":  # Windows has no signal 0
+    if machine != _machine() or sys.platform == "win32":  # where it cannot be determined
         return time.time() - path.stat().st_mtime < DAY
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # the process of another user
-        return True
-    return True
+    return process_exists(process)
 
 
 def _full(path: Path, error: OSError, size: int) -> DiskFullError:

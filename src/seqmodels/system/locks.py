@@ -1,7 +1,8 @@
-"""Locks between processes."""
+"""Locks between processes, and whether a process is still there."""
 
+import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 try:
@@ -11,18 +12,38 @@ except ImportError:  # Windows
 
 
 @contextmanager
-def one_at_a_time(path: Path) -> Iterator[None]:
-    """Run the block in one process at a time; the others wait, and then find its files.
+def exclusive(path: Path) -> Iterator[None]:
+    """Run the block in one thread of one process at a time.
 
-    Without file locks (on Windows, or in a read-only folder), all processes run it concurrently.
+    Without file locks (on Windows, on some file systems, or in a read-only folder) it runs concurrently.
 
     Args:
-        path: the file to lock; its folder is created.
+        path: a folder, or the file to lock, which is created with its folder.
     """
-    with ExitStack() as held:
-        with suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            file = held.enter_context(path.open("wb"))
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX)
+    handle = None
+    with suppress(OSError):
+        if fcntl is not None:
+            if not path.is_dir():
+                path.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_WRONLY | os.O_CREAT, 0o666)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
         yield
+    finally:
+        if handle is not None:
+            with suppress(OSError):
+                fcntl.flock(handle, fcntl.LOCK_UN)  # closing is not enough: a forked child may share the handle
+            os.close(handle)
+
+
+def process_exists(number: int) -> bool:
+    """Return whether a process of this machine exists; True if that cannot be determined."""
+    if os.name != "posix":  # Windows has no signal 0
+        return True
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # the process of another user
+        return True
+    return True

@@ -26,7 +26,8 @@ from seqmodels.errors import (
     ForeignCheckpointError,
     UnsupportedVersionError,
 )
-from seqmodels.system.durable import link_durably, one_writer, remove_strays, sha256_of, write_durably
+from seqmodels.system.durable import link_durably, remove_strays, sha256_of, write_durably
+from seqmodels.system.locks import exclusive
 from seqmodels.system.sidecar import announce, commit, listed, sidecar
 from seqmodels.training.checkpoint_format import check_recipe, migrated
 
@@ -65,7 +66,7 @@ class DurableCheckpointIO(CheckpointIO):
         target = _local(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with one_writer(target.parent):
+            with exclusive(target.parent):
                 digest = write_durably(target, partial(torch.save, checkpoint), announce=partial(announce, target))
                 commit(target, digest)
         except DiskFullError as error:
@@ -161,7 +162,7 @@ def _copy_valid(source: Path, target: Path) -> None:
     if not source.is_file():
         return
     try:
-        with one_writer(target.parent):
+        with exclusive(target.parent):
             digest, known = sha256_of(source), listed(source)
             if known is not None and digest not in known:
                 logger.warning("%s is damaged: %s is left unchanged", source, target.name)

@@ -15,7 +15,6 @@ from seqmodels.data import DataModule
 from seqmodels.data.catalog import DATASETS
 from seqmodels.errors import ConfigError, nearest
 from seqmodels.system.threads import cpu_threads, threads_for
-from seqmodels.training.callbacks.guards import explain_failures
 from seqmodels.training.checkpoint_file import (
     LAST,
     PREVIOUS,
@@ -33,6 +32,7 @@ from seqmodels.training.checkpointing import (
     recipe_of,
     save_model,
 )
+from seqmodels.training.failures import explain_failures
 from seqmodels.training.processes import processes
 from seqmodels.training.quiet import quiet
 from seqmodels.training.resuming import ResumePoints, StepSeeds, csv_rows

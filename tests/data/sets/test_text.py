@@ -10,12 +10,15 @@ import torch
 from seqmodels.config.build import build
 from seqmodels.data import (
     DataModule,
+    Documents,
     IMDBTextData,
     PTBData,
     PythonDocsData,
+    Splits,
     TextData,
     TextPreprocessing,
     TinyShakespeareData,
+    TokenizedPreparation,
 )
 from seqmodels.data.sets.ptb import by_words, spelled
 from seqmodels.data.sets.text import cut, shared_out
@@ -104,6 +107,14 @@ def test_tokens_are_kept_until_the_text_or_the_learner_changes(tmp_path: Path, m
         with pytest.raises(AssertionError, match="need not be learnt"):
             own(path)
     assert read(own(path), "train")[0].startswith("another text")
+
+
+def test_texts_in_memory_are_tokenised_anew_each_time() -> None:
+    for word in ("abba", "cadac"):
+        splits = Splits(*(Documents.of([word]) for _ in SPLITS))
+        prepared = TokenizedPreparation(vocabulary=CharacterLearner()).prepare(splits)
+        corpus, text = prepared.splits.train.corpus, prepared.splits.train.text
+        assert text.vocabulary.decode(corpus.tokens[1:-1].tolist()) == word
 
 
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:

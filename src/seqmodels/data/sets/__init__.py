@@ -1,4 +1,4 @@
-"""The catalogue: one module for each data set, of the name that ``data=`` has, and its class."""
+"""The catalogue: the name of each data set, which is that of its module and of ``data=``, and its class."""
 
 SETS = {
     "digits": "DigitsData",
@@ -33,4 +33,4 @@ OWN_FILES = {
     "csv_series": "CSVSeriesData",
     "hf_text": "HuggingFaceText",
 }
-"""Readers of files of one's own."""
+"""Readers of the user's own files."""

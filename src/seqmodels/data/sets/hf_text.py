@@ -100,7 +100,7 @@ class HuggingFaceText(Source):
 
         Raises:
             ImportError: the package ``datasets`` is not there.
-            ValueError: there is no such data set, split or column, or what stands there is no text.
+            ValueError: there is no such data set, split or column, or its content is not text.
         """
         where = self._where
         try:

@@ -1,4 +1,4 @@
-"""Text of one's own."""
+"""Text files of the user, for language models."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

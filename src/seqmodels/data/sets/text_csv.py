@@ -1,4 +1,4 @@
-"""Texts and classes in a table of one's own."""
+"""Texts and classes in a CSV or TSV table of the user."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Texts with any number of labels in a table of one's own."""
+"""Texts with any number of labels in a CSV or TSV table of the user."""
 
 from dataclasses import dataclass
 from pathlib import Path

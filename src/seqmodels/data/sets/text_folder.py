@@ -1,4 +1,4 @@
-"""Texts of one's own in a folder of folders."""
+"""Texts of the user in a folder of folders."""
 
 from pathlib import Path
 

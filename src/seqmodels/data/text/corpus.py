@@ -36,7 +36,7 @@ class Corpus(NamedTuple):
 
 
 def corpus_of(documents: Iterable[Sequence[int]], vocab_size: int, edge: int | None) -> Corpus:
-    """Lay documents of tokens end to end, each behind the token ``edge``, and one behind the last.
+    """Lay documents of tokens end to end, each preceded by the token ``edge``, and one after the last.
 
     Without ``edge`` there must be one document.
 

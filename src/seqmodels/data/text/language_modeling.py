@@ -13,9 +13,9 @@ from seqmodels.data.loaders import Augmentation, Split
 from seqmodels.data.loading import Loading
 from seqmodels.data.preparation import Preparation, Prepared
 from seqmodels.data.raw import Documents, Splits
-from seqmodels.data.text.corpus import Corpus, corpus_of
+from seqmodels.data.text.corpus import Corpus
 from seqmodels.data.text.text_preprocessing import TextPreprocessing
-from seqmodels.data.text.tokenized import tokenized
+from seqmodels.data.text.tokenized import in_memory, tokenized
 from seqmodels.data.text.vocabulary import UNK, CharacterVocabulary
 from seqmodels.data.text.vocabulary_learning import VocabularyLearner
 from seqmodels.data.text.windows import TextWindow, WindowLoader
@@ -89,7 +89,7 @@ class WindowPreparation(Preparation):
     """Documents as tokens, read in windows.
 
     Args:
-        bptt: steps of a window: so far back reaches the gradient.
+        bptt: steps of a window, which is how far back gradients flow.
         random_windows: draw the lengths of training windows as AWD-LSTM does; of a single text only.
     """
 
@@ -121,15 +121,20 @@ class InMemoryPreparation(WindowPreparation):
         """Return how text becomes tokens, from the training documents."""
 
     def corpora(self, splits: Splits[Documents]) -> tuple[TextPreprocessing, Splits[Corpus]]:
-        texts = Splits(*(list(documents) for documents in splits))
-        text = self.fit(texts.train)
-        size = len(text.vocabulary)
-        return text, Splits(*(corpus_of(map(text.tokens, part), size, text.edge) for part in texts))
+        text = self.fit(list(splits.train))
+        return text, in_memory(splits, text)
 
 
 @dataclass(kw_only=True)
 class TokenizedPreparation(WindowPreparation):
     """Text of any size, tokenised once by a vocabulary that is learnt.
+
+    Example:
+        >>> from seqmodels.data import CharacterLearner, Documents, Splits
+        >>> splits = Splits(*(Documents.of([text]) for text in ("to be or not to be", "to be", "not to be")))
+        >>> prepared = TokenizedPreparation(vocabulary=CharacterLearner(), bptt=5).prepare(splits)
+        >>> prepared.sizes
+        {'vocab_size': 10}
 
     Args:
         vocabulary: learns the vocabulary from the training text. A token ``<eos>`` for the edges of documents is added

@@ -27,12 +27,12 @@ class PublishedTexts(PublishedSource):
 
 @dataclass(kw_only=True)
 class OwnTexts(Source):
-    """Labelled texts of one's own.
+    """Labelled texts of the user.
 
     Args:
         path: of all texts, or of those to train with.
         val_path, test_path: of the texts to validate and test with; drawn from those at ``path`` where None.
-        val_share, test_share: how large a share of ``path`` is drawn where there is no path: of each class alike.
+        val_share, test_share: share of ``path`` that is drawn where there is no path, stratified by class.
         encoding: of the files.
         data_seed: of what is drawn.
     """

@@ -26,7 +26,7 @@ class TextPreprocessing(Preprocessing):
 
     Args:
         vocabulary: tokens of a text, and back.
-        start: the token that a text is read behind: the edge of a document, or what the text of the training data may
+        start: the token that precedes a text: the edge of a document, or what the text of the training data may
             well go on after, a line end for example.
         ends: whether that token ends a document, too.
         line_ends: write ``<eos>`` for each line end, which a vocabulary of words has no other token for.
@@ -87,7 +87,7 @@ class TextPreprocessing(Preprocessing):
         return np.array(counts, np.int64)
 
     def prompt(self, text: str) -> Tensor:
-        """Return what a model reads before it writes, ``(time,)``; of no text, the token that it starts behind."""
+        """Return what a model reads before it writes, ``(time,)``; for an empty text, the start token."""
         tokens = self.tokens(text)
         return torch.tensor([self.start, *tokens] if self.ends or not tokens else tokens)
 
@@ -108,7 +108,7 @@ class TextPreprocessing(Preprocessing):
         yield text[done:]
 
     def encode(self, record: Mapping[str, Any]) -> Tensor:
-        """Return the tokens of a record's field ``text``, behind the start and, where that is one, before the end."""
+        """Return the tokens of a record's field ``text``, between the start and, if there is one, the end token."""
         text = record.get("text")
         if not isinstance(text, str):
             raise ValueError(f"a record must have a text under 'text', got {text!r}")

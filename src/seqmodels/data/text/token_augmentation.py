@@ -67,10 +67,10 @@ class TokenSwap(TokenAugmentation):
         left = (steps - first) % 2 == 0  # the left one of a pair
         draws = torch.rand(rows, time, generator=generator)
         swapped = left & (draws < self.rate) & (steps + 1 < lengths[:, None])
-        order = steps + swapped.long() - _behind(swapped).long()
+        order = steps + swapped.long() - _shifted(swapped).long()
         return batch._replace(inputs=tokens.gather(1, order))
 
 
-def _behind(flags: Tensor) -> Tensor:
+def _shifted(flags: Tensor) -> Tensor:
     """Return flags ``(rows, time)`` one step later."""
     return torch.cat([torch.zeros_like(flags[:, :1]), flags[:, :-1]], dim=1)

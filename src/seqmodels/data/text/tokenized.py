@@ -11,13 +11,13 @@ from typing import Any
 from seqmodels.data.formats.text_files import blocks
 from seqmodels.data.raw import Documents, Splits
 from seqmodels.data.text.bpe import BPEVocabulary
-from seqmodels.data.text.corpus import Corpus
+from seqmodels.data.text.corpus import Corpus, corpus_of
 from seqmodels.data.text.text_preprocessing import TextPreprocessing
 from seqmodels.data.text.token_file import made_from, token_file
 from seqmodels.data.text.vocabulary import EOS, CharacterVocabulary, Vocabulary, WordVocabulary
 from seqmodels.data.text.vocabulary_learning import VocabularyLearner
 from seqmodels.system.cache import cache_folder
-from seqmodels.system.locks import one_at_a_time
+from seqmodels.system.locks import exclusive
 
 VOCABULARIES = {kind.__name__: kind for kind in (CharacterVocabulary, WordVocabulary, BPEVocabulary)}
 
@@ -28,18 +28,22 @@ def tokenized(
     """Return how text becomes tokens, learnt from the training split alone, and the tokens of each split.
 
     Tokens are kept in ``cache_dir`` (``tokens`` in the cache folder of this package where not given), a file a split,
-    and read from there until the origin of the documents or the options of the learner change.
+    and read from there until the origin of the documents or the options of the learner change. Documents without an
+    origin are kept in memory instead.
 
     Raises:
         ValueError: a text cannot be read, or a split has no document.
     """
-    folder = cache_folder("tokens") if cache_dir is None else Path(cache_dir)
     name, source = splits.train.name, splits.train.origin
+    if source is None:
+        text = _learnt(splits.train, learner)
+        return text, in_memory(splits, text)
+    folder = cache_folder("tokens") if cache_dir is None else Path(cache_dir)
     made = {"source": source, "learner": {"kind": type(learner).__name__, **vars(learner)}}
     place = json.dumps({**made, "source": {**source, "files": [file for file, *_ in source["files"]]}})
     stem = f"{name}-{hashlib.sha256(place.encode()).hexdigest()[:16]}"
     paths = {split: folder / f"{stem}.{split}.tokens" for split in Splits._fields}
-    with one_at_a_time(folder / f"{stem}.lock"):
+    with exclusive(folder / f"{stem}.lock"):
         text = _kept(paths["train"], made) or _learnt(splits.train, learner)
         origin = {**made, "text": text.node}
         corpora = {}
@@ -51,6 +55,12 @@ def tokenized(
             except ValueError as error:
                 raise ValueError(f"the {split} split of {name}: {error}") from error
         return text, Splits(**corpora)
+
+
+def in_memory(splits: Splits[Documents], text: TextPreprocessing) -> Splits[Corpus]:
+    """Return the tokens of each split, in memory."""
+    size = len(text.vocabulary)
+    return Splits(*(corpus_of(map(text.tokens, documents), size, text.edge) for documents in splits))
 
 
 def _kept(path: Path, made: Mapping[str, Any]) -> TextPreprocessing | None:

@@ -33,7 +33,7 @@ class Vocabulary(ABC):
         lowercase: make texts lower case.
 
     Raises:
-        ValueError: a token stands there twice, or ``<pad>`` not first.
+        ValueError: a token occurs twice, or ``<pad>`` is not the first.
     """
 
     def __init__(

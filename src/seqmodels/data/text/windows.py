@@ -22,7 +22,7 @@ Slot = tuple[int, int, bool]
 
 
 class TextWindow(NamedTuple):
-    """The next steps of every row. A row goes on where its window before ended, unless it is fresh."""
+    """The next steps of every row. A row continues where its previous window ended, unless it is fresh."""
 
     inputs: Tensor  # (batch, time) tokens
     lengths: Tensor | None  # (batch,) real steps of each row, at least 1; None where every step has a target

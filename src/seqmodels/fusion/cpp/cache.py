@@ -22,6 +22,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from seqmodels.fusion.cpp.compiler import BuildFailed
+from seqmodels.system.cache import cache_folder as user_cache
 
 logger = logging.getLogger("seqmodels")
 
@@ -159,10 +160,7 @@ def _beyond(limit: int, found: Iterable[tuple[float, int, Path]]) -> Iterator[Pa
 def _named() -> Path | None:
     """Return the folder that the environment names; None without a home directory or working directory."""
     try:
-        if own := os.environ.get("SEQMODELS_CACHE_DIR"):
-            return Path(own).expanduser().absolute() / "kernels"
-        base = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-        return Path(base).absolute() / "seqmodels" / "kernels"
+        return user_cache("kernels")
     except (RuntimeError, OSError):
         return None
 

@@ -13,7 +13,9 @@ from torch import Tensor, nn
 
 from seqmodels.commands.app import report
 from seqmodels.errors import NotFinite, OutOfMemory
-from seqmodels.training.callbacks.guards import FiniteSteps, explain_failures, gradient_norm
+from seqmodels.training.callbacks import FiniteSteps
+from seqmodels.training.callbacks.gradient_norms import gradient_norm
+from seqmodels.training.failures import explain_failures
 from seqmodels.training.fit import train
 from tests.composing import composed
 from tests.golden.runs import runs

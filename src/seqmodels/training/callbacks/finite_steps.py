@@ -1,8 +1,7 @@
-"""Guards of a training run: non-finite numbers, gradient norms, memory."""
+"""No update from a loss or gradient that is not finite."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
 import torch
@@ -12,12 +11,12 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from seqmodels.data.loaders import ResumableLoader
-from seqmodels.errors import LoadingFailed, NotFinite, OutOfMemory, RunFailed
+from seqmodels.errors import NotFinite
 from seqmodels.tasks import Task
+from seqmodels.training.callbacks.gradient_norms import gradient_norm
 
 Action = Literal["stop", "skip"]
 MAX_NAMES = 5  # names of parameters in a message
-NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "bad_alloc")
 
 
 class FiniteSteps(Callback):
@@ -138,101 +137,6 @@ class FiniteSteps(Callback):
                     text += f" (inputs that are not finite: {', '.join(bad)})"
             parts.append(text)
         return "; ".join(parts)
-
-
-class GradientNorms(Callback):
-    """Log the norm of the gradient before clipping, every ``trainer.log_every_n_steps`` steps.
-
-    Args:
-        by_layer: also log the norm for each module with direct parameters, as ``gradient_norm/<module>`` in addition
-            to ``gradient_norm/total``.
-
-    Example:
-        >>> GradientNorms(by_layer=True).by_layer
-        True
-    """
-
-    def __init__(self, *, by_layer: bool = False) -> None:
-        self.by_layer = by_layer
-
-    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:  # noqa: ARG002
-        if not trainer.loggers or not trainer._logger_connector.should_update_logs:
-            return
-        norms = {"total": gradient_norm(pl_module.parameters())}
-        if self.by_layer:
-            norms |= {
-                name.removeprefix("model."): gradient_norm(module.parameters(recurse=False))
-                for name, module in pl_module.named_modules()
-                if any(parameter.grad is not None for parameter in module.parameters(recurse=False))
-            }
-        # One device synchronisation for all norms.
-        values = dict(zip(norms, torch.stack(list(norms.values())).tolist(), strict=True))
-        for logger in trainer.loggers:
-            logger.log_metrics(
-                {f"gradient_norm/{name}": value for name, value in values.items()},
-                step=trainer.fit_loop.epoch_loop._batches_that_stepped,
-            )
-
-
-def gradient_norm(parameters: Iterable[Tensor]) -> Tensor:
-    """Return the Euclidean norm of all gradients together, ``()`` on their device; 0 if there are none."""
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))) if gradients else torch.zeros(())
-
-
-@contextmanager
-def explain_failures(task: LightningModule, data: Any) -> Iterator[None]:
-    """Replace errors of the machine during training by errors that say what to change.
-
-    Raises:
-        OutOfMemory: in place of the various out-of-memory errors of devices, allocators and Python.
-        LoadingFailed: a worker process died; torch raises this at an arbitrary point of training.
-    """
-    try:
-        yield
-    except RunFailed:
-        raise
-    except (RuntimeError, MemoryError) as error:
-        if str(error).startswith("DataLoader worker"):
-            raise LoadingFailed(_lost_worker(task, str(error))) from error
-        if not _is_out_of_memory(error):
-            raise
-        raise OutOfMemory(_memory_advice(task, data)) from error
-
-
-def _lost_worker(task: LightningModule, cause: str) -> str:
-    trainer = task.trainer
-    epoch, number = trainer.current_epoch, trainer.fit_loop.batch_idx + 1
-    loader: Any = trainer.train_dataloader
-    rows = loader.origins(epoch, number) if isinstance(loader, ResumableLoader) else []
-    return (
-        f"a worker process was lost before batch {number} of epoch {epoch}, rows {', '.join(rows)}: "
-        f"{cause.strip().splitlines()[0]} Systems kill processes when memory runs out; data.num_workers=0 uses none"
-    )
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    text = str(error).lower()
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(words in text for words in NO_MEMORY)
-
-
-def _memory_advice(task: LightningModule, data: Any) -> str:
-    sizes = [size for module in task.modules() if isinstance(size := getattr(module, "hidden_size", None), int)]
-    parameters = sum(parameter.numel() for parameter in task.parameters())
-    facts = [f"data.batch_size is {data.batch_size}"]
-    bptt, lengths = (getattr(data.split("train"), name, None) for name in ("bptt", "lengths"))
-    if bptt is not None:
-        facts.append(f"data.bptt is {bptt}")
-    elif lengths is not None and len(lengths):
-        facts.append(f"the longest sequence has {int(max(lengths))} steps")
-    if sizes:
-        facts.append(f"the widest layer has hidden_size {max(sizes)}")
-    smaller = ["data.batch_size", *(["data.bptt"] if bptt is not None else []), "cell.hidden_size"]
-    return (
-        f"out of memory in training: {', '.join(facts)}, the network has {parameters} parameters. Make "
-        f"{' or '.join(smaller)} smaller; a smaller data.batch_size with trainer.accumulate_grad_batches=N leaves the "
-        "updates unchanged; trainer.precision=bf16-mixed halves the memory for the backward pass"
-    )
 
 
 def _bad_rows(batch: Any) -> Sequence[int]:
