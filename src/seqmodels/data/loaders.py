@@ -169,14 +169,6 @@ class Split(ABC, Generic[Batch]):
         """Raise ``ValueError``, naming the split, where it is not what ``kind`` and ``sizes`` say or has no batch."""
 
     @abstractmethod
-    def example(self) -> Batch:
-        """Return a batch to try augmentations on.
-
-        Raises:
-            ValueError: its batches cannot be augmented.
-        """
-
-    @abstractmethod
     def loader(
         self,
         name: str,
@@ -194,10 +186,10 @@ class Split(ABC, Generic[Batch]):
             loading: how batches are made.
             shuffle: draw the order anew for each epoch.
             rank, world_size: this process, and how many there are.
-            augment: changes each batch.
+            augment: changes each batch; it is tried on the first row.
 
         Raises:
-            ValueError: there are fewer rows than processes.
+            ValueError: there are fewer rows than processes, or augmentation cannot act on the batches.
         """
 
 
@@ -218,9 +210,6 @@ class Rows(Dataset[Batch], Split[Batch]):
     def __getitems__(self, rows: list[int]) -> Batch:
         """Return a batch, padded to its longest row."""
 
-    def example(self) -> Batch:
-        return self.__getitems__([0])
-
     def loader(
         self,
         name: str,
@@ -233,6 +222,8 @@ class Rows(Dataset[Batch], Split[Batch]):
     ) -> SequenceLoader[Batch]:
         if len(self) < world_size:
             raise ValueError(f"the {name} split has {len(self)} rows, fewer than there are processes: {world_size}")
+        if augment is not None:
+            augment(self.__getitems__([0]), torch.Generator().manual_seed(0))
         order = EpochSampler(len(self), seed=loading.seed, shuffle=shuffle, rank=rank, world_size=world_size)
         size, drop_last = loading.rows(name), loading.drop_last and name == "train"
         by_length = BucketBatchSampler(order, self.lengths, size, drop_last) if loading.bucketing else None

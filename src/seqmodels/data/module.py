@@ -98,7 +98,7 @@ class DataModule(LightningDataModule):
         for name, split in prepared.splits._asdict().items():
             split.check(name, self.target_kind, prepared.sizes, self.loading)
         if self.augmentation:
-            self.augment(prepared.splits.train.example(), torch.Generator().manual_seed(0))
+            prepared.splits.train.loader("train", self.loading, augment=self.augment)  # refuses what cannot act on it
         self._prepared = prepared
 
     def split(self, name: str) -> Any:

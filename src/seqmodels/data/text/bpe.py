@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from seqmodels.data.text.vocabulary import EOS, Normalization, Vocabulary
+from seqmodels.data.text.vocabulary import EOS, Vocabulary
 
 
+@dataclass(kw_only=True, repr=False, eq=False)
 class BPEVocabulary(Vocabulary):
     """Frequent runs of bytes are tokens, and each byte is one: nothing is unknown, and every text comes back exactly.
 
@@ -22,21 +24,16 @@ class BPEVocabulary(Vocabulary):
         ValueError: merges speak of tokens that are not among ``tokens``.
     """
 
-    def __init__(
-        self,
-        tokens: Sequence[str],
-        *,
-        merges: Sequence[Sequence[str]],
-        normalization: Normalization | None = "NFC",
-        lowercase: bool = False,
-    ) -> None:
-        super().__init__(tokens, normalization=normalization, lowercase=lowercase)
-        self.merges = [(left, right) for left, right in merges]
+    merges: Sequence[Sequence[str]]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        merges = [(left, right) for left, right in self.merges]
         # The library knows nothing of special tokens, so that no text is ever read as one.
         ordinary = self.tokens[len(self.specials) :]
         library = _library()
         try:
-            model = library.models.BPE({token: index for index, token in enumerate(ordinary)}, self.merges)
+            model = library.models.BPE({token: index for index, token in enumerate(ordinary)}, merges)
         except Exception as error:  # the library's own class of errors
             raise ValueError(f"merges do not fit the tokens: {error}") from error
         self._tokenizer = _byte_level(library, model)

@@ -55,9 +55,6 @@ class WindowedText(Split[TextWindow]):
         if self.random_windows and corpus.documents > 1:
             raise ValueError(f"random_windows needs a single text, the train split has {corpus.documents} documents")
 
-    def example(self) -> TextWindow:
-        raise ValueError("windows over text go on from one another, so that augmentation cannot act on them")
-
     def loader(
         self,
         name: str,
@@ -66,8 +63,10 @@ class WindowedText(Split[TextWindow]):
         shuffle: bool = False,
         rank: int = 0,
         world_size: int = 1,
-        augment: Augmentation[TextWindow] | None = None,  # noqa: ARG002  (none acts on windows)
+        augment: Augmentation[TextWindow] | None = None,
     ) -> WindowLoader:
+        if augment is not None:
+            raise ValueError("windows over text go on from one another, so that augmentation cannot act on them")
         rows = loading.rows(name)
         if not shuffle and self.corpus.documents > 1:
             rows = min(rows, -(-self.corpus.documents // world_size))

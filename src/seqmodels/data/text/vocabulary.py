@@ -11,6 +11,7 @@ import unicodedata
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal, get_args
 
 from seqmodels.system.names import public_name
@@ -24,6 +25,7 @@ SPECIAL = (PAD, UNK, EOS)
 REPLACEMENT = "\ufffd"  # how a character that is not known is shown
 
 
+@dataclass(repr=False, eq=False)
 class Vocabulary(ABC):
     """Tokens by number.
 
@@ -36,13 +38,14 @@ class Vocabulary(ABC):
         ValueError: a token occurs twice, or ``<pad>`` is not the first.
     """
 
-    def __init__(
-        self, tokens: Sequence[str], *, normalization: Normalization | None = "NFC", lowercase: bool = False
-    ) -> None:
-        check_normalization(normalization)
-        self.tokens = tuple(tokens)
-        self.normalization = normalization
-        self.lowercase = lowercase
+    tokens: Sequence[str]
+    _: KW_ONLY
+    normalization: Normalization | None = "NFC"
+    lowercase: bool = False
+
+    def __post_init__(self) -> None:
+        check_normalization(self.normalization)
+        self.tokens = tuple(self.tokens)
         specials = [token for token in self.tokens[: len(SPECIAL)] if token in SPECIAL]
         if tuple(specials) != self.tokens[: len(specials)] or (PAD in specials and specials[0] != PAD):
             raise ValueError(f"special tokens must come first, and {PAD} before all, got {list(self.tokens[:4])}")
@@ -93,10 +96,8 @@ class CharacterVocabulary(Vocabulary):
     A character that is not known is ``<unk>``, and comes back as U+FFFD.
     """
 
-    def __init__(
-        self, tokens: Sequence[str], *, normalization: Normalization | None = "NFC", lowercase: bool = False
-    ) -> None:
-        super().__init__(tokens, normalization=normalization, lowercase=lowercase)
+    def __post_init__(self) -> None:
+        super().__post_init__()
         self._index, self._unknown = _index_of(self)
         self._shown = [{PAD: "", UNK: REPLACEMENT, EOS: "\n"}.get(token, token) for token in self.tokens]
         long = [token for token in self._index if len(token) != 1]
@@ -111,6 +112,7 @@ class CharacterVocabulary(Vocabulary):
         return "".join(self._shown[token] for token in ids)
 
 
+@dataclass(kw_only=True, repr=False, eq=False)
 class WordVocabulary(Vocabulary):
     """Each word is a token; a word that is not known is ``<unk>``.
 
@@ -122,17 +124,12 @@ class WordVocabulary(Vocabulary):
             but white space a word of its own; ``spaces``: whatever white space separates, for texts split already.
     """
 
-    def __init__(
-        self,
-        tokens: Sequence[str],
-        *,
-        normalization: Normalization | None = "NFC",
-        lowercase: bool = True,
-        splitting: Splitting = "words",
-    ) -> None:
-        super().__init__(tokens, normalization=normalization, lowercase=lowercase)
-        check_splitting(splitting)
-        self.splitting = splitting
+    lowercase: bool = True
+    splitting: Splitting = "words"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_splitting(self.splitting)
         self._index, self._unknown = _index_of(self)
 
     @property
