@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.determined import main
+from tests.distributed.ranks import python_path
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -17,7 +18,7 @@ def started(folder: Path, *overrides: str, here: Path = ROOT, **variables: str) 
     done = subprocess.run(
         [sys.executable, "-m", "tests.determined", str(folder), *overrides],
         cwd=here,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **variables},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": python_path(), **variables},
         capture_output=True,
         text=True,
         timeout=600,

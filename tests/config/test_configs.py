@@ -190,7 +190,10 @@ def reviews(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", options("experiment"))
-def test_every_experiment_runs_one_batch(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_every_experiment_runs_one_batch(
+    name: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEQMODELS_CPP", "0")  # kernels of its sizes would take longer to compile than the batch to run
     config = composed(tmp_path, f"experiment={name}")
     needs_files = bool(target_of(config.data).folder)
     folder = reviews(tmp_path) if name == "imdb" else request.getfixturevalue("data_dir") if needs_files else tmp_path

@@ -40,6 +40,11 @@ class Ended(NamedTuple):
     err: str
 
 
+def python_path() -> str:
+    """Return the path on which processes find the tests too, before what it was."""
+    return os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
 def free_port() -> int:
     """Return a free port."""
     with socket.socket() as listening:
@@ -59,7 +64,7 @@ def run_together(
 ) -> list[Ended]:
     """Run commands concurrently, each with additional environment variables; kill the rest after the timeout."""
     clean = {name: value for name, value in os.environ.items() if name not in SEVERAL}
-    clean |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "SEQMODELS_ALLOW": "tests.distributed.faults.*"}
+    clean |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": python_path(), "SEQMODELS_ALLOW": "tests.distributed.faults.*"}
     started = [
         subprocess.Popen(
             list(command),

@@ -21,7 +21,7 @@ SETTINGS: dict[str, Any] = {
     "maximize": [],
     "seed": 3,
     "storage": "journal",
-    "heartbeat": 30,
+    "heartbeat": 600,
     "retries": 2,
     "grid": False,
     "overrides": ["test=false"],

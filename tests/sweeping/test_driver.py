@@ -5,6 +5,7 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Mapping
+from multiprocessing import connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,14 @@ def in_process(function: Any, *arguments: Any) -> BaseProcess:
     return process
 
 
+def wait_for(workers: list[BaseProcess]) -> None:
+    """Wait for processes in the order in which they end: one that nobody has waited for still counts as there."""
+    running = {worker.sentinel: worker for worker in workers}
+    while running and (ended := connection.wait(list(running), 600)):
+        for sentinel in ended:
+            running.pop(sentinel).join()  # type: ignore[call-overload]
+
+
 def run(folder: Path, storage: str, trials: int) -> None:
     """Run a worker of the accounting test: some trials fail, some are NaN, some kill their worker."""
 
@@ -186,8 +195,7 @@ def test_forty_trials_of_three_processes_are_all_accounted_for_once(storage: str
     """Five failures, three NaNs, two killed processes, and a second run of the command."""
     for trials in (25, 40):
         workers = [in_process(run, tmp_path, storage, trials) for _ in range(3)]
-        for worker in workers:
-            worker.join(600)
+        wait_for(workers)
         assert Counter(worker.exitcode for worker in workers) == {-signal.SIGKILL: 1, 0: 2}
     trials_there = trials_of(tmp_path, storage)
     lost = [trial for trial in trials_there if RERUN_AS in trial.user_attrs]
