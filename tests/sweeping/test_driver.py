@@ -166,10 +166,10 @@ def in_process(function: Any, *arguments: Any) -> BaseProcess:
 
 def wait_for(workers: list[BaseProcess]) -> None:
     """Wait for processes in the order in which they end: one that nobody has waited for still counts as there."""
-    running = {worker.sentinel: worker for worker in workers}
+    running: dict[Any, BaseProcess] = {worker.sentinel: worker for worker in workers}
     while running and (ended := connection.wait(list(running), 600)):
         for sentinel in ended:
-            running.pop(sentinel).join()  # type: ignore[call-overload]
+            running.pop(sentinel).join()
 
 
 def run(folder: Path, storage: str, trials: int) -> None:
