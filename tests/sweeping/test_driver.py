@@ -169,7 +169,7 @@ def wait_for(workers: list[BaseProcess]) -> None:
     running = {worker.sentinel: worker for worker in workers}
     while running and (ended := connection.wait(list(running), 600)):
         for sentinel in ended:
-            running.pop(sentinel).join()  # type: ignore[call-overload]
+            running.pop(sentinel).join()  # type: ignore[arg-type]
 
 
 def run(folder: Path, storage: str, trials: int) -> None:
