@@ -14,7 +14,6 @@ KINDS = {
     "optimizer": "torch.optim.Optimizer",
     "data": "seqmodels.data.Source",
     "trainer": "lightning.pytorch.Trainer",
-    "vocabulary": "seqmodels.data.VocabularyLearner",
     "callbacks.*": "lightning.pytorch.Callback",
     "logger.*": "lightning.pytorch.loggers.Logger",
 }

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from safetensors.torch import load_file, save
 from torch import nn
 
@@ -74,7 +74,7 @@ def preprocessing_of(recipe: Recipe) -> Preprocessing:
     if recipe.get("preprocessing") is None:
         name = recipe["config"]["data"]["_target_"]
         raise ConfigError(f"{name} has no way to read new files: it states no preprocessing")
-    preprocessing: Preprocessing = build(DictConfig({"preprocessing": recipe["preprocessing"]}).preprocessing)
+    preprocessing: Preprocessing = build(recipe["preprocessing"])
     return preprocessing
 
 
@@ -205,13 +205,14 @@ def load_model(folder: str | Path) -> nn.Module:
     """
     try:
         config = with_public_names(read_json(Path(folder, "config.json")))
+        node = OmegaConf.create(config)
         weights = load_file(Path(folder, "model.safetensors"))
     except Exception as error:
-        raise ConfigError(f"cannot read the model folder {folder}: {error}") from error
+        raise ConfigError(f"cannot read the model folder {folder}: {' '.join(str(error).split())}") from error
     for part in ("model", "sizes"):
         if not isinstance(config, dict) or not isinstance(config.get(part), dict):
             raise ConfigError(f"cannot read the model folder {folder}: config.json has no {part}")
-    model = build_model(DictConfig(config), config["sizes"])
+    model = build_model(node, config["sizes"])
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
@@ -230,7 +231,7 @@ def _card(recipe: Recipe, model: nn.Module, metrics: Mapping[str, float]) -> str
         f"`{network}` with `{cell}`, "
         f"{sum(p.numel() for p in model.parameters())} parameters, trained on `{data}`.\n\n"
         f"| metric | value |\n|---|---|\n{rows}\n\n"
-        '```python\nfrom seqmodels.training.checkpointing import load_model\n\nmodel = load_model("this/folder")\n```\n'
+        '```python\nfrom seqmodels.training import load_model\n\nmodel = load_model("this/folder")\n```\n'
     )
 
 
