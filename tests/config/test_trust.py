@@ -98,6 +98,17 @@ def test_configurations_inside_of_the_current_folder_are_ones_own_those_outside_
     assert run_command([*theirs, "allow=own_cells.*"]) == 0
 
 
+def test_only_allow_gives_patterns(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "conf" / "experiment").mkdir(parents=True)
+    node = "{_target_: 'own_cells.*', other: {_target_: 'x,own_cells.*'}}"
+    (project / "conf" / "experiment" / "x.yaml").write_text(f"# @package _global_\nspare: {node}\n")
+    (project.parent / "theirs" / "cell").mkdir(parents=True)
+    (project.parent / "theirs" / "cell" / "mine.yaml").write_text("_target_: own_cells.MyCell\nhidden_size: 3\n")
+    places = ["--config-dir", "conf", "hydra.searchpath=[file://../theirs]"]
+    refusal(["train", *places, "experiment=x", *QUICK], capsys)
+    assert "allow=own_cells.*" in refusal(["train", *places, "cell=mine", *QUICK], capsys)
+
+
 @pytest.mark.parametrize("name", ["o'brien", "a=1, b c", "x\\'y"])
 def test_a_folder_of_any_name_trains_resumes_evaluates_and_sweeps(
     name: str, project: Path, monkeypatch: pytest.MonkeyPatch

@@ -22,7 +22,7 @@ def check_files(folder: Path) -> None:
     Raises:
         ConfigError: a file is not a valid configuration; the message names it.
     """
-    for path in sorted(_found(folder)):
+    for path in sorted(config_files(folder)):
         try:
             _check_file(path)
         except RecursionError as error:
@@ -31,12 +31,13 @@ def check_files(folder: Path) -> None:
             raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
 
 
-def _found(folder: Path) -> Iterator[Path]:
+def config_files(folder: Path) -> Iterator[Path]:
+    """Yield the configurations in a folder and those below it, hidden ones aside."""
     for path in folder.iterdir():
         if path.name.startswith("."):
             continue
         if path.is_dir() and not path.is_symlink():
-            yield from _found(path)
+            yield from config_files(path)
         elif path.suffix in (".yaml", ".yml"):
             yield path
 

@@ -4,6 +4,7 @@ The allow-list protects against files from others: run folders, checkpoints, mod
 """
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,10 @@ from hydra.core.override_parser.types import Override
 
 from seqmodels.config.allowlist import ALLOW, nodes, user_patterns
 from seqmodels.config.compose import parse
+from seqmodels.config.files import config_files
 from seqmodels.config.hydra_internals import get_args_parser
+
+NAME = re.compile(r"[\w.]+")
 
 
 @contextmanager
@@ -59,9 +63,7 @@ def _typed(override: Override) -> list[str]:
     if key.startswith("hydra") or override.is_delete():
         return []
     values = list(override.sweep_iterator()) if override.is_sweep_override() else [override.value()]
-    if key.endswith("_target_"):
-        return [str(value) for value in values]
-    return _targets(values)
+    return _targets([{"_target_": value} for value in values] if key.endswith("_target_") else values)
 
 
 def _list(override: Override) -> list[str]:
@@ -75,10 +77,12 @@ def _named_in(place: str) -> list[str]:
     if "pkg://" in place or not folder.is_relative_to(Path.cwd()) or not folder.is_dir():
         return []
     try:
-        return _targets([yaml.safe_load(path.read_text("utf-8")) for path in folder.rglob("*.yaml")])
+        return _targets([yaml.safe_load(path.read_text("utf-8")) for path in config_files(folder)])
     except (OSError, UnicodeError, ValueError, yaml.YAMLError, RecursionError):  # reported with its file when composing
         return []
 
 
 def _targets(values: list[Any]) -> list[str]:
-    return [node["_target_"] for _, node in nodes(values) if isinstance(node.get("_target_"), str)]
+    """Return the targets that are plain dotted names: only ``allow=`` gives patterns."""
+    found = [node["_target_"] for _, node in nodes(values) if "_target_" in node]
+    return [target for target in found if isinstance(target, str) and NAME.fullmatch(target)]
