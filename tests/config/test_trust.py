@@ -123,6 +123,4 @@ def test_a_folder_of_any_name_trains_resumes_evaluates_and_sweeps(
     assert run_command(["train", "-m", "cell.hidden_size=2,3", *TINY, "logger=none"]) == 0
     search = ["sweep", "sweep.trials=1", "sweep/space=empty", "+sweep.space={cell.hidden_size:[2,3]}", *TINY]
     assert run_command(search) == 0
-    from seqmodels.config.quoting import quoted
-
-    assert run_command(["evaluate", f"run={quoted(str(run))}"]) == 0
+    assert run_command(["evaluate", f"run={run}"]) == 0

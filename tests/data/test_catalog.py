@@ -107,6 +107,7 @@ def test_own_files_are_loaded_by_their_path(tmp_path: Path) -> None:
         ("digit", {}, "there is no data set 'digit'; did you mean 'digits'"),
         ("digits", {"dat_seed": 1}, r"digits has no option 'dat_seed'; did you mean 'data_seed'\? \(it has: data_seed"),
         ("digits", {"batch_size": 1}, "digits has no option 'batch_size'"),
+        ("text_csv", {}, "text_csv needs path=..."),
     ],
 )
 def test_what_cannot_be_loaded_is_answered_with_the_nearest_name(

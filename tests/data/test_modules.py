@@ -72,6 +72,30 @@ def test_setting_up_twice_reads_once() -> None:
     assert data.split("train") is before
 
 
+def test_a_module_prints_what_it_is_composed_of_and_reads_nothing_for_it() -> None:
+    data = DataModule(DigitsData(), loading=Loading(batch_size=7))
+    before = str(data)
+    data.setup()
+    assert before == str(data) == repr(data)
+    assert "DigitsData" in before
+    assert "batch_size=7" in before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("digits",), "source must be .*Source.*, got 'digits'"),
+        ((DigitsData,), "source must be .*Source"),
+        ((DigitsData(), Loading(batch_size=7)), "preparation must be .*Preparation.*, got Loading"),
+        ((DigitsData(), None, {"batch_size": 7}), "loading must be .*Loading.*, got {'batch_size': 7}"),
+    ],
+    ids=["name", "class", "loading as preparation", "dict"],
+)
+def test_parts_of_another_kind_are_refused(arguments: tuple[Any, ...], reason: str) -> None:
+    with pytest.raises(TypeError, match=reason):
+        DataModule(*arguments)
+
+
 def test_data_are_not_read_before_they_are_set_up() -> None:
     with pytest.raises(RuntimeError, match=r"DataModule.setup\(\) must be called"):
         DataModule(DigitsData()).train_dataloader()
@@ -82,7 +106,7 @@ def test_data_are_not_read_before_they_are_set_up() -> None:
     [({"batch_size": 0}, "batch_size"), ({"num_workers": -1}, "num_workers"), ({"seed": -1}, "seed")],
 )
 def test_options_out_of_range_are_refused_by_name(options: dict[str, int], reason: str) -> None:
-    with pytest.raises(ValueError, match=f"{reason} must be at least"):
+    with pytest.raises(ValueError, match=f"{reason} must be a whole number of at least"):
         Loading(**options)  # type: ignore[arg-type]
 
 

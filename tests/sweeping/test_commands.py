@@ -106,11 +106,11 @@ def test_a_report_is_made_again_of_the_folder_alone(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["sweep", "sweep=tpee"], "there is no such sweep; did you mean 'tpe'?"),
+        (["sweep", "sweep=tpee"], "no such option; did you mean 'tpe'?"),
         (["sweep", "sweep.trails=3"], "has no key 'trails'; did you mean 'trials'?"),
         (["sweep", *EMPTY], "sweep.space is empty"),
         (["sweep", *EMPTY, "+sweep.space={optimizer.lrr:[1,2]}"], "did you mean 'lr'?"),
-        (["sweep", *EMPTY, "+sweep.space={cell:[gru,lsmt]}"], "cell=lsmt: there is no such cell; did you mean 'lstm'?"),
+        (["sweep", *EMPTY, "+sweep.space={cell:[gru,lsmt]}"], "cell=lsmt: no such option; did you mean 'lstm'?"),
         (["sweep", *EMPTY, "+sweep.space={cell.activation:[tanh]}"], "has no key 'activation'"),
         (["sweep", *EMPTY, "+sweep.space={data.batch_size:[8,1.5]}"], "batch_size must be a whole number, got 1.5"),
         (["sweep", *EMPTY, "+sweep.space={seed:[1]}", "sweep.sampler._target_=os.system"], "not on the list"),

@@ -56,6 +56,7 @@ def unroll(
         TypeError: an argument is of the wrong type or dtype.
 
     Example:
+        >>> from seqmodels import LSTMCell
         >>> y, state = unroll(LSTMCell(4, 5), torch.zeros(3, 7, 4), lengths=torch.tensor([7, 2, 5]))
         >>> y.shape, state.c.shape
         (torch.Size([3, 7, 5]), torch.Size([3, 5]))

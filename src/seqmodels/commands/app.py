@@ -15,9 +15,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from seqmodels.commands.launch import is_first, share_folder
-from seqmodels.config.compose import compose, composed, config_folder, implied
-from seqmodels.config.hydra_internals import Hydra, get_args_parser, run, show
-from seqmodels.config.quoting import quoted
+from seqmodels.config.compose import check_single, compose, composed, config_folder, implied
+from seqmodels.config.hydra_internals import Hydra, parse_flags, run, show
+from seqmodels.config.quoting import literal_paths, quoted
 from seqmodels.config.trust import trusted
 from seqmodels.config.variables import concealed
 from seqmodels.errors import ConfigError, RunFailed
@@ -42,25 +42,25 @@ def run_app(command: str, work: Work, tokens: list[str], prepare: Callable[[list
     Returns:
         The exit status: 0 on success, 1 if a job failed, 2 if the command line is wrong.
     """
+    tokens = literal_paths(tokens)
     with trusted(tokens):
         return _run(command, work, prepare(tokens))
 
 
 def _run(command: str, work: Work, tokens: list[str]) -> int:
-    parser = get_args_parser()
-    parser.prog = f"seqmodels {command}"
-    args = parser.parse_args(tokens)
+    args = parse_flags(tokens)
     overrides = args.overrides = [*args.overrides, *implied(args.overrides)]
     if args.cfg is not None:
         compose(command, overrides, args.config_dir)  # reports typos as in a run
     if args.cfg is not None or args.help or args.hydra_help or args.info or args.shell_completion:
-        return _show_info(args, parser, command)
+        return _show_info(args, command)
     try:
         with composed(command, overrides, args.config_dir) as (hydra, config):
             HydraConfig.instance().set_config(config)
             if args.multirun or config.hydra.mode == RunMode.MULTIRUN:
                 _sweep(hydra, command, config, work, overrides)
             else:
+                check_single(overrides)
                 share_folder(config, "run")
                 _check_folder(config.hydra.run)
                 run(hydra, command, config, _job(work))
@@ -167,10 +167,10 @@ def _check_folder(place: DictConfig) -> None:
         raise ConfigError(f"the folder {folder} for the run cannot be written: {error.strerror}") from error
 
 
-def _show_info(args: argparse.Namespace, parser: argparse.ArgumentParser, command: str) -> int:
+def _show_info(args: argparse.Namespace, command: str) -> int:
     """Handle flags that only print information."""
     try:
-        show(args, parser, str(config_folder()), command)
+        show(args, str(config_folder()), command)
     except SystemExit as stop:
         return _status(stop)
     return 0

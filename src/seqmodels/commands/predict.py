@@ -21,5 +21,5 @@ def _predict(config: DictConfig) -> Mapping[str, float]:
     plain(config)  # raises if a mandatory value is missing
     number = predict(config)
     if config.output != "-":
-        sys.stderr.write(f"seqmodels: {number} predictions in {config.output}\n")
+        sys.stderr.write(f"seqmodels: {number} prediction{'s' if number != 1 else ''} in {config.output}\n")
     return {}

@@ -9,7 +9,7 @@ from omegaconf import open_dict
 
 from seqmodels.config.changes import check_unchanged
 from seqmodels.config.compose import compose, implied, parse
-from seqmodels.config.hydra_internals import get_args_parser
+from seqmodels.config.hydra_internals import parse_flags
 from seqmodels.config.quoting import quoted
 from seqmodels.errors import ConfigError
 from seqmodels.training.runs import read_config, resolved_config
@@ -26,7 +26,7 @@ def resume_tokens(tokens: list[str]) -> list[str]:
     Raises:
         ConfigError: the folder holds no run, the configuration would change, or the command is a multirun.
     """
-    args = get_args_parser().parse_args(tokens)
+    args = parse_flags(tokens)
     lines: list[str] = args.overrides
     given = _value(lines, "resume")
     if given in (None, "null"):

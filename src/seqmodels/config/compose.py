@@ -119,6 +119,15 @@ def parse(overrides: list[str]) -> list[Override]:
         raise ConfigError(f"cannot read an override: {first_lines(error)}; overrides look like key=value") from error
 
 
+def check_single(overrides: list[str]) -> None:
+    """Raise ``ConfigError`` if a key has several values, which only a multirun takes."""
+    for override in parse(overrides):
+        if override.is_sweep_override():
+            raise ConfigError(
+                f"{override.input_line}: several values; add -m to run each of them, or quote a value that has commas"
+            )
+
+
 def _search_path(overrides: list[Override]) -> list[str]:
     """Return the folders in the last ``hydra.searchpath=[...]``."""
     given = [override.value() for override in overrides if override.key_or_group == "hydra.searchpath"]
@@ -210,4 +219,4 @@ def _check_group(hydra: Hydra, override: Override) -> None:
         name = str(choice).removesuffix(".yaml")
         if choice is not None and isinstance(choice, str) and name not in options:
             known = ", ".join(options)
-            raise ConfigError(f"{group}={choice}: there is no such {group}{nearest(name, options)} (options: {known})")
+            raise ConfigError(f"{group}={choice}: no such option{nearest(name, options)} (options: {known})")

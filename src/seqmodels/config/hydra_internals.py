@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from hydra._internal.callbacks import Callbacks
 from hydra._internal.hydra import Hydra
@@ -11,7 +11,9 @@ from hydra.core.utils import configure_log, run_job
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, read_write
 
-__all__ = ["Hydra", "create_config_search_path", "get_args_parser", "run", "show"]
+from seqmodels.errors import ConfigError, nearest
+
+__all__ = ["Hydra", "create_config_search_path", "parse_flags", "run", "show"]
 
 
 def run(hydra: Hydra, name: str, config: DictConfig, job: Callable[[DictConfig], Any]) -> Any:
@@ -36,10 +38,39 @@ def run(hydra: Hydra, name: str, config: DictConfig, job: Callable[[DictConfig],
     return done.return_value  # raises the exception of the job, if any
 
 
-def show(args: argparse.Namespace, parser: argparse.ArgumentParser, folder: str, name: str) -> None:
+def parse_flags(tokens: list[str]) -> argparse.Namespace:
+    """Return Hydra's flags in a command line, in any order, and its ``overrides``.
+
+    Raises:
+        ConfigError: a flag does not exist, or its value is wrong.
+    """
+    parser = _parser("seqmodels")
+    known = [flag for action in parser._actions for flag in action.option_strings]
+
+    def refuse(message: str) -> NoReturn:
+        flags = [word for word in message.split() if word.startswith("-")]
+        raise ConfigError(f"{message}{nearest(flags[0], known) if flags else ''}")
+
+    parser.error = refuse  # type: ignore[method-assign]
+    args = parser.parse_intermixed_args(tokens)
+    if args.config_name is not None or args.config_path is not None:
+        raise ConfigError(
+            "--config-name and --config-path have no meaning here; experiment=NAME chooses a configuration"
+        )
+    return args
+
+
+def _parser(program: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = get_args_parser()
+    parser.prog = program
+    parser.allow_abbrev = False
+    return parser
+
+
+def show(args: argparse.Namespace, folder: str, name: str) -> None:
     """Handle ``--help``, ``--hydra-help``, ``--info``, ``--cfg`` and ``--shell-completion``.
 
     Raises:
         SystemExit: with Hydra's status.
     """
-    _run_hydra(args, parser, lambda _: None, folder, name)
+    _run_hydra(args, _parser(f"seqmodels {name}"), lambda _: None, folder, name)

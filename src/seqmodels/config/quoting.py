@@ -8,6 +8,26 @@ PLAIN_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
 CONSTANTS = ("null", "true", "false", "inf", "nan")
 
 
+PATHS = ("run", "resume", "input", "output")
+
+
+def literal_paths(tokens: list[str]) -> list[str]:
+    """Quote the folders and files of a command line that are typed as they are, with spaces, commas or apostrophes.
+
+    Values that begin with a quote, and interpolations, are left to Hydra's grammar.
+
+    Example:
+        >>> literal_paths(["run=/home/o'brien/a, b", "run='x'", "cell=gru"])
+        ["run='/home/o\\\\'brien/a, b'", "run='x'", 'cell=gru']
+    """
+
+    def literal(token: str) -> str:
+        key, equals, value = token.partition("=")
+        return f"{key}={quoted(value)}" if equals and key in PATHS and value[:1] not in ("'", '"', "$", "") else token
+
+    return [literal(token) for token in tokens]
+
+
 def quoted(value: Any) -> str:
     """Return a value as command-line text that Hydra parses back to the same value.
 

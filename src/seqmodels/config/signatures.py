@@ -23,6 +23,8 @@ def parts_of(function: Function) -> tuple[Function, ...]:
     from seqmodels.data import Loading, Source  # noqa: PLC0415  (torch takes seconds)
 
     if isinstance(function, type) and issubclass(function, Source):
+        if not hasattr(function, "preparation"):
+            raise ConfigError(f"{function.__name__} must name the class of its preparation: preparation = ...")
         return function, function.preparation, Loading
     return (function,)
 

@@ -17,7 +17,7 @@ from hydra.core.override_parser.types import Override
 from seqmodels.config.allowlist import ALLOW, nodes, user_patterns
 from seqmodels.config.compose import parse
 from seqmodels.config.files import config_files
-from seqmodels.config.hydra_internals import get_args_parser
+from seqmodels.config.hydra_internals import parse_flags
 
 NAME = re.compile(r"[\w.]+")
 
@@ -33,7 +33,7 @@ def trusted(tokens: list[str]) -> Iterator[None]:
     Raises:
         ConfigError: a token is not an override.
     """
-    args = get_args_parser().parse_args(tokens)
+    args = parse_flags(tokens)
     overrides = parse(args.overrides)
     names = [name for override in overrides for name in _typed(override)]
     folders = [args.config_dir] if args.config_dir else []

@@ -54,7 +54,7 @@ def load(name: str, **options: Any) -> Splits[Any]:
 
     Returns:
         The parts ``train``, ``val`` and ``test``, each a :class:`LabelledTexts`, :class:`LabelledSeries`,
-        :class:`SeriesTable` or :class:`Documents`.
+        :class:`SeriesTable` or :class:`Documents`, whose texts ``read()`` yields.
 
     Raises:
         ValueError: there is no such data set or option, or the data cannot be read.
@@ -71,6 +71,8 @@ def load(name: str, **options: Any) -> Splits[Any]:
     for option in options:
         if option not in known:
             raise ValueError(f"{name} has no option {option!r}{nearest(option, known)} (it has: {', '.join(known)})")
+    if missing := [n for n, p in known.items() if p.default is p.empty and n not in (*options, "data_dir")]:
+        raise ValueError(f"{name} needs {', '.join(f'{option}=...' for option in missing)}")
     if "data_dir" in known:
         options = {"data_dir": os.environ.get("SEQMODELS_DATA_DIR", "data"), **options}
     source = kind(**options)

@@ -33,8 +33,10 @@ class Loading:
         least = {"batch_size": 1, "eval_batch_size": 1, "num_workers": 0, "seed": 0}
         for name, smallest in least.items():
             value = getattr(self, name)
-            if value is not None and value < smallest:
-                raise ValueError(f"{name} must be at least {smallest}, got {value}")
+            if name == "eval_batch_size" and value is None:
+                continue
+            if not isinstance(value, int) or value < smallest:
+                raise ValueError(f"{name} must be a whole number of at least {smallest}, got {value!r}")
 
     def rows(self, split: str) -> int:
         """Return the rows of a batch of ``train``, ``val`` or ``test``."""

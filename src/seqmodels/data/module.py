@@ -41,6 +41,13 @@ class DataModule(LightningDataModule):
         augmentation: Sequence[Augmentation[Any]] = (),
     ) -> None:
         super().__init__()
+        for name, value, kind in (
+            ("source", source, Source),
+            ("preparation", preparation, Preparation | None),
+            ("loading", loading, Loading | None),
+        ):
+            if not isinstance(value, kind):
+                raise TypeError(f"{name} must be a {kind}, got {value!r:.100}")
         self.name = source.name
         self.source = source
         self.preparation = source.preparation() if preparation is None else preparation
@@ -50,6 +57,8 @@ class DataModule(LightningDataModule):
 
     def __repr__(self) -> str:
         return f"DataModule({self.source!r}, {self.preparation!r}, {self.loading!r})"
+
+    __str__ = __repr__  # Lightning's reads a batch of each loader
 
     @property
     def target_kind(self) -> TargetKind:
