@@ -12,6 +12,7 @@ environment variable ``SEQMODELS_ALLOW``. Nothing inside a file extends it.
 import importlib
 import inspect
 import os
+import re
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from types import ModuleType
@@ -119,6 +120,8 @@ def matches(name: Any, patterns: tuple[str, ...]) -> bool:
 def refusal(place: str, target: Any, key: str = "_target_", really: str = "") -> TargetRefused:
     subject = f"{join(place, key) if key else place} = {target!r}" + (f" is really {really}, which" if really else "")
     pattern = f"{str(target).removeprefix('pkg://').partition('.')[0]}.*"
+    if not re.fullmatch(r"(pkg://)?[A-Za-z_][\w.]*", str(target)):
+        return TargetRefused(f"{subject} is not the dotted name of a class or function")
     hint = f"if you trust its code, add allow={pattern} to the command, or set {ALLOW}={pattern}"
     return TargetRefused(f"{subject} is not on the list of allowed names; {hint}")
 

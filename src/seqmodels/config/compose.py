@@ -171,8 +171,8 @@ def _check_texts(hydra: Hydra, config_name: str, overrides: list[Override]) -> N
     for override in texts:
         before = OmegaConf.select(config, override.key_or_group, throw_on_resolution_failure=False)
         if isinstance(before, int | float):
-            kind = "true or false" if isinstance(before, bool) else "a number"
-            raise ConfigError(f"{override.key_or_group} must be {kind}, like {before}, got {override.value()!r}")
+            kind = "true or false" if isinstance(before, bool) else f"a number, like {before}"
+            raise ConfigError(f"{override.key_or_group} must be {kind}, got {override.value()!r}")
 
 
 def _check_targets(config: DictConfig) -> None:

@@ -53,6 +53,8 @@ class TextData(Source):
     def __post_init__(self) -> None:
         if (self.val_path is None) != (self.test_path is None):
             raise ValueError("val_path and test_path must be given together, or neither")
+        if "" in (self.path, self.val_path, self.test_path):
+            raise ValueError("a path must name a file or a folder, got ''")
 
     def splits(self) -> Splits[Documents]:
         paths = {"train": self.path, "val": self.val_path, "test": self.test_path}
