@@ -121,7 +121,7 @@ def refusal(place: str, target: Any, key: str = "_target_", really: str = "") ->
     subject = f"{join(place, key) if key else place} = {target!r}" + (f" is really {really}, which" if really else "")
     pattern = f"{str(target).removeprefix('pkg://').partition('.')[0]}.*"
     if not re.fullmatch(r"(pkg://)?[A-Za-z_][\w.]*", str(target)):
-        return TargetRefused(f"{subject} is not the dotted name of a class or function")
+        return TargetRefused(f"{subject} is not on the list of allowed names: it is not a dotted name")
     hint = f"if you trust its code, add allow={pattern} to the command, or set {ALLOW}={pattern}"
     return TargetRefused(f"{subject} is not on the list of allowed names; {hint}")
 
