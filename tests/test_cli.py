@@ -32,6 +32,7 @@ class MyCell(ElmanCell):
         (["trian"], "no command 'trian'; did you mean 'train'?"),
         (["train", "cell=gru,lstm"], "cell=gru,lstm: several values; add -m to run each of them"),
         (["train", "cell.hidden_size=1,2"], "add -m to run each of them"),
+        (["train", "+trainr.max_epochs=3"], "adds a key 'trainr'; did you mean 'trainer'?"),
         (["train", "--multi-run"], "unrecognized arguments: --multi-run; did you mean '--multirun'?"),
         (["train", "--cfg", "jb"], "invalid choice: 'jb'"),
         (["train", "--config-name", "nope"], "--config-name and --config-path have no meaning here"),

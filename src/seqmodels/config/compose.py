@@ -157,6 +157,11 @@ def _compose_checked(hydra: Hydra, config_name: str, overrides: list[Override]) 
     except COMPOSE_ERRORS as error:
         raise explain(hydra, config_name, overrides, error) from error
     _check_texts(hydra, config_name, overrides)
+    added = {override.key_or_group.partition(".")[0]: override for override in overrides if override.is_add()}
+    known = {str(key) for key in config} - set(added)
+    for name, override in added.items():
+        if not override.is_force_add() and (hint := nearest(name, known, cutoff=0.8)):
+            raise ConfigError(f"{override.input_line} adds a key {name!r}{hint} (++ adds it in any case)")
     return config
 
 
