@@ -1,21 +1,21 @@
-"""What data modules yield, and the words for what it is."""
+"""The batches that data modules yield, and the names of target kinds."""
 
 from typing import Literal, NamedTuple
 
 from torch import Tensor
 
 TargetKind = Literal["classification", "multilabel", "regression", "forecasting", "language_modeling"]
-"""What the targets of a data set are; a task names the kind it needs."""
+"""Kind of targets in a data set; each task declares the kind it needs."""
 
 
 class SequenceBatch(NamedTuple):
-    """Right-padded sequences with one target each, or with one for each step."""
+    """Right-padded sequences with one target per sequence or one per step."""
 
     inputs: Tensor  # (batch, time, input), or tokens (batch, time)
-    lengths: Tensor  # (batch,)  real steps of each row, at least 1
-    targets: Tensor  # (batch,) classes, (batch, output) 0/1 labels or values; one for each step: (batch, time, ...)
+    lengths: Tensor  # (batch,)  number of real steps per row, at least 1
+    targets: Tensor  # (batch,) classes, (batch, output) 0/1 labels or values; if stepwise: (batch, time, ...)
 
     @property
     def stepwise(self) -> bool:
-        """Whether every step has a target of its own."""
+        """Whether there is a target for every step."""
         return self.targets.dim() == (3 if self.targets.is_floating_point() else 2)

@@ -1,4 +1,4 @@
-"""Data sets by name, and what can be done with their files."""
+"""Look up data sets by name; load, verify and download them."""
 
 import inspect
 import os
@@ -23,11 +23,11 @@ def _find(name: str, sets: Mapping[str, str]) -> type[Source]:
 
 
 DATASETS: tuple[type[Source], ...] = tuple(_find(name, SETS) for name in SETS)
-"""The data sets that come with the package or that it can read from published files."""
+"""Data sets bundled with the package or read from published files."""
 
 
 class FileStatus(NamedTuple):
-    """What is known of one published file: its name, where it lies, and why it is no good where it is not."""
+    """Status of one published file: its name, its path, and the problem if it is unusable."""
 
     name: str
     path: Path | None
@@ -36,28 +36,28 @@ class FileStatus(NamedTuple):
 
 
 def find(name: str) -> type[Source]:
-    """Return the data set of that name.
+    """Return the data set called ``name``.
 
     Raises:
-        ValueError: there is none; the message has the nearest names.
+        ValueError: no such data set; the message suggests the closest names.
     """
     return _find(name, SETS)
 
 
 def load(name: str, **options: Any) -> Splits[Any]:
-    """Return the splits of a data set as texts, series and labels, as plain values, without Lightning or Hydra.
+    """Load the splits of a data set as plain texts, series and labels, without Lightning or Hydra.
 
     Args:
-        name: as ``data=`` has it on the command line: a data set, or a reader of the user's own files.
-        options: say which data, as in a configuration: ``path`` of a file, ``data_seed`` of a draw. ``data_dir`` is
-            the folder that ``SEQMODELS_DATA_DIR`` names where not given, else ``data``.
+        name: same as ``data=`` on the command line: a data set, or a reader for your own files.
+        options: options of the data set, as in a configuration, e.g. ``path`` or ``data_seed``. ``data_dir`` defaults
+            to ``SEQMODELS_DATA_DIR`` if set, else to ``data``.
 
     Returns:
-        The parts ``train``, ``val`` and ``test``, each a :class:`LabelledTexts`, :class:`LabelledSeries`,
-        :class:`SeriesTable` or :class:`Documents`, whose texts ``read()`` yields.
+        The splits ``train``, ``val`` and ``test``, each a :class:`LabelledTexts`, :class:`LabelledSeries`,
+        :class:`SeriesTable` or :class:`Documents`, whose ``read()`` yields the texts.
 
     Raises:
-        ValueError: there is no such data set or option, or the data cannot be read.
+        ValueError: no such data set or option, or the data cannot be read.
         FileNotFoundError: files are missing.
 
     Example:
@@ -81,7 +81,7 @@ def load(name: str, **options: Any) -> Splits[Any]:
 
 
 def verify(dataset: type[Source], data_dir: str | Path) -> list[FileStatus]:
-    """Read every file of a data set below ``data_dir`` and compare it with what was published."""
+    """Check every file of a data set under ``data_dir`` against the published version."""
     folder = Path(data_dir) / dataset.folder
     found = []
     for file in dataset.files:
@@ -99,12 +99,12 @@ def verify(dataset: type[Source], data_dir: str | Path) -> list[FileStatus]:
 
 
 def download(dataset: type[Source], data_dir: str | Path, *, progress: Progress = progress_line) -> list[FileStatus]:
-    """Fetch the files of a data set that are missing or damaged; return the state of all.
+    """Download the missing or damaged files of a data set; return the status of all files.
 
-    A damaged file is replaced by the published one only once that has arrived.
+    A damaged file is only replaced once the published one has been downloaded.
 
     Raises:
-        DownloadError: a file could not be had.
+        DownloadError: a file could not be downloaded.
     """
     folder = Path(data_dir) / dataset.folder
     for file, status in zip(dataset.files, verify(dataset, data_dir), strict=True):

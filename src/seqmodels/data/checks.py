@@ -1,4 +1,4 @@
-"""What a split must be before anything is trained on it."""
+"""Validation of a split before training."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def check_split(name: str, split: "Sequences", kind: TargetKind, sizes: Mapping[str, Any]) -> None:
-    """Raise ``ValueError`` naming the split, the row and the value where it is not what ``kind`` and ``sizes`` say.
+    """Raise ``ValueError`` naming split, row and value if the split does not match ``kind`` and ``sizes``.
 
     Class targets are int64 in 0 to ``output_size - 1``; labels are floats 0 or 1, ``output_size`` of them; regression
     targets are finite floats, ``output_size`` of them; inputs are finite, and tokens in 0 to ``vocab_size - 1``.
@@ -53,7 +53,7 @@ def _check_targets(name: str, split: "Sequences", kind: TargetKind, output_size:
 def _check_inputs(name: str, split: "Sequences", sizes: Mapping[str, Any]) -> None:
     values = split.values
     if values.is_floating_point():
-        if bool(values.sum().isfinite()):  # the usual case, in one pass; a sum may overflow: look closer
+        if bool(values.sum().isfinite()):  # fast path in one pass; a sum may overflow, so check further
             return
         wrong, rule = ~values.isfinite().flatten(1).all(1), "an input is not finite"
     else:

@@ -1,4 +1,4 @@
-"""Padding: the one place that defines what follows the end of a sequence."""
+"""Padding: the single definition of the values past the end of a sequence."""
 
 from collections.abc import Sequence
 
@@ -10,10 +10,10 @@ PADDING = 0
 
 
 def pad(sequences: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Pad sequences ``(time_i, ...)`` at their ends; return ``(batch, time, ...)`` and lengths ``(batch,)``.
+    """Right-pad sequences ``(time_i, ...)``; return ``(batch, time, ...)`` and lengths ``(batch,)``.
 
     Raises:
-        ValueError: there is no sequence, or one is empty or differs in its other sizes or dtype from the first.
+        ValueError: no sequences, or one is empty or differs from the first in its other sizes or dtype.
     """
     if not sequences:
         raise ValueError("there must be at least one sequence to pad, got none")

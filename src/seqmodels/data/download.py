@@ -1,4 +1,4 @@
-"""Download of published files: several mirrors, verified content, and never half a file."""
+"""Download of published files: multiple mirrors, verified content, no partial files."""
 
 import http.client
 import sys
@@ -14,11 +14,11 @@ from seqmodels.system.durable import DurableFile, durable_file
 CHUNK = 1 << 16
 
 Progress = Callable[[str, int, int | None], None]
-"""Told the file's name, the bytes so far, and how many there will be where the server says so."""
+"""Called with the file name, the bytes so far, and the total if the server sends it."""
 
 
 def progress_line(name: str, done: int, total: int | None) -> None:
-    """Keep one line on a terminal's stderr up to date; elsewhere write nothing."""
+    """Update a progress line on stderr if it is a terminal; otherwise print nothing."""
     if sys.stderr.isatty():
         share = f" of {total / 1e6:.1f}" if total else ""
         end = "\n" if done == total else ""
@@ -34,12 +34,12 @@ def download(
     timeout: float = 30.0,
     progress: Progress = progress_line,
 ) -> Path:
-    """Fetch ``file`` into ``folder`` from the first of its addresses that has it; return its path.
+    """Download ``file`` into ``folder`` from the first URL that works; return its path.
 
-    The content is verified before the file gets its name, in one atomic step; a failure leaves nothing behind.
+    The content is verified before an atomic rename; a failed download leaves nothing behind.
 
     Raises:
-        DownloadError: no address gave the published content.
+        DownloadError: no URL served the published content.
     """
     (folder / file.name).parent.mkdir(parents=True, exist_ok=True)
     reasons = []
@@ -50,7 +50,7 @@ def download(
             except HTTPError as error:
                 reasons.append(f"{url}: {error}")
                 error.close()
-                if error.code < 500:  # asking again will not help
+                if error.code < 500:  # retrying will not help
                     break
             except (OSError, ValueError, http.client.HTTPException) as error:
                 reasons.append(f"{url}: {error}")
@@ -61,10 +61,10 @@ def download(
 
 
 def download_missing(files: Iterable[DataFile], folder: Path) -> None:
-    """Fetch those of the ``files`` that are not in ``folder``.
+    """Download those ``files`` that are not in ``folder``.
 
     Raises:
-        DownloadError: a file could not be had.
+        DownloadError: a file could not be downloaded.
     """
     for file in files:
         if locate(folder, file) is None:
@@ -88,7 +88,7 @@ def _copy(response: http.client.HTTPResponse, out: DurableFile, file: DataFile, 
     done = 0
     while chunk := response.read(CHUNK):
         done += out.write(chunk)
-        if done > file.size + CHUNK:  # packing never adds as much
+        if done > file.size + CHUNK:  # compression never adds that much
             raise ValueError(f"more than the {file.size} bytes of the published file")
         progress(file.name, done, total)
     if total is not None and done != total:
@@ -96,7 +96,7 @@ def _copy(response: http.client.HTTPResponse, out: DurableFile, file: DataFile, 
 
 
 def _opener() -> urllib.request.OpenerDirector:
-    """Return an opener that knows http and https alone, so that no address or redirect reads a local file."""
+    """Return an opener limited to http and https, so that no URL or redirect can read a local file."""
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler,

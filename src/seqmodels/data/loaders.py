@@ -1,4 +1,4 @@
-"""Batches in an order that depends on the seed and the epoch alone."""
+"""Batches in an order determined by seed and epoch alone."""
 
 import os
 from abc import ABC, abstractmethod
@@ -15,39 +15,39 @@ from seqmodels.data.loading import Loading
 from seqmodels.data.sampling import LARGE_PRIME, BucketBatchSampler, EpochSampler, SkipFirst
 from seqmodels.errors import LoadingFailed
 
-PATIENCE = "SEQMODELS_WORKER_TIMEOUT"  # seconds that a worker process may take for a batch, in the environment
+PATIENCE = "SEQMODELS_WORKER_TIMEOUT"  # environment variable: seconds a worker may take per batch
 USUAL_PATIENCE = 600.0
 
 Batch = TypeVar("Batch")
 Augmentation = Callable[[Batch, torch.Generator], Batch]
-"""Changes a batch at random; all its randomness comes from the generator."""
+"""Randomly changes a batch, using only the generator for randomness."""
 
 
 class ResumableLoader(ABC, Generic[Batch]):
-    """Batches that can go on in the middle of an epoch: their order depends on the seed and the epoch alone.
+    """Loader that can resume in the middle of an epoch: the order depends on seed and epoch alone.
 
-    An iteration begins when its first batch is asked for. Lightning sets the epoch after it has called ``iter``, and it
-    stores the state of a loader that has these two methods in its checkpoints.
+    An iteration starts when its first batch is requested. Lightning sets the epoch after calling ``iter``, and saves
+    the state of loaders with ``state_dict`` and ``load_state_dict`` in its checkpoints.
     """
 
     ORIGIN: ClassVar[str] = "rows"
-    """What :meth:`origins` are."""
+    """Unit of :meth:`origins`."""
 
     def __init__(self) -> None:
-        self._handed_over = 0  # of this epoch; worker processes may have read ahead of it
-        self._first = 0  # where the next iteration begins
+        self._handed_over = 0  # in this epoch; workers may have prefetched more
+        self._first = 0  # first batch of the next iteration
 
     @abstractmethod
     def __len__(self) -> int:
-        """Return the number of batches of an epoch."""
+        """Return the number of batches per epoch."""
 
     @abstractmethod
     def batches(self, first: int) -> Iterator[Batch]:
-        """Yield the batches of the epoch from number ``first`` on; those before are not read."""
+        """Yield the batches of the epoch from index ``first`` on, without reading the earlier ones."""
 
     @abstractmethod
     def origins(self, epoch: int, number: int) -> list[str]:
-        """Return for each row of batch ``number`` of an epoch where in the split it comes from; nothing is read."""
+        """Return the location in the split of each row of batch ``number`` of an epoch, without reading it."""
 
     def __iter__(self) -> Iterator[Batch]:
         self._handed_over, self._first = self._first, 0
@@ -59,21 +59,21 @@ class ResumableLoader(ABC, Generic[Batch]):
         return {"batches": self._handed_over}
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Let the next iteration begin after so many batches of its epoch."""
+        """Make the next iteration resume after the saved number of batches."""
         self._first = self._handed_over = state_dict["batches"]
 
 
 class SequenceLoader(ResumableLoader[Batch]):
-    """Batches of a data set that reads a list of rows at once (``__getitems__``).
+    """Loader for data sets that read a list of rows at once (``__getitems__``).
 
-    It holds a ``DataLoader`` and is none itself: Lightning then neither swaps its sampler nor warns of the few worker
-    processes that data in memory need. It leaves the global random state alone.
+    It wraps a ``DataLoader`` instead of subclassing it, so that Lightning neither replaces the sampler nor warns about
+    the low number of workers, which in-memory data do not need. It does not touch the global random state.
 
     Args:
         dataset, batch_sampler, num_workers: as in ``DataLoader``.
-        seed: of the worker processes.
-        augment: changes each batch; what it draws is a function of the seed and the epoch of the order, the number of
-            the batch and the process, whatever the number of workers.
+        seed: seed of the worker processes.
+        augment: applied to each batch; its random numbers depend on the seed and epoch of the sampler, the batch index
+            and the process, but not on the number of workers.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class SequenceLoader(ResumableLoader[Batch]):
         augment: Augmentation[Batch] | None = None,
     ) -> None:
         super().__init__()
-        self.batch_sampler = batch_sampler  # Lightning finds its sampler's set_epoch
+        self.batch_sampler = batch_sampler  # Lightning looks up its sampler's set_epoch
         self.augment = augment
         self._later = SkipFirst(batch_sampler)
         self._loader: DataLoader[Batch] = DataLoader(
@@ -124,15 +124,15 @@ class SequenceLoader(ResumableLoader[Batch]):
         return [str(row) for row in rows]
 
     def _read(self, loader: Iterator[Batch], epoch: int, number: int) -> Batch | None:
-        """Return the next batch, None after the last.
+        """Return the next batch, or None after the last.
 
         Raises:
-            LoadingFailed: it cannot be read; the message names its rows and, as the error does, their file.
+            LoadingFailed: the batch cannot be read; the message names its rows and, like its cause, their file.
         """
         try:
             return next(loader, None)
         except Exception as error:
-            lines = str(error).strip().splitlines()  # what a worker raises ends in its own message
+            lines = str(error).strip().splitlines()  # an error raised in a worker ends with the original message
             cause = lines[-1] if lines else type(error).__name__
             if "timed out" in cause:
                 cause += f" (the environment variable {PATIENCE} sets another time)"
@@ -141,15 +141,15 @@ class SequenceLoader(ResumableLoader[Batch]):
 
 
 def _as_it_is(batch: Batch) -> Batch:
-    """Return what ``__getitems__`` gave; a function by name, so that worker processes can be spawned."""
+    """Identity collate function; a named function, so that workers can be spawned."""
     return batch
 
 
 def _patience() -> float:
-    """Return after how many seconds a worker process that does not answer ends the run; 0: never.
+    """Return the timeout in seconds for an unresponsive worker process; 0: no timeout.
 
     Raises:
-        ValueError: the environment variable is no such number.
+        ValueError: invalid value in the environment variable.
     """
     given = os.environ.get(PATIENCE, str(USUAL_PATIENCE))
     try:
@@ -162,11 +162,11 @@ def _patience() -> float:
 
 
 class Split(ABC, Generic[Batch]):
-    """One part of prepared data: it checks itself, and makes its batches."""
+    """One split of the prepared data, with its validation and its loader."""
 
     @abstractmethod
     def check(self, name: str, kind: TargetKind, sizes: Mapping[str, Any], loading: Loading) -> None:
-        """Raise ``ValueError``, naming the split, where it is not what ``kind`` and ``sizes`` say or has no batch."""
+        """Raise ``ValueError``, naming the split, if it does not match ``kind`` and ``sizes`` or yields no batch."""
 
     @abstractmethod
     def loader(
@@ -179,22 +179,22 @@ class Split(ABC, Generic[Batch]):
         world_size: int = 1,
         augment: Augmentation[Batch] | None = None,
     ) -> ResumableLoader[Batch]:
-        """Return the batches of one process.
+        """Return the loader of one process.
 
         Args:
             name: ``train``, ``val`` or ``test``.
-            loading: how batches are made.
-            shuffle: draw the order anew for each epoch.
-            rank, world_size: this process, and how many there are.
-            augment: changes each batch; it is tried on the first row.
+            loading: batching options.
+            shuffle: reshuffle in every epoch.
+            rank, world_size: index of this process and number of processes.
+            augment: applied to each batch; it is tried on the first row.
 
         Raises:
-            ValueError: there are fewer rows than processes, or augmentation cannot act on the batches.
+            ValueError: fewer rows than processes, or the augmentation does not support the batches.
         """
 
 
 class Rows(Dataset[Batch], Split[Batch]):
-    """Rows of any kind. ``DataLoader`` asks for a whole batch at once (``__getitems__``), not for a row at a time."""
+    """Map-style data set; ``DataLoader`` fetches a whole batch at once (``__getitems__``), not row by row."""
 
     lengths: Tensor  # (rows,)
 
@@ -202,7 +202,7 @@ class Rows(Dataset[Batch], Split[Batch]):
         return len(self.lengths)
 
     def __getitem__(self, row: int) -> Batch:
-        """Return one row without padding and without a batch dimension."""
+        """Return one row without padding or batch dimension."""
         batch: Any = self.__getitems__([row])
         return type(batch)(*(tensor[0] for tensor in batch))
 

@@ -1,21 +1,21 @@
-"""How batches are made."""
+"""Batching options."""
 
 from dataclasses import dataclass
 
 
 @dataclass(kw_only=True, frozen=True)
 class Loading:
-    """How batches are made of prepared data.
+    """How prepared data are batched.
 
     Args:
-        batch_size: rows of a training batch; the last of an epoch may have fewer.
-        eval_batch_size: rows in validation and test; as in training where not given. For language
-            models, the number of rows read in parallel, at most one per document; the loss does not depend on it,
-            unless the split is a single text, which is cut.
-        num_workers: processes that read batches; data in memory need none.
-        seed: of the order of the training batches, which is a function of it and the epoch.
-        drop_last: drop the last training batch if it is not full.
-        bucketing: batch rows of similar length together, to reduce padding.
+        batch_size: rows per training batch; the last one of an epoch may be smaller.
+        eval_batch_size: rows per batch in validation and test; ``batch_size`` by default. For language models, the
+            number of rows read in parallel, at most one per document; the loss does not depend on it, unless the split
+            is a single text, which is cut.
+        num_workers: worker processes; in-memory data need none.
+        seed: determines, with the epoch, the order of the training batches.
+        drop_last: drop an incomplete last training batch.
+        bucketing: batch rows of similar length to reduce padding.
 
     Example:
         >>> Loading(batch_size=64, bucketing=True).rows("val")
@@ -39,11 +39,11 @@ class Loading:
                 raise ValueError(f"{name} must be a whole number of at least {smallest}, got {value!r}")
 
     def rows(self, split: str) -> int:
-        """Return the rows of a batch of ``train``, ``val`` or ``test``."""
+        """Return the batch size for ``train``, ``val`` or ``test``."""
         return self.batch_size if split == "train" or self.eval_batch_size is None else self.eval_batch_size
 
     def check_rows(self, rows: int) -> None:
-        """Raise ``ValueError`` where so many rows make no training batch."""
+        """Raise ``ValueError`` if this number of rows yields no training batch."""
         if self.drop_last and rows < self.batch_size:
             raise ValueError(
                 f"the train split has {rows} rows, fewer than batch_size={self.batch_size}, and drop_last leaves none"

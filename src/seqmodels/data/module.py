@@ -1,4 +1,4 @@
-"""Source, preparation and loading as one Lightning data module."""
+"""Lightning data module composed of source, preparation and loading."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,13 +15,13 @@ from seqmodels.data.source import Source
 
 
 class DataModule(LightningDataModule):
-    """Data for a Lightning trainer.
+    """Data module for a Lightning trainer.
 
     Args:
-        source: what is read.
-        preparation: how it becomes tensors; that of the source with its defaults where not given.
-        loading: how batches are made.
-        augmentation: applied to every training batch, one after the other; :meth:`setup` tries them.
+        source: the data set.
+        preparation: how it is turned into tensors; by default, the source's preparation with its defaults.
+        loading: batching options.
+        augmentation: applied to every training batch, in order; :meth:`setup` tries them.
 
     Example:
         >>> from seqmodels.data import DigitsData, Loading
@@ -58,7 +58,7 @@ class DataModule(LightningDataModule):
     def __repr__(self) -> str:
         return f"DataModule({self.source!r}, {self.preparation!r}, {self.loading!r})"
 
-    __str__ = __repr__  # Lightning's reads a batch of each loader
+    __str__ = __repr__  # Lightning's would read a batch from each loader
 
     @property
     def target_kind(self) -> TargetKind:
@@ -94,12 +94,12 @@ class DataModule(LightningDataModule):
     def prepare_data(self) -> None:
         self.source.prepare()
 
-    def setup(self, stage: str | None = None) -> None:  # noqa: ARG002  (all splits come from one reading)
+    def setup(self, stage: str | None = None) -> None:  # noqa: ARG002  (all splits are read at once)
         """Read, prepare and check the splits; a second call does nothing.
 
         Raises:
-            ValueError: a split is empty, has targets that do not fit, or yields no batch, or an augmentation cannot
-                act on its batches.
+            ValueError: a split is empty, has invalid targets or yields no batch, or an augmentation does not support
+                its batches.
         """
         if self._prepared is not None:
             return
@@ -107,7 +107,7 @@ class DataModule(LightningDataModule):
         for name, split in prepared.splits._asdict().items():
             split.check(name, self.target_kind, prepared.sizes, self.loading)
         if self.augmentation:
-            prepared.splits.train.loader("train", self.loading, augment=self.augment)  # refuses what cannot act on it
+            prepared.splits.train.loader("train", self.loading, augment=self.augment)  # rejects bad augmentations
         self._prepared = prepared
 
     def split(self, name: str) -> Any:
@@ -115,13 +115,13 @@ class DataModule(LightningDataModule):
         return getattr(self.prepared.splits, name)
 
     def augment(self, batch: Any, generator: torch.Generator) -> Any:
-        """Return a training batch with every augmentation applied."""
+        """Apply every augmentation to a training batch."""
         for augmentation in self.augmentation:
             batch = augmentation(batch, generator)
         return batch
 
     def train_dataloader(self) -> ResumableLoader[Any]:
-        # A trainer that overfits a few batches means the same ones in every epoch.
+        # With overfit_batches, every epoch must use the same batches.
         fixed = self.trainer is not None and self.trainer.overfit_batches > 0  # type: ignore[attr-defined]
         return self._loader("train", shuffle=not fixed)
 
@@ -132,12 +132,12 @@ class DataModule(LightningDataModule):
         return self._loader("test")
 
     def predict_dataloader(self) -> ResumableLoader[Any]:
-        """Return the test split, in its own order whatever its lengths are."""
+        """Return a loader of the test split in its original order, without bucketing."""
         split: Split[Any] = self.split("test")
         return split.loader("test", replace(self.loading, bucketing=False))
 
     def _loader(self, name: str, *, shuffle: bool = False) -> ResumableLoader[Any]:
-        """Return the batches of a split for this process."""
+        """Return the loader of a split for this process."""
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         augment = self.augment if name == "train" and self.augmentation else None
         split: Split[Any] = self.split(name)

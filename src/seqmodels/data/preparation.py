@@ -9,28 +9,27 @@ from seqmodels.data.raw import Splits
 
 
 class Prepared(NamedTuple):
-    """Data as tensors, and what a model needs to know about them."""
+    """Data as tensors, with the metadata a model needs."""
 
     splits: Splits[Any]  # each a Split
     sizes: dict[str, Any]
-    """Passed by keyword to every part of a model that takes one: ``input_size``, or ``vocab_size`` where inputs are
-    tokens; ``output_size``; ``time`` where all sequences are that long."""
+    """Keywords for model parts: ``input_size``, or ``vocab_size`` for tokens; ``output_size``; ``time`` if constant."""
     preprocessing: dict[str, Any]
-    """How a record of a new file becomes an input: a node that rebuilds a ``Preprocessing``."""
+    """Node that rebuilds the ``Preprocessing`` for records of new files."""
     class_names: tuple[str, ...] = ()
-    """Names of the classes by index; empty where targets are no classes."""
+    """Class names by index; empty if targets are not classes."""
     counts: Mapping[str, Any] = {}
-    """Statistics of each split, such as truncated or dropped texts."""
+    """Statistics per split, such as truncated or dropped texts."""
 
 
 @dataclass(kw_only=True)
 class Preparation(ABC):
-    """How raw data become tensors. Everything fitted is fitted on the training split alone."""
+    """Turns raw data into tensors. Anything fitted is fitted on the training split only."""
 
     @abstractmethod
     def prepare(self, splits: Splits[Any]) -> Prepared:
-        """Return the tensors of raw data.
+        """Turn raw data into tensors.
 
         Raises:
-            ValueError: the data cannot be prepared like this; the message says which part.
+            ValueError: the data cannot be prepared; the message names the part.
         """

@@ -1,4 +1,4 @@
-"""From the records of a user's file to what a network reads, as it was fitted on training data."""
+"""Preprocessing of user records into network inputs, as fitted on the training data."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,27 +13,27 @@ from seqmodels.data.formats.records import Record
 
 
 class Preprocessing(ABC):
-    """How a record becomes a sequence.
+    """Turns a record into a sequence.
 
-    A data module states it as a plain node, ``{"_target_": ..., ...}`` with values that JSON can hold; it is kept in
-    checkpoints and model folders, so that new data are treated as the training data were.
+    A data module describes it by a plain node, ``{"_target_": ..., ...}`` with JSON values, which is saved in
+    checkpoints and model folders, so that new data are processed like the training data.
     """
 
     @abstractmethod
     def encode(self, record: Mapping[str, Any]) -> Tensor:
         """Return the sequence of a record, ``(time, input)`` floats or ``(time,)`` tokens.
 
-        ``record`` has the columns of a row of CSV as texts, the fields of a line of JSON, or ``{"text": line}``.
+        ``record`` holds the columns of a CSV row as strings, the fields of a JSON line, or ``{"text": line}``.
 
         Raises:
-            ValueError: a field is missing or cannot be read; the message names it and its value.
+            ValueError: a field is missing or invalid; the message names it and its value.
         """
 
     def examples(self, records: Iterable[Record]) -> Iterator[Any]:
-        """Yield what is predicted for, in order: here every record by itself, as it comes.
+        """Yield the examples to predict, in order; by default, one per record, lazily.
 
         Raises:
-            ValueError: as :meth:`encode`, with the place of the record.
+            ValueError: as :meth:`encode`, with the location of the record.
         """
         for place, fields in records:
             try:
@@ -42,6 +42,6 @@ class Preprocessing(ABC):
                 raise ValueError(f"{place}: {error}") from error
 
     def collate(self, examples: Sequence[Any]) -> Any:
-        """Return the batch of some examples; its targets are unknown."""
+        """Collate examples into a batch with unknown targets."""
         inputs, lengths = pad(examples)
         return SequenceBatch(inputs, lengths, torch.full((len(lengths),), -1))

@@ -1,4 +1,4 @@
-"""Raw data as a source reads them, before any preparation: labelled texts, labelled series, documents."""
+"""Raw data from a source, before any preparation: labelled texts, labelled series, documents."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -12,7 +12,7 @@ Raw = TypeVar("Raw")
 
 
 class Splits(NamedTuple, Generic[Raw]):
-    """The three parts of a data set."""
+    """The three splits of a data set."""
 
     train: Raw
     val: Raw
@@ -20,15 +20,15 @@ class Splits(NamedTuple, Generic[Raw]):
 
 
 class LabelledTexts(NamedTuple):
-    """Texts with their labels, and where each was read, for errors: ``"train.csv, line 3"``."""
+    """Texts with their labels, and their locations for error messages: ``"train.csv, line 3"``."""
 
     texts: list[str]
-    labels: list[Any]  # of each text its class, a str; or a tuple of any number of labels
+    labels: list[Any]  # one per text: its class, a str; or a tuple of any number of labels
     places: list[str]
-    columns: tuple[str, ...] = ("text",)  # the fields of a new record that hold its text
+    columns: tuple[str, ...] = ("text",)  # the text fields of a new record
 
     def take(self, rows: Sequence[int] | Tensor) -> "LabelledTexts":
-        """Return some of the rows."""
+        """Select rows."""
         index = rows.tolist() if isinstance(rows, Tensor) else rows
         return self._replace(
             texts=[self.texts[row] for row in index],
@@ -37,10 +37,10 @@ class LabelledTexts(NamedTuple):
         )
 
     def split(self, shares: Sequence[float], seed: int) -> list["LabelledTexts"]:
-        """Split at random, stratified by class; rows with several labels are drawn without regard to them.
+        """Split at random, stratified by class; multi-label rows are split without stratification.
 
         Raises:
-            ValueError: shares are not positive or do not sum to 1.
+            ValueError: the shares are not positive or do not sum to 1.
         """
         index = {label: number for number, label in enumerate(dict.fromkeys(self.labels))}
         single = all(isinstance(label, str) or len(label) == 1 for label in self.labels)
@@ -49,15 +49,15 @@ class LabelledTexts(NamedTuple):
 
 
 class LabelledSeries(NamedTuple):
-    """Series of numbers and their targets."""
+    """Numeric series and their targets."""
 
-    series: Tensor | list[Tensor]  # (rows, time, channels), or of each row (time_i, channels)
-    labels: Tensor | list[Tensor]  # (rows,) classes, (rows, output) values; a list: one for each step
-    class_names: tuple[str, ...] = ()  # by class; empty where labels are no classes
-    lengths: Tensor | None = None  # (rows,) real steps, where series are padded
+    series: Tensor | list[Tensor]  # (rows, time, channels), or per row (time_i, channels)
+    labels: Tensor | list[Tensor]  # (rows,) classes, (rows, output) values; a list: one per step
+    class_names: tuple[str, ...] = ()  # by class; empty if labels are not classes
+    lengths: Tensor | None = None  # (rows,) number of real steps, if series are padded
 
     def take(self, rows: Sequence[int] | Tensor) -> "LabelledSeries":
-        """Return some of the rows."""
+        """Select rows."""
         index = torch.as_tensor(rows)
         series, labels = (
             part[index] if isinstance(part, Tensor) else [part[row] for row in index.tolist()]
@@ -69,14 +69,14 @@ class LabelledSeries(NamedTuple):
 
 
 class Documents:
-    """The documents of a split, read again on every iteration, so that they need not fit into memory.
+    """The documents of a split, re-read on every iteration, so that they need not fit in memory.
 
     Args:
-        read: yields the documents, each as an iterator of its lines.
-        name: what errors call their source.
-        origin: everything that determines the texts, as plain JSON: options, and ``files``, each with its size and time
-            of change. Tokens are cached under it; without it they are not cached.
-        vocabulary_documents: learn a vocabulary from at most this many documents, the first ones.
+        read: yields the documents, each as an iterator of lines.
+        name: name of the source in error messages.
+        origin: everything that determines the texts, as plain JSON: options, and ``files`` with size and modification
+            time. It is the cache key of the tokens; without it they are not cached.
+        vocabulary_documents: learn a vocabulary from at most this many of the first documents.
 
     Example:
         >>> list(Documents.of(["one two", "three"]))
@@ -97,7 +97,7 @@ class Documents:
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> "Documents":
-        """Return documents that are in memory."""
+        """Wrap in-memory documents."""
         held = list(texts)
         return cls(lambda: (iter([text]) for text in held))
 

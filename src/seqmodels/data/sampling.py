@@ -1,4 +1,4 @@
-"""The order of rows in an epoch: a function of the seed and the epoch alone."""
+"""The order of rows in an epoch, determined by seed and epoch alone."""
 
 from collections.abc import Iterator
 from itertools import cycle, islice
@@ -11,10 +11,10 @@ LARGE_PRIME = 1_000_003  # spreads (seed, epoch) pairs over distinct generator s
 
 
 class EpochSampler(Sampler[int]):
-    """Rows of one process in the order of one epoch; each new iteration is the next epoch unless one is set.
+    """Rows of one process for one epoch; each iteration advances the epoch unless it is set.
 
-    Under several processes (``world_size``) each takes every ``world_size``-th row. When shuffled, the order is filled
-    up from its start so that all take equally many steps; otherwise no row is seen twice, so that metrics are exact.
+    With several processes, each takes every ``world_size``-th row. When shuffling, the order is padded from its start
+    so that all take the same number of steps; otherwise no row is repeated, so that metrics are exact.
     """
 
     def __init__(self, size: int, *, seed: int, shuffle: bool, rank: int = 0, world_size: int = 1) -> None:
@@ -26,7 +26,7 @@ class EpochSampler(Sampler[int]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Let the next iteration be that of ``epoch``; Lightning calls this as an epoch starts."""
+        """Set the epoch of the next iteration; called by Lightning at the start of an epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -43,16 +43,16 @@ class EpochSampler(Sampler[int]):
 
 
 class BucketBatchSampler(Sampler[list[int]]):
-    """Batches of rows of like length, in an order that is a function of the seed and the epoch as well.
+    """Batches of rows of similar length, in an order also determined by seed and epoch.
 
-    When shuffled, rows are sorted by length within pools of ``POOL`` batches, and the batches drawn anew; otherwise all
-    rows are sorted, the longest first, so that memory is asked for once.
+    When shuffled, rows are sorted by length within pools of ``POOL`` batches, and the batches shuffled; otherwise all
+    rows are sorted, longest first, so that memory is allocated once.
     """
 
     POOL = 50
 
     def __init__(self, order: EpochSampler, lengths: Tensor, batch_size: int, drop_last: bool) -> None:
-        self.sampler = order  # by this name Lightning finds its set_epoch
+        self.sampler = order  # Lightning looks up set_epoch under this name
         self.lengths: list[int] = lengths.tolist()
         self.batch_size = batch_size
         self.drop_last = drop_last
@@ -77,7 +77,7 @@ class BucketBatchSampler(Sampler[list[int]]):
 
 
 class SkipFirst(Sampler[list[int]]):
-    """The batches of another sampler, without the first few of the next iteration."""
+    """Wraps a sampler, skipping the first few batches of the next iteration."""
 
     def __init__(self, batch_sampler: BatchSampler | BucketBatchSampler) -> None:
         self.batch_sampler = batch_sampler
@@ -87,5 +87,5 @@ class SkipFirst(Sampler[list[int]]):
         return len(self.batch_sampler)
 
     def __iter__(self) -> Iterator[list[int]]:
-        # Nothing is drawn before the first batch is asked for: with worker processes DataLoader calls iter() twice.
+        # Draw nothing before the first batch is requested: with workers, DataLoader calls iter() twice.
         yield from islice(self.batch_sampler, self.first, None)

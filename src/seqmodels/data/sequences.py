@@ -1,4 +1,4 @@
-"""Sets of sequences in memory, read a whole batch at a time."""
+"""In-memory sequence data sets, read one batch at a time."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -14,11 +14,11 @@ from seqmodels.data.loading import Loading
 
 
 class Sequences(Rows[SequenceBatch]):
-    """Sequences with a target each, or with one for every step."""
+    """Sequences with one target each or one per step."""
 
-    targets: Tensor  # (rows, ...), or (all real steps, ...) where stepwise
-    values: Tensor  # all inputs, rows first or all real steps first: what a check looks through
-    stepwise: bool = False  # a target for every step
+    targets: Tensor  # (rows, ...), or (all real steps, ...) if stepwise
+    values: Tensor  # all inputs, rows first or all real steps first, for validation
+    stepwise: bool = False  # one target per step
     packed: bool = False  # values are all real steps, not rows
 
     def check(self, name: str, kind: TargetKind, sizes: Mapping[str, Any], loading: Loading) -> None:
@@ -27,7 +27,7 @@ class Sequences(Rows[SequenceBatch]):
             loading.check_rows(len(self))
 
     def row_of(self, index: int, *, step: bool) -> int:
-        """Return the row of an index into ``targets`` or ``values``; ``step`` says that it counts real steps."""
+        """Return the row of an index into ``targets`` or ``values``; with ``step``, the index counts real steps."""
         if not step:
             return index
         return int(torch.searchsorted(self.lengths.cumsum(0), torch.tensor(index), right=True))
@@ -39,10 +39,10 @@ class SequenceDataset(Sequences):
     Args:
         inputs: ``(rows, time, input)``, or tokens ``(rows, time)``.
         targets: ``(rows,)`` class indices, or ``(rows, output)`` labels or values.
-        lengths: ``(rows,)`` real steps of each row; all of them where not given.
+        lengths: ``(rows,)`` number of real steps per row; all by default.
 
     Raises:
-        ValueError: shapes do not fit, or a length is outside 1 to time, by its row.
+        ValueError: shapes do not match, or a length is outside 1 to time; with its row.
     """
 
     def __init__(self, inputs: Tensor, targets: Tensor, lengths: Tensor | None = None) -> None:
@@ -71,14 +71,14 @@ class SequenceDataset(Sequences):
 
 
 class RaggedDataset(Sequences):
-    """Sequences of any lengths, concatenated in one tensor; only a batch is padded.
+    """Sequences of any lengths, concatenated in one tensor; padding is per batch.
 
     Args:
-        sequences: of each row ``(time_i, input)``, or tokens ``(time_i,)``.
-        targets: ``(rows, ...)``; or, where every step has one, a list of ``(time_i, ...)``.
+        sequences: per row ``(time_i, input)``, or tokens ``(time_i,)``.
+        targets: ``(rows, ...)``; or, with one per step, a list of ``(time_i, ...)``.
 
     Raises:
-        ValueError: a sequence is empty or differs from the first but in its length, or targets do not fit; by its row.
+        ValueError: a sequence is empty or differs from the first beyond its length, or targets do not match; by row.
     """
 
     packed = True

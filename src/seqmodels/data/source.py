@@ -1,4 +1,4 @@
-"""Sources of data: where a data set comes from, its files, and its raw splits."""
+"""Data sources: the files of a data set and its raw splits."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -14,11 +14,11 @@ from seqmodels.data.raw import Splits
 
 @dataclass(kw_only=True)
 class Source(ABC):
-    """A data set, or a reader of one kind of user file. Its fields select the data, and say nothing of their use.
+    """A data set, or a reader for one kind of user file. Its fields select the data, not their use.
 
-    Iterating over a source gives its three splits, so that ``train, val, test = DigitsData()``.
+    Iterating over a source yields its three splits: ``train, val, test = DigitsData()``.
 
-    ``data_seed`` determines the data themselves (a split, a permutation, generated values); ``seed`` of
+    ``data_seed`` determines the data (split, permutation, generated values); ``seed`` of
     :class:`~seqmodels.data.Loading` determines the order of training batches.
     """
 
@@ -27,12 +27,12 @@ class Source(ABC):
     citation: ClassVar[str]
     license: ClassVar[str]
     preparation: ClassVar[type[Preparation]]
-    """How these data become tensors."""
-    folder: ClassVar[str] = ""  # below the data folder; empty: the set needs no files
+    """Turns the data into tensors."""
+    folder: ClassVar[str] = ""  # relative to the data folder; empty if no files are needed
     files: ClassVar[tuple[DataFile, ...]] = ()
 
     def prepare(self) -> None:
-        """Check that the files exist, and download missing ones where that is allowed.
+        """Check that the files exist; download missing ones if allowed.
 
         Raises:
             FileNotFoundError: files are missing.
@@ -41,11 +41,11 @@ class Source(ABC):
 
     @abstractmethod
     def splits(self) -> Splits[Any]:
-        """Read or generate the raw data: texts, series or documents.
+        """Read or generate the raw data as texts, series or documents.
 
         Raises:
             FileNotFoundError: files are missing.
-            ValueError: a file is damaged or cannot be read; the message says where.
+            ValueError: a file is damaged or cannot be read; the message has the location.
         """
 
     def __iter__(self) -> Iterator[Any]:
@@ -54,11 +54,11 @@ class Source(ABC):
 
 @dataclass(kw_only=True)
 class PublishedSource(Source):
-    """A data set of published files below a data folder.
+    """A data set of published files in a data folder.
 
     Args:
-        data_dir: holds the set's ``folder`` with its files, plain or with ``.gz``.
-        download: download missing files.
+        data_dir: contains the set's ``folder`` with its files, plain or ``.gz``.
+        download: whether to download missing files.
     """
 
     data_dir: str | Path

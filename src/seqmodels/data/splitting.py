@@ -1,4 +1,4 @@
-"""Splitting rows by time, by class, and at random; a draw depends on its seed alone."""
+"""Splitting of rows by time, by class or at random, determined by the seed alone."""
 
 from collections.abc import Sequence
 
@@ -7,15 +7,15 @@ from torch import Tensor
 
 
 def split_stratified(labels: Tensor, shares: Sequence[float], seed: int) -> list[Tensor]:
-    """Part the rows so that each class has the same share in every part, up to rounding.
+    """Split rows so that each class has the same share in every part, up to rounding.
 
     Args:
-        labels: ``(rows,)`` class of each row.
-        shares: what part of the rows goes where; they sum to 1.
-        seed: of the draw; the same seed gives the same parts.
+        labels: ``(rows,)`` class per row.
+        shares: fraction of the rows per part; they sum to 1.
+        seed: random seed; the same seed gives the same parts.
 
     Returns:
-        The row numbers of each part, in ascending order; together they are all rows, each once.
+        The row indices of each part in ascending order; together they cover every row exactly once.
     """
     if any(share <= 0 for share in shares) or abs(sum(shares) - 1) > 1e-9:
         raise ValueError(f"shares must be positive and sum to 1, got {tuple(shares)}")
@@ -32,21 +32,21 @@ def split_stratified(labels: Tensor, shares: Sequence[float], seed: int) -> list
 
 
 def split_random(rows: int, sizes: Sequence[int], seed: int) -> list[list[int]]:
-    """Draw rows: the first ``sizes[0]`` of them, the next ``sizes[1]``, and so on; the last part are those left."""
+    """Randomly split rows into parts of ``sizes[0]``, ``sizes[1]``, ... rows; the last part is the remainder."""
     order = torch.randperm(rows, generator=torch.Generator().manual_seed(seed)).tolist()
     ends = [sum(sizes[:count]) for count in range(len(sizes) + 1)]
     return [order[first:end] for first, end in zip(ends, [*ends[1:], rows], strict=True)]
 
 
 def split_by_time(steps: int, shares: Sequence[float]) -> tuple[int, int, int]:
-    """Return where the training, validation and test parts of ``steps`` end.
+    """Return the ends of the training, validation and test parts of ``steps``.
 
     Args:
-        shares: of each part. Numbers of at most 1 are shares of all steps, in order and without a rest where they sum
-            to 1; whole numbers above 1 are steps.
+        shares: one per part. Numbers up to 1 are fractions of all steps, in order, with no remainder if they sum to 1;
+            integers above 1 are step counts.
 
     Raises:
-        ValueError: they are neither, or more than there is.
+        ValueError: they are neither, or exceed the number of steps.
     """
     wrong = f"split must be three shares that sum to at most 1, or three numbers of steps, got {list(shares)}"
     if len(shares) != 3 or any(isinstance(share, bool) or not share > 0 for share in shares):
@@ -58,7 +58,7 @@ def split_by_time(steps: int, shares: Sequence[float]) -> tuple[int, int, int]:
         return int(ends[0]), int(ends[1]), int(ends[2])
     if sum(shares) > 1 + 1e-9:
         raise ValueError(wrong)
-    # the tails are counted first, as papers do: 70/10/20 is int(0.7 n), the rest, int(0.2 n)
+    # the outer parts come first, as in papers: 70/10/20 is int(0.7 n), the rest, int(0.2 n)
     train, last = int(steps * shares[0] + 1e-9), int(steps * shares[2] + 1e-9)
     end = steps if sum(shares) > 1 - 1e-9 else int(steps * sum(shares))
     return train, end - last, end

@@ -1,1 +1,1 @@
-"""Readers of file formats, which know no data set."""
+"""File format readers, independent of any data set."""

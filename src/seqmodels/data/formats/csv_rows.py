@@ -1,4 +1,4 @@
-"""Rows of CSV, each with its place in the file."""
+"""CSV rows with their location in the file."""
 
 import csv
 from collections.abc import Iterable, Iterator
@@ -6,17 +6,17 @@ from typing import Literal, NamedTuple
 
 
 class Row(NamedTuple):
-    """The cells of a line, and where it stands: ``"my.csv, line 3"``."""
+    """The cells of a row and its location: ``"my.csv, line 3"``."""
 
     place: str
     cells: list[str]
 
 
 def csv_rows(lines: Iterable[str], name: str, delimiter: str, *, quotes: bool = True) -> Iterator[Row]:
-    """Yield the rows of delimited text as they come, without empty lines; ``name`` is what errors call it.
+    """Yield the rows of delimited text lazily, skipping empty lines; ``name`` is used in error messages.
 
     Raises:
-        ValueError: a quoted field is not closed or followed by text, or a field is too long; with the line.
+        ValueError: a quoted field is not closed or is followed by text, or a field is too long; with the line.
     """
     quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
     reader, line = csv.reader(lines, delimiter=delimiter, strict=True, quoting=quoting), 1

@@ -1,4 +1,4 @@
-"""Delimited text with labels: CSV and TSV, with a header or without."""
+"""Delimited text with labels: CSV and TSV, with or without a header."""
 
 import io
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ Column = str | int
 
 
 class CSVDialect(NamedTuple):
-    """How a delimited file is written.
+    """Format of a delimited file.
 
-    ``delimiter`` None: a tab where the name ends in ``.tsv``, else a comma. Without a ``header``, columns are numbers
-    from 0. ``quotes``: a field in double quotes may hold delimiters, line ends and doubled quotes.
+    If ``delimiter`` is None, it is a tab for ``.tsv`` files, else a comma. Without a ``header``, columns are numbered
+    from 0. With ``quotes``, fields in double quotes may contain delimiters, line breaks and doubled quotes.
     """
 
     delimiter: str | None = None
@@ -29,18 +29,18 @@ class CSVDialect(NamedTuple):
 def read_table(
     path: Path, text: Column | Sequence[Column], label: Column, form: CSVDialect, *, separator: str | None = None
 ) -> LabelledTexts:
-    """Return the texts and labels of a file, plain or ``.gz``. Blank lines are passed over.
+    """Return the texts and labels of a file, plain or ``.gz``. Blank lines are skipped.
 
     Args:
-        path: of the file.
-        text: the column of the text; several are joined by a space.
-        label: the column of the label.
-        form: how the file is written.
-        separator: between the labels of a row; each row has one where None. No label at all is allowed where given.
+        path: path of the file.
+        text: text column; several columns are joined with a space.
+        label: label column.
+        form: format of the file.
+        separator: separates the labels of a row, which may then have none; if None, each row has exactly one.
 
     Raises:
-        ValueError: the file is missing, not in its encoding, lacks a column, or a row has too few or too many fields or
-            no label; the message names file and line.
+        ValueError: the file is missing, has another encoding or lacks a column, or a row has too few or too many fields
+            or no label; the message names file and line.
     """
     return parse_table(_content(path), str(path), text, label, form, separator=separator)
 
@@ -54,7 +54,7 @@ def parse_table(
     *,
     separator: str | None = None,
 ) -> LabelledTexts:
-    """Return what :func:`read_table` does, of the bytes of a file; ``name`` is what errors call it."""
+    """Like :func:`read_table`, from the bytes of a file; ``name`` is used in error messages."""
     delimiter = form.delimiter or ("\t" if name.removesuffix(".gz").endswith(".tsv") else ",")
     source = io.StringIO(decoded(content, name, form.encoding), newline="")
     found = LabelledTexts([], [], [], tuple(map(str, listed(text))) if form.header else ("text",))
@@ -85,7 +85,7 @@ def _labels(field: str, separator: str | None, place: str) -> str | tuple[str, .
 
 
 def listed(column: Column | Sequence[Column]) -> list[Column]:
-    """Return one column, or several, as a list."""
+    """Return one or several columns as a list."""
     return [column] if isinstance(column, str | int) else list(column)
 
 

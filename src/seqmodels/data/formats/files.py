@@ -1,4 +1,4 @@
-"""Files of published data sets: where they lie, whether they are what was published."""
+"""Files of published data sets: locating and verifying them."""
 
 import gzip
 import hashlib
@@ -9,22 +9,22 @@ from typing import NamedTuple
 
 
 class DataFile(NamedTuple):
-    """A published file. It may lie unpacked, or packed as ``name.gz``; what is checked is the unpacked content."""
+    """A published file, stored plain or compressed as ``name.gz``; the uncompressed content is verified."""
 
-    name: str  # unpacked
-    size: int  # bytes, unpacked
-    sha256: str  # unpacked
-    urls: tuple[str, ...]  # the same file at several places; one that ends in .gz is kept packed
+    name: str  # uncompressed
+    size: int  # bytes, uncompressed
+    sha256: str  # uncompressed
+    urls: tuple[str, ...]  # mirrors; a download ending in .gz is kept compressed
 
 
 def github_file(repository: str, path: str, commit: str, size: int, sha256: str, *, branch: str = "master") -> DataFile:
-    """Describe a file of a repository: at the commit whose content is known, and on the branch where it lives."""
+    """Describe a file of a GitHub repository, at a commit with known content and on its branch."""
     urls = tuple(f"https://raw.githubusercontent.com/{repository}/{at}/{path}" for at in (commit, branch))
     return DataFile(path.rpartition("/")[2].removesuffix(".gz"), size, sha256, urls)
 
 
 def locate(folder: Path, file: DataFile) -> Path | None:
-    """Return where ``file`` lies in ``folder``, plain or with ``.gz`` added, or ``None``."""
+    """Return the path of ``file`` in ``folder``, plain or with ``.gz``, or ``None`` if missing."""
     for path in (folder / file.name, folder / f"{file.name}.gz"):
         if path.is_file():
             return path
@@ -32,7 +32,7 @@ def locate(folder: Path, file: DataFile) -> Path | None:
 
 
 def require(folder: Path, files: Sequence[DataFile]) -> None:
-    """Raise ``FileNotFoundError``, naming the folder and every missing file, unless all are there."""
+    """Raise ``FileNotFoundError``, naming the folder and every missing file, unless all of them exist."""
     missing = [file.name for file in files if locate(folder, file) is None]
     if missing:
         raise FileNotFoundError(
@@ -41,18 +41,18 @@ def require(folder: Path, files: Sequence[DataFile]) -> None:
         )
 
 
-MOST = 64 << 20  # bytes unpacked, where a file has more than
-RATIO = 200  # times its packed size: text and numbers stay far below, what is made to fill a memory does not
+MOST = 64 << 20  # uncompressed bytes; only beyond them is the ratio checked
+RATIO = 200  # times the compressed size: text and numbers stay far below, a decompression bomb does not
 
 
 def unpacked(path: Path, *, limit: int | None = None, packed: bool | None = None) -> bytes:
-    """Return the bytes of ``path``, unpacked where it is ``packed``; no more than ``limit + 1`` of them.
+    """Return the bytes of ``path``, decompressed if ``packed``; at most ``limit + 1`` of them.
 
-    Where ``packed`` is not given, the name says it: it ends in ``.gz``.
+    By default, a file is considered ``packed`` if its name ends in ``.gz``.
 
     Raises:
-        ValueError: it is no plain file, the packed data are damaged or cut off, or are hundreds of times larger
-            unpacked and no ``limit`` is given.
+        ValueError: not a regular file; or the compressed data are damaged or truncated, or expand by a factor of
+            hundreds and no ``limit`` is given.
     """
     if path.exists() and not path.is_file():
         raise ValueError(f"{path} is no plain file")
@@ -72,10 +72,10 @@ def unpacked(path: Path, *, limit: int | None = None, packed: bool | None = None
 
 
 def published_bytes(path: Path, file: DataFile, *, packed: bool | None = None) -> bytes:
-    """Return the content of ``path``, :func:`unpacked`, which must be that of ``file``.
+    """Return the :func:`unpacked` content of ``path`` after verifying that it is that of ``file``.
 
     Raises:
-        ValueError: its size or its sha256 is another.
+        ValueError: its size or sha256 differs.
     """
     content = unpacked(path, limit=file.size, packed=packed)
     if len(content) != file.size:
@@ -88,11 +88,11 @@ def published_bytes(path: Path, file: DataFile, *, packed: bool | None = None) -
 
 
 def load(folder: Path, file: DataFile) -> bytes:
-    """Return the verified, unpacked content of ``file`` in ``folder``.
+    """Return the verified, uncompressed content of ``file`` in ``folder``.
 
     Raises:
-        FileNotFoundError: it is not there.
-        ValueError: it is damaged or another file.
+        FileNotFoundError: the file is missing.
+        ValueError: it is damaged or a different file.
     """
     require(folder, [file])
     path = locate(folder, file)

@@ -1,4 +1,4 @@
-"""Texts in a folder of folders, one for each class: ``pos/1.txt``; the same inside an archive, read where it lies."""
+"""Texts in one folder per class, e.g. ``pos/1.txt``, on disk or inside an archive that is read in place."""
 
 import tarfile
 import zlib
@@ -8,16 +8,16 @@ from typing import IO
 from seqmodels.data.formats.strict_text import decoded
 from seqmodels.data.raw import LabelledTexts
 
-LIMIT = 16 << 20  # bytes of a text: more is not one
-TOTAL = 2 << 30  # bytes of all texts of an archive
+LIMIT = 16 << 20  # bytes; a larger file is not a text
+TOTAL = 2 << 30  # bytes of all texts in an archive
 
 
 def read_folders(path: Path, *, encoding: str = "utf-8") -> LabelledTexts:
-    """Return the ``.txt`` files in the folders of a folder; the name of a folder is the label of its texts.
+    """Return the ``.txt`` files in the subfolders of a folder; the subfolder name is the label.
 
     Raises:
-        ValueError: there are fewer than two folders with texts, or a text is not in the encoding, or no plain file;
-            with its path.
+        ValueError: fewer than two folders with texts, or a text has another encoding or is not a regular file; with its
+            path.
     """
     if not path.is_dir():
         raise ValueError(f"{path} is no folder")
@@ -25,7 +25,7 @@ def read_folders(path: Path, *, encoding: str = "utf-8") -> LabelledTexts:
     for file in sorted(path.glob("*/*.txt")):
         if not file.is_file():
             raise ValueError(f"{file} is no plain file")
-        if not file.parent.name.isprintable():  # a name that is no UTF-8, or looks like another
+        if not file.parent.name.isprintable():  # a name that is not UTF-8 or could be mistaken for another
             raise ValueError(f"{str(file.parent)!r}: the name of a folder is a label, and must be printable")
         _add(found, file.read_bytes(), file.parent.name, str(file), encoding)
     if len(set(found.labels)) < 2:
@@ -34,13 +34,13 @@ def read_folders(path: Path, *, encoding: str = "utf-8") -> LabelledTexts:
 
 
 def read_tar(source: IO[bytes], path: str, *, encoding: str = "utf-8") -> dict[str, LabelledTexts]:
-    """Return the texts of a tar archive of ``[folder/]part/label/name.txt`` by part, packed or not; others are left.
+    """Return the texts of a tar archive of ``[folder/]part/label/name.txt`` by part; the archive may be compressed.
 
-    ``path`` is what errors call it. Nothing is unpacked to disk, and only plain files are read, so that no name or link
-    leads anywhere.
+    ``path`` is used in error messages. Other files are ignored, nothing is extracted to disk, and only regular files
+    are read, which rules out path traversal.
 
     Raises:
-        ValueError: the archive is damaged, or a text is too large or not in the encoding; with its name.
+        ValueError: the archive is damaged, or a text is too large or has another encoding; with its name.
     """
     members: dict[tuple[str, str, str], bytes] = {}
     total = 0
@@ -58,7 +58,7 @@ def read_tar(source: IO[bytes], path: str, *, encoding: str = "utf-8") -> dict[s
                 content = archive.extractfile(member)
                 assert content is not None
                 members[parts[0], parts[1], parts[2]] = content.read()
-    except (tarfile.TarError, EOFError, OSError, TypeError, zlib.error) as error:  # TypeError: a header cut short
+    except (tarfile.TarError, EOFError, OSError, TypeError, zlib.error) as error:  # TypeError: truncated header
         raise ValueError(f"{path} cannot be read as an archive: {error}") from error
     found: dict[str, LabelledTexts] = {}
     for part, label, name in sorted(members):

@@ -1,4 +1,4 @@
-"""Filling the missing values of a series."""
+"""Imputation of missing values in a series."""
 
 from typing import Literal
 
@@ -10,13 +10,13 @@ Numbers = NDArray[np.float64]
 
 
 def filled(values: Numbers, missing: NDArray[np.bool_], impute: Impute, place: str) -> Numbers:
-    """Return ``values (steps,)`` with those that are ``missing`` filled.
+    """Return ``values (steps,)`` with the ``missing`` ones filled in.
 
-    ``forward`` takes the last value before, ``zero`` a 0, ``linear`` the straight line between the values on both
-    sides (so that it looks ahead), the nearest value at the ends.
+    ``forward`` repeats the previous value, ``zero`` uses 0, and ``linear`` interpolates between the neighbours (and so
+    looks ahead), using the nearest value at the ends.
 
     Raises:
-        ValueError: the first value is missing, and ``forward`` has nothing to fill it with; ``place`` names it.
+        ValueError: the first value is missing, so ``forward`` has nothing to repeat; ``place`` is its location.
     """
     steps = np.arange(len(values))
     if impute == "zero":

@@ -1,4 +1,4 @@
-"""The IDX format: tensors of numbers, big-endian, as MNIST is published in it."""
+"""The IDX format: big-endian tensors of numbers, as used by MNIST."""
 
 import math
 import struct
@@ -11,13 +11,13 @@ ELEMENTS = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0
 
 
 def parse_idx(content: bytes, name: str) -> Tensor:
-    """Return the tensor that ``content`` describes; ``name`` is what errors call it.
+    """Return the tensor encoded in ``content``; ``name`` is used in error messages.
 
-    The format: two zero bytes, a code of the element type, the number of dimensions, each dimension as a 32 bit
-    integer, then the elements in row-major order.
+    The format: two zero bytes, the element type code, the number of dimensions, each dimension as a 32-bit integer,
+    then the elements in row-major order.
 
     Raises:
-        ValueError: ``content`` is not a whole IDX file.
+        ValueError: ``content`` is not a complete IDX file.
     """
     if len(content) < 4 or content[:2] != b"\0\0":
         raise ValueError(f"{name} is no IDX file: it must start with two zero bytes, got {content[:4].hex(' ')!r}")

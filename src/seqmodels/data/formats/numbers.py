@@ -1,4 +1,4 @@
-"""Delimited text that holds numbers alone."""
+"""Purely numeric delimited text."""
 
 import math
 
@@ -7,18 +7,18 @@ from torch import Tensor
 
 
 def parsed_number(cell: str) -> float:
-    """Return the number that a cell holds, infinity too; not a number where it holds none."""
+    """Return the number in a cell, which may be infinite; NaN if it is not a number."""
     try:
-        return math.nan if "_" in cell else float(cell)  # Python alone reads 1_000 as a number
+        return math.nan if "_" in cell else float(cell)  # only Python accepts 1_000 as a number
     except ValueError:
         return math.nan
 
 
 def parse_numbers(text: str, name: str, *, delimiter: str = ",") -> Tensor:
-    """Return a float64 tensor ``(rows, columns)``; blank lines are passed over, ``name`` is what errors call the text.
+    """Return a float64 tensor ``(rows, columns)``; blank lines are skipped, ``name`` is used in error messages.
 
     Raises:
-        ValueError: there is no row, a row has another number of columns than the first, or a cell is no finite number.
+        ValueError: no rows, a row differs from the first in its number of columns, or a cell is not a finite number.
     """
     rows: list[list[float]] = []
     for line, text_line in enumerate(text.splitlines(), start=1):

@@ -1,4 +1,4 @@
-"""Piano rolls in JSON: which keys sound at each frame of a piece."""
+"""Piano rolls in JSON: the keys sounding at each frame of a piece."""
 
 from typing import Any
 
@@ -9,17 +9,17 @@ from seqmodels.data.formats.strict_json import parsed_json
 
 LOWEST, HIGHEST = 21, 108  # MIDI numbers of a piano's keys
 KEYS = HIGHEST - LOWEST + 1
-SILENCE = -1  # of one voice, in files that have a number for every voice
+SILENCE = -1  # a silent voice, in files with one number per voice
 
 
 def parse_rolls(text: str, name: str) -> dict[str, list[Tensor]]:
-    """Return the pieces of every split of a JSON file, each as floats 0 or 1 ``(frames, 88)``.
+    """Return the pieces of each split in a JSON file, each as 0/1 floats ``(frames, 88)``.
 
-    The file is an object with a list of pieces for each split; a piece is a list of frames, a frame the list of the
-    MIDI numbers that sound, 21 to 108 (-1: a voice that is silent). A list of pieces alone is found under ``""``.
+    The file is an object mapping each split to a list of pieces; a piece is a list of frames, a frame the list of the
+    sounding MIDI numbers, 21 to 108 (-1: a silent voice). A plain list of pieces is returned under ``""``.
 
     Raises:
-        ValueError: the text is none of that; the message has the split, the piece and the frame, counted from 1.
+        ValueError: the text has another form; the message names split, piece and frame, counted from 1.
     """
     content = parsed_json(text, name)
     if isinstance(content, list):
@@ -48,10 +48,10 @@ def parse_piece(piece: Any, where: str) -> Tensor:
 
 
 def _key(note: Any, where: str) -> int | None:
-    """Return the index of a note's key, none for silence."""
+    """Return the key index of a note, or None for silence."""
     if note == SILENCE:
         return None
-    is_number = isinstance(note, int | float) and not isinstance(note, bool)  # 60.0 is a whole number as well
+    is_number = isinstance(note, int | float) and not isinstance(note, bool)  # 60.0 counts as an integer as well
     if not is_number or not LOWEST <= note <= HIGHEST or note % 1:
         raise ValueError(f"{where}: a note must be a MIDI number in {LOWEST} to {HIGHEST}, got {note!r}")
     return int(note) - LOWEST

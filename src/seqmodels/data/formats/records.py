@@ -1,4 +1,4 @@
-"""Records of a file or a pipe, one at a time: rows of CSV or TSV, lines of JSON, lines of text."""
+"""Streaming records from a file or pipe: CSV or TSV rows, JSON lines, lines of text."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,17 +13,17 @@ SUFFIXES: dict[str, Format] = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", 
 
 
 class Record(NamedTuple):
-    """A record and where it stands: ``"new.csv, line 3"``."""
+    """A record and its location: ``"new.csv, line 3"``."""
 
     place: str
     fields: dict[str, Any]
 
 
 def format_of(path: str, given: str | None, argument: str = "format") -> Format:
-    """Return the format of a file, by what is ``given`` or by its suffix; a pipe (``-``) has lines of text.
+    """Return the format of a file: ``given``, or inferred from its suffix; a pipe (``-``) is lines of text.
 
     Raises:
-        ValueError: it is unknown.
+        ValueError: unknown format.
     """
     if given is not None:
         if given not in get_args(Format):
@@ -39,13 +39,13 @@ def format_of(path: str, given: str | None, argument: str = "format") -> Format:
 
 
 def read_records(stream: IO[bytes], name: str, kind: Format) -> Iterator[Record]:
-    """Yield the records of a stream of UTF-8 as they come.
+    """Yield the records of a UTF-8 stream lazily.
 
-    CSV and TSV have a header; a record has its columns as texts. A line of JSON is an object. A line of text is the
-    field ``text``.
+    CSV and TSV have a header, and a record maps columns to strings. A JSON line is an object. A line of text becomes
+    the field ``text``.
 
     Raises:
-        ValueError: a line is no UTF-8 or not of the format; the message names file and line.
+        ValueError: a line is not UTF-8 or not in the format; the message names file and line.
     """
     lines = decoded_lines(stream, name)
     if kind in ("csv", "tsv"):

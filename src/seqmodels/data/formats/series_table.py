@@ -1,4 +1,4 @@
-"""Series of numbers in delimited text: one row for each step, one column for each series, perhaps one for the time."""
+"""Numeric series in delimited text: one row per step, one column per series, optionally a time column."""
 
 import io
 import math
@@ -20,18 +20,18 @@ MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "?", "-"))  # in lo
 
 
 class CSVOptions(NamedTuple):
-    """How a table becomes a series."""
+    """Options for reading a table as series."""
 
-    time: str | None = None  # the column with the time; None: there is none
-    columns: tuple[str, ...] | None = None  # those to read; None: all but the time, as far as they are numbers
-    header: bool = True  # the first line names the columns; else they are called "0", "1", ...
+    time: str | None = None  # time column, if there is one
+    columns: tuple[str, ...] | None = None  # columns to read; None: all numeric ones except the time
+    header: bool = True  # the first line has the column names; else they are "0", "1", ...
     delimiter: str = ","
     date_format: str | None = None
     gaps: Gaps = "error"
-    impute: Impute | None = None  # how missing values are filled; None: they are an error
+    impute: Impute | None = None  # imputation of missing values; None: raise an error
 
     def check(self) -> None:
-        """Raise ``ValueError``, naming the option, where one is none of its choices."""
+        """Raise ``ValueError``, naming the option, if a value is not among its choices."""
         for name, value, choices in (
             ("gaps", self.gaps, get_args(Gaps)),
             ("impute", self.impute, (*get_args(Impute), None)),
@@ -43,29 +43,29 @@ class CSVOptions(NamedTuple):
 
 
 class SeriesTable(NamedTuple):
-    """Series side by side."""
+    """Aligned series."""
 
     names: tuple[str, ...]
     values: Tensor  # (steps, series) float64, finite
     times: Times | None = None  # (steps,)
     frequency: Frequency | None = None
-    features: int = 0  # how many of the last series are known of the past alone, and not forecast
-    place: str = ""  # what errors call the data
-    options: CSVOptions = CSVOptions()  # how the table was read, as new rows are
+    features: int = 0  # number of trailing series that are past-only inputs, not forecast
+    place: str = ""  # name of the data in error messages
+    options: CSVOptions = CSVOptions()  # how the table was read, also used for new rows
 
     def steps(self, first: int, end: int) -> "SeriesTable":
-        """Return the steps from ``first`` to before ``end``."""
+        """Return the steps from ``first`` up to, but not including, ``end``."""
         times = None if self.times is None else self.times[first:end]
         return self._replace(values=self.values[first:end], times=times)
 
 
 def read_series(content: bytes, name: str, options: CSVOptions) -> SeriesTable:
-    """Return the series of a file's content in UTF-8; ``name`` is what errors call it.
+    """Parse the series from UTF-8 file content; ``name`` is used in error messages.
 
-    Fields may be quoted, lines end in LF or CRLF or not at all, blank lines are passed over.
+    Fields may be quoted, lines may end in LF or CRLF, the last line end is optional, and blank lines are skipped.
 
     Raises:
-        ValueError: something is wrong with it; the message names line and column.
+        ValueError: invalid content; the message names line and column.
     """
     options.check()
     source = io.StringIO(decoded(content, name), newline="")
@@ -77,10 +77,10 @@ def read_series(content: bytes, name: str, options: CSVOptions) -> SeriesTable:
 
 
 def series_of(header: Sequence[str], rows: Sequence[Row], name: str, options: CSVOptions) -> SeriesTable:
-    """Return the series of a table whose columns ``header`` names.
+    """Return the series of a table with the given column names.
 
     Raises:
-        ValueError: something is wrong with it; the message names line and column.
+        ValueError: invalid content; the message names line and column.
     """
     if not rows:
         raise ValueError(f"{name} has no rows")
@@ -113,7 +113,7 @@ def _column(column: str, index: Mapping[str, int], name: str) -> int:
 
 
 def _numeric(header: Sequence[str], first: Row, time: str | None) -> tuple[str, ...]:
-    """Return the columns that begin with a number or with nothing."""
+    """Return the columns whose first cell is a number or empty."""
     return tuple(
         column
         for column, cell in zip(header, first.cells, strict=True)
@@ -142,7 +142,7 @@ def _numbers(rows: Sequence[Row], index: int, column: str, impute: Impute | None
 
 
 def table_of(columns: Mapping[str, Sequence[object]], name: str) -> tuple[list[str], list[Row]]:
-    """Return header and rows of a table that is given by its columns, as a line of JSON gives it.
+    """Return header and rows of a table given column by column, as in a JSON line.
 
     Raises:
         ValueError: the columns differ in length.

@@ -1,14 +1,14 @@
-"""JSON from outside: whatever is wrong with it is one error that says where it stands."""
+"""Untrusted JSON: any problem becomes a single error with its location."""
 
 import json
 from typing import Any
 
 
 def parsed_json(text: str, place: str) -> Any:
-    """Return what a text of JSON says; ``place`` is what errors begin with.
+    """Parse a JSON text; error messages start with ``place``.
 
     Raises:
-        ValueError: it is not JSON, is nested too deeply, or has a number of thousands of digits.
+        ValueError: invalid JSON, nested too deeply, or a number with thousands of digits.
     """
     try:
         return json.loads(text)

@@ -1,4 +1,4 @@
-"""Text out of bytes: what is not in its encoding is an error that names file, line and byte, never a guess."""
+"""Strict decoding: invalid bytes raise an error naming file, line and byte; nothing is guessed."""
 
 import codecs
 import io
@@ -7,15 +7,15 @@ from functools import partial
 from itertools import chain
 from typing import IO, Literal
 
-MARK = "\ufeff"  # the byte order mark that may begin a file, and is no part of its text
+MARK = "\ufeff"  # optional byte order mark at the start of a file, not part of the text
 CHUNK = 1 << 18  # bytes
 
 
 def decoded(content: bytes, name: str, encoding: str = "utf-8") -> str:
-    """Return ``content`` as text without a byte order mark; ``name`` is what errors call it.
+    """Return ``content`` as text without a byte order mark; ``name`` is used in error messages.
 
     Raises:
-        ValueError: it is not in that encoding; the message has the line and the byte.
+        ValueError: not valid in that encoding; the message names line and byte.
     """
     try:
         return content.decode(encoding).removeprefix(MARK)
@@ -26,16 +26,16 @@ def decoded(content: bytes, name: str, encoding: str = "utf-8") -> str:
 def decoded_lines(
     source: IO[bytes], name: str, encoding: str = "utf-8", *, newline: Literal["", "\n"] = "\n"
 ) -> Iterator[str]:
-    """Yield the lines of a file or pipe as they come, their ends as they are, without a byte order mark.
+    """Yield the lines of a file or pipe lazily, with line ends unchanged and without a byte order mark.
 
-    A line ends with a line feed; where ``newline`` is empty, with a carriage return or both as well.
+    A line ends with a line feed; if ``newline`` is empty, also with a carriage return or both.
 
     Raises:
         ValueError: as :func:`decoded`.
     """
     decoder = codecs.getincrementaldecoder(encoding)()
-    read = getattr(source, "read1", source.read)  # a pipe gives what is there
-    held = list[str]()  # of a line whose end is still to come
+    read = getattr(source, "read1", source.read)  # on a pipe, returns the bytes available
+    held = list[str]()  # parts of an unfinished line
     offset, line, at_start = 0, 1, True
     for chunk in chain(iter(partial(read, CHUNK), b""), [b""]):
         kept = len(decoder.getstate()[0])
@@ -59,8 +59,8 @@ def decoded_lines(
 
 
 def _not_in(name: str, encoding: str, line: int, before: int, error: UnicodeError) -> ValueError:
-    """Return the error for bytes of which the first stands ``before`` bytes into the file, in the given line."""
-    what = str(error)  # of the few encodings that do not say where
+    """Return the error for bytes that start at offset ``before`` of the file, in the given line."""
+    what = str(error)  # for the few codecs that give no position
     if isinstance(error, UnicodeDecodeError):
         line += error.object.count(b"\n", 0, error.start)
         what = f"byte 0x{error.object[error.start]:02x} at offset {before + error.start} is not {encoding}"

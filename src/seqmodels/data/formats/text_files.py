@@ -1,4 +1,4 @@
-"""Plain text in files: decoded strictly, a document at a time."""
+"""Plain text files, decoded strictly and read one document at a time."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
@@ -13,10 +13,10 @@ BLOCK = 1 << 16  # characters
 
 
 def text_files(path: Path) -> list[Path]:
-    """Return the file ``path``, or the text files of the folder ``path`` and those below it, by name.
+    """Return the file ``path``, or all text files under the folder ``path``, sorted by name.
 
     Raises:
-        ValueError: there is none.
+        ValueError: no text files found.
     """
     if path.is_file():
         return [path]
@@ -31,13 +31,13 @@ def text_files(path: Path) -> list[Path]:
 def documents(
     files: Sequence[Path], *, encoding: str = "utf-8", separator: str | None = None, field: str = "text"
 ) -> Iterator[Iterator[str]]:
-    """Yield the documents of files in turn, each as the lines it has; a text in one line is in memory as a whole.
+    """Yield the documents of the files one by one, each as an iterator of lines, so that memory holds a line at a time.
 
-    A file is a document, or several where a line is ``separator`` (a blank line: ``""``), which belongs to none. In
-    ``.jsonl`` each line is a document: what its ``field`` holds. A byte order mark at the start is passed over.
+    A file is one document, or several separated by lines equal to ``separator`` (``""``: a blank line). In ``.jsonl``
+    files, the ``field`` of each line is a document. A leading byte order mark is skipped.
 
     Raises:
-        ValueError: a file is not in ``encoding``, or a line of JSON has no such text; with file and line.
+        ValueError: a file is not in ``encoding``, or a JSON line lacks that text field; with file and line.
     """
     for file in files:
         lines = _lines(file, encoding)
@@ -50,7 +50,7 @@ def documents(
 
 
 def blocks(lines: Iterable[str]) -> Iterator[str]:
-    """Yield lines joined to blocks of about ``BLOCK`` characters, which are quicker to work on."""
+    """Join lines into blocks of about ``BLOCK`` characters, which are faster to process."""
     held, size = list[str](), 0
     for line in lines:
         held.append(line)
@@ -63,13 +63,13 @@ def blocks(lines: Iterable[str]) -> Iterator[str]:
 
 
 def _lines(file: Path, encoding: str) -> Iterator[str]:
-    """Yield the lines of a file with their ends as they are."""
+    """Yield the lines of a file with line ends unchanged."""
     with file.open("rb") as source:
         yield from decoded_lines(source, str(file), encoding, newline="")
 
 
 def _split_at(lines: Iterator[str], separator: str) -> Iterator[Iterator[str]]:
-    """Split lines where one of them is the separator; documents without a line are none."""
+    """Split lines at each separator line; empty documents are skipped."""
 
     def numbered() -> Iterator[tuple[int, str]]:
         number = 0

@@ -1,4 +1,4 @@
-"""Points in time of a series: read from text, checked for order, continued into the future."""
+"""Timestamps of a series: parsing, checking their order, extending them into the future."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Times = NDArray[np.datetime64]
-"""``datetime64[s]``, in UTC where the text named a zone, else as it was written."""
+"""``datetime64[s]``, in UTC if the text has a time zone, else as written."""
 Gaps = Literal["error", "allow"]
 
 FORMATS = (
@@ -21,16 +21,16 @@ WEEK = 7 * DAY
 
 
 class Frequency(NamedTuple):
-    """How far one step is from the next: whole months, or seconds."""
+    """Time between consecutive steps, in whole months or in seconds."""
 
     months: int = 0
     seconds: int = 0
-    weekdays: bool = False  # days without Saturdays and Sundays
+    weekdays: bool = False  # days except Saturdays and Sundays
     month_end: bool = False  # the last day of each month
 
     @property
     def season(self) -> int:
-        """Steps after which one expects things to come again: a day, a week or a year; 1 where nothing is near."""
+        """Steps in a season: a day, a week or a year; 1 if none applies."""
         if self.months:
             return 12 // self.months if 12 % self.months == 0 else 1
         if self.seconds == DAY:
@@ -40,7 +40,7 @@ class Frequency(NamedTuple):
         return DAY // self.seconds if self.seconds < DAY and DAY % self.seconds == 0 else 1
 
     def after(self, last: np.datetime64, count: int) -> Times:
-        """Return the ``count`` points in time that follow ``last``."""
+        """Return the ``count`` timestamps following ``last``."""
         steps = np.arange(1, count + 1)
         if self.months:
             month = last.astype("datetime64[M]")
@@ -59,13 +59,13 @@ class Frequency(NamedTuple):
 
 
 def parse_times(texts: Sequence[str], place: Callable[[int], str], date_format: str | None = None) -> Times:
-    """Return the points in time that texts name.
+    """Parse timestamps.
 
-    They are read by ``date_format`` (as ``datetime.strptime`` has it), by default as ISO 8601 or by whichever of the
-    common formats reads all of them.
+    ``date_format`` is that of ``datetime.strptime``; by default they are read as ISO 8601 or in whichever common format
+    fits all of them.
 
     Raises:
-        ValueError: a text is no point in time, or two formats read all of them differently; ``place(row)`` names it.
+        ValueError: a text is not a timestamp, or two formats fit all but disagree; ``place(row)`` is its location.
     """
     if date_format is not None:
         return _parsed(texts, place, lambda text: datetime.strptime(text, date_format), f"as {date_format!r}")
@@ -84,7 +84,7 @@ def parse_times(texts: Sequence[str], place: Callable[[int], str], date_format: 
 
 
 def _day_first(name: str | None) -> bool:
-    """Tell whether a format may be mistaken for another: is 3/4/2020 in March or in April?"""
+    """Return whether a format is ambiguous: is 3/4/2020 in March or April?"""
     return name is not None and name.startswith(("%d/%m/%Y", "%m/%d/%Y"))
 
 
@@ -101,7 +101,7 @@ def _reader(name: str | None) -> Callable[[str], datetime]:
 
 
 def _iso(text: str) -> datetime:
-    if text.isdecimal():  # a year, or anything else: no date of ISO 8601 without its hyphens
+    if text.isdecimal():  # a year or some other number: ISO 8601 dates need their hyphens here
         raise ValueError("digits alone")
     return datetime.fromisoformat(text)
 
@@ -121,7 +121,7 @@ def _parsed(texts: Sequence[str], place: Callable[[int], str], read: Callable[[s
         try:
             time = read(text)
             utc = time if time.tzinfo is None else time.astimezone(UTC).replace(tzinfo=None)
-        except (ValueError, OverflowError) as error:  # the first hours of year 1 and the last of 9999 have no UTC
+        except (ValueError, OverflowError) as error:  # the first hours of year 1 and the last of 9999 have no UTC time
             raise ValueError(f"{place(row)}: {text!r} cannot be read as a date {rule}") from error
         if times and (time.tzinfo is not None) != zoned:
             raise ValueError(f"{place(row)}: {text!r} must name a time zone where other rows do, and not where not")
@@ -131,10 +131,10 @@ def _parsed(texts: Sequence[str], place: Callable[[int], str], read: Callable[[s
 
 
 def frequency_of(times: Times, place: Callable[[int], str], gaps: Gaps = "error") -> Frequency:
-    """Return how far the steps lie apart; with gaps allowed, how far most of them do.
+    """Return the frequency of the steps; if gaps are allowed, the most common one.
 
     Raises:
-        ValueError: fewer than 2 rows, out of order, named twice, or with gaps that are not allowed; with its place.
+        ValueError: fewer than 2 rows, not ascending, duplicates, or gaps that are not allowed; with the location.
     """
     if len(times) < 2:
         raise ValueError(f"{place(0)}: a series must have at least 2 rows, got {len(times)}")

@@ -1,7 +1,7 @@
-"""The ``.ts`` format of the UCR and UEA archives: tags, then one case a line, its dimensions separated by colons.
+"""The ``.ts`` format of the UCR and UEA archives: tags, then one case per line, with dimensions separated by colons.
 
 A line is ``1.0,2.0,3.0:4.0,5.0,6.0:label``: values of the first dimension over time, then of the second, then the
-class. ``?`` (or ``NaN``) stands for a value that is missing. Cases may differ in length.
+class. ``?`` (or ``NaN``) marks a missing value. Cases may differ in length.
 """
 
 from collections.abc import Iterator
@@ -21,31 +21,31 @@ UNKNOWN = ("?", "nan")
 
 
 class SeriesFile(NamedTuple):
-    """What a file holds: its cases in order."""
+    """Content of a file: its cases in order."""
 
-    name: str  # what errors call it
-    class_names: tuple[str, ...]  # as its header lists them; none where its cases have no class
-    series: list[Tensor]  # of each case, float64 (time, dimensions)
-    labels: list[str]  # of each case; empty where cases have no class
+    name: str  # name in error messages
+    class_names: tuple[str, ...]  # as listed in the header; empty if cases have no class
+    series: list[Tensor]  # one per case, float64 (time, dimensions)
+    labels: list[str]  # one per case; empty if cases have no class
 
 
 class _Header(NamedTuple):
     class_names: tuple[str, ...]
-    dimensions: int | None  # where the header says it
-    length: int | None  # of every case, where the header says it
-    first_line: int  # the number of the first line after the header
+    dimensions: int | None  # if given in the header
+    length: int | None  # of every case, if given in the header
+    first_line: int  # line number of the first line after the header
 
 
 def parse_ts(text: str, name: str, *, missing: Missing = "error") -> SeriesFile:
-    """Read a file in the ``.ts`` format; ``name`` is what errors call it.
+    """Parse a file in the ``.ts`` format; ``name`` is used in error messages.
 
     Args:
-        missing: ``error`` refuses missing values; ``interpolate`` fills them linearly between their neighbours in
-            time, at the ends with the nearest known value.
+        missing: ``error`` rejects missing values; ``interpolate`` fills them in linearly over time, and with the
+            nearest known value at the ends.
 
     Raises:
-        ValueError: the text is not of this format, has timestamps or numbers for targets, or a value is missing and
-            not to be filled in; the message has the line, and the dimension where there is one.
+        ValueError: invalid format, timestamps, numeric targets, or a missing value with ``missing="error"``; the
+            message names the line and, if applicable, the dimension.
     """
     if missing not in get_args(Missing):
         raise ValueError(f"missing must be one of {', '.join(get_args(Missing))}, got {missing!r}")
@@ -74,7 +74,7 @@ def parse_ts(text: str, name: str, *, missing: Missing = "error") -> SeriesFile:
 
 
 def _content(lines: list[str], first: int) -> Iterator[tuple[int, str]]:
-    """Yield the lines from ``first`` on that say something, with their numbers."""
+    """Yield the numbered lines from ``first`` on, without blank lines and comments."""
     for number, line in enumerate(lines[first - 1 :], start=first):
         stripped = line.strip()
         if stripped and not stripped.startswith("#"):
@@ -127,10 +127,10 @@ def _class_names(names: list[str], where: str) -> tuple[str, ...]:
 
 
 def parse_case(parts: list[str], where: str, *, missing: Missing = "error") -> Tensor:
-    """Return the values of one case, float64 ``(time, dimensions)``, from the text of each of its dimensions.
+    """Return the values of one case, float64 ``(time, dimensions)``, from the text of each dimension.
 
     Raises:
-        ValueError: as :func:`parse_ts`; ``where`` is how the message begins.
+        ValueError: as :func:`parse_ts`; the message starts with ``where``.
     """
     columns = [_values(part, f"{where}, dimension {number}") for number, part in enumerate(parts, start=1)]
     for number, column in enumerate(columns, start=1):
@@ -144,7 +144,7 @@ def parse_case(parts: list[str], where: str, *, missing: Missing = "error") -> T
 
 
 def _values(text: str, where: str) -> Numbers:
-    """Return the numbers of one dimension; a missing one is NaN."""
+    """Parse the numbers of one dimension; missing ones become NaN."""
     cells = text.split(",")
     values = np.array([parsed_number(cell) for cell in cells])
     for index in (~np.isfinite(values)).nonzero()[0].tolist():
@@ -155,7 +155,7 @@ def _values(text: str, where: str) -> Numbers:
 
 
 def _filled(column: Numbers, where: str, missing: Missing) -> Numbers:
-    """Return the values of one dimension with those that are missing filled in."""
+    """Fill in the missing values of one dimension."""
     unknown = np.isnan(column)
     if not unknown.any():
         return column

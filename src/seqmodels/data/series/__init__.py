@@ -1,1 +1,1 @@
-"""Series of numbers: scaling, windows, forecasts."""
+"""Numeric series: scaling, windows, forecasting."""

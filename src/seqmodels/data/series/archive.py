@@ -1,4 +1,4 @@
-"""Classification problems of the UCR and UEA archives: a train file, a test file, classes."""
+"""UCR and UEA archive problems: a train file and a test file with classes."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -19,22 +19,22 @@ REPOSITORIES = (
 
 
 def archive_file(archive: str, part: str, size: int, sha256: str, *, folder: str = "") -> DataFile:
-    """Describe the file ``TRAIN`` or ``TEST`` of an archive; ``folder`` lies below that of the set."""
+    """Describe the file ``TRAIN`` or ``TEST`` of an archive; ``folder`` is a subfolder of the set's folder."""
     name = f"{archive}_{part}.ts"
     return DataFile(f"{folder}{name}", size, sha256, tuple(f"{url}{archive}/{name}" for url in REPOSITORIES))
 
 
 @dataclass(kw_only=True)
 class ArchiveSource(PublishedSource):
-    """A problem of the archives: series of numbers in classes, with a published train and test file.
+    """Time series classification problem with published train and test files.
 
-    The val split is drawn from the train file, stratified by class; the test file is the test split and nothing else.
+    The val split is drawn from the train file, stratified by class; the test file is used only as the test split.
 
     Args:
-        val_share: share of the train file that is held out as the val split. With 0 nothing is held out: all rows are
-            trained on, and the val split is the train split again. Use that for a final run, with all options chosen.
-        missing: how missing values are treated, see :func:`~seqmodels.data.formats.ts.parse_ts`.
-        data_seed: of the draw of the val split.
+        val_share: share of the train file held out as the val split. With 0, nothing is held out: all rows are used for
+            training, and the val split equals the train split. Use this for a final run, once all options are fixed.
+        missing: how to handle missing values, see :func:`~seqmodels.data.formats.ts.parse_ts`.
+        data_seed: seed for drawing the val split.
     """
 
     target_kind = "classification"
@@ -68,7 +68,7 @@ class ArchiveSource(PublishedSource):
 
 
 def check_pair(train: SeriesFile, test: SeriesFile) -> None:
-    """Raise ``ValueError`` where two files are not parts of one problem: without classes, or with others."""
+    """Raise ``ValueError`` if two files do not belong to one problem: no classes, or different ones."""
     for part in (train, test):
         if not part.class_names:
             raise ValueError(f"{part.name}: its cases have no classes (@classLabel false)")

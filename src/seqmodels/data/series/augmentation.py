@@ -1,6 +1,6 @@
-"""Augmentations of series of numbers: each changes the inputs of a training batch, never its lengths or targets.
+"""Augmentations of numeric series: they change the inputs of a training batch, never its lengths or targets.
 
-All draw from the generator they are given and nothing else. What stands past a sequence's length stays as it is.
+Their only source of randomness is the given generator. Padding is left unchanged.
 """
 
 from abc import ABC, abstractmethod
@@ -16,10 +16,10 @@ class SeriesAugmentation(ABC):
     """Changes the real steps of a batch of series."""
 
     def __call__(self, batch: SequenceBatch, generator: Generator) -> SequenceBatch:
-        """Return the batch with other inputs.
+        """Return the batch with augmented inputs.
 
         Raises:
-            ValueError: its inputs are no series of numbers.
+            ValueError: its inputs are not numeric series.
         """
         if not isinstance(batch, SequenceBatch) or not batch.inputs.is_floating_point():
             got = f"{batch.inputs.dtype}" if isinstance(batch, SequenceBatch) else type(batch).__name__
@@ -30,11 +30,11 @@ class SeriesAugmentation(ABC):
 
     @abstractmethod
     def change(self, batch: SequenceBatch, generator: Generator) -> Tensor:
-        """Return new inputs ``(batch, time, input)``; what they are past a length does not matter."""
+        """Return new inputs ``(batch, time, input)``; values in the padding are ignored."""
 
 
 class Jitter(SeriesAugmentation):
-    """Add normal noise of this ``deviation`` to every number."""
+    """Add Gaussian noise with standard deviation ``deviation`` to every value."""
 
     def __init__(self, *, deviation: float = 0.1) -> None:
         self.deviation = _positive("deviation", deviation)
@@ -45,7 +45,7 @@ class Jitter(SeriesAugmentation):
 
 
 class Scale(SeriesAugmentation):
-    """Multiply each channel of each sequence by a factor, normal about 1 with this ``deviation``."""
+    """Multiply each channel of each sequence by a Gaussian factor with mean 1 and standard deviation ``deviation``."""
 
     def __init__(self, *, deviation: float = 0.1) -> None:
         self.deviation = _positive("deviation", deviation)
@@ -57,11 +57,11 @@ class Scale(SeriesAugmentation):
 
 
 class TimeWarp(SeriesAugmentation):
-    """Read each sequence at a speed that changes smoothly; its first and last step stay where they are.
+    """Resample each sequence at a smoothly varying speed; its first and last step are fixed.
 
-    The logarithm of the speed is normal with this ``deviation`` at ``knots`` places spread over the sequence, and
-    linear between them; values between two steps are interpolated. Where every step has a target of its own these would
-    no longer be in step with the inputs, and the batch is refused.
+    The log speed is Gaussian with standard deviation ``deviation`` at ``knots`` evenly spaced points and linear in
+    between; values between steps are interpolated. Batches with stepwise targets are rejected, since the targets would
+    no longer be aligned with the inputs.
     """
 
     def __init__(self, *, deviation: float = 0.3, knots: int = 4) -> None:
@@ -79,12 +79,12 @@ class TimeWarp(SeriesAugmentation):
             return x
         speeds = (self.deviation * torch.randn(rows, self.knots, generator=generator)).exp()
         last = (batch.lengths - 1).clamp(min=1)[:, None]  # (rows, 1)
-        at = torch.arange(time) / last * (self.knots - 1)  # of each step, among the knots
+        at = torch.arange(time) / last * (self.knots - 1)  # position of each step among the knots
         below = at.floor().clamp(max=self.knots - 2).long()
         speed = torch.lerp(speeds.gather(1, below), speeds.gather(1, below + 1), (at - below).clamp(max=1.0))
         travelled = torch.cumsum((speed[:, 1:] + speed[:, :-1]) / 2, dim=1)
         travelled = torch.cat([torch.zeros(rows, 1), travelled], dim=1)
-        place = travelled / travelled.gather(1, last) * last  # of each new step, among the old ones
+        place = travelled / travelled.gather(1, last) * last  # position of each new step among the old ones
         place = torch.minimum(place, last.to(place.dtype))
         before = place.floor().long().clamp(max=time - 2)
         index = before[..., None].expand(rows, time, channels)
@@ -92,9 +92,9 @@ class TimeWarp(SeriesAugmentation):
 
 
 class TimeMask(SeriesAugmentation):
-    """Set ``spans`` spans of each sequence to 0, the mean of what is standardised, in all channels.
+    """Set ``spans`` spans of each sequence to 0, the mean of standardised data, in all channels.
 
-    A span is uniformly long, from no step to ``share`` of the sequence's length, and begins anywhere.
+    The span length is uniform between 0 and ``share`` of the sequence length, the start is arbitrary.
     """
 
     def __init__(self, *, share: float = 0.2, spans: int = 1) -> None:

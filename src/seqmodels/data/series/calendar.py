@@ -1,4 +1,4 @@
-"""What the calendar says of a point in time, as numbers from -0.5 to 0.5: known of the future, too."""
+"""Calendar features of timestamps, from -0.5 to 0.5; also known for the future."""
 
 from collections.abc import Callable, Sequence
 
@@ -14,12 +14,12 @@ Share = NDArray[np.float64]
 
 
 def _within(times: Times, unit: str) -> Times:
-    """Return the start of the unit that each point in time lies in."""
+    """Round each timestamp down to the start of its unit."""
     return times.astype(f"datetime64[{unit}]").astype("datetime64[s]")
 
 
 def _share(times: Times, unit: str, part: str, parts: int) -> Share:
-    """Return which of the ``parts`` of its ``unit`` each point in time lies in, over the last of them."""
+    """Return the index of each timestamp among the ``parts`` of its ``unit``, divided by the last index."""
     number = (times - _within(times, unit)).astype(f"timedelta64[{part}]").astype(np.int64)
     return number / (parts - 1)
 
@@ -52,10 +52,10 @@ def check_calendar(names: Sequence[str]) -> None:
 
 
 def calendar_features(times: Times | None, names: Sequence[str], steps: int) -> Tensor:
-    """Return the features ``names`` of each point in time, ``(steps, features)`` float32.
+    """Return the features ``names`` of each timestamp, ``(steps, features)`` float32.
 
     Raises:
-        ValueError: there are names, but no times.
+        ValueError: ``names`` without ``times``.
     """
     if not names:
         return torch.zeros(steps, 0)

@@ -1,4 +1,4 @@
-"""From a file of new rows to the forecast of what follows them."""
+"""Preprocessing of new rows for forecasting the steps after them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,16 +21,16 @@ from seqmodels.data.series.windows import ForecastBatch
 
 @dataclass(kw_only=True)
 class ForecastPreprocessing(Preprocessing):
-    """The last window of new series, scaled as training was; what is forecast are the steps after it.
+    """The last window of new series, scaled like the training data; the steps after it are forecast.
 
-    The rows of a CSV file are the steps of one series, and its end is forecast. A line of JSON is a window by itself:
-    the fields are the columns, each a list of steps.
+    The rows of a CSV file are the steps of one series, whose continuation is forecast. Each JSON line is a window of
+    its own; its fields are the columns, each a list of steps.
 
     Args:
         columns: series to forecast first, then other features, with ``mean`` and ``deviation`` of each.
         time, date_format, gaps, impute: as in :class:`~seqmodels.data.CSVSeriesData`.
-        calendar, input_length, horizon: as the network was trained.
-        output_size: how many of the columns are forecast.
+        calendar, input_length, horizon: as in training.
+        output_size: number of columns to forecast.
     """
 
     columns: Sequence[str]
@@ -56,11 +56,11 @@ class ForecastPreprocessing(Preprocessing):
         )
 
     def encode(self, record: Mapping[str, Any]) -> Tensor:
-        """Return the last window of a record whose fields are lists of steps, ``(time, input)``."""
+        """Return the last window of a record with lists of steps as fields, ``(time, input)``."""
         return self._of_lists(record, "the record").inputs
 
     def examples(self, records: Iterable[Record]) -> Iterator[ForecastBatch]:
-        """Yield a window, without a batch dimension: of all rows together, or of each record of lists."""
+        """Yield windows without a batch dimension: one for all rows together, or one per record of lists."""
         rows: list[Row] = []
         header: list[str] = []
         for place, fields in records:
@@ -75,10 +75,10 @@ class ForecastPreprocessing(Preprocessing):
             yield self._of_rows(header, rows, rows[0].place.partition(", line")[0])
 
     def window(self, series: SeriesTable) -> ForecastBatch:
-        """Return the last window of a series, and as many steps to come as are forecast; targets are zeros.
+        """Return the last window of a series and the future steps to forecast, with zero targets.
 
         Raises:
-            ValueError: it has fewer steps than a window, or a value is too large.
+            ValueError: fewer steps than a window, or a value is too large.
         """
         steps, time, horizon = len(series.values), self.input_length, self.horizon
         if steps < time:

@@ -1,4 +1,4 @@
-"""Series to forecast: scaled by their training part, with what the calendar says, in windows."""
+"""Forecasting data: series scaled by their training split, with calendar features, in windows."""
 
 import warnings
 from collections.abc import Sequence
@@ -21,21 +21,21 @@ from seqmodels.system.names import public_name
 
 @dataclass(kw_only=True)
 class ForecastPreparation(Preparation):
-    """Windows of ``input_length`` steps, and the ``horizon`` steps that follow each.
+    """Windows of ``input_length`` steps, each followed by ``horizon`` steps to forecast.
 
-    What is forecast lies whole within its part; every window of validation and test is there once. The mean and
-    deviation that all series are scaled by come from the training part alone.
+    Forecast steps never cross the boundary of a split; validation and test contain every window once. All series are
+    scaled with the mean and deviation of the training split only.
 
     Args:
-        input_length: steps that a network reads.
-        horizon: steps that it forecasts.
-        calendar: what is known of the future: ``minute``, ``hour``, ``weekday``, ``day``, ``day_of_year``, ``month``.
-        season: steps after which things come again, for the seasonal-naive forecast and for MASE; by the frequency
-            (24 hours, 7 days, 5 weekdays, 12 months) where not given, and 1 where that is longer than a window.
-        standardize: scale by the training part; else values stay as they are.
-        reach_back: inputs of validation and test may begin in the part before, as is usual, so that the first step of
-            a part is forecast, too; else they lie within it.
-        stride: steps from one training window to the next.
+        input_length: number of steps the network reads.
+        horizon: number of steps it forecasts.
+        calendar: features known for the future: ``minute``, ``hour``, ``weekday``, ``day``, ``day_of_year``, ``month``.
+        season: season length in steps, for the seasonal-naive forecast and MASE; by default derived from the frequency
+            (24 hours, 7 days, 5 weekdays, 12 months), or 1 if that exceeds a window.
+        standardize: scale by the training split; otherwise values are unchanged.
+        reach_back: inputs of validation and test may start in the preceding split, as is common, so that the first step
+            of a split is forecast as well; otherwise they stay within it.
+        stride: steps between consecutive training windows.
     """
 
     input_length: int
@@ -77,7 +77,7 @@ class ForecastPreparation(Preparation):
                 input_length=self.input_length,
                 horizon=self.horizon,
                 output_size=outputs,
-                stride=1 if windows else self.stride,  # training alone may skip steps
+                stride=1 if windows else self.stride,  # only training may skip steps
                 place=series.place,
             )
             windows.append(window)
@@ -97,7 +97,7 @@ class ForecastPreparation(Preparation):
         return Prepared(Splits(*windows), sizes, self._node(series, outputs, scaling))
 
     def _node(self, series: SeriesTable, outputs: int, scaling: Scaling) -> dict[str, Any]:
-        """Return the node of the preprocessing of new rows."""
+        """Return the preprocessing node for new rows."""
         return {
             "_target_": public_name(ForecastPreprocessing),
             "time": series.options.time,
@@ -124,7 +124,7 @@ class ForecastPreparation(Preparation):
 
 
 def _check_scaled(train: SeriesTable, values: Tensor, scaling: Scaling) -> None:
-    """Warn of series that never change; refuse those that leave float32 once they are scaled."""
+    """Warn about constant series; reject those that overflow float32 after scaling."""
     finite = scaling.apply(values).float().isfinite().all(0)
     for name, column, fits in zip(train.names, train.values.unbind(1), finite.tolist(), strict=True):
         if not fits:

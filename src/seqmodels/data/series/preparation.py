@@ -1,4 +1,4 @@
-"""Labelled series as tensors, each channel on a common scale."""
+"""Labelled series as tensors, scaled per channel."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -17,18 +17,18 @@ from seqmodels.system.names import public_name
 
 @dataclass(kw_only=True)
 class SeriesPreparation(Preparation):
-    """Sequences with their labels; each channel less a mean, over a deviation."""
+    """Labelled sequences; each channel has a mean subtracted and is divided by a deviation."""
 
     mean: ClassVar[float] = 0.0
     deviation: ClassVar[float] = 1.0
 
     def scaling(self, train: LabelledSeries) -> Scaling:
-        """Return mean and deviation of each channel; here constants of the class."""
+        """Return mean and deviation of each channel; by default, constants of the class."""
         channels = train.series[0].shape[-1]
         return Scaling.of([self.mean] * channels, [self.deviation] * channels)
 
     def scaled(self, series: Tensor, scaling: Scaling) -> Tensor:
-        """Return series ``(..., channels)`` as float32 on the common scale."""
+        """Return series ``(..., channels)`` scaled, as float32."""
         return scaling.apply(series.double()).float()
 
     def prepare(self, splits: Splits[LabelledSeries]) -> Prepared:
@@ -46,7 +46,7 @@ class SeriesPreparation(Preparation):
         return Prepared(datasets, sizes, self.node(scaling), train.class_names)
 
     def node(self, scaling: Scaling) -> dict[str, Any]:
-        """Return the node of the preprocessing of new series."""
+        """Return the preprocessing node for new series."""
         statistics = {"mean": scaling.mean.tolist(), "deviation": scaling.deviation.tolist()}
         return {"_target_": public_name(SeriesPreprocessing), **statistics}
 
@@ -59,16 +59,16 @@ class SeriesPreparation(Preparation):
 
 @dataclass(kw_only=True)
 class Unscaled(SeriesPreparation):
-    """Series as they are, without scaling."""
+    """Unscaled series."""
 
 
 @dataclass(kw_only=True)
 class Standardization(SeriesPreparation):
-    """Series standardised by mean and deviation of each channel over all steps of the train split.
+    """Standardise each channel by its mean and deviation over all steps of the train split.
 
     Args:
-        standardize: whether to standardise; univariate problems of the archives are standardised row by row already.
-        missing: how missing values of new series are treated; the source treats its own the same way.
+        standardize: whether to standardise; univariate archive problems are already standardised per row.
+        missing: how to handle missing values of new series; the source does the same for its own.
     """
 
     standardize: bool = True

@@ -1,4 +1,4 @@
-"""Series of numbers, standardised as the training data were."""
+"""Preprocessing of numeric series, standardised like the training data."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from seqmodels.data.series.scaling import Scaling
 
 
 def filled_field(record: Mapping[str, Any], name: str) -> str:
-    """Return where a record has its values: in the field ``name``, or in ``text``, as lines of a plain file have them.
+    """Return the field holding the values of a record: ``name``, or ``text`` for lines of a plain file.
 
     Raises:
-        ValueError: it has neither.
+        ValueError: the record has neither.
     """
     for field in (name, "text"):
         if record.get(field) is not None:
@@ -26,14 +26,14 @@ def filled_field(record: Mapping[str, Any], name: str) -> str:
 
 @dataclass(kw_only=True)
 class SeriesPreprocessing(Preprocessing):
-    """A record's field ``series`` (or ``text``) as a sequence of steps, each channel standardised by itself.
+    """A record's field ``series`` (or ``text``) as a sequence of steps, standardised per channel.
 
-    In JSON the field is a list of steps, each a list with a number for every channel, or a number where there is one
-    channel. As text it is a line of the ``.ts`` format, ``1.0,2.0,3.0:4.0,5.0,6.0`` for two channels and three steps; a
-    class after the last channel is ignored.
+    In JSON, the field is a list of steps, each a list with one number per channel, or a plain number for a single
+    channel. As text, it is a line in the ``.ts`` format, ``1.0,2.0,3.0:4.0,5.0,6.0`` for two channels and three steps;
+    a class after the last channel is ignored.
 
     Args:
-        mean, deviation: of each channel, taken from training data.
+        mean, deviation: per channel, from the training data.
         missing: as in :func:`~seqmodels.data.formats.ts.parse_ts`.
     """
 
@@ -79,7 +79,7 @@ class SeriesPreprocessing(Preprocessing):
                 raise ValueError(f"{field}, step {number}: must have {channels} numbers, got {steps[number - 1]!r}")
         try:
             series = torch.tensor(rows, dtype=torch.float64)
-        except OverflowError as error:  # a whole number of hundreds of digits
+        except OverflowError as error:  # an integer with hundreds of digits
             raise ValueError(f"{field}: a number is too large") from error
         if not bool(series.isfinite().all()):
             number = int((~series.isfinite()).any(1).nonzero()[0]) + 1

@@ -1,4 +1,4 @@
-"""Piano rolls in records."""
+"""Preprocessing of piano rolls."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,9 +12,9 @@ from seqmodels.data.series.preprocessing import filled_field
 
 
 class RollPreprocessing(Preprocessing):
-    """A record's field ``frames`` as a piano roll: a list of frames, each the list of the MIDI numbers that sound.
+    """A record's field ``frames`` as a piano roll: a list of frames, each a list of sounding MIDI numbers.
 
-    As text it is the same in JSON, in the field ``frames`` or ``text``: a file may have a piece on each line.
+    As text, it is the same list in JSON, in the field ``frames`` or ``text``, so a file may have one piece per line.
     """
 
     def encode(self, record: Mapping[str, Any]) -> Tensor:

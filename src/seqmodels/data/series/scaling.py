@@ -1,4 +1,4 @@
-"""Series on a common scale, with statistics of the training part alone."""
+"""Scaling of series by statistics of the training split only."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,39 +8,39 @@ from torch import Tensor
 
 
 class Scaling(NamedTuple):
-    """Subtract a mean, divide by a deviation; each series by itself."""
+    """Per-series scaling: subtract the mean, divide by the deviation."""
 
     mean: Tensor  # (series,) float64
     deviation: Tensor  # (series,) float64, positive
 
     @classmethod
     def of(cls, mean: Sequence[float], deviation: Sequence[float]) -> "Scaling":
-        """Return the scaling of plain numbers, one for each series."""
+        """Build a scaling from plain numbers, one per series."""
         return cls(torch.tensor(mean, dtype=torch.float64), torch.tensor(deviation, dtype=torch.float64))
 
     def apply(self, values: Tensor) -> Tensor:
-        """Return ``values (..., series)`` on the common scale."""
+        """Scale ``values (..., series)``."""
         return (values - self.mean.to(values)) / self.deviation.to(values)
 
 
 def fit_scaling(values: Tensor, *, standardize: bool = True) -> Scaling:
     """Return the scaling that gives each of the series ``values (steps, series)`` mean 0 and deviation 1.
 
-    A series that never changes is divided by 1: it becomes 0. Without ``standardize`` all values stay as they are.
+    A constant series is divided by 1 and so becomes 0. Without ``standardize``, the scaling is the identity.
     """
     if not standardize:
         return Scaling.of([0.0] * values.shape[1], [1.0] * values.shape[1])
     deviation = values.std(0, correction=0)
-    # of equal values, rounding of their mean leaves a deviation that is not quite 0
+    # rounding of the mean can give a constant series a tiny non-zero deviation
     changes = (values != values[0]).any(0) & (deviation > 0)
     return Scaling(values.mean(0), torch.where(changes, deviation, torch.ones_like(deviation)))
 
 
 def seasonal_error(values: Tensor, season: int) -> Tensor:
-    """Return the mean absolute change of each series over a season, ``(series,)``: the unit of MASE.
+    """Return the mean absolute seasonal difference of each series, ``(series,)``: the scale of MASE.
 
-    It is the error of a seasonal-naive forecast within ``values (steps, series)`` (Hyndman and Koehler, 2006); 1 where
-    that is 0 but for rounding.
+    It is the error of the seasonal-naive forecast on ``values (steps, series)`` (Hyndman and Koehler, 2006), or 1 if
+    that is 0 up to rounding.
     """
     error = (values[season:] - values[:-season]).abs().mean(0)
     return torch.where(error > 1e-12 * values.abs().amax(0), error, torch.ones_like(error))

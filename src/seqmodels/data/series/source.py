@@ -1,4 +1,4 @@
-"""Series that are split in time: a published file, or one of one's own."""
+"""Series split by time, from a published file or your own."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -16,13 +16,12 @@ from seqmodels.data.splitting import split_by_time
 
 @dataclass(kw_only=True)
 class SeriesSource(Source):
-    """Series side by side, split in time: first training, then validation, then test.
+    """Aligned series, split by time: training, then validation, then test.
 
     Args:
-        split: shares of the three parts, or their steps (what is left over is not used); as ``default_split`` where
-            not given.
-        target: columns that are forecast, one name or several; all where not given.
-        features: columns that are read, but not forecast; their future is not known.
+        split: shares of the three splits, or their numbers of steps (the rest is unused); ``default_split`` if None.
+        target: columns to forecast, one name or several; all by default.
+        features: columns that are inputs only, with unknown future.
     """
 
     target_kind = "forecasting"
@@ -34,14 +33,14 @@ class SeriesSource(Source):
     features: Sequence[str | int] = ()
 
     def __post_init__(self) -> None:
-        split_by_time(10**9, self._shares)  # refuse what is no split before any file is read
+        split_by_time(10**9, self._shares)  # reject an invalid split before reading files
 
     @abstractmethod
     def read(self, columns: tuple[str, ...] | None) -> SeriesTable:
-        """Read the columns of these names; all with numbers where not given."""
+        """Read the named columns; all numeric ones if None."""
 
     def splits(self) -> Splits[SeriesTable]:
-        features = tuple(map(str, listed(self.features)))  # a column without a name is called by its number
+        features = tuple(map(str, listed(self.features)))  # unnamed columns are called by their numbers
         targets = None if self.target is None else tuple(map(str, listed(self.target)))
         table = self.read(None if targets is None else tuple(dict.fromkeys((*targets, *features))))
         for name in features:
@@ -69,10 +68,10 @@ class SeriesSource(Source):
 
 @dataclass(kw_only=True)
 class PublishedSeries(SeriesSource, PublishedSource):
-    """A published file of series."""
+    """Published file of series."""
 
     options: ClassVar[CSVOptions] = CSVOptions()
-    """How the file is read."""
+    """Options for reading the file."""
 
     def read(self, columns: tuple[str, ...] | None) -> SeriesTable:
         (file,) = self.files

@@ -1,4 +1,4 @@
-"""Windows over series, cut when a batch is read: they take no memory beyond the series."""
+"""Windows over series, cut lazily per batch, so that they take no extra memory."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,27 +13,27 @@ from seqmodels.data.loading import Loading
 
 
 class ForecastBatch(NamedTuple):
-    """Windows of series and the steps that follow them, on the scale of the training part."""
+    """Windows of series and the steps that follow, scaled by the training split."""
 
-    inputs: Tensor  # (batch, time, input)  first the series to forecast, then other features, then the calendar
-    known: Tensor  # (batch, horizon, known)  what is known of the future: the calendar; perhaps 0 numbers a step
+    inputs: Tensor  # (batch, time, input)  target series, then other features, then calendar features
+    known: Tensor  # (batch, horizon, known)  calendar features of the future; may have size 0
     targets: Tensor  # (batch, horizon, output)  the series to forecast
-    times: Tensor  # (batch, horizon)  seconds since 1970, or numbers of steps where the data have no time
+    times: Tensor  # (batch, horizon)  seconds since 1970, or step indices if the data have no time
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class WindowDataset(Rows[ForecastBatch]):
-    """All windows of a split, one ``stride`` after the other, in their order.
+    """All windows of a split in order, ``stride`` steps apart.
 
     Args:
         values: ``(steps, input)`` of all splits.
         known: ``(steps, known)``.
         times: ``(steps,)`` int64.
-        reach, first, end: targets lie from ``first`` to before ``end``, inputs from ``reach`` on.
-        input_length, horizon: steps that are read, and that are forecast.
-        output_size: how many of the first of ``values`` are forecast.
-        stride: steps from one window to the next.
-        place: what errors call the data.
+        reach, first, end: targets are within ``[first, end)``, inputs start at ``reach`` or later.
+        input_length, horizon: numbers of steps read and forecast.
+        output_size: number of leading columns of ``values`` to forecast.
+        stride: steps between consecutive windows.
+        place: name of the data in error messages.
     """
 
     values: Tensor
@@ -50,7 +50,7 @@ class WindowDataset(Rows[ForecastBatch]):
 
     def __post_init__(self) -> None:
         origins = range(max(self.reach + self.input_length, self.first), self.end - self.horizon + 1, self.stride)
-        self.origins = torch.tensor(origins, dtype=torch.long)  # the first step that each window forecasts
+        self.origins = torch.tensor(origins, dtype=torch.long)  # first forecast step of each window
         self.lengths = torch.full((len(origins),), self.input_length)
 
     def check(self, name: str, kind: TargetKind, sizes: Mapping[str, Any], loading: Loading) -> None:  # noqa: ARG002
@@ -64,7 +64,7 @@ class WindowDataset(Rows[ForecastBatch]):
             loading.check_rows(len(self))
 
     def __getitems__(self, rows: list[int]) -> ForecastBatch:
-        # slices lie in one piece in memory: copying them is several times as fast as gathering steps by an index
+        # slices are contiguous: copying them is several times as fast as gathering steps by index
         origins = self.origins[rows].tolist()
         inputs = [self.values[origin - self.input_length : origin] for origin in origins]
         targets = [self.values[origin : origin + self.horizon, : self.output_size] for origin in origins]

@@ -1,4 +1,4 @@
-"""The catalogue: the name of each data set, which is that of its module and of ``data=``, and its class."""
+"""The catalogue: data set names, as used by modules and ``data=``, and their classes."""
 
 SETS = {
     "digits": "DigitsData",
@@ -33,4 +33,4 @@ OWN_FILES = {
     "csv_series": "CSVSeriesData",
     "hf_text": "HuggingFaceText",
 }
-"""Readers of the user's own files."""
+"""Readers for your own files."""

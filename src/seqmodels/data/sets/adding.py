@@ -1,4 +1,4 @@
-"""The adding problem: remember two numbers that are marked, among many that are not."""
+"""The adding problem: remember two marked numbers among many unmarked ones."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,13 @@ from seqmodels.data.series.generated import GeneratedSource
 
 @dataclass(kw_only=True)
 class AddingData(GeneratedSource):
-    """Steps of a number in 0 to 1 and a marker; the target is the sum of the two marked numbers.
+    """Each step is a number in [0, 1] and a marker; the target is the sum of the two marked numbers.
 
-    One marker is uniform in the first half of the steps, one in the second (Le et al., 2015). A network that always
-    answers 1 has a mean squared error of 1/6.
+    One marker is uniform in the first half of the steps, the other in the second (Le et al., 2015). Always predicting 1
+    has a mean squared error of 1/6.
 
     Args:
-        time: steps of a sequence, at least 2.
+        time: sequence length, at least 2.
     """
 
     name = "adding"
@@ -34,7 +34,7 @@ class AddingData(GeneratedSource):
             raise ValueError(f"time must be at least 2, a step for each marker, got {self.time}")
 
     def draw(self, split: str, rows: int, generator: torch.Generator) -> LabelledSeries:  # noqa: ARG002
-        """Draw numbers and markers ``(rows, time, 2)``, and the sums ``(rows, 1)`` of the marked numbers."""
+        """Generate numbers and markers ``(rows, time, 2)``, and the sums ``(rows, 1)`` of the marked numbers."""
         numbers = torch.rand(rows, self.time, generator=generator)
         markers = torch.zeros(rows, self.time)
         half = self.time // 2

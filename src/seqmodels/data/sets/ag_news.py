@@ -1,4 +1,4 @@
-"""AG's news: which of four topics is a piece of news about?"""
+"""AG's News: classify news into four topics."""
 
 from pathlib import Path
 
@@ -14,10 +14,10 @@ VAL_SHARE = 0.05
 
 
 class AGNewsData(PublishedTexts):
-    """Titles and first sentences: 114000 to train, 6000 of the published 120000 to validate, 7600 to test.
+    """Titles and first sentences: 114000 train, 6000 val (of the published 120000), 7600 test.
 
-    The part to validate with is drawn by ``data_seed``, 5 % of each class. ``train.csv`` is read as it lies, as no
-    checksum of it is known here; ``test.csv`` is compared with what was published.
+    The val split is drawn by ``data_seed``, 5 % of each class. ``train.csv`` is read without verification, since its
+    checksum is not known here; ``test.csv`` is verified.
     """
 
     name = "ag_news"
@@ -36,10 +36,10 @@ class AGNewsData(PublishedTexts):
     license = "non-commercial research"
 
     def prepare(self) -> None:
-        """Download the test part where it is missing and that is allowed; the train part must be there.
+        """Download the test file if missing and allowed; the train file must exist.
 
         Raises:
-            FileNotFoundError: a part is missing.
+            FileNotFoundError: a file is missing.
         """
         super().prepare()
         self._train()
@@ -65,7 +65,7 @@ class AGNewsData(PublishedTexts):
 
 
 def _named(table: LabelledTexts) -> LabelledTexts:
-    """Return a table with the names of its classes; raise ``ValueError`` for a number that is none of them."""
+    """Replace class numbers by class names; raise ``ValueError`` for an unknown number."""
     for number, place in zip(table.labels, table.places, strict=True):
         if number not in NAMES:
             raise ValueError(f"{place}: a class must be one of {', '.join(NAMES)}, got {number!r}")

@@ -1,4 +1,4 @@
-"""Passengers of airlines by the month."""
+"""Monthly airline passengers."""
 
 from seqmodels.data.formats.files import github_file
 from seqmodels.data.formats.series_table import CSVOptions
@@ -6,7 +6,7 @@ from seqmodels.data.series.source import PublishedSeries
 
 
 class AirlinePassengersData(PublishedSeries):
-    """Passengers of airlines, in thousands, of each month from 1949 to 1960; the last third is for the test."""
+    """Monthly airline passengers in thousands, 1949 to 1960; the last third is the test split."""
 
     name = "airline_passengers"
     folder = "univariate"

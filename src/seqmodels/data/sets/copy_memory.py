@@ -1,4 +1,4 @@
-"""Copying memory: repeat ten symbols after a long time of nothing."""
+"""Copying memory: repeat ten symbols after a long delay."""
 
 from dataclasses import dataclass
 
@@ -12,15 +12,15 @@ BLANK, GO, SYMBOLS = 0, 9, 8  # the symbols are 1 to 8
 
 @dataclass(kw_only=True)
 class CopyMemoryData(GeneratedSource):
-    """``time + 20`` steps: 10 random symbols of 8, blanks, 11 signals to repeat; the last 10 answers are the symbols.
+    """``time + 20`` steps: 10 random symbols of 8, blanks, 11 go signals; the last 10 targets are the symbols.
 
-    The input is the number of the symbol (1 to 8), 0 for a blank, 9 for the signal; the class at each step is 0 but at
-    the last 10. This is the protocol of Bai et al. (2018). Who remembers nothing and answers any symbol has a loss of
-    10 ln 8 / (time + 20), and an accuracy of (time + 11.25) / (time + 20): mind that most answers are easy.
+    The input is the symbol number (1 to 8), 0 for a blank, 9 for the go signal; the class is 0 at all but the last 10
+    steps, following Bai et al. (2018). The memoryless baseline of guessing symbols has a loss of 10 ln 8 / (time + 20)
+    and an accuracy of (time + 11.25) / (time + 20): note that most targets are easy.
 
     Args:
-        time: blanks from the last symbol to the first answer, at least 1.
-        memory: symbols to remember.
+        time: number of blanks between the last symbol and the first answer, at least 1.
+        memory: number of symbols to remember.
     """
 
     name = "copy_memory"
@@ -40,8 +40,8 @@ class CopyMemoryData(GeneratedSource):
                 raise ValueError(f"{argument} must be at least 1, got {value}")
 
     def draw(self, split: str, rows: int, generator: torch.Generator) -> LabelledSeries:  # noqa: ARG002
-        """Draw symbols; return inputs ``(rows, time + 2 memory, 1)`` and a class for each of their steps."""
-        answers = self.memory + self.time  # from this step on
+        """Draw symbols; return inputs ``(rows, time + 2 memory, 1)`` and a class per step."""
+        answers = self.memory + self.time  # first answer step
         symbols = torch.randint(1, 1 + SYMBOLS, (rows, self.memory), generator=generator)
         inputs = torch.full((rows, answers + self.memory), BLANK)
         targets = torch.full_like(inputs, BLANK)

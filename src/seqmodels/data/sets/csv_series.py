@@ -1,4 +1,4 @@
-"""A CSV file of one's own, as series to forecast."""
+"""Your own CSV file as series to forecast."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +12,17 @@ from seqmodels.data.series.source import SeriesSource
 
 @dataclass(kw_only=True)
 class CSVSeriesData(SeriesSource):
-    """Series of a CSV file: a row for each step, a column for each series.
+    """Series from a CSV file: one row per step, one column per series.
 
     Args:
-        path: of the file, plain or with ``.gz``.
-        time: the column with the time; without one rows are steps, and there is no calendar.
-        header: the first line names the columns; else they are called by their numbers, from 0.
-        delimiter: between the fields.
-        date_format: how the time is written, ``"%d.%m.%y"`` for example; found out where not given.
-        gaps: ``error``, or ``allow``: rows are steps one after the other, however far apart.
-        impute: what fills missing values: ``forward`` (the last before), ``linear`` (the line between the neighbours,
-            which looks ahead) or ``zero``; without it they are an error.
+        path: path of the file, plain or ``.gz``.
+        time: time column; without one, rows are steps and there are no calendar features.
+        header: whether the first line has the column names; otherwise columns are numbered from 0.
+        delimiter: field delimiter.
+        date_format: time format, e.g. ``"%d.%m.%y"``; inferred by default.
+        gaps: ``error``, or ``allow``: rows are consecutive steps, however far apart.
+        impute: fill missing values by ``forward`` (previous value), ``linear`` (interpolation, which looks ahead) or
+            ``zero``; by default they are an error.
     """
 
     name = "csv_series"

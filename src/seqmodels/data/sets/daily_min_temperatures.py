@@ -1,4 +1,4 @@
-"""The lowest temperature in Melbourne by the day."""
+"""Daily minimum temperatures in Melbourne."""
 
 from seqmodels.data.formats.files import github_file
 from seqmodels.data.formats.series_table import CSVOptions
@@ -6,7 +6,7 @@ from seqmodels.data.series.source import PublishedSeries
 
 
 class DailyMinTemperaturesData(PublishedSeries):
-    """The lowest temperature of each day in Melbourne, 1981 to 1990, less the last days of the leap years."""
+    """Daily minimum temperatures in Melbourne, 1981 to 1990, without the last days of leap years."""
 
     name = "daily_min_temperatures"
     folder = "univariate"

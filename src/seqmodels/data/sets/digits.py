@@ -1,4 +1,4 @@
-"""Handwritten digits of 8 by 8 pixels, read row by row; they come with the package."""
+"""Handwritten digits of 8 by 8 pixels, read row by row; bundled with the package."""
 
 import gzip
 from dataclasses import dataclass
@@ -15,17 +15,17 @@ MEAN, DEVIATION = 4.9, 6.0  # of all pixels
 
 @dataclass(kw_only=True)
 class DigitsPreparation(SeriesPreparation):
-    """Pixels less their mean 4.9, over their deviation 6.0."""
+    """Pixels standardised with mean 4.9 and deviation 6.0."""
 
     mean, deviation = MEAN, DEVIATION
 
 
 @dataclass(kw_only=True)
 class DigitsData(Source):
-    """1797 images in 10 classes: 8 steps, a row of the image each, of 8 pixels from 0 to 16.
+    """1797 images in 10 classes: 8 steps, one image row of 8 pixels from 0 to 16 each.
 
-    The images are the test part of the UCI set, as scikit-learn carries it. They are split 70/10/20 into train, val
-    and test (1258, 180 and 359 rows), each class alike, by ``data_seed``.
+    The images are the test part of the UCI set, as shipped with scikit-learn. They are split 70/10/20 into train, val
+    and test (1258, 180 and 359 rows), stratified by class, by ``data_seed``.
 
     Example:
         >>> train, val, test = DigitsData().splits()

@@ -1,4 +1,4 @@
-"""Load and oil temperature of a transformer by the hour."""
+"""Hourly load and oil temperature of a transformer."""
 
 from seqmodels.data.formats.files import github_file
 from seqmodels.data.formats.series_table import CSVOptions
@@ -8,8 +8,8 @@ from seqmodels.data.series.source import PublishedSeries
 class ETTData(PublishedSeries):
     """ETTh1: the load and oil temperature of a transformer, 7 series, 17420 hours from July 2016.
 
-    The customary splits are 12, 4 and 4 months of 30 days, 8640, 2880 and 2880 hours; the rest is not used. With 720
-    hours read and 96 forecast these are 7825, 2785 and 2785 windows.
+    The standard splits are 12, 4 and 4 months of 30 days, 8640, 2880 and 2880 hours; the rest is unused. With 720 input
+    hours and a horizon of 96, these are 7825, 2785 and 2785 windows.
     """
 
     name = "ett"

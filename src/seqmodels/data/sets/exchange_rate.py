@@ -1,4 +1,4 @@
-"""Exchange rates of eight countries by the day."""
+"""Daily exchange rates of eight countries."""
 
 from seqmodels.data.formats.files import github_file
 from seqmodels.data.formats.series_table import CSVOptions
@@ -8,7 +8,7 @@ from seqmodels.data.series.source import PublishedSeries
 class ExchangeRateData(PublishedSeries):
     """Exchange rates of 8 countries (columns 0 to 7), 7588 days from 1990 to 2016, without dates.
 
-    Parts of 70, 10 and 20 %, as Autoformer and its successors have them; LSTNet has ``split=[0.6, 0.2, 0.2]``.
+    Split 70/10/20 as in Autoformer and its successors; LSTNet uses ``split=[0.6, 0.2, 0.2]``.
     """
 
     name = "exchange_rate"

@@ -1,4 +1,4 @@
-"""Text of Hugging Face ``datasets``, streamed: no more than a document is in memory."""
+"""Text from Hugging Face ``datasets``, streamed one document at a time."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,27 +12,27 @@ from seqmodels.data.source import Source
 from seqmodels.data.text.language_modeling import TokenizedPreparation
 
 HELD = 20
-"""Of so many documents one validates and one tests, where the data set has no splits for that."""
+"""One in this many documents is for validation and one for test, if the data set lacks these splits."""
 
 
 @dataclass(kw_only=True)
 class HuggingFaceText(Source):
-    """Documents of a data set of the Hugging Face hub, or of files that ``datasets`` reads, for language models.
+    """Documents from the Hugging Face hub, or from files that ``datasets`` reads, for language models.
 
-    They are streamed once, to learn the vocabulary and to write tokens into files that are mapped into memory; after
-    that neither network nor ``datasets`` is needed, every process reads rows of its own, each epoch has an order of its
-    own, and a run can go on anywhere. Tokens take one to four bytes each on disk.
+    They are streamed once to learn the vocabulary and to write memory-mapped token files; after that, neither network
+    nor ``datasets`` is needed, each process reads its own rows, each epoch has its own order, and a run can resume
+    anywhere. Tokens take one to four bytes each on disk.
 
     Args:
-        path: of the data set on the hub, ``wikitext``; or a builder of files: ``json``, ``csv``, ``parquet``, ``text``.
-        config: name of a configuration of the data set, where it has several.
-        revision: branch, tag or commit on the hub. What is tokenised once stays: new data need another revision.
+        path: data set on the hub, e.g. ``wikitext``, or a file builder: ``json``, ``csv``, ``parquet``, ``text``.
+        config: configuration of the data set, if it has several.
+        revision: branch, tag or commit on the hub. Tokens are cached: new data need another revision.
         data_files: files for a builder: a path, or paths by split.
-        split, val_split, test_split: which splits are for what. Where the last two are None, every 20th document
-            validates, and every 20th after it tests.
-        column: has the text.
-        max_documents: of each split, for a quick trial.
-        vocabulary_documents: so many documents a vocabulary is learnt from at most; from all where None.
+        split, val_split, test_split: splits of the data set to use. If the last two are None, every 20th document is
+            for validation, and the one after it for test.
+        column: text column.
+        max_documents: limit per split, for a quick trial.
+        vocabulary_documents: limit for learning the vocabulary; all if None.
     """
 
     name = "hf_text"
@@ -78,12 +78,12 @@ class HuggingFaceText(Source):
 
     @property
     def _where(self) -> dict[str, Any]:
-        """What ``datasets.load_dataset`` is asked for."""
+        """Arguments for ``datasets.load_dataset``."""
         where = {"path": self.path, "name": self.config, "revision": self.revision, "data_files": self.data_files}
         return {key: value for key, value in where.items() if value is not None}
 
     def _read(self, split: str, own: str | None) -> Iterator[Iterator[str]]:
-        """Yield the documents of a split, which the data set has as ``own``."""
+        """Yield the documents of a split, called ``own`` in the data set."""
         place = Splits._fields.index(split)
         taken = 0
         for number, text in enumerate(self._stream(own or self.split)):
@@ -99,8 +99,8 @@ class HuggingFaceText(Source):
         """Yield the texts of a split.
 
         Raises:
-            ImportError: the package ``datasets`` is not there.
-            ValueError: there is no such data set, split or column, or its content is not text.
+            ImportError: the package ``datasets`` is not installed.
+            ValueError: no such data set, split or column, or its content is not text.
         """
         where = self._where
         try:
@@ -121,7 +121,7 @@ class HuggingFaceText(Source):
 
 
 def _paths(given: Any) -> list[str]:
-    """Return all paths of ``data_files``; addresses are none."""
+    """Return all local paths in ``data_files``, without URLs."""
     if given is None:
         return []
     values = given.values() if isinstance(given, Mapping) else [given] if isinstance(given, str) else given

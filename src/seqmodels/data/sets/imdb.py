@@ -1,4 +1,4 @@
-"""Large Movie Review Dataset: is a review of a film positive or negative?"""
+"""Large Movie Review Dataset: positive or negative film reviews."""
 
 import hashlib
 import io
@@ -10,16 +10,15 @@ from seqmodels.data.raw import LabelledTexts, Splits
 from seqmodels.data.text.sources import PublishedTexts
 
 URL = "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"
-PUBLISHED = "c40f74a18d3b61f90feba1e17730e0d38e8b97c05fde7008942e91923d1658fe"  # sha256 of the packed archive
+PUBLISHED = "c40f74a18d3b61f90feba1e17730e0d38e8b97c05fde7008942e91923d1658fe"  # sha256 of the compressed archive
 VAL_SHARE = 0.1
 
 
 class IMDBData(PublishedTexts):
-    """50000 reviews: 22500 to train, 2500 of the published 25000 to validate, drawn by ``data_seed``, 25000 to test.
+    """50000 reviews: 22500 train, 2500 val (of the published 25000, drawn by ``data_seed``), 25000 test.
 
-    Read from ``imdb/aclImdb_v1.labeled.tar.gz`` (the labelled reviews alone), from ``imdb/aclImdb_v1.tar.gz`` as
-    published, or from that unpacked, ``imdb/aclImdb/``. An archive is read where it lies. Line breaks of the web page
-    (``<br />``) become spaces.
+    Read from ``imdb/aclImdb_v1.labeled.tar.gz`` (labelled reviews only), the published ``imdb/aclImdb_v1.tar.gz``, or
+    the extracted ``imdb/aclImdb/``. Archives are read in place. HTML line breaks (``<br />``) become spaces.
     """
 
     name = "imdb"
@@ -36,7 +35,7 @@ class IMDBData(PublishedTexts):
     license = "free for research"
 
     def prepare(self) -> None:
-        """Raise ``FileNotFoundError`` where the reviews are not there: they are not fetched."""
+        """Raise ``FileNotFoundError`` if the reviews are missing: they are not downloaded."""
         if self._found() is None:
             raise FileNotFoundError(
                 f"{self.set_folder.absolute()} has neither aclImdb_v1.labeled.tar.gz nor aclImdb_v1.tar.gz nor "
@@ -76,7 +75,7 @@ class IMDBData(PublishedTexts):
 
 
 def _labelled(texts: LabelledTexts) -> LabelledTexts:
-    """Leave out the reviews without a label (``unsup``)."""
+    """Drop the unlabelled reviews (``unsup``)."""
     return texts.take([row for row, label in enumerate(texts.labels) if label in ("neg", "pos")])
 
 

@@ -1,4 +1,4 @@
-"""Reviews of films as text for language models."""
+"""Film reviews as text for language models."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from seqmodels.data.text.language_modeling import TokenizedPreparation
 
 @dataclass(kw_only=True)
 class IMDBTextData(PublishedSource):
-    """The reviews and splits of :class:`~seqmodels.data.IMDBData` without their labels; each is a document.
+    """The reviews and splits of :class:`~seqmodels.data.IMDBData` without labels; each review is a document.
 
     Args:
         data_seed: as there.
-        max_reviews: take the first so many of each split, for a quick trial.
+        max_reviews: limit per split, taking the first ones, for a quick trial.
     """
 
     name = "imdb_text"
@@ -35,13 +35,13 @@ class IMDBTextData(PublishedSource):
             raise ValueError(f"max_reviews must be at least 1, got {self.max_reviews}")
 
     def prepare(self) -> None:
-        """Raise ``FileNotFoundError`` where the reviews are not there: they are not fetched."""
+        """Raise ``FileNotFoundError`` if the reviews are missing: they are not downloaded."""
         self._labelled.prepare()
 
     def splits(self) -> Splits[Documents]:
         options = {"data_seed": self.data_seed, "max_reviews": self.max_reviews}
-        origin = {"files": [[str(self.set_folder.absolute())]], **options}  # they are those that were published
-        reviews = cache(self._labelled.splits)  # read when they are first asked for
+        origin = {"files": [[str(self.set_folder.absolute())]], **options}  # the published files never change
+        reviews = cache(self._labelled.splits)  # read on first use
 
         def read(split: str) -> Iterator[Iterator[str]]:
             texts: LabelledTexts = getattr(reviews(), split)

@@ -1,4 +1,4 @@
-"""Japanese vowels: who speaks, from a few dozen steps of sound; the lengths of the series differ."""
+"""Japanese vowels: speaker identification from short series of unequal lengths."""
 
 from seqmodels.data.formats.files import load
 from seqmodels.data.formats.ts import SeriesFile, parse_ts
@@ -8,7 +8,7 @@ from seqmodels.data.series.archive import ArchiveSource, archive_file
 class JapaneseVowelsData(ArchiveSource):
     """640 utterances of two vowels by 9 men: 7 to 29 steps of 12 LPC cepstrum coefficients; the class is the speaker.
 
-    270 rows to train (and validate) with, 370 to test, as published.
+    270 rows for training (and validation), 370 for test, as published.
     """
 
     name = "japanese_vowels"

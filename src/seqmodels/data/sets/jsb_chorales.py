@@ -1,4 +1,4 @@
-"""The chorales of J. S. Bach, harmonised in four voices: which notes come next?"""
+"""Four-part chorales by J. S. Bach: predict the next notes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +17,14 @@ from seqmodels.data.source import PublishedSource
 from seqmodels.data.splitting import split_random
 from seqmodels.system.names import public_name
 
-NAMES = {"validation": "val", "valid": "val"}  # what files call a split, where it is not what we call it
+NAMES = {"validation": "val", "valid": "val"}  # split names in files that differ from ours
 PITCHES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 KEY_NAMES = tuple(f"{PITCHES[note % 12]}{note // 12 - 1}" for note in range(LOWEST, HIGHEST + 1))  # A0 to C8
 
 
 @dataclass(kw_only=True)
 class RollPreparation(SeriesPreparation):
-    """Frames of keys as they are, 0 or 1."""
+    """Frames of 0/1 keys, unscaled."""
 
     def node(self, scaling: Scaling) -> dict[str, Any]:  # noqa: ARG002
         return {"_target_": public_name(RollPreprocessing)}
@@ -32,17 +32,17 @@ class RollPreparation(SeriesPreparation):
 
 @dataclass(kw_only=True)
 class JSBChoralesData(PublishedSource):
-    """382 chorales at a frame for each quarter note; 88 keys, several of which sound at once: 229, 76 and 77 pieces.
+    """382 chorales, one frame per quarter note, 88 keys of which several sound at once: 229, 76 and 77 pieces.
 
-    Inputs are the frames of a piece but the last, targets the frames but the first: at every step, the keys of the next
-    frame. The published splits are kept (Boulanger-Lewandowski et al., 2012). The usual figure is the negative
-    log-likelihood of a frame, in nats: summed over the keys, a mean over all frames that are predicted (Bai et al.,
-    2018, count that way: 4648 frames in the test split).
+    Inputs are all frames of a piece but the last, targets all but the first: at every step, the keys of the next frame.
+    The published splits are kept (Boulanger-Lewandowski et al., 2012). The usual metric is the negative log-likelihood
+    per frame in nats, summed over keys and averaged over all predicted frames (as in Bai et al., 2018: 4648 frames in
+    the test split).
 
     Args:
-        path: a JSON file of one's own instead, see :func:`~seqmodels.data.formats.piano_roll.parse_rolls`: with the
-            splits ``train``, ``valid`` and ``test``, or a plain list of pieces, which is split 80/10/10.
-        data_seed: of the split of a plain list.
+        path: your own JSON file instead, see :func:`~seqmodels.data.formats.piano_roll.parse_rolls`: splits ``train``,
+            ``valid`` and ``test``, or a plain list of pieces, which is split 80/10/10.
+        data_seed: seed for splitting a plain list.
     """
 
     name = "jsb_chorales"
@@ -89,14 +89,14 @@ class JSBChoralesData(PublishedSource):
 
 
 def _drawn(pieces: list[Tensor], seed: int) -> dict[str, list[Tensor]]:
-    """Split pieces 80/10/10, at random; every part has at least one where there are three or more."""
+    """Randomly split pieces 80/10/10; with three or more pieces, no split is empty."""
     held = max(1, round(0.1 * len(pieces)))
     parts = zip(("val", "test", "train"), split_random(len(pieces), (held, held), seed), strict=True)
     return {split: [pieces[row] for row in sorted(rows)] for split, rows in parts}
 
 
 def next_frames(pieces: list[Tensor], where: str) -> LabelledSeries:
-    """Return all frames of each piece but the last as series, all but the first as what follows them."""
+    """Return all but the last frame of each piece as series, all but the first as targets."""
     for number, piece in enumerate(pieces, start=1):
         if len(piece) < 2:
             raise ValueError(f"{where}, piece {number}: must have at least 2 frames, one to predict, got {len(piece)}")

@@ -1,4 +1,4 @@
-"""MNIST as a sequence: by rows, by pixels, by permuted pixels."""
+"""Sequential MNIST: rows, pixels or permuted pixels."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -41,7 +41,7 @@ TEST_LABELS = _file("t10k-labels-idx1-ubyte", 10008, "ff7bcfd416de33731a308c3f26
 
 @dataclass(kw_only=True)
 class MNISTPreparation(SeriesPreparation):
-    """Pixels from 0 to 1, and standardised.
+    """Pixels scaled to [0, 1], then standardised.
 
     Args:
         standardize: subtract the mean of the training pixels and divide by their deviation, after division by 255.
@@ -61,12 +61,12 @@ class MNISTPreparation(SeriesPreparation):
 
 @dataclass(kw_only=True)
 class MNISTData(PublishedSource):
-    """70000 digits, 28 by 28 pixels, 10 classes: 55000 train, 5000 val (the last of the published 60000), 10000 test.
+    """70000 digits, 28 by 28 pixels, 10 classes: 55000 train, 5000 val (last of the published 60000), 10000 test.
 
     Args:
-        layout: ``rows`` (28 steps of 28 pixels), ``pixels`` (784 steps of 1, row by row), or ``permuted``: the pixels
-            in one random order for all images, ``torch.randperm(784)`` drawn from ``data_seed``. Papers draw their own.
-        data_seed: of the permutation.
+        layout: ``rows`` (28 steps of 28 pixels), ``pixels`` (784 steps of 1, row by row), or ``permuted``: pixels in
+            one random order shared by all images, ``torch.randperm(784)`` seeded by ``data_seed``; papers differ.
+        data_seed: seed of the permutation.
     """
 
     name = "mnist"
@@ -101,7 +101,7 @@ class MNISTData(PublishedSource):
 
 
 def as_sequences(images: Tensor, layout: Layout, seed: int) -> Tensor:
-    """Lay images ``(rows, height, width)`` out as sequences ``(rows, time, input)``."""
+    """Reshape images ``(rows, height, width)`` to sequences ``(rows, time, input)``."""
     if layout == "rows":
         return images
     pixels = images.flatten(1)

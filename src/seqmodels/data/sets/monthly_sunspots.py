@@ -1,4 +1,4 @@
-"""Sunspots by the month."""
+"""Monthly sunspots."""
 
 from seqmodels.data.formats.files import github_file
 from seqmodels.data.formats.series_table import CSVOptions
@@ -6,7 +6,7 @@ from seqmodels.data.series.source import PublishedSeries
 
 
 class MonthlySunspotsData(PublishedSeries):
-    """Sunspots of each month, 1749 to 1983."""
+    """Monthly sunspot numbers, 1749 to 1983."""
 
     name = "monthly_sunspots"
     folder = "univariate"

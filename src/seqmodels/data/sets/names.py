@@ -1,4 +1,4 @@
-"""Surnames: from which of 18 languages is a name?"""
+"""Surnames from 18 languages: classify the language of a name."""
 
 from seqmodels.data.formats.files import DataFile, load
 from seqmodels.data.formats.strict_text import decoded
@@ -7,7 +7,7 @@ from seqmodels.data.splitting import split_random
 from seqmodels.data.text.sources import PublishedTexts
 
 MIRROR = "https://raw.githubusercontent.com/spro/practical-pytorch/master/data/names/"
-TEST_SHARE, VAL_SHARE = 0.15, 0.1  # the second of what the first leaves
+TEST_SHARE, VAL_SHARE = 0.15, 0.1  # the second is of the remainder
 LANGUAGES = {
     "Arabic": (13190, "6f424a8dbe51cbbbabab7a57d38b617210125e4e3991f3c657cb79b8f104bafc"),
     "Chinese": (1246, "09ba8f1f7e38dbc99372d461b26ad4433b811fc6bfa6a3ecca6fe11a9a777465"),
@@ -31,10 +31,10 @@ LANGUAGES = {
 
 
 class NamesData(PublishedTexts):
-    """20050 surnames in 18 files, one a line: 15338 to train, 1704 to validate, 3008 to test, drawn by ``data_seed``.
+    """20050 surnames in 18 files, one per line: 15338 train, 1704 val, 3008 test, drawn by ``data_seed``.
 
-    The draw is of lines, as in the tutorial that the names come from: a name that stands in a file twice, as most
-    Arabic ones do, or in two of them, may be in several parts.
+    Lines are drawn, as in the tutorial the names are from: a name that occurs twice in a file, as most Arabic ones do,
+    or in two files, may be in several splits.
     """
 
     name = "names"

@@ -1,4 +1,4 @@
-"""Parity of a sequence of bits: nothing but the whole sequence tells the class."""
+"""Parity of a sequence of bits: the class depends on every step."""
 
 from dataclasses import dataclass
 
@@ -10,14 +10,14 @@ from seqmodels.data.series.generated import GeneratedSource
 
 @dataclass(kw_only=True)
 class ParityData(GeneratedSource):
-    """Random bits, one a step, each 0 or 1; the class is 1 where the number of ones is odd.
+    """One random bit per step; the class is 1 if the number of ones is odd.
 
-    Lengths are uniform from ``min_length`` to ``max_length``; those of the test split may be others, to see whether a
-    network learned the rule or the length. Short sequences repeat, also between splits: there are only so many.
+    Lengths are uniform from ``min_length`` to ``max_length``; the test split may use others, to see whether a network
+    learned the rule or the length. Short sequences repeat, even across splits, because there are only a few.
 
     Args:
-        min_length, max_length: steps of a training or validation sequence.
-        test_min_length, test_max_length: of a test sequence; the same where not given.
+        min_length, max_length: length range of training and validation sequences.
+        test_min_length, test_max_length: length range of test sequences; the same by default.
     """
 
     name = "parity"
@@ -45,6 +45,6 @@ class ParityData(GeneratedSource):
         return LabelledSeries(bits.float().unsqueeze(-1), bits.sum(1) % 2, ("even", "odd"), lengths)
 
     def _lengths(self, split: str) -> tuple[int, int]:
-        """Return the shortest and the longest length of a split."""
+        """Return the minimum and maximum length in a split."""
         shortest, longest = (self.test_min_length, self.test_max_length) if split == "test" else (None, None)
         return self.min_length if shortest is None else shortest, self.max_length if longest is None else longest

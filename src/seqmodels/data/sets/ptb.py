@@ -1,4 +1,4 @@
-"""The Penn Treebank as Mikolov prepared it for language models, by words and by characters."""
+"""The Penn Treebank as prepared by Mikolov for language models, as words or characters."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ FILES = {
 
 @dataclass(kw_only=True)
 class PTBPreparation(InMemoryPreparation):
-    """The tokens that figures of the Penn Treebank are of.
+    """Tokenisation used for published Penn Treebank results.
 
     Args:
         level: ``words`` or ``characters``.
@@ -56,11 +56,11 @@ class PTBPreparation(InMemoryPreparation):
 
 
 class PTBData(PublishedSource):
-    """Articles of the Wall Street Journal of 1989, each part one text.
+    """Wall Street Journal articles from 1989, one text per split.
 
-    By words: 10000 of them, ``<unk>`` for all others among them as published, and ``<eos>`` for the end of a line;
-    929589, 73760 and 82430 tokens for train, val and test. By characters: a space is ``_`` and the end of a line a
-    token; 5017482, 393042 and 442423 tokens.
+    Words: a vocabulary of 10000, including the published ``<unk>`` for all others, and ``<eos>`` for line ends; 929589,
+    73760 and 82430 tokens for train, val and test. Characters: a space is ``_`` and a line end a token; 5017482, 393042
+    and 442423 tokens.
     """
 
     name = "ptb"
@@ -80,7 +80,7 @@ class PTBData(PublishedSource):
 
 
 def by_words(text: str) -> TextPreprocessing:
-    """Return the words of a text, the most frequent first, and ``<eos>`` for its line ends."""
+    """Build a word vocabulary, most frequent first, with ``<eos>`` for line ends."""
     counts = Counter(text.split())
     words = sorted(counts.keys() - {UNK}, key=lambda word: (-counts[word], word))
     vocabulary = WordVocabulary([UNK, EOS, *words], normalization=None, lowercase=False, splitting="spaces")
@@ -88,5 +88,5 @@ def by_words(text: str) -> TextPreprocessing:
 
 
 def spelled(text: str) -> str:
-    """Return the lines of a text without the space around them, and ``_`` for each space in them."""
+    """Strip the lines of a text and replace each space in them by ``_``."""
     return "".join(line.strip().replace(" ", "_") + "\n" for line in text.splitlines())

@@ -1,4 +1,4 @@
-"""The reference of the Python language, as every CPython carries it for its ``help()``; no file is needed."""
+"""The Python language reference bundled with CPython for ``help()``; needs no files."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from seqmodels.data.text.language_modeling import InMemoryPreparation
 from seqmodels.data.text.text_preprocessing import TextPreprocessing
 from seqmodels.data.text.vocabulary_learning import CharacterLearner
 
-SHARES = {"val": 0.08, "test": 0.08}  # of all characters; the rest trains
+SHARES = {"val": 0.08, "test": 0.08}  # of all characters; the rest is for training
 
 
 @dataclass(kw_only=True)
 class DocumentPreparation(InMemoryPreparation):
-    """Documents by their characters, with ``<eos>`` at their edges."""
+    """Documents as characters, delimited by ``<eos>``."""
 
     def fit(self, texts: Sequence[str]) -> TextPreprocessing:
         vocabulary = CharacterLearner(eos=True).learn(texts)
@@ -27,14 +27,14 @@ class DocumentPreparation(InMemoryPreparation):
 
 @dataclass(kw_only=True)
 class PythonDocsData(Source):
-    """Topics, ``help("for")`` for example, by characters: each a document that belongs to one split whole.
+    """Help topics, e.g. ``help("for")``, as characters; each topic is a document, entirely in one split.
 
-    Many topics are parts of longer ones. What stands in a longer topic is left out, so that no two splits share a
-    paragraph. The text is that of the Python that runs: another minor version has another text, and other figures. In
-    3.11 there are 57 documents of 371 thousand characters, of which validation and test have 8 % each.
+    Many topics are parts of longer ones. Paragraphs found in a longer topic are dropped, so that no two splits share
+    one. The text is that of the running Python: other minor versions have other texts and results. In 3.11, there are
+    57 documents of 371 thousand characters, with 8 % each for validation and test.
 
     Args:
-        data_seed: decides which topics go where.
+        data_seed: determines the split of topics.
     """
 
     name = "python_docs"
@@ -51,7 +51,7 @@ class PythonDocsData(Source):
 
 
 def without_repetitions(texts: Mapping[str, str]) -> dict[str, str]:
-    """Return texts without the paragraphs that a longer one has, and without those of which less than half is left."""
+    """Drop paragraphs found in a longer text, and texts of which less than half is left."""
     seen: set[str] = set()
     kept = {}
     for name in sorted(texts, key=lambda name: (-len(texts[name]), name)):
@@ -64,9 +64,9 @@ def without_repetitions(texts: Mapping[str, str]) -> dict[str, str]:
 
 
 def split_topics(texts: Mapping[str, str], seed: int) -> dict[str, list[str]]:
-    """Split texts by whole topics, drawn in an order that depends on their names and the seed alone.
+    """Split texts by whole topics, in an order determined by their names and the seed alone.
 
-    A topic goes to validation or test where there is room for it, else it trains.
+    A topic goes to validation or test if there is room for it, else to training.
     """
     names = sorted(texts)
     order = torch.randperm(len(names), generator=torch.Generator().manual_seed(seed)).tolist()

@@ -1,4 +1,4 @@
-"""The Stanford Sentiment Treebank, positive or negative, whole sentences."""
+"""Stanford Sentiment Treebank, binary, full sentences."""
 
 from seqmodels.data.formats.delimited import CSVDialect, parse_table
 from seqmodels.data.formats.files import DataFile, load
@@ -21,9 +21,9 @@ NAMES = {"0": "negative", "1": "positive"}
 
 
 class SST2Data(PublishedTexts):
-    """Sentences of film reviews, split into words already: 6920 to train, 872 to validate, 1821 to test, as published.
+    """Pre-tokenised sentences of film reviews: 6920 train, 872 val, 1821 test, as published.
 
-    Phrases of the treebank are not among them.
+    Phrases of the treebank are not included.
     """
 
     name = "sst2"

@@ -1,4 +1,4 @@
-"""Prices of a share by the day."""
+"""Daily stock prices."""
 
 from seqmodels.data.formats.files import github_file
 from seqmodels.data.formats.series_table import CSVOptions
@@ -6,7 +6,7 @@ from seqmodels.data.series.source import PublishedSeries
 
 
 class StocksData(PublishedSeries):
-    """Daily prices of a share (AAPL), 506 days of trade from February 2015 to February 2017."""
+    """Daily prices of AAPL, 506 trading days from February 2015 to February 2017."""
 
     name = "stocks"
     folder = "stocks"
@@ -21,4 +21,4 @@ class StocksData(PublishedSeries):
     )
     citation = "Apple, daily prices; plotly/datasets"
     license = "MIT"
-    options = CSVOptions(time="Date", gaps="allow")  # days without trade
+    options = CSVOptions(time="Date", gaps="allow")  # non-trading days

@@ -1,4 +1,4 @@
-"""Sunspots by the year."""
+"""Yearly sunspots."""
 
 from seqmodels.data.formats.files import github_file
 from seqmodels.data.formats.series_table import CSVOptions
@@ -6,7 +6,7 @@ from seqmodels.data.series.source import PublishedSeries
 
 
 class SunspotsData(PublishedSeries):
-    """Sunspots of each year, 1700 to 2008."""
+    """Yearly sunspot numbers, 1700 to 2008."""
 
     name = "sunspots"
     folder = "sunspots"

@@ -1,4 +1,4 @@
-"""Text files of the user, for language models."""
+"""Your own text files for language models."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,27 +13,27 @@ from seqmodels.data.splitting import split_random
 from seqmodels.data.text.language_modeling import TokenizedPreparation
 
 MANY = 20
-"""So many documents are shared out among the splits; of fewer, each is cut."""
+"""Minimum number of documents to split by whole documents; fewer are each cut."""
 
 Part = tuple[int, int]
-"""Characters of a document that belong to a split: from, to."""
+"""Character range of a document that belongs to a split: start, end."""
 
 
 @dataclass(kw_only=True)
 class TextData(Source):
-    """Text files: a file, or a folder of ``.txt``, ``.md`` and ``.jsonl``.
+    """A text file, or a folder of ``.txt``, ``.md`` and ``.jsonl``.
 
-    Where ``val_path`` and ``test_path`` are not given, 5 % of the text are for each of the two. Of 20 documents or more
-    they are whole documents, drawn by ``data_seed``; of fewer, the last parts of each document.
+    Without ``val_path`` and ``test_path``, 5 % of the text is used for each: whole documents drawn by ``data_seed`` if
+    there are 20 or more, else the end of each document.
 
     Args:
-        path: of the training text, or of all text.
-        val_path, test_path: of the other two splits.
-        encoding: of the files.
-        separator: the line that separates the documents of a file, ``""`` for a blank one; a file is one where not
-            given.
-        field: what holds the text of a line of JSON.
-        data_seed: decides which documents are for training.
+        path: training text, or all text.
+        val_path, test_path: texts of the other two splits.
+        encoding: encoding of the files.
+        separator: line that separates documents within a file, ``""`` for a blank line; by default, a file is one
+            document.
+        field: text field of a JSON line.
+        data_seed: determines which documents are for training.
     """
 
     name = "text"
@@ -74,7 +74,7 @@ class TextData(Source):
 
 
 def _shared(files: list[Path], options: Mapping[str, Any], seed: int) -> Any:
-    """Return what yields the documents of a split, where all splits lie in the same files."""
+    """Return a reader of the documents of a split when all splits share the same files."""
 
     @cache
     def parts() -> list[dict[str, Part]]:
@@ -92,7 +92,7 @@ def _shared(files: list[Path], options: Mapping[str, Any], seed: int) -> Any:
 
 
 def shared_out(sizes: list[int], seed: int) -> list[dict[str, Part]]:
-    """Say of each document, of so many characters, which of them belong to which split."""
+    """Assign character ranges of each document to splits, given document sizes in characters."""
     if len(sizes) < MANY:
         return [
             {"train": (0, n * 9 // 10), "val": (n * 9 // 10, n * 19 // 20), "test": (n * 19 // 20, n)} for n in sizes
@@ -104,7 +104,7 @@ def shared_out(sizes: list[int], seed: int) -> list[dict[str, Part]]:
 
 
 def cut(lines: Iterator[str], first: int, end: int) -> Iterator[str]:
-    """Yield what of lines lies between two places, counted in characters."""
+    """Yield the part of the lines between two character offsets."""
     place = 0
     for line in lines:
         if part := line[max(first - place, 0) : max(end - place, 0)]:

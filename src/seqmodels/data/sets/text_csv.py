@@ -1,4 +1,4 @@
-"""Texts and classes in a CSV or TSV table of the user."""
+"""Texts and classes from your own CSV or TSV table."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from seqmodels.data.text.table import TextTable
 
 
 class TextCSVData(TextTable):
-    """A table of texts with a class each; options as for all tables."""
+    """A table of texts with one class each; options as for all tables."""
 
     name = "text_csv"
 

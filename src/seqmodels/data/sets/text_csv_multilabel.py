@@ -1,4 +1,4 @@
-"""Texts with any number of labels in a CSV or TSV table of the user."""
+"""Texts with any number of labels from your own CSV or TSV table."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +9,10 @@ from seqmodels.data.text.table import TextTable
 
 @dataclass(kw_only=True)
 class TextCSVMultilabelData(TextTable):
-    """A table of texts with any number of labels each, in one column; options as for all tables, and one more.
+    """A table of texts with any number of labels each, in one column; options as for all tables, plus one.
 
     Args:
-        separator: between the labels of a row.
+        separator: separates the labels of a row.
     """
 
     name = "text_csv_multilabel"

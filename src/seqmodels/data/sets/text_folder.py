@@ -1,4 +1,4 @@
-"""Texts of the user in a folder of folders."""
+"""Your own texts in one folder per class."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from seqmodels.data.text.sources import OwnTexts
 
 
 class TextFolderData(OwnTexts):
-    """Texts in a folder of folders, ``pos/1.txt``: the name of a folder is its texts' class; options as for all."""
+    """Texts in one folder per class, e.g. ``pos/1.txt``; options as for all text sources."""
 
     name = "text_folder"
 

@@ -1,4 +1,4 @@
-"""Plays of Shakespeare in one text of a million characters, the usual first exercise of language models."""
+"""A million characters of Shakespeare's plays, the usual first exercise for language models."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ TEXT = DataFile(
 
 @dataclass(kw_only=True)
 class CharacterPreparation(InMemoryPreparation):
-    """A single text by its characters, and a token for what is unknown."""
+    """A single text as characters, with a token for unknown ones."""
 
     def fit(self, texts: Sequence[str]) -> TextPreprocessing:
         (text,) = texts
@@ -30,8 +30,7 @@ class CharacterPreparation(InMemoryPreparation):
 class TinyShakespeareData(PublishedSource):
     """1115394 characters, 65 different ones: the first 90 % for training, the rest for validation.
 
-    There is a token for what is unknown as well. As is the custom, there is no third part: the test is the validation
-    once more, and models are compared by it."""
+    There is also a token for unknown characters. By convention, the test split equals the validation split."""
 
     name = "tiny_shakespeare"
     target_kind = "language_modeling"

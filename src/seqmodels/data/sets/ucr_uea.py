@@ -1,4 +1,4 @@
-"""The time series archives of UCR and UEA: any of their classification problems, by name."""
+"""UCR and UEA time series archives: any classification problem by name."""
 
 import re
 from dataclasses import InitVar, dataclass, field
@@ -17,12 +17,12 @@ def _files(archive: str, *parts: tuple[str, int, str]) -> tuple[DataFile, ...]:
 
 @dataclass(kw_only=True)
 class UCRUEAData(ArchiveSource):
-    """Any classification problem of the archives whose files lie in ``ucr-uea/<Name>/``.
+    """Any classification problem of the archives with files in ``ucr-uea/<Name>/``.
 
-    Those of ``files`` are compared with what was published and can be downloaded; others are read as they are.
+    Problems in ``files`` are verified and can be downloaded; others are read without verification.
 
     Args:
-        name: of the problem, ``GunPoint`` for example: ``ucr-uea/GunPoint/GunPoint_TRAIN.ts`` and ``_TEST.ts``.
+        name: name of the problem, e.g. ``GunPoint``: ``ucr-uea/GunPoint/GunPoint_TRAIN.ts`` and ``_TEST.ts``.
     """
 
     folder = "ucr-uea"
@@ -49,20 +49,20 @@ class UCRUEAData(ArchiveSource):
         "https://arxiv.org/abs/1811.00075"
     )
 
-    name: InitVar[str] = "GunPoint"  # the option; the set's own name is given below
+    name: InitVar[str] = "GunPoint"  # option; the set's own name is defined below
     archive: str = field(init=False)
 
     def __post_init__(self, name: str) -> None:
         super().__post_init__()
-        if not re.fullmatch(r"[A-Za-z0-9][\w-]*", name):  # a name, not a way out of the folder
+        if not re.fullmatch(r"[A-Za-z0-9][\w-]*", name):  # a plain name, to prevent path traversal
             raise ValueError(f"name must be the name of an archive, like GunPoint, got {name!r}")
         self.archive = name
 
     def prepare(self) -> None:
-        """Fetch what is missing, where that is allowed and the files are known.
+        """Download missing files if allowed and known.
 
         Raises:
-            FileNotFoundError: files are missing; the message has the names of the archives that are there.
+            FileNotFoundError: files are missing; the message lists the archives present.
         """
         parts = [self._file(part) for part in ("TRAIN", "TEST")]
         if self.download:
@@ -79,7 +79,7 @@ class UCRUEAData(ArchiveSource):
         return parse_ts(decoded(content, path.name), path.name, missing=self.missing)
 
     def _file(self, part: str) -> DataFile:
-        """Return the file of a part; one that is not among ``files`` has a name alone."""
+        """Return the file of a part; if not in ``files``, it has only a name."""
         name = f"{self.archive}/{self.archive}_{part}.ts"
         return next((file for file in self.files if file.name == name), DataFile(name, 0, "", ()))
 

@@ -11,17 +11,17 @@ from seqmodels.data.text.vocabulary import EOS, Vocabulary
 
 @dataclass(kw_only=True, repr=False, eq=False)
 class BPEVocabulary(Vocabulary):
-    """Frequent runs of bytes are tokens, and each byte is one: nothing is unknown, and every text comes back exactly.
+    """Tokens are single bytes and frequent byte sequences: nothing is unknown, and every text round-trips exactly.
 
-    ``decode(encode(text)) == normalize(text)`` for any text. Tokens that are no whole characters decode to U+FFFD.
+    ``decode(encode(text)) == normalize(text)`` for any text. Incomplete characters decode to U+FFFD.
 
     Args:
-        tokens, normalization, lowercase: as for all; tokens are written as GPT-2 does, ``Ġ`` for a space.
-        merges: pairs of tokens that are joined, the first ones first.
+        tokens, normalization, lowercase: as for all; tokens use the GPT-2 notation, ``Ġ`` for a space.
+        merges: token pairs to merge, in order of priority.
 
     Raises:
-        ImportError: the package ``tokenizers`` is not there.
-        ValueError: merges speak of tokens that are not among ``tokens``.
+        ImportError: the package ``tokenizers`` is not installed.
+        ValueError: a merge uses tokens that are not in ``tokens``.
     """
 
     merges: Sequence[Sequence[str]]
@@ -29,12 +29,12 @@ class BPEVocabulary(Vocabulary):
     def __post_init__(self) -> None:
         super().__post_init__()
         merges = [(left, right) for left, right in self.merges]
-        # The library knows nothing of special tokens, so that no text is ever read as one.
+        # The library is not given the special tokens, so that no text is ever parsed as one.
         ordinary = self.tokens[len(self.specials) :]
         library = _library()
         try:
             model = library.models.BPE({token: index for index, token in enumerate(ordinary)}, merges)
-        except Exception as error:  # the library's own class of errors
+        except Exception as error:  # the library's own error class
             raise ValueError(f"merges do not fit the tokens: {error}") from error
         self._tokenizer = _byte_level(library, model)
 
@@ -60,10 +60,10 @@ class BPEVocabulary(Vocabulary):
 
 
 def learn_bpe(texts: Iterable[str], *, size: int, min_frequency: int) -> tuple[list[str], list[tuple[str, str]]]:
-    """Return tokens, all 256 bytes among them, and the merges that make the others, the most frequent first.
+    """Return the tokens, including all 256 bytes, and the merges producing the others, most frequent first.
 
     Raises:
-        ImportError: the package ``tokenizers`` is not there.
+        ImportError: the package ``tokenizers`` is not installed.
     """
     library = _library()
     tokenizer = _byte_level(library, library.models.BPE())

@@ -1,4 +1,4 @@
-"""Documents as one array of tokens, and how they are shared out among the rows of a batch."""
+"""Documents as one token array, and their distribution over the rows of a batch."""
 
 import heapq
 from collections.abc import Iterable, Sequence
@@ -10,20 +10,19 @@ from numpy.typing import NDArray
 
 Tokens = NDArray[np.integer]
 Piece = tuple[int, int]
-"""Where a stretch of text is read: inputs ``tokens[first:end]``, targets ``tokens[first + 1:end + 1]``."""
+"""Range of a piece of text: inputs ``tokens[first:end]``, targets ``tokens[first + 1:end + 1]``."""
 
 
 class Corpus(NamedTuple):
-    """Documents one after the other; an array, or a memory-mapped file that need not fit into memory.
+    """Concatenated documents in an array, or in a memory-mapped file that need not fit in memory.
 
-    Document ``i`` is read as inputs ``tokens[offsets[i]:offsets[i + 1]]``, and its targets are the tokens that follow
-    each: where there are several, each starts with a token that stands for the edge of a document, the last is followed
-    by one, and every token of a document is predicted exactly once, its end too. Of a single text without such edges
-    every token but the first is.
+    Document ``i`` is read as inputs ``tokens[offsets[i]:offsets[i + 1]]``, with the next tokens as targets. Multiple
+    documents each start with an edge token, and one more follows the last, so that every token of a document, including
+    its end, is predicted exactly once. In a single text without edges, all tokens but the first are predicted.
     """
 
     tokens: Tokens
-    offsets: NDArray[np.int64]  # (documents + 1,), ascending; the last is the number of tokens less one
+    offsets: NDArray[np.int64]  # (documents + 1,), ascending; the last is the number of tokens minus one
 
     @property
     def documents(self) -> int:
@@ -31,17 +30,17 @@ class Corpus(NamedTuple):
 
     @property
     def targets(self) -> int:
-        """Number of tokens that are predicted."""
+        """Number of predicted tokens."""
         return int(self.offsets[-1] - self.offsets[0])
 
 
 def corpus_of(documents: Iterable[Sequence[int]], vocab_size: int, edge: int | None) -> Corpus:
-    """Lay documents of tokens end to end, each preceded by the token ``edge``, and one after the last.
+    """Concatenate tokenised documents, with the token ``edge`` before each and after the last.
 
-    Without ``edge`` there must be one document.
+    Without ``edge``, there must be exactly one document.
 
     Raises:
-        ValueError: there is no document, or several and no edge.
+        ValueError: no documents, or several without ``edge``.
     """
     kind = token_type(vocab_size)
     border = np.array([] if edge is None else [edge], kind)
@@ -60,18 +59,18 @@ def corpus_of(documents: Iterable[Sequence[int]], vocab_size: int, edge: int | N
 
 
 def token_type(vocab_size: int) -> np.dtype[np.integer]:
-    """Return the smallest type of whole numbers that holds every token."""
+    """Return the smallest integer dtype that holds every token."""
     return np.min_scalar_type(max(vocab_size - 1, 0))
 
 
 def training_rows(corpus: Corpus, rows: int, bptt: int, order: NDArray[np.int64]) -> list[list[Piece]]:
-    """Lay the documents end to end in ``order`` and cut them into rows of as many windows, or one less.
+    """Concatenate the documents in ``order`` and cut them into rows whose window counts differ by at most one.
 
-    A window has ``bptt`` steps, the last of a document those that are left. How many there are does not depend on the
-    order. A document in which a row ends goes on in the next row; a single text becomes contiguous rows.
+    A window has ``bptt`` steps, the last one of a document may be shorter. The number of windows does not depend on the
+    order. A document cut by a row's end continues in the next row; a single text becomes contiguous rows.
     """
     firsts, ends = corpus.offsets[:-1][order], corpus.offsets[1:][order]
-    windows = np.concatenate([[0], np.cumsum(-(-(ends - firsts) // bptt))])  # before each document
+    windows = np.concatenate([[0], np.cumsum(-(-(ends - firsts) // bptt))])  # number of windows before each document
     cuts = (windows[-1] * np.arange(rows + 1)) // rows
     shares: list[list[Piece]] = []
     for low, high in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
@@ -88,9 +87,9 @@ def training_rows(corpus: Corpus, rows: int, bptt: int, order: NDArray[np.int64]
 
 
 def whole_documents(corpus: Corpus, rows: int, bptt: int) -> list[list[Piece]]:
-    """Give each row whole documents, the longest first to the row that has least, so that none is cut.
+    """Assign whole documents to rows, longest first, each to the row with the fewest windows.
 
-    A single text is cut as for training.
+    A single text is cut as in training.
     """
     if corpus.documents == 1:
         return training_rows(corpus, rows, bptt, np.arange(1))
@@ -108,7 +107,7 @@ def whole_documents(corpus: Corpus, rows: int, bptt: int) -> list[list[Piece]]:
 
 
 def equal_rows(corpus: Corpus, rows: int) -> list[list[Piece]]:
-    """Cut a single text into contiguous rows of as many tokens, or one less."""
+    """Cut a single text into contiguous rows whose token counts differ by at most one."""
     first, end = int(corpus.offsets[0]), int(corpus.offsets[-1])
     cuts = [first + (end - first) * row // rows for row in range(rows + 1)]
     return [[piece] for piece in pairwise(cuts)]

@@ -1,4 +1,4 @@
-"""Labelled texts as tokens: a vocabulary learnt from training texts, and classes or labels by number."""
+"""Labelled texts as tokens, with a vocabulary learnt from training texts, and numeric classes or labels."""
 
 import logging
 from collections.abc import Iterable
@@ -20,13 +20,13 @@ log = logging.getLogger("seqmodels")
 
 
 class TextCounts(NamedTuple):
-    """What became of the texts of a split."""
+    """Statistics of the texts in a split."""
 
     rows: int
     tokens: int
-    unknown: int  # tokens that the vocabulary does not have
+    unknown: int  # out-of-vocabulary tokens
     cut: int  # texts longer than max_length
-    dropped: int  # texts without a token
+    dropped: int  # texts without tokens
 
     def __str__(self) -> str:
         share = 100 * self.unknown / max(self.tokens, 1)
@@ -36,12 +36,12 @@ class TextCounts(NamedTuple):
 
 @dataclass(kw_only=True)
 class TextPreparation(Preparation):
-    """Tokens of labelled texts, by a vocabulary of the train split. What was counted is logged and in ``counts``.
+    """Labelled texts tokenised with a vocabulary of the train split; statistics are logged and kept in ``counts``.
 
     Args:
         vocabulary: learns it from the train split.
-        max_length: most tokens of a text; what follows is left out, and counted. All where None.
-        empty: whether a text without a token is an error (``error``) or left out and counted (``drop``).
+        max_length: maximum number of tokens per text; longer texts are truncated and counted. No limit if None.
+        empty: whether a text without tokens is an error (``error``) or dropped and counted (``drop``).
     """
 
     vocabulary: VocabularyLearner
@@ -89,7 +89,7 @@ class TextPreparation(Preparation):
 
 
 def _targets(part: LabelledTexts, names: tuple[str, ...]) -> Tensor:
-    """Return the class of each text, or 0 or 1 for each label."""
+    """Return the class of each text, or 0/1 per label."""
     index = {name: number for number, name in enumerate(names)}
     rows = [_labels_of(label) for label in part.labels]
     for labels, place in zip(rows, part.places, strict=True):
@@ -109,7 +109,7 @@ def _labels_of(label: str | tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _label_names(labels: Iterable[Any]) -> tuple[str, ...]:
-    """Return all labels in order; in that of their numbers where they are whole numbers."""
+    """Return all labels, sorted; numerically if they are integers."""
     names = {label for row in labels for label in _labels_of(row)}
     numbers = all(len(name) < 20 and name.isascii() and name.removeprefix("-").isdigit() for name in names)
     return tuple(sorted(names, key=lambda name: (int(name), name) if numbers else (0, name)))

@@ -1,4 +1,4 @@
-"""Text for language models: documents as tokens, in windows for truncated back-propagation through time."""
+"""Text for language models: tokenised documents in windows for truncated back-propagation through time."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -22,12 +22,12 @@ from seqmodels.data.text.windows import TextWindow, WindowLoader
 
 
 class WindowedText(Split[TextWindow]):
-    """The tokens of a split, read in windows.
+    """Tokens of a split, read in windows.
 
     Args:
         corpus: tokens and documents.
-        text: how text becomes tokens.
-        bptt, random_windows: as of :class:`WindowPreparation`.
+        text: the tokenisation.
+        bptt, random_windows: as in :class:`WindowPreparation`.
     """
 
     def __init__(self, corpus: Corpus, text: TextPreprocessing, *, bptt: int, random_windows: bool) -> None:
@@ -37,7 +37,7 @@ class WindowedText(Split[TextWindow]):
         self.random_windows = random_windows
 
     def check(self, name: str, kind: TargetKind, sizes: Mapping[str, Any], loading: Loading) -> None:  # noqa: ARG002
-        """Raise ``ValueError``, naming the split, where it has nothing to predict, or no window for each row."""
+        """Raise ``ValueError``, naming the split, if there is nothing to predict or too few windows for the rows."""
         for option in ("num_workers", "drop_last", "bucketing"):
             if value := getattr(loading, option):
                 raise ValueError(f"{option}={value} has no effect on text that is read in windows: leave it out")
@@ -85,11 +85,11 @@ class WindowedText(Split[TextWindow]):
 
 @dataclass(kw_only=True)
 class WindowPreparation(Preparation):
-    """Documents as tokens, read in windows.
+    """Tokenised documents, read in windows.
 
     Args:
-        bptt: steps of a window, which is how far back gradients flow.
-        random_windows: draw the lengths of training windows as AWD-LSTM does; of a single text only.
+        bptt: window length in steps, the truncation length of back-propagation.
+        random_windows: random training window lengths as in AWD-LSTM; for a single text only.
     """
 
     bptt: int = 64
@@ -101,7 +101,7 @@ class WindowPreparation(Preparation):
 
     @abstractmethod
     def corpora(self, splits: Splits[Documents]) -> tuple[TextPreprocessing, Splits[Corpus]]:
-        """Return how text becomes tokens, fitted on the training split alone, and the tokens of each split."""
+        """Return the tokenisation, fitted on the training split only, and the tokens of each split."""
 
     def prepare(self, splits: Splits[Documents]) -> Prepared:
         text, corpora = self.corpora(splits)
@@ -113,11 +113,11 @@ class WindowPreparation(Preparation):
 
 @dataclass(kw_only=True)
 class InMemoryPreparation(WindowPreparation):
-    """Text that fits into memory, by a vocabulary that the data set prescribes."""
+    """Text that fits in memory, with a vocabulary fixed by the data set."""
 
     @abstractmethod
     def fit(self, texts: Sequence[str]) -> TextPreprocessing:
-        """Return how text becomes tokens, from the training documents."""
+        """Build the tokenisation from the training documents."""
 
     def corpora(self, splits: Splits[Documents]) -> tuple[TextPreprocessing, Splits[Corpus]]:
         text = self.fit(list(splits.train))
@@ -126,7 +126,7 @@ class InMemoryPreparation(WindowPreparation):
 
 @dataclass(kw_only=True)
 class TokenizedPreparation(WindowPreparation):
-    """Text of any size, tokenised once by a vocabulary that is learnt.
+    """Text of any size, tokenised once with a learnt vocabulary.
 
     Example:
         >>> from seqmodels.data import CharacterLearner, Documents, Splits
@@ -136,9 +136,9 @@ class TokenizedPreparation(WindowPreparation):
         {'vocab_size': 10}
 
     Args:
-        vocabulary: learns the vocabulary from the training text. A token ``<eos>`` for the edges of documents is added
-            where it has none; with a vocabulary of words it stands for the end of a line, too.
-        cache_dir: where tokens are kept; the user's cache folder where not given.
+        vocabulary: learns the vocabulary from the training text. If it lacks ``<eos>``, that token is added for
+            document edges; with a word vocabulary, it also marks line ends.
+        cache_dir: folder for token files; the user's cache folder by default.
     """
 
     vocabulary: VocabularyLearner
@@ -149,6 +149,6 @@ class TokenizedPreparation(WindowPreparation):
 
 
 def by_characters(text: str) -> TextPreprocessing:
-    """Return the characters of a single text as tokens, and one for what is unknown."""
+    """Build a character vocabulary of a single text, with a token for unknown characters."""
     vocabulary = CharacterVocabulary([UNK, *sorted(set(text))], normalization=None)
     return TextPreprocessing(vocabulary=vocabulary, start=vocabulary.tokens.index("\n"), ends=False)

@@ -1,4 +1,4 @@
-"""What sources of labelled texts share."""
+"""Base classes for sources of labelled texts."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from seqmodels.data.text.labelled import TextPreparation
 
 @dataclass(kw_only=True)
 class PublishedTexts(PublishedSource):
-    """Published texts with a class each.
+    """Published texts with one class each.
 
     Args:
-        data_seed: of the split, where the set is not split as published.
+        data_seed: seed of the split, if it is not published.
     """
 
     target_kind = "classification"
@@ -27,14 +27,14 @@ class PublishedTexts(PublishedSource):
 
 @dataclass(kw_only=True)
 class OwnTexts(Source):
-    """Labelled texts of the user.
+    """Your own labelled texts.
 
     Args:
-        path: of all texts, or of those to train with.
-        val_path, test_path: of the texts to validate and test with; drawn from those at ``path`` where None.
-        val_share, test_share: share of ``path`` that is drawn where there is no path, stratified by class.
-        encoding: of the files.
-        data_seed: of what is drawn.
+        path: all texts, or the training texts.
+        val_path, test_path: validation and test texts; drawn from ``path`` if None.
+        val_share, test_share: share of ``path`` to draw for a split without its own path, stratified by class.
+        encoding: encoding of the files.
+        data_seed: seed of the draw.
     """
 
     target_kind: ClassVar[TargetKind] = "classification"
@@ -77,6 +77,6 @@ class OwnTexts(Source):
         return Splits(**parts)
 
     def _drawn(self) -> dict[str, float]:
-        """Return the share of each split that is drawn from ``path``."""
+        """Return the shares of the splits drawn from ``path``."""
         paths = {"val": (self.val_path, self.val_share), "test": (self.test_path, self.test_share)}
         return {name: share for name, (path, share) in paths.items() if path is None}

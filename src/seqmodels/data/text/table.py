@@ -1,4 +1,4 @@
-"""Labelled texts in a table."""
+"""Labelled texts from a table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,15 +11,14 @@ from seqmodels.data.text.sources import OwnTexts
 
 @dataclass(kw_only=True)
 class TextTable(OwnTexts):
-    """The texts and labels of a table, CSV or TSV, plain or ``.gz``.
+    """Texts and labels from a CSV or TSV table, plain or ``.gz``.
 
     Args:
-        text: the column of the text, by its name, or by its number from 0 where there is no header; several are joined
-            by a space.
-        label: the column of the label or labels.
-        header: whether the first line has the names of the columns.
-        delimiter: between columns; where None a tab if the name ends in ``.tsv``, else a comma.
-        quotes: whether a field in double quotes may hold delimiters, line ends and doubled quotes.
+        text: text column, by name, or by number from 0 without a header; several columns are joined with a space.
+        label: column of the label or labels.
+        header: whether the first line has the column names.
+        delimiter: column delimiter; if None, a tab for ``.tsv`` files, else a comma.
+        quotes: whether fields in double quotes may contain delimiters, line breaks and doubled quotes.
     """
 
     text: str | int | Sequence[str | int] = "text"
@@ -34,6 +33,6 @@ class TextTable(OwnTexts):
             raise ValueError(f"delimiter must be a single character, got {self.delimiter!r}")
 
     def table(self, path: Path, separator: str | None) -> LabelledTexts:
-        """Read the table at a path; each row has one label where ``separator`` is None."""
+        """Read the table at a path; each row has one label if ``separator`` is None."""
         dialect = CSVDialect(delimiter=self.delimiter, header=self.header, quotes=self.quotes, encoding=self.encoding)
         return read_table(path, self.text, self.label, dialect, separator=separator)

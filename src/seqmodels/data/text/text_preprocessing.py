@@ -1,4 +1,4 @@
-"""From text to the tokens that a language model reads, and back."""
+"""Conversion between text and the tokens of a language model."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,19 +17,19 @@ from seqmodels.data.text.windows import IGNORE, TextWindow
 from seqmodels.system.names import public_name
 
 CONTEXT = 16
-"""Tokens before a new one that are decoded with it: as far as one may change how the next is written."""
+"""Number of preceding tokens decoded with a new one: the range over which they may affect its text."""
 
 
 @dataclass(kw_only=True, eq=False)
 class TextPreprocessing(Preprocessing):
-    """Text by a vocabulary, as documents or as one stream.
+    """Tokenisation by a vocabulary, of documents or a single stream.
 
     Args:
-        vocabulary: tokens of a text, and back.
-        start: the token that precedes a text: the edge of a document, or what the text of the training data may
-            well go on after, a line end for example.
-        ends: whether that token ends a document, too.
-        line_ends: write ``<eos>`` for each line end, which a vocabulary of words has no other token for.
+        vocabulary: encodes and decodes texts.
+        start: token that precedes a text: the document edge, or one after which training text plausibly continues, e.g.
+            a line end.
+        ends: whether that token also ends a document.
+        line_ends: encode line ends as ``<eos>``, since word vocabularies have no other token for them.
     """
 
     vocabulary: Vocabulary
@@ -46,7 +46,7 @@ class TextPreprocessing(Preprocessing):
 
     @property
     def node(self) -> dict[str, Any]:
-        """What rebuilds it, as JSON holds it."""
+        """The configuration that rebuilds it, as plain JSON."""
         return {
             "_target_": public_name(type(self)),
             "vocabulary": self.vocabulary.node,
@@ -57,7 +57,7 @@ class TextPreprocessing(Preprocessing):
 
     @property
     def edge(self) -> int | None:
-        """The token between documents, where there is one."""
+        """The token between documents, if there is one."""
         return self.start if self.ends else None
 
     def tokens(self, text: str) -> list[int]:
@@ -74,9 +74,9 @@ class TextPreprocessing(Preprocessing):
 
     @cached_property
     def characters(self) -> NDArray[np.int64]:
-        """How many characters of a text each token stands for, ``(vocab,)``.
+        """Number of text characters per token, ``(vocab,)``.
 
-        A word counts the space behind it; an edge nothing; a character whose bytes are spread over tokens nothing.
+        A word includes the space after it; an edge counts 0, as does a character whose bytes are split over tokens.
         """
         vocabulary = self.vocabulary
         counts = [len(vocabulary.decode([token]).replace(REPLACEMENT, "")) for token in range(len(vocabulary))]
@@ -87,12 +87,12 @@ class TextPreprocessing(Preprocessing):
         return np.array(counts, np.int64)
 
     def prompt(self, text: str) -> Tensor:
-        """Return what a model reads before it writes, ``(time,)``; for an empty text, the start token."""
+        """Return the tokens a model reads before generating, ``(time,)``; for an empty text, the start token."""
         tokens = self.tokens(text)
         return torch.tensor([self.start, *tokens] if self.ends or not tokens else tokens)
 
     def written(self, tokens: Iterable[int], before: Sequence[int] = ()) -> Iterator[str]:
-        """Yield what each token adds to a text that goes on ``before``; an incomplete UTF-8 sequence is held back."""
+        """Yield the text each token adds after ``before``, holding back incomplete UTF-8 sequences."""
         held = list(before)[-CONTEXT:]
         done = len(self.vocabulary.decode(held))
         text = ""
@@ -108,7 +108,7 @@ class TextPreprocessing(Preprocessing):
         yield text[done:]
 
     def encode(self, record: Mapping[str, Any]) -> Tensor:
-        """Return the tokens of a record's field ``text``, between the start and, if there is one, the end token."""
+        """Return the tokens of a record's field ``text``, with the start token and, if any, the end token."""
         text = record.get("text")
         if not isinstance(text, str):
             raise ValueError(f"a record must have a text under 'text', got {text!r}")
@@ -119,7 +119,7 @@ class TextPreprocessing(Preprocessing):
         return torch.tensor(tokens)
 
     def collate(self, examples: Sequence[Tensor]) -> TextWindow:
-        """Return texts as rows that start anew, each token but the first to be predicted."""
+        """Collate texts as fresh rows, with every token but the first as a target."""
         inputs, lengths = pad([example[:-1] for example in examples])
         targets = torch.full_like(inputs, IGNORE)
         for row, example in enumerate(examples):

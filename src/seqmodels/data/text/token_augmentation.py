@@ -1,4 +1,4 @@
-"""Augmentations of tokens: each changes the inputs of a training batch, and draws from the generator alone."""
+"""Token augmentations: they change the inputs of a training batch, using only the given generator."""
 
 from abc import ABC, abstractmethod
 
@@ -11,9 +11,9 @@ from seqmodels.sequence import length_mask
 
 
 class TokenAugmentation(ABC):
-    """Changes the tokens of a batch with a probability of ``rate``.
+    """Changes the tokens of a batch with probability ``rate``.
 
-    Where every step has a target of its own, it would no longer be in step with its token: such a batch is refused.
+    Batches with stepwise targets are rejected, since the targets would no longer be aligned with the tokens.
     """
 
     def __init__(self, *, rate: float = 0.1) -> None:
@@ -22,10 +22,10 @@ class TokenAugmentation(ABC):
         self.rate = rate
 
     def __call__(self, batch: SequenceBatch, generator: Generator) -> SequenceBatch:
-        """Return the batch with other inputs, and lengths that fit them.
+        """Return the batch with augmented inputs and matching lengths.
 
         Raises:
-            ValueError: its inputs are no tokens, or there is a target for every step.
+            ValueError: its inputs are not tokens, or its targets are stepwise.
         """
         if not isinstance(batch, SequenceBatch) or batch.inputs.is_floating_point():
             got = f"{batch.inputs.dtype}" if isinstance(batch, SequenceBatch) else type(batch).__name__
@@ -38,18 +38,18 @@ class TokenAugmentation(ABC):
 
     @abstractmethod
     def change(self, batch: SequenceBatch, generator: Generator) -> SequenceBatch:
-        """Return the batch with other tokens."""
+        """Return the batch with changed tokens."""
 
 
 class TokenDrop(TokenAugmentation):
-    """Leave out each token with a probability of ``rate``; of every text one at least stays."""
+    """Drop each token with probability ``rate``, keeping at least one per text."""
 
     def change(self, batch: SequenceBatch, generator: Generator) -> SequenceBatch:
         tokens, lengths, _ = batch
         real = length_mask(lengths, tokens.shape[1])
         draws = torch.rand(tokens.shape, generator=generator).masked_fill(~real, -1)
         kept = (draws >= self.rate) | ((draws == draws.amax(1, keepdim=True)) & real)
-        order = (~kept).long().argsort(dim=1, stable=True)  # those that stay first, in their order
+        order = (~kept).long().argsort(dim=1, stable=True)  # kept tokens first, in order
         lengths = kept.sum(1)
         time = int(lengths.max())
         tokens = tokens.gather(1, order)[:, :time].masked_fill(~length_mask(lengths, time), PADDING)
@@ -57,14 +57,14 @@ class TokenDrop(TokenAugmentation):
 
 
 class TokenSwap(TokenAugmentation):
-    """Swap neighbours: the tokens of each text are paired, from the first or the second on, and a pair swapped."""
+    """Swap neighbours: tokens are paired, starting at the first or second one, and pairs are swapped."""
 
     def change(self, batch: SequenceBatch, generator: Generator) -> SequenceBatch:
         tokens, lengths, _ = batch
         rows, time = tokens.shape
         steps = torch.arange(time)
         first = torch.randint(2, (rows, 1), generator=generator)
-        left = (steps - first) % 2 == 0  # the left one of a pair
+        left = (steps - first) % 2 == 0  # the left token of a pair
         draws = torch.rand(rows, time, generator=generator)
         swapped = left & (draws < self.rate) & (steps + 1 < lengths[:, None])
         order = steps + swapped.long() - _shifted(swapped).long()
@@ -72,5 +72,5 @@ class TokenSwap(TokenAugmentation):
 
 
 def _shifted(flags: Tensor) -> Tensor:
-    """Return flags ``(rows, time)`` one step later."""
+    """Shift flags ``(rows, time)`` one step later."""
     return torch.cat([torch.zeros_like(flags[:, :1]), flags[:, :-1]], dim=1)

@@ -1,9 +1,8 @@
-"""Tokens in one file that is mapped into memory, so that a text may be larger than memory.
+"""Memory-mapped token files, for texts larger than memory.
 
-The file holds, one after the other: the tokens, in the smallest type of whole numbers that fits the vocabulary; the
-offsets of the documents as 64 bit integers; a header in JSON, which says what the file was made from, and the CRC-32
-of all before it; the header's length, its own CRC-32 and a mark. The mark comes last, so that a file that was cut off
-is none; neither is one in which a byte has changed.
+Layout: the tokens, in the smallest integer dtype that fits the vocabulary; the document offsets as 64-bit integers; a
+JSON header with the origin of the file and the CRC-32 of everything before it; the header's length, its own CRC-32 and
+a magic mark. The mark is last, so that truncated files are invalid, as are files with a changed byte.
 """
 
 import json
@@ -22,23 +21,23 @@ from seqmodels.system.durable import remove_strays, write_durably
 
 MARK = b"seqmodels tokens 2"
 END = struct.Struct(f"<QI{len(MARK)}s")
-ALIGNMENT = 8  # bytes, of the offsets
+ALIGNMENT = 8  # bytes, of the offsets array
 CHUNK = 1 << 20  # bytes
 
 Documents = Iterable[Iterable[Sequence[int]]]
-"""Tokens of documents, each of them piece by piece."""
+"""Tokens of documents, each in pieces."""
 
 
 def token_file(
     path: Path, documents: Documents, *, vocab_size: int, edge: int | None, origin: Mapping[str, Any]
 ) -> Corpus:
-    """Return the corpus in the file ``path``; write the file first unless one that was made from ``origin`` is there.
+    """Return the corpus in the file ``path``, writing it first unless one made from ``origin`` exists.
 
-    Documents are asked for one after the other, and only then. The file gets its name once it is whole and on disk, in
-    one step; what an interrupted writing left behind goes with the next.
+    Documents are only read, one by one, if the file is written. It is renamed atomically once complete and on disk;
+    leftovers of an interrupted write are removed by the next.
 
     Raises:
-        ValueError: there is no document, or several without an ``edge``.
+        ValueError: no documents, or several without ``edge``.
         OSError: the file cannot be written.
     """
     made = read_tokens(path, origin)
@@ -53,9 +52,9 @@ def token_file(
 
 
 def read_tokens(path: Path, origin: Mapping[str, Any]) -> Corpus | None:
-    """Map the file into memory; None where there is none, it is not whole, or it was made from something else.
+    """Map the file into memory; None if it is missing, incomplete or made from another origin.
 
-    The file is read once, to see whether it is as it was written: about a second for each gigabyte.
+    The file is read once to verify its checksum: about a second per gigabyte.
     """
     header = _header(path)
     if header is None or header["origin"] != json.loads(json.dumps(origin)) or header["crc32"] != _crc32(path, header):
@@ -67,13 +66,13 @@ def read_tokens(path: Path, origin: Mapping[str, Any]) -> Corpus | None:
 
 
 def made_from(path: Path) -> dict[str, Any] | None:
-    """Return what a whole file says it was made from, or None."""
+    """Return the origin recorded in a complete file, or None."""
     header = _header(path)
     return None if header is None else header["origin"]
 
 
 def _header(path: Path) -> dict[str, Any] | None:
-    """Return the header of a file, or None where it is missing or the file is not whole."""
+    """Return the header of a file, or None if the file is missing or incomplete."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -92,12 +91,12 @@ def _header(path: Path) -> dict[str, Any] | None:
 
 
 def _body(header: Mapping[str, Any]) -> int:
-    """Return how many bytes come before a header."""
+    """Return the number of bytes before a header."""
     return _aligned(header["tokens"] * np.dtype(header["type"]).itemsize) + 8 * (header["documents"] + 1)
 
 
 def _crc32(path: Path, header: Mapping[str, Any]) -> int:
-    """Return the CRC-32 of what comes before the header of a file."""
+    """Return the CRC-32 of the bytes before the header of a file."""
     crc32, left = 0, _body(header)
     with path.open("rb") as file:
         while chunk := file.read(min(CHUNK, left)):

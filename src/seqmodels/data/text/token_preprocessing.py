@@ -1,4 +1,4 @@
-"""From the text of a record to tokens."""
+"""Tokenisation of records."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,13 +14,12 @@ from seqmodels.system.names import public_name
 
 @dataclass(kw_only=True, eq=False)
 class TokenPreprocessing(Preprocessing):
-    """The text of a record by a vocabulary.
+    """Tokenises the text of a record with a vocabulary.
 
     Args:
-        vocabulary: that of the training data.
-        field: where a record has its text, or several that are joined by a space; that of a plain line is ``text``, and
-            is read whatever the field.
-        max_length: most tokens; what follows is left out. All where None.
+        vocabulary: vocabulary of the training data.
+        field: text field of a record, or several to be joined with a space; for plain lines, ``text`` is always read.
+        max_length: maximum number of tokens; longer texts are truncated. No limit if None.
     """
 
     vocabulary: Vocabulary
@@ -33,7 +32,7 @@ class TokenPreprocessing(Preprocessing):
 
     @property
     def node(self) -> dict[str, Any]:
-        """What rebuilds it, as JSON holds it."""
+        """The configuration that rebuilds it, as plain JSON."""
         options = {"field": self.fields, "max_length": self.max_length}
         return {"_target_": public_name(type(self)), "vocabulary": self.vocabulary.node, **options}
 

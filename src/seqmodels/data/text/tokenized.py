@@ -1,4 +1,4 @@
-"""Text of any size, tokenised once and kept in files beside each other."""
+"""Text of any size, tokenised once and cached in one file per split."""
 
 import hashlib
 import json
@@ -25,14 +25,14 @@ VOCABULARIES = {kind.__name__: kind for kind in (CharacterVocabulary, WordVocabu
 def tokenized(
     splits: Splits[Documents], learner: VocabularyLearner, cache_dir: str | Path | None
 ) -> tuple[TextPreprocessing, Splits[Corpus]]:
-    """Return how text becomes tokens, learnt from the training split alone, and the tokens of each split.
+    """Return the tokenisation, learnt from the training split only, and the tokens of each split.
 
-    Tokens are kept in ``cache_dir`` (``tokens`` in the cache folder of this package where not given), a file a split,
-    and read from there until the origin of the documents or the options of the learner change. Documents without an
-    origin are kept in memory instead.
+    Tokens are cached in ``cache_dir`` (default: ``tokens`` in the cache folder of this package), one file per split,
+    and reused until the origin of the documents or the learner options change. Documents without an origin are kept in
+    memory.
 
     Raises:
-        ValueError: a text cannot be read, or a split has no document.
+        ValueError: a text cannot be read, or a split has no documents.
     """
     name, source = splits.train.name, splits.train.origin
     if source is None:
@@ -58,13 +58,13 @@ def tokenized(
 
 
 def in_memory(splits: Splits[Documents], text: TextPreprocessing) -> Splits[Corpus]:
-    """Return the tokens of each split, in memory."""
+    """Tokenise each split in memory."""
     size = len(text.vocabulary)
     return Splits(*(corpus_of(map(text.tokens, documents), size, text.edge) for documents in splits))
 
 
 def _kept(path: Path, made: Mapping[str, Any]) -> TextPreprocessing | None:
-    """Return the preprocessing that a file of tokens was made with, if it was made from the same otherwise."""
+    """Return the preprocessing a token file was made with, if everything else about its origin matches."""
     origin = made_from(path)
     if origin is None or {**origin, "text": None} != {**json.loads(json.dumps(made)), "text": None}:
         return None
@@ -77,7 +77,7 @@ def _kept(path: Path, made: Mapping[str, Any]) -> TextPreprocessing | None:
 
 
 def _learnt(train: Documents, learner: VocabularyLearner) -> TextPreprocessing:
-    """Learn a vocabulary from the training split, with ``<eos>`` for the edges of documents, and the lines of words."""
+    """Learn a vocabulary from the training split, with ``<eos>`` for document edges and, for words, line ends."""
     if EOS not in learner.specials:
         learner = copy(learner)
         learner.specials = (*learner.specials, EOS)

@@ -1,7 +1,7 @@
-"""Vocabularies: from a text to tokens and back. All are plain JSON, and learnt from training texts alone.
+"""Vocabularies, which encode and decode texts. All are plain JSON, learnt from training texts only.
 
-The first tokens may be special: ``<pad>`` (always 0), ``<unk>`` for what is unknown, ``<eos>`` for the end of a line or
-document. Nothing in a text is ever read as one of them, but ``<unk>`` itself in a text of words.
+The first tokens may be special: ``<pad>`` (always 0), ``<unk>`` for unknown tokens, ``<eos>`` for line or document
+ends. Text is never parsed as one of them, except for ``<unk>`` in word vocabularies.
 """
 
 import functools
@@ -17,22 +17,22 @@ from typing import Any, Literal, get_args
 from seqmodels.system.names import public_name
 
 Normalization = Literal["NFC", "NFD", "NFKC", "NFKD", "ASCII"]
-"""Unicode normal forms; ``ASCII``: the ASCII characters of NFKD: letters lose their marks, others are left out."""
+"""Unicode normal forms; ``ASCII``: NFKD restricted to ASCII, which strips diacritics and drops other characters."""
 Splitting = Literal["words", "spaces"]
 
 PAD, UNK, EOS = "<pad>", "<unk>", "<eos>"
 SPECIAL = (PAD, UNK, EOS)
-REPLACEMENT = "\ufffd"  # how a character that is not known is shown
+REPLACEMENT = "\ufffd"  # shown for unknown characters
 
 
 @dataclass(repr=False, eq=False)
 class Vocabulary(ABC):
-    """Tokens by number.
+    """Mapping between tokens and their numbers.
 
     Args:
-        tokens: every token, special ones first.
-        normalization: Unicode normal form that texts are brought to; as they are where None.
-        lowercase: make texts lower case.
+        tokens: all tokens, special ones first.
+        normalization: Unicode normal form applied to texts; none if None.
+        lowercase: whether to lowercase texts.
 
     Raises:
         ValueError: a token occurs twice, or ``<pad>`` is not the first.
@@ -63,22 +63,22 @@ class Vocabulary(ABC):
 
     @property
     def unknown(self) -> int | None:
-        """The token of what is unknown, where there is one."""
+        """The unknown token, if there is one."""
         return self.specials.get(UNK)
 
     @property
     def eos(self) -> int | None:
-        """The token of the end of a line or document, where there is one."""
+        """The end-of-line or end-of-document token, if there is one."""
         return self.specials.get(EOS)
 
     @property
     def node(self) -> dict[str, Any]:
-        """What rebuilds the vocabulary: ``_target_`` and the keywords of its constructor, as JSON holds them."""
+        """The configuration that rebuilds the vocabulary: ``_target_`` and constructor keywords, as plain JSON."""
         options = {"normalization": self.normalization, "lowercase": self.lowercase}
         return {"_target_": public_name(type(self)), "tokens": list(self.tokens), **options}
 
     def normalize(self, text: str) -> str:
-        """Return a text as the vocabulary reads it."""
+        """Return a text as normalised by the vocabulary."""
         return normalize(text, self.normalization, self.lowercase)
 
     @abstractmethod
@@ -87,13 +87,13 @@ class Vocabulary(ABC):
 
     @abstractmethod
     def decode(self, ids: Iterable[int]) -> str:
-        """Return the text of tokens; ``<pad>`` is left out, and ``<eos>`` is a line end."""
+        """Return the text of tokens; ``<pad>`` is skipped, and ``<eos>`` becomes a line end."""
 
 
 class CharacterVocabulary(Vocabulary):
-    """Each character (Unicode code point) is a token; ``decode(encode(text)) == normalize(text)`` where all are known.
+    """Each character (Unicode code point) is a token; ``decode(encode(text)) == normalize(text)`` if all are known.
 
-    A character that is not known is ``<unk>``, and comes back as U+FFFD.
+    Unknown characters become ``<unk>`` and decode to U+FFFD.
     """
 
     def __post_init__(self) -> None:
@@ -114,14 +114,14 @@ class CharacterVocabulary(Vocabulary):
 
 @dataclass(kw_only=True, repr=False, eq=False)
 class WordVocabulary(Vocabulary):
-    """Each word is a token; a word that is not known is ``<unk>``.
+    """Each word is a token; unknown words become ``<unk>``.
 
-    Decoded, words stand one space apart: ``decode(encode(text)) == " ".join(split(text))`` where all are known.
+    Decoding joins words with single spaces: ``decode(encode(text)) == " ".join(split(text))`` if all are known.
 
     Args:
         tokens, normalization, lowercase: as for all.
-        splitting: ``words``: runs of letters, digits and marks with single apostrophes inside, every other character
-            but white space a word of its own; ``spaces``: whatever white space separates, for texts split already.
+        splitting: ``words``: runs of letters, digits and marks with single inner apostrophes, and any other non-space
+            character as its own word; ``spaces``: split at white space, for pre-tokenised texts.
     """
 
     lowercase: bool = True
@@ -151,9 +151,9 @@ class WordVocabulary(Vocabulary):
 
 
 def normalize(text: str, form: Normalization | None, lowercase: bool) -> str:
-    """Return a text in a normal form and in lower case, where asked for; a lone surrogate becomes U+FFFD.
+    """Apply a normal form and lowercasing, if requested; lone surrogates become U+FFFD.
 
-    Line ends, byte order marks, NUL and characters without a width stay as they are.
+    Line ends, byte order marks, NUL and zero-width characters are unchanged.
     """
     if text.isascii():
         return text.lower() if lowercase else text
@@ -175,31 +175,31 @@ def split_words(text: str, splitting: Splitting) -> list[str]:
     return (ASCII_WORD if text.isascii() else _any_word()).findall(text)
 
 
-ASCII_WORD = re.compile(r"\w+(?:'\w+)*|[^\s\w\x1c-\x1f]", re.ASCII)  # as _any_word on such a text, in half the time
+ASCII_WORD = re.compile(r"\w+(?:'\w+)*|[^\s\w\x1c-\x1f]", re.ASCII)  # same as _any_word on ASCII text, in half the time
 
 
 @functools.cache
 def _any_word() -> re.Pattern[str]:
-    # Python's \w leaves out combining marks and the joiners, without which words of many scripts fall to pieces.
+    # Python's \w excludes combining marks and joiners, which would break up words of many scripts.
     marks = "".join(chr(c) for c in range(0x300, sys.maxunicode) if unicodedata.category(chr(c))[0] == "M")
     letter = rf"[\w{marks}\u200c\u200d]"
     return re.compile(rf"{letter}+(?:['\u2019]{letter}+)*|[^\s]")
 
 
 def check_normalization(form: str | None) -> None:
-    """Raise ``ValueError`` for a normal form that there is not."""
+    """Raise ``ValueError`` for an unknown normal form."""
     if form is not None and form not in get_args(Normalization):
         raise ValueError(f"normalization must be one of {', '.join(get_args(Normalization))} or null, got {form!r}")
 
 
 def check_splitting(splitting: str) -> None:
-    """Raise ``ValueError`` for a way of splitting that there is not."""
+    """Raise ``ValueError`` for an unknown splitting."""
     if splitting not in get_args(Splitting):
         raise ValueError(f"splitting must be one of {', '.join(get_args(Splitting))}, got {splitting!r}")
 
 
 def _index_of(vocabulary: Vocabulary) -> tuple[dict[str, int], int]:
-    """Return the number of each token that texts can hold, and that of ``<unk>``."""
+    """Return the number of each token that can occur in texts, and that of ``<unk>``."""
     if vocabulary.unknown is None:
         raise ValueError(f"tokens must have {UNK} for what is unknown, got {list(vocabulary.tokens[:3])} first")
     index = {token: number for number, token in enumerate(vocabulary.tokens) if token not in vocabulary.specials}

@@ -1,4 +1,4 @@
-"""Learning a vocabulary from texts: what a configuration says of it, ``learn(texts) -> Vocabulary``."""
+"""Learning a vocabulary from texts: configurable learners with ``learn(texts) -> Vocabulary``."""
 
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -24,13 +24,13 @@ from seqmodels.data.text.vocabulary import (
 
 @dataclass(kw_only=True)
 class VocabularyLearner(ABC):
-    """Options under which a vocabulary is learnt; the same texts give the same vocabulary.
+    """Options for learning a vocabulary; learning is deterministic.
 
     Args:
-        normalization, lowercase: as of the vocabulary.
-        min_frequency: a token must occur so often in all texts together; what is rarer is unknown.
-        max_size: most tokens, special ones among them; the most frequent are kept.
-        eos: have a token for the end of a line or document.
+        normalization, lowercase: as for the vocabulary.
+        min_frequency: minimum number of occurrences in all texts together; rarer tokens are unknown.
+        max_size: maximum vocabulary size, including special tokens; the most frequent tokens are kept.
+        eos: whether to add a token for line or document ends.
     """
 
     normalization: Normalization | None = "NFC"
@@ -50,17 +50,17 @@ class VocabularyLearner(ABC):
 
     @abstractmethod
     def learn(self, texts: Iterable[str]) -> Vocabulary:
-        """Return the vocabulary of texts, the most frequent tokens first, equally frequent ones by their characters.
+        """Return the vocabulary of texts, sorted by descending frequency, then by characters.
 
         Raises:
-            ValueError: the texts hold nothing that could be a token.
+            ValueError: the texts contain no possible token.
         """
 
     def _normalized(self, texts: Iterable[str]) -> Iterator[str]:
         return (normalize(text, self.normalization, self.lowercase) for text in texts)
 
     def _frequent(self, counts: Counter[str]) -> list[str]:
-        """Return the special tokens and those that are frequent enough."""
+        """Return the special tokens and the sufficiently frequent ones."""
         ordered = sorted((-count, token) for token, count in counts.items() if token not in self.specials)
         room = None if self.max_size is None else self.max_size - len(self.specials)
         kept = [token for count, token in ordered[:room] if -count >= self.min_frequency]
@@ -84,7 +84,7 @@ class CharacterLearner(VocabularyLearner):
 
 @dataclass(kw_only=True)
 class WordLearner(VocabularyLearner):
-    """Learns the words of texts; options as for all, and how texts are split into words, as of ``WordVocabulary``.
+    """Learns the words of texts; options as for all, plus ``splitting`` as in ``WordVocabulary``.
 
     Example:
         >>> WordLearner().learn(["a good film"]).encode("a bad film")
@@ -114,12 +114,12 @@ class WordLearner(VocabularyLearner):
 class BPELearner(VocabularyLearner):
     """Learns byte pair merges; options as for all: a merge must occur ``min_frequency`` times.
 
-    ``max_size`` must have room for all 256 bytes, so that nothing is unknown.
+    ``max_size`` must leave room for all 256 bytes, so that nothing is unknown.
     """
 
     min_frequency: int = 2
     max_size: int = 8000
-    size: int = field(init=False, repr=False)  # of tokens that are learnt
+    size: int = field(init=False, repr=False)  # number of tokens to learn
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -14,27 +14,27 @@ from seqmodels.data.loaders import ResumableLoader
 from seqmodels.data.text.corpus import Corpus, Piece, equal_rows, training_rows, whole_documents
 
 IGNORE = -100
-"""The target where there is nothing to predict; ``torch.nn.functional.cross_entropy`` leaves it out by default."""
+"""Target value with nothing to predict; ignored by ``torch.nn.functional.cross_entropy`` by default."""
 
 
 Slot = tuple[int, int, bool]
-"""Where a window starts and ends, and whether a document starts there."""
+"""Start and end of a window, and whether a document starts there."""
 
 
 class TextWindow(NamedTuple):
-    """The next steps of every row. A row continues where its previous window ended, unless it is fresh."""
+    """The next steps of each row. A row continues its previous window unless it is fresh."""
 
     inputs: Tensor  # (batch, time) tokens
-    lengths: Tensor | None  # (batch,) real steps of each row, at least 1; None where every step has a target
-    targets: Tensor  # (batch, time) the token after each; IGNORE past a row's length and in a row that has none left
+    lengths: Tensor | None  # (batch,) real steps per row, at least 1; None if every step has a target
+    targets: Tensor  # (batch, time) the next tokens; IGNORE in padding and in finished rows
     fresh: Tensor  # (batch,) bool: a document starts here, from the initial state
-    characters: int  # how many the targets stand for
-    scale: float  # length of the window over the usual one: by it the learning rate is multiplied
-    weight: float = 1.0  # of its mean loss among those of all processes, by their numbers of targets
+    characters: int  # number of characters of the targets
+    scale: float  # window length relative to the usual one; factor for the learning rate
+    weight: float = 1.0  # of its mean loss among all processes, by number of targets
 
 
 class EpochNumber:
-    """The number of the epoch that is read next; Lightning sets it as an epoch starts."""
+    """Number of the next epoch; set by Lightning at the start of an epoch."""
 
     def __init__(self) -> None:
         self.epoch = 0
@@ -45,22 +45,22 @@ class EpochNumber:
 
 @dataclass(eq=False)
 class WindowLoader(ResumableLoader[TextWindow]):
-    """Windows over a corpus, row by row; training and evaluation differ in how rows are made.
+    """Windows over a corpus, row by row; training and evaluation form rows differently.
 
-    For training, documents come in an order drawn anew for each epoch from ``seed`` and laid end to end; a row starts
-    and ends where it falls. For evaluation no document is cut, so that the loss does not depend on the number of rows;
-    only a single text is, as for training.
+    For training, documents are shuffled in each epoch, seeded by ``seed``, and concatenated; rows may start and end
+    within documents. For evaluation, no document is cut, so that the loss does not depend on the number of rows, except
+    for a single text, which is cut as in training.
 
     Args:
         corpus: tokens and documents.
-        characters: ``(vocab,)`` how many characters each token stands for.
-        rows: rows of a batch of one process.
-        bptt: steps of a window.
-        training: draw orders anew.
-        random_windows: draw the lengths of windows as AWD-LSTM does (Merity et al., 2018): around ``bptt`` or, one time
-            in twenty, around half of it, with a deviation of 5. Only of a single text.
-        seed: of orders and lengths.
-        rank, world_size: this process and how many there are: each reads rows of its own, in as many steps.
+        characters: ``(vocab,)`` number of characters per token.
+        rows: batch size per process.
+        bptt: window length in steps.
+        training: shuffle documents in each epoch.
+        random_windows: random window lengths as in AWD-LSTM (Merity et al., 2018): around ``bptt`` or, one time in
+            twenty, around half of it, with a deviation of 5. For a single text only.
+        seed: seed of orders and lengths.
+        rank, world_size: this process and the number of processes, which read their own rows in equally many steps.
     """
 
     ORIGIN = "tokens"
@@ -78,7 +78,7 @@ class WindowLoader(ResumableLoader[TextWindow]):
 
     def __post_init__(self) -> None:
         super().__init__()
-        self.sampler = EpochNumber()  # by these names Lightning finds its set_epoch
+        self.sampler = EpochNumber()  # Lightning looks up set_epoch under these names
         self.batch_sampler = None
         self._own = slice(self.rank * self.rows, (self.rank + 1) * self.rows)
         self._steps = self._count()
@@ -98,7 +98,7 @@ class WindowLoader(ResumableLoader[TextWindow]):
         return ["none" if slot is None else f"{slot[0]}-{slot[1]}" for slot in slots[self._own]]
 
     def _slots(self, epoch: int) -> Iterator[tuple[list[Slot | None], float]]:
-        """Yield for each step the window of each row of all processes, None after the end, and the scale."""
+        """Yield, per step, the window of each row of all processes, or None after its end, and the scale."""
         generator = np.random.default_rng([self.seed, epoch])
         edges = self._random_edges(generator) if self.random_windows else None
         queues = [_windows(pieces, self.bptt, edges) for pieces in self._pieces(generator)]
@@ -107,7 +107,7 @@ class WindowLoader(ResumableLoader[TextWindow]):
             yield [next(queue, None) for queue in queues], scale
 
     def _pieces(self, generator: np.random.Generator | None = None) -> list[list[Piece]]:
-        """Return what each row of all processes reads."""
+        """Return the pieces read by each row of all processes."""
         rows = self.rows * self.world_size
         if self.random_windows:
             return equal_rows(self.corpus, rows)
@@ -118,7 +118,7 @@ class WindowLoader(ResumableLoader[TextWindow]):
         return training_rows(self.corpus, rows, self.bptt, order)
 
     def _count(self) -> int:
-        """Return the number of steps of an epoch, which is the same for all epochs and processes."""
+        """Return the number of steps per epoch, equal for all epochs and processes."""
         if self.random_windows:
             usual = 0.95 * self.bptt + 0.05 * self.bptt / 2
             return max(1, round(self._longest() / usual))
@@ -128,14 +128,14 @@ class WindowLoader(ResumableLoader[TextWindow]):
         return max(end - first for ((first, end),) in self._pieces())
 
     def _random_edges(self, generator: np.random.Generator) -> NDArray[np.int64]:
-        """Draw where the windows of a row begin and end, as many as an epoch has steps, over all of its tokens."""
+        """Draw the window edges of a row, one window per step of the epoch, covering all of its tokens."""
         usual = np.where(generator.random(self._steps) < 0.95, self.bptt, self.bptt / 2)
         lengths = np.maximum(5, np.rint(generator.normal(usual, 5.0)))
         edges = np.concatenate([[0.0], np.cumsum(lengths)])
-        return np.rint(edges * (self._longest() / edges[-1])).astype(np.int64)  # drawn lengths do not sum to it exactly
+        return np.rint(edges * (self._longest() / edges[-1])).astype(np.int64)  # drawn lengths do not sum up exactly
 
     def _window(self, slots: Sequence[Slot | None], scale: float, weight: float) -> TextWindow:
-        """Read one window: where it starts and ends in each row, and whether a document starts; None: nothing left."""
+        """Read one window, given start, end and document start for each row, or None for finished rows."""
         lengths = [1 if slot is None else max(slot[1] - slot[0], 1) for slot in slots]
         time = max(lengths)
         inputs = np.zeros((len(slots), time), np.int64)
@@ -167,7 +167,7 @@ def _targets(slots: Sequence[Slot | None]) -> int:
 
 
 def _windows(pieces: Sequence[Piece], bptt: int, edges: NDArray[np.int64] | None) -> Iterator[Slot | None]:
-    """Yield the windows of one row: where each starts and ends, and whether it is the first of its piece."""
+    """Yield the windows of one row: start, end, and whether it is the first of its piece."""
     for first, end in pieces:
         cuts = range(first, end + bptt, bptt) if edges is None else (edges + first).tolist()
         for low, high in pairwise(cuts):
