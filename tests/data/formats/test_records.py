@@ -56,9 +56,9 @@ def test_a_record_that_spans_lines_stands_where_it_begins() -> None:
         (b"a\n" + b"x" * 200_000 + b"\n", "csv", "new, line 2: field larger than field limit"),
         (b"a\nok\n\xe9t\xe9\n", "csv", "new, line 3: byte 0xe9 at offset 5 is not utf-8; convert"),
         (b'{"text": 1}\n[2]\n', "jsonl", "new, line 2: must be a JSON object"),
-        (b'{"text": 1}\n{"text\n', "jsonl", "new, line 2: is no JSON"),
-        (b'{"text": ' + b"9" * 5000 + b"}", "jsonl", "new, line 1: is no JSON: Exceeds the limit"),
-        (b"[" * 100_000, "jsonl", "new, line 1: is no JSON to read: it is nested"),
+        (b'{"text": 1}\n{"text\n', "jsonl", "new, line 2: is not JSON"),
+        (b'{"text": ' + b"9" * 5000 + b"}", "jsonl", "new, line 1: is not JSON: Exceeds the limit"),
+        (b"[" * 100_000, "jsonl", "new, line 1: is not JSON: it is nested"),
     ],
 )
 def test_what_cannot_be_read_is_named_by_file_and_line(content: bytes, kind: Format, reason: str) -> None:

@@ -45,7 +45,7 @@ def test_a_folder_gives_its_text_files_by_name_and_a_line_of_json_is_a_document(
 
 @pytest.mark.parametrize(
     ("line", "message"),
-    [("{", "line 2: is no JSON"), ("[1]", "must be an object with a text"), ('{"text": 3}', "under 'text'")],
+    [("{", "line 2: is not JSON"), ("[1]", "must be an object with a text"), ('{"text": 3}', "under 'text'")],
 )
 def test_a_line_that_is_no_record_is_named(line: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"

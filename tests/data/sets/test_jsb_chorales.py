@@ -35,7 +35,7 @@ def test_a_frame_has_the_keys_that_sound() -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("{", "is no JSON: .*line 1"),
+        ("{", "is not JSON: .*line 1"),
         ("3", "must hold a list of pieces, or such a list for each split"),
         ('{"train": 3}', "must hold a list of pieces"),
         ('{"train": [[[60]], []]}', r"train, piece 2: must be a list of at least one frame, got \[\]"),
@@ -77,7 +77,7 @@ def test_a_record_is_read_as_the_pieces_of_the_data_set_are(tmp_path: Path) -> N
     [
         ({"notes": [[60]]}, "a record must have a field frames or text, got notes"),
         ({"frames": []}, r"frames: must be a list of at least one frame, got \[\]"),
-        ({"text": "[[60]"}, r"text .'\[\[60\]'.: is no JSON"),
+        ({"text": "[[60]"}, r"text .'\[\[60\]'.: is not JSON"),
         ({"frames": [[60], [7]]}, "frames, frame 2: a note must be a MIDI number in 21 to 108, got 7"),
     ],
 )
