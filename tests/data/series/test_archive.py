@@ -85,7 +85,7 @@ def test_the_preprocessing_gives_new_records_what_the_test_split_has(tmp_path: P
         ({"series": [[1, 2], [3, float("nan")]]}, r"series, step 2: must be finite, got \[3, nan\]"),
         ({"series": [[1, 2], [1e300, 4]]}, "series, step 2: a value is too large"),
         ({"series": [[1, 10**400]]}, "series: a number is too large"),
-        ({"series": "1,2"}, "series: must have 2 channels, parted by colons, got 1"),
+        ({"series": "1,2"}, "series: must have 2 channels, separated by colons, got 1"),
         ({"text": "1,2:3,?"}, "text, dimension 2: value 2 is missing"),
     ],
 )

@@ -64,7 +64,7 @@ class SeriesPreprocessing(Preprocessing):
         parts = text.strip().split(":")
         channels = len(self.mean)
         if len(parts) not in (channels, channels + 1):
-            raise ValueError(f"{field}: must have {channels} channels, parted by colons, got {len(parts)}")
+            raise ValueError(f"{field}: must have {channels} channels, separated by colons, got {len(parts)}")
         return parse_case(parts[:channels], field, missing=self.missing)
 
     def _steps(self, value: Any, field: str) -> Tensor:

@@ -259,8 +259,7 @@ class Lower:
 
     def _converted(self, node: fx.Node) -> Row:
         """Convert between truth values and numbers of the step's dtype; other dtypes are refused by :meth:`_check`."""
-        wanted = node.meta["val"].dtype
-        return self.truth(node.args[0]) if wanted == torch.bool else self.number(node.args[0])
+        return (self.truth if node.meta["val"].dtype == torch.bool else self.number)(node.args[0])
 
     def _filled(self, node: fx.Node) -> Row:
         shape, name, target = tuple(node.meta["val"].shape), str(node.target), node.target
@@ -292,8 +291,7 @@ class Lower:
             return found
         value = node.meta["val"]
         batched = value.shape[:1] == (self.batch,)
-        shape = tuple(value.shape[1:]) if batched else tuple(value.shape)
-        return start(Row(shape, found.pieces), batched=batched)
+        return start(Row(tuple(value.shape)[batched:], found.pieces), batched=batched)
 
     def transposed(self, node: fx.Node) -> Row:
         """Return the row of a node that has the batch in its last dimension of two."""

@@ -30,11 +30,12 @@ class _Calls(TorchFunctionMode):
 def linear_in(cell: Cell[Any], inspection: Inspection, x: Tensor) -> tuple[int, int | None] | None:
     """Return which of the cell's tensors are weight and bias of its ``project``; None if that is anything else.
 
-    It is found by calling a copy of the cell on fake tensors; any error there means that it is something else.
+    It is found by calling a copy of the cell on fake tensors. Code of the user's runs there, which may raise anything
+    because the tensors are fake; an error of ``project`` itself is raised when it runs on the real ones.
     """
     try:
         return isolated(_found, cell, inspection, x)
-    except Exception:
+    except Exception:  # not found: the general path runs project as it is
         return None
 
 
