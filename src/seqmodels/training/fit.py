@@ -88,8 +88,10 @@ def train(config: DictConfig, *callbacks: Callback) -> dict[str, float]:
             fit(trainer, task, data, checkpoint)
             seconds = time.perf_counter() - started
             metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if "/" in name}
-            if config.test:
+            if config.test and data.has_test:
                 metrics |= test(trainer, task, data)
+            elif config.test:
+                log.info("there is no test split: the model is not tested")
         metrics["parameters"] = sum(parameter.numel() for parameter in task.model.parameters())
         metrics["seconds"] = round(seconds + seconds_before(trainer), 2)
         if trainer.is_global_zero:
@@ -146,7 +148,10 @@ def test_split(parts: Mapping[str, Any], recipe: Recipe) -> Split[Any]:
             f"data={data.name}: the data have changed since the training, {', '.join(changed)} would be fitted anew; "
             "input=FILE tests the model of the run on other data"
         )
-    split: Split[Any] = data.split("test")
+    try:
+        split: Split[Any] = data.split("test")
+    except ValueError as error:
+        raise ConfigError(f"{error}; input=FILE tests the model of the run on a file") from error
     return split
 
 
