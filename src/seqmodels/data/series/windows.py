@@ -109,7 +109,7 @@ class WindowDataset(Rows[ForecastBatch]):
         )
         whole = (groups.series, groups.static, groups.mean, groups.deviation, groups.seasonal_error)
         steps = (torch.stack(parts) for parts in (inputs, known, targets, times))
-        return ForecastBatch(*steps, *(values[members] for values in whole), *(naive,))
+        return ForecastBatch._make((*steps, *(values[members] for values in whole), naive))
 
     def _season_before(self, rows: list[int]) -> Tensor:
         """Return for every step to forecast the step of the last season before the forecast, ``(rows, horizon)``."""
