@@ -1,7 +1,7 @@
 """Windows over series, cut lazily per batch, so that they take no extra memory."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -34,6 +34,7 @@ class ForecastBatch(NamedTuple):
 class Groups(NamedTuple):
     """Tensors of all groups: their steps one after the other, and what holds for a whole group."""
 
+    keys: Sequence[tuple[str, ...]]  # of each group, its values of the group columns
     values: Tensor  # (steps, input)  scaled, with the known features of each step
     known: Tensor  # (steps, known)
     times: Tensor  # (steps,) int64
@@ -64,6 +65,7 @@ class WindowDataset(Rows[ForecastBatch]):
         season: number of steps of a season, for the seasonal-naive forecast, which may look back further than the
             window. Where a group has less than a season before the forecast, it is the last value.
         stride: steps between consecutive windows.
+        latest: only so many of the last windows of each group; None: all.
         place: name of the data in error messages.
     """
 
@@ -73,19 +75,36 @@ class WindowDataset(Rows[ForecastBatch]):
     horizon: int
     season: int
     stride: int = 1
+    latest: int | None = None
     place: str = ""
 
     def __post_init__(self) -> None:
-        origins: list[Tensor] = []
-        for span, start in zip(self.spans, self.groups.starts.tolist(), strict=True):
-            first = max(span.reach + self.input_length, span.first)
-            origins.append(start + torch.arange(first, max(first, span.end - self.horizon + 1), self.stride))
+        origins = [
+            start + self._origins(span) for span, start in zip(self.spans, self.groups.starts.tolist(), strict=True)
+        ]
         self.origins = torch.cat(origins)  # first forecast step of each window
         counts = torch.tensor([len(part) for part in origins])
         self.rows = torch.arange(len(counts)).repeat_interleave(counts)  # group of each window
         self.lengths = torch.full((len(self.origins),), self.input_length)
 
+    def _origins(self, span: Span) -> Tensor:
+        """Return the first forecast step of each window of a group; with ``latest``, counted back from the last."""
+        first, last = max(span.reach + self.input_length, span.first), span.end - self.horizon
+        if self.latest is None:
+            return torch.arange(first, max(first, last + 1), self.stride)
+        count = min(self.latest, max(0, last - first + self.stride) // self.stride)
+        return last - self.stride * torch.arange(count).flip(0)
+
+    def rolling(self, origins: int) -> "WindowDataset":
+        """Return the last windows of each group, ``origins`` of them or fewer, whose forecasts do not overlap.
+
+        They are a backtest: the model forecasts from each origin in turn, which moves on by a horizon.
+        """
+        return replace(self, stride=self.horizon, latest=origins)
+
     def check(self, name: str, kind: TargetKind, sizes: Mapping[str, Any], loading: Loading) -> None:  # noqa: ARG002
+        if name == "test" and all(span.first == span.end for span in self.spans):
+            return  # a share of 0: there is no test part
         if len(self) == 0:
             longest = max(self.spans, key=lambda span: span.end - span.first)
             needed = self.horizon if longest.reach < longest.first else self.input_length + self.horizon
