@@ -112,7 +112,7 @@ class Panel(NamedTuple):
             tables = (table.steps(*span) for table, *span in zip(self.tables, starts, ends, strict=True))
             parts.append(self._replace(tables=tuple(tables)))
             starts = list(ends)
-        return Splits(*parts)
+        return Splits(*parts) if shares[2] else Splits(*parts[:2])
 
     def _bounds(self, table: SeriesTable, shares: Sequence[float]) -> tuple[int, int, int]:
         if table.times is None or len(self.tables) == 1:
