@@ -96,17 +96,17 @@ class Forecasting(Task[ForecastBatch]):
         return [
             {
                 "step": step,
-                "time": _iso_time(seconds),
+                "time": _iso_time(microseconds),
                 **{
                     name: dict(zip(summary, kinds, strict=True)) for name, kinds in zip(self.names, series, strict=True)
                 },
             }
             for window, times in zip(values, batch.times.tolist(), strict=True)
-            for step, (series, seconds) in enumerate(zip(window, times, strict=True), start=1)
+            for step, (series, microseconds) in enumerate(zip(window, times, strict=True), start=1)
         ]
 
 
-def _iso_time(seconds: int) -> str:
+def _iso_time(microseconds: int) -> str:
     """Return a time in ISO 8601, as a date alone at midnight."""
-    text = str(np.datetime64(seconds, "s"))
+    text = str(np.datetime64(microseconds, "us").astype("datetime64[s]"))
     return text.removesuffix("T00:00:00")

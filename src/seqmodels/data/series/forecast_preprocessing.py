@@ -1,18 +1,18 @@
 """Preprocessing of new rows for forecasting the steps after them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from seqmodels.data.formats.csv_rows import Row
 from seqmodels.data.formats.gaps import Impute
 from seqmodels.data.formats.records import Record
 from seqmodels.data.formats.series_table import CSVOptions, SeriesTable, series_of, table_of
-from seqmodels.data.formats.times import Gaps
+from seqmodels.data.formats.table import CSVDialect, Row, Table
+from seqmodels.data.formats.times.frequency import Frequency, Gaps
 from seqmodels.data.preprocessing import Preprocessing
 from seqmodels.data.series.calendar import calendar_features
 from seqmodels.data.series.scaling import Scaling
@@ -28,7 +28,9 @@ class ForecastPreprocessing(Preprocessing):
 
     Args:
         columns: series to forecast first, then other features, with ``mean`` and ``deviation`` of each.
-        time, date_format, gaps, impute: as in :class:`~seqmodels.data.CSVSeriesData`.
+        time, date_format, timezone, gaps, impute: as in :class:`~seqmodels.data.CSVSeriesData`.
+        dialect: how the training file was written, the fields of a ``CSVDialect``.
+        frequency: of the training data, the fields of a ``Frequency``; None if they had no times.
         calendar, input_length, horizon: as in training.
         output_size: number of columns to forecast.
     """
@@ -39,17 +41,23 @@ class ForecastPreprocessing(Preprocessing):
     output_size: int
     input_length: int
     horizon: int
-    time: str | None = None
+    time: str | Sequence[str] | None = None
     calendar: Sequence[str] = ()
     date_format: str | None = None
+    timezone: str | None = None
     gaps: Gaps = "error"
     impute: Impute | None = None
+    dialect: Mapping[str, Any] = field(default_factory=dict)
+    frequency: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         self.scaling = Scaling.of(self.mean, self.deviation)
         self.options = CSVOptions(
-            time=self.time,
+            time=self.time if self.time is None or isinstance(self.time, str) else tuple(self.time) or None,
             columns=tuple(self.columns),
+            dialect=CSVDialect(**self.dialect),
+            frequency=None if self.frequency is None else Frequency(**self.frequency),
+            timezone=self.timezone,
             date_format=self.date_format,
             gaps=self.gaps,
             impute=self.impute,
@@ -72,7 +80,8 @@ class ForecastPreprocessing(Preprocessing):
                 raise ValueError(f"{place}: must have the fields {', '.join(header)}, got {', '.join(fields)}")
             rows.append(Row(place, ["" if value is None else str(value) for value in fields.values()]))
         if rows:
-            yield self._of_rows(header, rows, rows[0].place.partition(", line")[0])
+            name = rows[0].place.partition(", line")[0]
+            yield self._of_table(Table(name, tuple(header), rows, self.options.dialect))
 
     def window(self, series: SeriesTable) -> ForecastBatch:
         """Return the last window of a series and the future steps to forecast, with zero targets.
@@ -88,7 +97,7 @@ class ForecastPreprocessing(Preprocessing):
             seconds = torch.arange(steps, steps + horizon)
         else:
             past = series.times[-time:]
-            future = series.frequency.after(series.times[-1], horizon)
+            future = series.future(horizon)
             seconds = torch.from_numpy(future.astype(np.int64))
         inputs = self.scaling.apply(series.values[-time:]).float()
         if not bool(inputs.isfinite().all()):
@@ -105,16 +114,15 @@ class ForecastPreprocessing(Preprocessing):
         return ForecastBatch(*(torch.stack(parts) for parts in zip(*examples, strict=True)))
 
     def _of_lists(self, fields: Mapping[str, Any], place: str) -> ForecastBatch:
-        wanted = [name for name in (self.time, *self.columns) if name is not None]
+        wanted = [*self.options.time_columns, *self.columns]
         for name in wanted:
             if not isinstance(fields.get(name), list):
                 raise ValueError(f"{place}: the field {name!r} must be a list of steps, got {fields.get(name)!r}")
-        header, rows = table_of({name: fields[name] for name in wanted}, place)
-        return self._of_rows(header, rows, place)
+        return self._of_table(table_of({name: fields[name] for name in wanted}, place, self.options.dialect))
 
-    def _of_rows(self, header: Sequence[str], rows: Sequence[Row], place: str) -> ForecastBatch:
-        series = series_of(header, rows, place, self.options)
+    def _of_table(self, table: Table) -> ForecastBatch:
+        series = series_of(table, self.options)
         try:
             return self.window(series)
         except ValueError as error:
-            raise ValueError(f"{place}: {error}") from error
+            raise ValueError(f"{table.name}: {error}") from error

@@ -100,11 +100,14 @@ class ForecastPreparation(Preparation):
         """Return the preprocessing node for new rows."""
         return {
             "_target_": public_name(ForecastPreprocessing),
-            "time": series.options.time,
+            "time": series.options.time if isinstance(series.options.time, str) else list(series.options.time_columns),
             "columns": list(series.names),
             "date_format": series.options.date_format,
+            "timezone": series.options.timezone,
             "gaps": series.options.gaps,
             "impute": series.options.impute,
+            "dialect": series.options.dialect._asdict(),
+            "frequency": None if series.frequency is None else series.frequency._asdict(),
             "calendar": list(self.calendar),
             "input_length": self.input_length,
             "horizon": self.horizon,

@@ -18,7 +18,9 @@ class ForecastBatch(NamedTuple):
     inputs: Tensor  # (batch, time, input)  target series, then other features, then calendar features
     known: Tensor  # (batch, horizon, known)  calendar features of the future; may have size 0
     targets: Tensor  # (batch, horizon, output)  the series to forecast
-    times: Tensor  # (batch, horizon)  seconds since 1970, or step indices if the data have no time
+    times: (
+        Tensor  # (batch, horizon)  microseconds since 1970 of the wall clock, or step indices if the data have no time
+    )
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
