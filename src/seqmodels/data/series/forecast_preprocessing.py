@@ -41,8 +41,8 @@ class ForecastPreprocessing(Preprocessing):
         output_size: number of columns to forecast.
         input_length, horizon, calendar, standardize: as in training.
         time, timezone, date_format, gaps, impute: as in :class:`~seqmodels.data.CSVSeriesData`.
-        dialect: how delimited files are written.
-        frequency: how far steps lie apart.
+        dialect: how the training file was written, the fields of a ``CSVDialect``.
+        frequency: of the training data, the fields of a ``Frequency``; None if they had no times.
         season: number of steps in a season.
         seasonal_error: mean absolute seasonal difference of each column to forecast in the training data.
         layout, future, static, group: as in :class:`~seqmodels.data.CSVSeriesData`.
@@ -64,7 +64,7 @@ class ForecastPreprocessing(Preprocessing):
     gaps: Gaps = "error"
     impute: Impute | None = None
     timezone: str | None = None
-    dialect: Any = CSVDialect()
+    dialect: Mapping[str, Any] = field(default_factory=dict)
     frequency: Mapping[str, Any] | None = None
     standardize: bool = True
     season: int = 1
@@ -79,12 +79,11 @@ class ForecastPreprocessing(Preprocessing):
     groups: Sequence[Mapping[str, Any]] = ()
 
     def __post_init__(self) -> None:
-        self.dialect = CSVDialect(**self.dialect) if isinstance(self.dialect, Mapping) else self.dialect
         outputs, time = self.output_size, (self.time,) if isinstance(self.time, str) else tuple(self.time or ())
         known = len(expanded(self.future, self.categories))
         self.options = CSVOptions(
             time=time or None,
-            dialect=self.dialect,
+            dialect=CSVDialect(**self.dialect),
             date_format=self.date_format,
             timezone=self.timezone,
             gaps=self.gaps,

@@ -57,11 +57,11 @@ class ForecastPreparation(Preparation):
 
     def prepare(self, splits: Splits[Panel]) -> Prepared:
         categories = splits.train.seen()
-        splits = Splits(*(part.limited(categories) for part in splits))
-        train = splits.train
+        parts = [part.limited(categories) for part in splits if part is not None]
+        train = parts[0]
         node = self._node(train)
         preprocessing = ForecastPreprocessing(**node)
-        whole = train._replace(tables=tuple(map(_joined, zip(*(part.tables for part in splits), strict=True))))
+        whole = train._replace(tables=tuple(map(_joined, zip(*(part.tables for part in parts), strict=True))))
         groups = preprocessing.of_panel(whole)
         windows = [
             WindowDataset(
@@ -73,7 +73,7 @@ class ForecastPreparation(Preparation):
                 stride=self.stride if number == 0 else 1,  # only training may skip steps
                 place=train.place,
             )
-            for number, spans in enumerate(self._spans(splits))
+            for number, spans in enumerate(self._spans(parts))
         ]
         keys = list(preprocessing.scaling.scales)
         sizes = {
@@ -88,7 +88,7 @@ class ForecastPreparation(Preparation):
             "group": list(train.group),
             "keys": [list(key) for key in keys],
         }
-        log_report(splits, windows, preprocessing)
+        log_report(parts, windows, preprocessing)
         return Prepared(Splits(*windows), sizes, {"_target_": public_name(ForecastPreprocessing), **node})
 
     def _node(self, train: Panel) -> dict[str, Any]:
@@ -102,7 +102,7 @@ class ForecastPreparation(Preparation):
         }
         warn_of_constants(train)
         present = torch.tensor([key in scales for key in train.keys])
-        static = fit_scaling(train.static[present], standardize=self.standardize)
+        static = fit_scaling(train.static[present], standardize=self.standardize and train.static.shape[1] > 0)
         options = table.options
         offsets = () if table.offsets is None else np.unique(table.offsets)
         return {
@@ -133,11 +133,11 @@ class ForecastPreparation(Preparation):
             "groups": [{"key": list(key), **scale.node()} for key, scale in scales.items()] if train.group else [],
         }
 
-    def _spans(self, splits: Splits[Panel]) -> list[list[Span]]:
+    def _spans(self, parts: Sequence[Panel]) -> list[list[Span]]:
         """Return for each split the steps of each group that it covers."""
         spans: list[list[Span]] = []
-        starts = [0] * len(splits.train.tables)
-        for part in splits:
+        starts = [0] * len(parts[0].tables)
+        for part in parts:
             ends = [start + len(table.values) for start, table in zip(starts, part.tables, strict=True)]
             spans.append(
                 [Span(0 if self.reach_back else first, first, end) for first, end in zip(starts, ends, strict=True)]

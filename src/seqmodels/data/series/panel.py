@@ -1,6 +1,7 @@
 """Panels: one or more groups of series that one model forecasts."""
 
 from collections.abc import Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +30,7 @@ class Panel(NamedTuple):
     group: tuple[str, ...] = ()  # names of the group columns
     roles: Roles = Roles()
     layout: Layout = "long"  # of the table that was read
-    categories: Categories = {}  # values of the columns with words
+    categories: Categories = MappingProxyType({})  # values of the columns with words
     static_names: tuple[str, ...] = ()
     static: Tensor = torch.zeros(1, 0, dtype=torch.float64)  # (groups, static)
 

@@ -28,7 +28,8 @@ class SeriesSource(Source):
         target: columns to forecast, one name or several; all numeric ones without another role by default.
         features: columns that are inputs only, with unknown future. Words are categories.
         future: columns whose future is known, such as planned promotions. In training, they are read from the rows
-            ahead; for a forecast, the file has rows for the steps to forecast, with empty targets. Words are categories.
+            ahead; for a forecast, the file has rows for the steps to forecast, with empty targets. Words are
+            categories.
     """
 
     target_kind = "forecasting"
@@ -79,6 +80,6 @@ class PublishedSeries(SeriesSource, PublishedSource):
         return read_panel(table, self.options, self.roles)
 
 
-def names_of(columns: str | int | Sequence[str | int]) -> tuple[str, ...]:
-    """Return one or several columns as names; unnamed columns are called by their numbers."""
-    return tuple(map(str, listed(columns)))
+def names_of(columns: str | int | Sequence[str | int] | None) -> tuple[str, ...]:
+    """Return one, several or no columns as names; unnamed columns are called by their numbers."""
+    return () if columns is None else tuple(map(str, listed(columns)))
