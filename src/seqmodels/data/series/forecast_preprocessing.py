@@ -121,20 +121,28 @@ class ForecastPreprocessing(Preprocessing):
     def examples(self, records: Iterable[Record]) -> Iterator[Example]:
         """Yield the last window of each group, without a batch dimension; the steps after it are forecast.
 
-        The group columns are the fields of an example.
+        The group columns are the fields of an example. A group of several that cannot be read, and a record with lists
+        of steps, yields an example without a value.
+
+        Raises:
+            ValueError: a table cannot be read, or its only group; with the location.
         """
         for part in tables_in(records):
             try:
                 groups = self._groups(part)
             except ValueError as error:
+                if len(part) > 1:
+                    raise
                 yield Example(part[0].place, None, str(error))
                 continue
             for group in groups:
-                fields = dict(zip(self.reading.roles.group, group.key, strict=True))
+                place, fields = group.table.rows[0].place, dict(zip(self.reading.roles.group, group.key, strict=True))
                 try:
-                    yield Example(group.table.rows[0].place, self.window(group), fields=fields)
+                    yield Example(place, self.window(group), fields=fields)
                 except ValueError as error:
-                    yield Example(group.table.rows[0].place, None, str(error), fields)
+                    if len(part) > 1 and len(groups) == 1:
+                        raise
+                    yield Example(place, None, str(error), fields)
 
     def window(self, group: Group) -> ForecastBatch:
         """Return the last window of a group and the steps after it, with zero targets.

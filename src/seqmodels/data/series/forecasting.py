@@ -87,6 +87,7 @@ class ForecastPreparation(Preparation):
             "series": len(keys),
             "group": list(train.group),
             "keys": [list(key) for key in keys],
+            "time_style": _style(train),
         }
         log_report(parts, windows, preprocessing)
         return Prepared(Splits(*windows), sizes, {"_target_": public_name(ForecastPreprocessing), **node})
@@ -154,6 +155,12 @@ class ForecastPreparation(Preparation):
         if self.season >= steps:
             raise ValueError(f"{train.place}: the train part has {steps} steps, a season has {self.season}")
         return self.season
+
+
+def _style(train: Panel) -> list[str | None]:
+    """Return how times are written, the fields of a ``TimeStyle``; empty without times."""
+    table = max(train.tables, key=lambda table: len(table.values))
+    return [] if table.times is None else list(table.style)
 
 
 def _joined(parts: Sequence[SeriesTable]) -> SeriesTable:
