@@ -15,12 +15,12 @@ from seqmodels.data.formats.series_table import CSVOptions, SeriesTable
 from seqmodels.data.formats.table import CSVDialect
 from seqmodels.data.formats.times.frequency import Frequency, Gaps
 from seqmodels.data.preprocessing import Example, Preprocessing
-from seqmodels.data.series.group_scaling import GroupScale, GroupScaling
-from seqmodels.data.series.layouts import Layout, Wide
-from seqmodels.data.series.panel import Panel
-from seqmodels.data.series.panel_reading import Group, Reading, groups_of, static_values
-from seqmodels.data.series.record_tables import table_from, tables_in
-from seqmodels.data.series.roles import Roles, encoded, expanded, unseen
+from seqmodels.data.series.panels.layouts import Layout, Wide
+from seqmodels.data.series.panels.panel import Panel
+from seqmodels.data.series.panels.reading import Group, Reading, groups_of, static_values
+from seqmodels.data.series.panels.records import table_from, tables_in
+from seqmodels.data.series.panels.roles import Roles, encoded, expanded, unseen
+from seqmodels.data.series.panels.scaling import GroupScale, GroupScaling
 from seqmodels.data.series.scaling import Scaling
 from seqmodels.data.series.windows import ForecastBatch, Groups, Span, WindowDataset
 

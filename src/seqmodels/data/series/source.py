@@ -11,9 +11,9 @@ from seqmodels.data.formats.series_table import CSVOptions
 from seqmodels.data.formats.table import Table
 from seqmodels.data.raw import Splits
 from seqmodels.data.series.forecasting import ForecastPreparation
-from seqmodels.data.series.panel import Panel
-from seqmodels.data.series.panel_reading import read_panel
-from seqmodels.data.series.roles import Roles
+from seqmodels.data.series.panels.panel import Panel
+from seqmodels.data.series.panels.reading import read_panel
+from seqmodels.data.series.panels.roles import Roles
 from seqmodels.data.source import PublishedSource, Source
 from seqmodels.data.splitting import split_by_time
 

@@ -10,10 +10,10 @@ from seqmodels.data.formats.gaps import Impute
 from seqmodels.data.formats.series_table import CSVOptions
 from seqmodels.data.formats.table import CSVDialect, Table
 from seqmodels.data.formats.times.frequency import Gaps
-from seqmodels.data.series.layouts import COLUMN, VALUE, Layout, Wide
-from seqmodels.data.series.panel import Panel
-from seqmodels.data.series.panel_reading import read_panel
-from seqmodels.data.series.roles import Roles
+from seqmodels.data.series.panels.layouts import COLUMN, VALUE, Layout, Wide
+from seqmodels.data.series.panels.panel import Panel
+from seqmodels.data.series.panels.reading import read_panel
+from seqmodels.data.series.panels.roles import Roles
 from seqmodels.data.series.source import SeriesSource, names_of
 
 

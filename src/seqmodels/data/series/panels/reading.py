@@ -12,8 +12,8 @@ from seqmodels.data.formats.columns import is_missing, parsed_column
 from seqmodels.data.formats.series_table import CSVOptions, SeriesTable, series_of, stamps_of
 from seqmodels.data.formats.table import Table
 from seqmodels.data.formats.times.parsing import Stamps
-from seqmodels.data.series.panel import Panel
-from seqmodels.data.series.roles import Categories, Roles, categories_in, encoded, expanded
+from seqmodels.data.series.panels.panel import Panel
+from seqmodels.data.series.panels.roles import Categories, Roles, categories_in, encoded, expanded
 
 MOST_COLUMNS = 8  # of those that may tell the series apart, tried in pairs
 

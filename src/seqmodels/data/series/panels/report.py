@@ -9,7 +9,7 @@ import numpy as np
 from seqmodels.data.formats.gaps import Filled
 from seqmodels.data.raw import Splits
 from seqmodels.data.series.forecast_preprocessing import ForecastPreprocessing
-from seqmodels.data.series.panel import Panel
+from seqmodels.data.series.panels.panel import Panel
 from seqmodels.data.series.windows import WindowDataset
 
 log = logging.getLogger("seqmodels")

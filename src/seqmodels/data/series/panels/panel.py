@@ -10,8 +10,8 @@ from torch import Tensor
 
 from seqmodels.data.formats.series_table import SeriesTable
 from seqmodels.data.raw import Splits
-from seqmodels.data.series.layouts import Layout
-from seqmodels.data.series.roles import Categories, Roles, expanded
+from seqmodels.data.series.panels.layouts import Layout
+from seqmodels.data.series.panels.roles import Categories, Roles, expanded
 from seqmodels.data.splitting import split_by_time
 
 
