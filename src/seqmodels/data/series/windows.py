@@ -102,6 +102,11 @@ class WindowDataset(Rows[ForecastBatch]):
         """
         return replace(self, stride=self.horizon, latest=origins)
 
+    def joined(self, others: Sequence["WindowDataset"]) -> "WindowDataset":
+        """Return the windows up to the end of the last of the other splits, also those across the boundaries."""
+        ends = (span.end for span in others[-1].spans)
+        return replace(self, spans=[span._replace(end=end) for span, end in zip(self.spans, ends, strict=True)])
+
     def check(self, name: str, kind: TargetKind, sizes: Mapping[str, Any], loading: Loading) -> None:  # noqa: ARG002
         if len(self) == 0:
             longest = max(self.spans, key=lambda span: span.end - span.first)
