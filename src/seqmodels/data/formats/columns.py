@@ -29,7 +29,7 @@ def parsed_column(table: Table, column: str) -> tuple[Numbers, NDArray[np.bool_]
     Raises:
         ValueError: there is no such column, or a cell is neither a finite number nor missing.
     """
-    index = table.index(column)
+    index = table.number(column)
     values = np.array([parsed_number(row.cells[index], table.dialect.decimal) for row in table.rows])
     missing = np.zeros(len(values), bool)
     for row in (~np.isfinite(values)).nonzero()[0].tolist():
@@ -51,7 +51,9 @@ def numeric_columns(table: Table, others: Collection[str]) -> tuple[str, ...]:
     Raises:
         ValueError: at least half of the values of a column are numbers, but not all; or no column contains numbers.
     """
-    found, words, empty = [], [], []
+    found: list[str] = []
+    words: list[str] = []
+    empty: list[str] = []
     for index, column in enumerate(table.columns):
         if column in others:
             continue

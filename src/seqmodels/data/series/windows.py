@@ -18,9 +18,7 @@ class ForecastBatch(NamedTuple):
     inputs: Tensor  # (batch, time, input)  target series, then other features, then calendar features
     known: Tensor  # (batch, horizon, known)  calendar features of the future; may have size 0
     targets: Tensor  # (batch, horizon, output)  the series to forecast
-    times: (
-        Tensor  # (batch, horizon)  microseconds since 1970 of the wall clock, or step indices if the data have no time
-    )
+    times: Tensor  # (batch, horizon)  microseconds since 1970 of the wall clock; without a time, steps
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
