@@ -29,7 +29,7 @@ def parsed_column(table: Table, column: str) -> tuple[Numbers, NDArray[np.bool_]
     Raises:
         ValueError: there is no such column, or a cell is neither a finite number nor missing.
     """
-    index = table.number(column)
+    index = table.index(column)
     values = np.array([parsed_number(row.cells[index], table.dialect.decimal) for row in table.rows])
     missing = np.zeros(len(values), bool)
     for row in (~np.isfinite(values)).nonzero()[0].tolist():

@@ -40,7 +40,7 @@ def parse_table(
 ) -> LabelledTexts:
     """Like :func:`read_table`, from the bytes of a file; ``name`` is used in error messages."""
     table = Table.parse(content, name, form)
-    texts, target = [table.number(column) for column in listed(text)], table.number(label)
+    texts, target = [table.index(column) for column in listed(text)], table.index(label)
     return LabelledTexts(
         [" ".join(row.cells[index] for index in texts) for row in table.rows],
         [labels_of(row.cells[target], separator, f"{row.place}, column {label!r}") for row in table.rows],

@@ -193,7 +193,7 @@ def _check_missing(
         raise ValueError(f"{table.rows[0].place}, column {column}: every value is missing")
     if missing.any() and impute is None:
         row = int(rows[missing.argmax()])
-        cell = table.rows[row].cells[table.number(column)]
+        cell = table.rows[row].cells[table.index(column)]
         raise ValueError(
             f"{table.place(row, column)}: a value is missing ({cell!r}); "
             "data.impute=forward, linear, seasonal or zero would fill it in"

@@ -101,7 +101,7 @@ class Table(NamedTuple):
                 raise ValueError(f"{error}{hint}")
         return cls(name, columns, rows, dialect, hint)
 
-    def number(self, column: str | int) -> int:
+    def index(self, column: str | int) -> int:  # type: ignore[override]  # of a tuple, which a table is by chance
         """Return the number of a column, given by name, or without a header by number.
 
         Raises:
@@ -115,7 +115,7 @@ class Table(NamedTuple):
 
     def cells(self, column: str | int) -> list[str]:
         """Return the cells of a column as written, without spaces around them."""
-        index = self.number(column)
+        index = self.index(column)
         return [row.cells[index].strip() for row in self.rows]
 
     def take(self, rows: Sequence[int]) -> "Table":
