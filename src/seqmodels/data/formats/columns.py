@@ -51,7 +51,9 @@ def numeric_columns(table: Table, others: Collection[str]) -> tuple[str, ...]:
     Raises:
         ValueError: at least half of the values of a column are numbers, but not all; or no column contains numbers.
     """
-    found, words, empty = [], [], []
+    found: list[str] = []
+    words: list[str] = []
+    empty: list[str] = []
     for index, column in enumerate(table.columns):
         if column in others:
             continue

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Sequence
 from io import BufferedReader, RawIOBase
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, cast
 
 
 class DataFile(NamedTuple):
@@ -80,9 +80,9 @@ def unpacked_stream(stream: IO[bytes], name: str) -> IO[bytes]:
 
     Reading it raises ``ValueError``, naming the file, if the compressed data are damaged or truncated.
     """
-    buffered = BufferedReader(stream) if not hasattr(stream, "peek") else stream
+    buffered: Any = stream if hasattr(stream, "peek") else BufferedReader(cast(RawIOBase, stream))
     if buffered.peek(len(GZIP))[: len(GZIP)] != GZIP and not name.endswith(".gz"):
-        return buffered
+        return cast(IO[bytes], buffered)
     return BufferedReader(_GzipStream(buffered, name))
 
 

@@ -13,6 +13,7 @@ from seqmodels.data.formats.table import DELIMITERS, CSVDialect, columns_of, csv
 
 log = logging.getLogger("seqmodels")
 
+DIALECT = CSVDialect()
 Format = Literal["csv", "tsv", "jsonl", "text"]
 SUFFIXES: dict[str, Format] = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "text"}
 
@@ -25,7 +26,9 @@ class Record(NamedTuple):
 
 
 def format_of(path: str, given: str | None, argument: str = "format") -> Format:
-    """Return the format of a file: ``given``, or inferred from its suffix (before ``.gz``); a pipe (``-``) is lines of text.
+    """Return the format of a file: ``given``, or inferred from its suffix; a pipe (``-``) is lines of text.
+
+    Of a suffix ``.csv.gz``, the first counts.
 
     Raises:
         ValueError: unknown format.
@@ -43,7 +46,7 @@ def format_of(path: str, given: str | None, argument: str = "format") -> Format:
     return SUFFIXES[suffix]
 
 
-def read_records(stream: IO[bytes], name: str, kind: Format, dialect: CSVDialect = CSVDialect()) -> Iterator[Record]:
+def read_records(stream: IO[bytes], name: str, kind: Format, dialect: CSVDialect = DIALECT) -> Iterator[Record]:
     """Yield the records of a stream lazily; a stream of gzip is unpacked.
 
     A row of CSV or TSV maps columns to strings, without a header their numbers. A JSON line is an object. A line of

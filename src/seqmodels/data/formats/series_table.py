@@ -209,7 +209,7 @@ def _report(
 ) -> Filled:
     """Return what is missing and so filled in."""
     places = []
-    for step in missing.any(1).nonzero()[0][:SHOWN].tolist():
+    for step in np.flatnonzero(missing.any(1))[:SHOWN].tolist():
         if rows[step] >= 0:
             places.append(table.place(rows[step], names[int(missing[step].argmax())]))
         elif grid is not None:
@@ -218,7 +218,7 @@ def _report(
     return Filled(int((rows < 0).sum()), int(missing[rows >= 0].sum()), tuple(places))
 
 
-def table_of(columns: Mapping[str, Sequence[object]], name: str, dialect: CSVDialect = CSVDialect()) -> Table:
+def table_of(columns: Mapping[str, Sequence[object]], name: str, dialect: CSVDialect) -> Table:
     """Return a table given column by column, as in a JSON line.
 
     Raises:

@@ -101,7 +101,7 @@ class Table(NamedTuple):
                 raise ValueError(f"{error}{hint}")
         return cls(name, columns, rows, dialect, hint)
 
-    def index(self, column: str | int) -> int:
+    def index(self, column: str | int) -> int:  # type: ignore[override]  # of a tuple, which a table is by chance
         """Return the number of a column, given by name, or without a header by number.
 
         Raises:

@@ -113,7 +113,7 @@ class ForecastPreparation(Preparation):
             "output_size": outputs,
             "input_length": self.input_length,
             "horizon": self.horizon,
-            "time": list(options.time_columns) or None,
+            "time": list(options.time) if isinstance(options.time, tuple) else options.time,
             "calendar": list(self.calendar),
             "date_format": options.date_format,
             "gaps": options.gaps,

@@ -109,11 +109,12 @@ def check_ascending(instants: Times, times: Times, place: Callable[[int], str]) 
     row = int((change <= 0).argmax()) + 1
     if change[row - 1] == 0:
         raise ValueError(
-            f"{place(row)}: {_text(times[row])} occurs a second time, after {place(row - 1)}; if the rows belong to several "
-            "series, data.group names the column that says to which, else remove one of them"
+            f"{place(row)}: {_text(times[row])} occurs a second time, after {place(row - 1)}; if the rows belong to "
+            "several series, data.group names the column that says to which, else remove one of them"
         )
     raise ValueError(
-        f"{place(row)}: {_text(times[row])} comes before {_text(times[row - 1])}, the row above; rows must ascend in time"
+        f"{place(row)}: {_text(times[row])} comes before {_text(times[row - 1])}, the row above; "
+        "rows must ascend in time"
     )
 
 
@@ -167,7 +168,8 @@ def check_steps(frequency: Frequency, times: Times, place: Callable[[int], str],
     fill = "data.gaps=fill inserts the missing rows, " if (steps > 0).all() else ""
     raise ValueError(
         f"{place(row)}: {_text(times[row])} follows {_text(times[row - 1])}, where a row every {frequency} would have "
-        f"{_text(expected)} ({int((steps != 1).sum())} such gaps); {fill}data.gaps=allow takes the rows as steps one after the other"
+        f"{_text(expected)} ({int((steps != 1).sum())} such gaps); {fill}"
+        "data.gaps=allow takes the rows as steps one after the other"
     )
 
 

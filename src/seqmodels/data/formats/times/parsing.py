@@ -23,7 +23,10 @@ FORMATS = (
     *("%Y-%m-%d %H", "%d.%m.%Y %H", "%d/%m/%Y %H", "%m/%d/%Y %H"),
 )
 ISO = "iso"
-UNIX = {"unix": 1_000_000, "%s": 1_000_000, "unix_ms": 1000, "unix_us": 1, "unix_ns": Decimal("0.001")}
+UNIX = {
+    name: Decimal(size)
+    for name, size in (("unix", "1e6"), ("%s", "1e6"), ("unix_ms", "1e3"), ("unix_us", "1"), ("unix_ns", "1e-3"))
+}
 """Formats that count from 1970 in UTC, with their unit in microseconds."""
 EPOCH = datetime(1970, 1, 1)
 Reader = Callable[[str], datetime]
@@ -67,8 +70,8 @@ def parse_times(
         if _reads(_reader(name), texts[0]):
             same = [other for other in FORMATS if _is_ambiguous(other)] if _is_ambiguous(name) else []
             fitting = [other for other in same if all(_reads(_reader(other), text) for text in texts)]
-            name = _unambiguous(fitting, texts, place) if fitting else name
-            return _parsed(texts, place, name, "like the rows before", zone)
+            found = _unambiguous(fitting, texts, place) if fitting else name
+            return _parsed(texts, place, found, "like the rows before", zone)
     raise ValueError(
         f"{place(0)}: {texts[0]!r} is no date in a known format; data.date_format says how it is written: "
         "'%d.%m.%y' for example, or unix, unix_ms, unix_us for a count since 1970"

@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
 import numpy as np
@@ -73,6 +73,9 @@ def _offset(zone: tzinfo, time: datetime) -> int:
     return offset // MICROSECOND
 
 
+Unit = Literal["D", "s", "ms", "us"]
+
+
 class TimeStyle(NamedTuple):
     """How the times of a series are written: all to the same precision, and in its zone.
 
@@ -83,15 +86,15 @@ class TimeStyle(NamedTuple):
 
     zone: str | None = None
     """IANA name or offset; None: times have no zone."""
-    unit: str = "s"
+    unit: Unit = "s"
     """``D`` (dates), ``s`` (seconds), ``ms`` or ``us``."""
 
     def texts(self, times: NDArray[np.generic]) -> list[str]:
         """Return consecutive wall-clock times, ``datetime64[us]`` or microseconds since 1970, in ISO 8601."""
         moments = times.astype("datetime64[us]")
-        texts = np.datetime_as_string(moments, unit=self.unit).tolist()
+        texts: list[str] = np.datetime_as_string(moments, unit=self.unit).tolist()
         if self.zone is None:
-            return list(texts)
+            return texts
         offsets, _ = offsets_in(zone_of(self.zone), moments)
         return [text + zone_name(offset) for text, offset in zip(texts, offsets, strict=True)]
 
@@ -99,6 +102,6 @@ class TimeStyle(NamedTuple):
 def style_of(times: Times, step: int, zone: str | None) -> TimeStyle:
     """Return the style that shows times ``step`` microseconds apart exactly; dates alone if all are midnights."""
     inside = np.append(times.astype(np.int64), step)
-    units = (("D", DAY), ("s", 1_000_000), ("ms", 1000), ("us", 1))
-    exact = [unit for unit, size in units if not (inside % size).any()]
+    units: dict[Unit, int] = {"D": DAY, "s": 1_000_000, "ms": 1000, "us": 1}
+    exact = [unit for unit, size in units.items() if not (inside % size).any()]
     return TimeStyle(zone, "s" if zone is not None and exact[0] == "D" else exact[0])
