@@ -39,9 +39,8 @@ def test_an_own_copy_is_read_and_another_file_than_usual_is_said(
     path = write(tmp_path, "ETTm1", 13)
     with caplog.at_level(logging.WARNING, "seqmodels"):
         train, val, test = ETTData(name="ETTm1", data_dir=tmp_path, split=(7, 2, 3))
-    assert [len(part.values) for part in (train, val, test)] == [7, 2, 3]
-    assert train.frequency is not None
-    assert train.frequency.season == 96
+    assert [len(part.tables[0].values) for part in (train, val, test)] == [7, 2, 3]
+    assert train.tables[0].frequency.season == 96
     assert f"{path} differs from the published file" in caplog.text
 
 

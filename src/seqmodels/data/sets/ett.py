@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from seqmodels.data.formats.files import DataFile, github_file, load, locate, unpacked
-from seqmodels.data.formats.series_table import CSVOptions, SeriesTable, read_series
+from seqmodels.data.formats.series_table import CSVOptions
 from seqmodels.data.series.source import PublishedSeries
 
 log = logging.getLogger("seqmodels")
@@ -85,10 +85,10 @@ class ETTData(PublishedSeries):
         else:
             self._own_copy()
 
-    def read(self, columns: tuple[str, ...] | None) -> SeriesTable:
+    def content(self) -> tuple[bytes, str]:
         verified = self.file in self.files
         content = load(self.set_folder, self.file) if verified else self._compared(self._own_copy())
-        return read_series(content, self.file.name, self.options._replace(columns=columns))
+        return content, self.file.name
 
     def _own_copy(self) -> Path:
         path = locate(self.set_folder, self.file)
