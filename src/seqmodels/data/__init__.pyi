@@ -5,6 +5,10 @@ from seqmodels.data.batch import TargetKind as TargetKind
 from seqmodels.data.catalog import load as load
 from seqmodels.data.collate import pad as pad
 from seqmodels.data.formats.series_table import SeriesTable as SeriesTable
+from seqmodels.data.labelled.image_preprocessing import ImagePreprocessing as ImagePreprocessing
+from seqmodels.data.labelled.preparation import Standardization as Standardization
+from seqmodels.data.labelled.roll_preprocessing import RollPreprocessing as RollPreprocessing
+from seqmodels.data.labelled.series_preprocessing import SeriesPreprocessing as SeriesPreprocessing
 from seqmodels.data.loading import Loading as Loading
 from seqmodels.data.module import DataModule as DataModule
 from seqmodels.data.preparation import Preparation as Preparation
@@ -22,9 +26,6 @@ from seqmodels.data.series.augmentation import TimeMask as TimeMask
 from seqmodels.data.series.augmentation import TimeWarp as TimeWarp
 from seqmodels.data.series.forecast_preprocessing import ForecastPreprocessing as ForecastPreprocessing
 from seqmodels.data.series.forecasting import ForecastPreparation as ForecastPreparation
-from seqmodels.data.series.preparation import Standardization as Standardization
-from seqmodels.data.series.preprocessing import SeriesPreprocessing as SeriesPreprocessing
-from seqmodels.data.series.roll_preprocessing import RollPreprocessing as RollPreprocessing
 from seqmodels.data.series.windows import ForecastBatch as ForecastBatch
 from seqmodels.data.sets.adding import AddingData as AddingData
 from seqmodels.data.sets.ag_news import AGNewsData as AGNewsData
@@ -36,6 +37,7 @@ from seqmodels.data.sets.digits import DigitsData as DigitsData
 from seqmodels.data.sets.ett import ETTData as ETTData
 from seqmodels.data.sets.exchange_rate import ExchangeRateData as ExchangeRateData
 from seqmodels.data.sets.hf_text import HuggingFaceText as HuggingFaceText
+from seqmodels.data.sets.idx import IDXData as IDXData
 from seqmodels.data.sets.imdb import IMDBData as IMDBData
 from seqmodels.data.sets.imdb_text import IMDBTextData as IMDBTextData
 from seqmodels.data.sets.japanese_vowels import JapaneseVowelsData as JapaneseVowelsData
@@ -54,6 +56,8 @@ from seqmodels.data.sets.text_csv import TextCSVData as TextCSVData
 from seqmodels.data.sets.text_csv_multilabel import TextCSVMultilabelData as TextCSVMultilabelData
 from seqmodels.data.sets.text_folder import TextFolderData as TextFolderData
 from seqmodels.data.sets.tiny_shakespeare import TinyShakespeareData as TinyShakespeareData
+from seqmodels.data.sets.ts_file import TSFileData as TSFileData
+from seqmodels.data.sets.ts_file_regression import TSFileRegressionData as TSFileRegressionData
 from seqmodels.data.sets.ucr_uea import UCRUEAData as UCRUEAData
 from seqmodels.data.source import PublishedSource as PublishedSource
 from seqmodels.data.source import Source as Source

@@ -8,8 +8,8 @@ import torch
 
 from seqmodels.config.build import build
 from seqmodels.data import DataModule, JapaneseVowelsData, UCRUEAData
+from seqmodels.data.labelled.series_preprocessing import SeriesPreprocessing
 from seqmodels.data.preprocessing import Preprocessing
-from seqmodels.data.series.preprocessing import SeriesPreprocessing
 from tests.conftest import TOLERANCE
 from tests.datasets import data_of
 

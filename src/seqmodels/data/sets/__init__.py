@@ -30,7 +30,10 @@ OWN_FILES = {
     "text_csv": "TextCSVData",
     "text_csv_multilabel": "TextCSVMultilabelData",
     "text_folder": "TextFolderData",
+    "ts_file": "TSFileData",
+    "ts_file_regression": "TSFileRegressionData",
     "csv_series": "CSVSeriesData",
+    "idx": "IDXData",
     "hf_text": "HuggingFaceText",
 }
 """Readers for your own files."""

@@ -1,19 +1,16 @@
 """Sequential MNIST: rows, pixels or permuted pixels."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from seqmodels.data.formats.files import DataFile, load, require
 from seqmodels.data.formats.idx import parse_idx
+from seqmodels.data.labelled.image_preprocessing import Layout, as_sequences, check_layout
+from seqmodels.data.labelled.images import ImagePreparation
 from seqmodels.data.raw import LabelledSeries, Splits
-from seqmodels.data.series.preparation import SeriesPreparation
-from seqmodels.data.series.scaling import Scaling
 from seqmodels.data.source import PublishedSource
-
-Layout = Literal["rows", "pixels", "permuted"]
 
 MEAN, DEVIATION = 0.1307, 0.3081  # of all training pixels, after division by 255
 VAL_ROWS = 5000
@@ -40,23 +37,11 @@ TEST_LABELS = _file("t10k-labels-idx1-ubyte", 10008, "ff7bcfd416de33731a308c3f26
 
 
 @dataclass(kw_only=True)
-class MNISTPreparation(SeriesPreparation):
-    """Pixels scaled to [0, 1], then standardised.
+class MNISTPreparation(ImagePreparation):
+    """Pixels scaled to [0, 1], then standardised by the published mean and deviation of the training pixels."""
 
-    Args:
-        standardize: subtract the mean of the training pixels and divide by their deviation, after division by 255.
-    """
-
-    standardize: bool = True
-
-    def scaling(self, train: LabelledSeries) -> Scaling:
-        channels = train.series[0].shape[-1]
-        mean, deviation = (MEAN, DEVIATION) if self.standardize else (0.0, 1.0)
-        return Scaling.of([255 * mean] * channels, [255 * deviation] * channels)
-
-    def scaled(self, series: Tensor, scaling: Scaling) -> Tensor:  # noqa: ARG002  (in float32, for memory)
-        pixels = series.div(255)
-        return pixels.sub_(MEAN).div_(DEVIATION) if self.standardize else pixels
+    def statistics(self, pixels: Tensor) -> tuple[float, float]:  # noqa: ARG002
+        return MEAN, DEVIATION
 
 
 @dataclass(kw_only=True)
@@ -84,8 +69,7 @@ class MNISTData(PublishedSource):
     data_seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.layout not in get_args(Layout):
-            raise ValueError(f"layout must be one of {', '.join(get_args(Layout))}, got {self.layout!r}")
+        check_layout(self.layout)
 
     def splits(self) -> Splits[LabelledSeries]:
         require(self.set_folder, self.files)
@@ -98,13 +82,3 @@ class MNISTData(PublishedSource):
         pixels = parse_idx(load(self.set_folder, images), images.name)
         classes = parse_idx(load(self.set_folder, labels), labels.name)
         return LabelledSeries(as_sequences(pixels, self.layout, self.data_seed), classes.long(), tuple("0123456789"))
-
-
-def as_sequences(images: Tensor, layout: Layout, seed: int) -> Tensor:
-    """Reshape images ``(rows, height, width)`` to sequences ``(rows, time, input)``."""
-    if layout == "rows":
-        return images
-    pixels = images.flatten(1)
-    if layout == "permuted":
-        pixels = pixels[:, torch.randperm(pixels.shape[1], generator=torch.Generator().manual_seed(seed))]
-    return pixels.unsqueeze(-1)
