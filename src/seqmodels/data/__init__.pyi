@@ -8,6 +8,7 @@ from seqmodels.data.formats.series_table import SeriesTable as SeriesTable
 from seqmodels.data.labelled.image_preprocessing import ImagePreprocessing as ImagePreprocessing
 from seqmodels.data.labelled.preparation import Standardization as Standardization
 from seqmodels.data.labelled.roll_preprocessing import RollPreprocessing as RollPreprocessing
+from seqmodels.data.labelled.sequence_preprocessing import SequencePreprocessing as SequencePreprocessing
 from seqmodels.data.labelled.series_preprocessing import SeriesPreprocessing as SeriesPreprocessing
 from seqmodels.data.loading import Loading as Loading
 from seqmodels.data.module import DataModule as DataModule
@@ -31,6 +32,8 @@ from seqmodels.data.sets.adding import AddingData as AddingData
 from seqmodels.data.sets.ag_news import AGNewsData as AGNewsData
 from seqmodels.data.sets.airline_passengers import AirlinePassengersData as AirlinePassengersData
 from seqmodels.data.sets.copy_memory import CopyMemoryData as CopyMemoryData
+from seqmodels.data.sets.csv_sequences import CSVSequencesData as CSVSequencesData
+from seqmodels.data.sets.csv_sequences_regression import CSVSequencesRegressionData as CSVSequencesRegressionData
 from seqmodels.data.sets.csv_series import CSVSeriesData as CSVSeriesData
 from seqmodels.data.sets.daily_min_temperatures import DailyMinTemperaturesData as DailyMinTemperaturesData
 from seqmodels.data.sets.digits import DigitsData as DigitsData

@@ -68,6 +68,13 @@ class TargetFields(NamedTuple):
         return list(together.split([len(row) for row in steps]))
 
 
+def class_names_of(labels: Iterable[str]) -> tuple[str, ...]:
+    """Return all classes, sorted; numerically if they are integers."""
+    names = set(labels)
+    numbers = all(len(name) < 20 and name.isascii() and name.removeprefix("-").isdigit() for name in names)
+    return tuple(sorted(names, key=lambda name: (int(name), name) if numbers else (0, name)))
+
+
 def class_targets(labels: Iterable[Any], places: Iterable[str], class_names: Sequence[str]) -> Tensor:
     """Return the index of each label among the classes, int64 ``(rows,)``.
 

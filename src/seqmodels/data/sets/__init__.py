@@ -33,6 +33,8 @@ OWN_FILES = {
     "ts_file": "TSFileData",
     "ts_file_regression": "TSFileRegressionData",
     "csv_series": "CSVSeriesData",
+    "csv_sequences": "CSVSequencesData",
+    "csv_sequences_regression": "CSVSequencesRegressionData",
     "idx": "IDXData",
     "hf_text": "HuggingFaceText",
 }
