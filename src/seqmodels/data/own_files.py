@@ -17,7 +17,8 @@ class OwnFiles(Source):
     Args:
         path: all rows, or those for training.
         val_path, test_path: rows for validation and test; drawn from ``path`` if None.
-        val_share, test_share: share of ``path`` to draw for a split without its own path, stratified by class.
+        val_share, test_share: share of ``path`` to draw for a split without its own path, stratified by class; with a
+            ``test_share`` of 0 there is no test split.
         data_seed: seed of the draw.
     """
 
@@ -32,12 +33,13 @@ class OwnFiles(Source):
     data_seed: int = 0
 
     def __post_init__(self) -> None:
-        drawn = self._drawn()
-        for name, share in drawn.items():
-            if not 0 < share < 1:
-                raise ValueError(f"{name}_share must lie in (0, 1) where there is no {name}_path, got {share}")
-        if sum(drawn.values()) >= 1:
-            raise ValueError(f"val_share and test_share must leave something to train with, got {list(drawn.values())}")
+        if self.val_path is None and not 0 < self.val_share < 1:
+            raise ValueError(f"val_share must lie in (0, 1) where there is no val_path, got {self.val_share}")
+        if self.test_path is None and not 0 <= self.test_share < 1:
+            raise ValueError(f"test_share must lie in [0, 1) where there is no test_path, got {self.test_share}")
+        if sum(self._drawn().values()) >= 1:
+            shares = list(self._drawn().values())
+            raise ValueError(f"val_share and test_share must leave something to train with, got {shares}")
 
     @abstractmethod
     def read(self, paths: Sequence[Path]) -> list[Any]:
@@ -55,4 +57,4 @@ class OwnFiles(Source):
     def _drawn(self) -> dict[str, float]:
         """Return the shares of the splits drawn from ``path``."""
         paths = {"val": (self.val_path, self.val_share), "test": (self.test_path, self.test_share)}
-        return {name: share for name, (path, share) in paths.items() if path is None}
+        return {name: share for name, (path, share) in paths.items() if path is None and share}

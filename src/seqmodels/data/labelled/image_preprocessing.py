@@ -104,10 +104,10 @@ class ImagePreprocessing(LabelledPreprocessing):
             yield from super().read(path, format)
             return
         name = "standard input" if path == "-" else path
-        try:
-            content = sys.stdin.buffer.read() if path == "-" else unpacked(Path(path))
-        except OSError as error:
-            raise ValueError(f"{path} cannot be read: {error.strerror}") from error
+        with opened(path) as source:
+            content = source.read()
+        if content[:2] == GZIP:
+            content = unpacked(Path(path), packed=True)
         for number, image in enumerate(parse_idx(content, name), start=1):
             yield Record(f"{name}, image {number}", {"image": image})
 

@@ -12,6 +12,7 @@ from seqmodels.data.labelled.preprocessing import LabelledPreprocessing
 from seqmodels.data.labelled.series_preprocessing import SeriesPreprocessing
 from seqmodels.data.preparation import Preparation, Prepared
 from seqmodels.data.raw import LabelledSeries, Splits
+from seqmodels.data.sequences import Sequences
 from seqmodels.data.series.scaling import Scaling, fit_scaling
 
 
@@ -23,16 +24,20 @@ class SeriesPreparation(Preparation, ABC):
     def fit(self, train: LabelledSeries) -> LabelledPreprocessing:
         """Return the preprocessing, fitted on the train split."""
 
+    def dataset(self, part: LabelledSeries, fitted: LabelledPreprocessing) -> Sequences:
+        """Return a split as tensors."""
+        return fitted.dataset(part)
+
     def prepare(self, splits: Splits[LabelledSeries]) -> Prepared:
         train = splits.train
         if len(train.series) == 0:
             raise ValueError("the train split is empty")
         fitted = self.fit(train)
-        datasets = Splits(*(fitted.dataset(part) for part in splits))
+        datasets = splits.map(lambda part: self.dataset(part, fitted))
         label = train.labels[0]
         outputs = len(train.class_names) or (label.shape[-1] if label.dim() else 1)
         sizes: dict[str, Any] = {"input_size": int(train.series[0].shape[-1]), "output_size": outputs}
-        lengths = {int(length) for split in datasets for length in split.lengths.unique()}
+        lengths = {int(length) for split in datasets if split is not None for length in split.lengths.unique()}
         if len(lengths) == 1:
             sizes["time"] = lengths.pop()
         if train.target_names:

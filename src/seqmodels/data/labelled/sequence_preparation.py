@@ -44,14 +44,15 @@ class SequencePreparation(Preparation):
             raise ValueError("the train split is empty")
         fitted = self.fit(train)
         names = class_names_of(train.labels) if train.classes else ()
-        datasets = Splits(*(fitted.labelled(part.records, names) for part in splits))
-        for name, split in datasets._asdict().items():
+        datasets = splits.map(lambda part: fitted.labelled(part.records, names))
+        held = {name: split for name, split in datasets._asdict().items() if split is not None}
+        for name, split in held.items():
             log.info("%s: %d sequences of %s steps", name, len(split), _range(split.lengths))
         sizes: dict[str, Any] = {"input_size": int(datasets.train.values.shape[-1])}
         sizes["output_size"] = len(names) or len(fitted.target)
         if not train.classes:
             sizes |= fitted.targets.sizes
-        lengths = torch.cat([split.lengths for split in datasets]).unique()
+        lengths = torch.cat([split.lengths for split in held.values()]).unique()
         if len(lengths) == 1:
             sizes["time"] = int(lengths)
         return Prepared(datasets, sizes, fitted.node, names)

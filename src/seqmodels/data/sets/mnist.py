@@ -8,8 +8,11 @@ from torch import Tensor
 from seqmodels.data.formats.files import DataFile, load, require
 from seqmodels.data.formats.idx import parse_idx
 from seqmodels.data.labelled.image_preprocessing import Layout, as_sequences, check_layout
-from seqmodels.data.labelled.images import ImagePreparation
+from seqmodels.data.labelled.preparation import SeriesPreparation, fit_series
+from seqmodels.data.labelled.preprocessing import LabelledPreprocessing
 from seqmodels.data.raw import LabelledSeries, Splits
+from seqmodels.data.sequences import SequenceDataset, Sequences
+from seqmodels.data.series.scaling import Scaling
 from seqmodels.data.source import PublishedSource
 
 MEAN, DEVIATION = 0.1307, 0.3081  # of all training pixels, after division by 255
@@ -37,11 +40,26 @@ TEST_LABELS = _file("t10k-labels-idx1-ubyte", 10008, "ff7bcfd416de33731a308c3f26
 
 
 @dataclass(kw_only=True)
-class MNISTPreparation(ImagePreparation):
-    """Pixels scaled to [0, 1], then standardised by the published mean and deviation of the training pixels."""
+class MNISTPreparation(SeriesPreparation):
+    """Pixels scaled to [0, 1], then standardised.
 
-    def statistics(self, pixels: Tensor) -> tuple[float, float]:  # noqa: ARG002
-        return MEAN, DEVIATION
+    Args:
+        standardize: subtract the mean of the training pixels and divide by their deviation, after division by 255.
+    """
+
+    standardize: bool = True
+
+    def fit(self, train: LabelledSeries) -> LabelledPreprocessing:
+        channels = train.series[0].shape[-1]
+        mean, deviation = (MEAN, DEVIATION) if self.standardize else (0.0, 1.0)
+        return fit_series(train, Scaling.of([255 * mean] * channels, [255 * deviation] * channels))
+
+    def dataset(self, part: LabelledSeries, fitted: LabelledPreprocessing) -> Sequences:  # noqa: ARG002
+        """Return a split in the scale of the preprocessing, computed in float32 to need half of the memory."""
+        assert isinstance(part.series, Tensor)
+        assert isinstance(part.labels, Tensor)
+        pixels = part.series.div(255)
+        return SequenceDataset(pixels.sub_(MEAN).div_(DEVIATION) if self.standardize else pixels, part.labels)
 
 
 @dataclass(kw_only=True)
