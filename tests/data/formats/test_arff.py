@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from seqmodels.data.formats.arff import parse_arff
-from seqmodels.data.formats.ts import parse_ts
+from seqmodels.data.formats.archives.arff import parse_arff
+from seqmodels.data.formats.archives.ts import parse_ts
 
 UNIVARIATE = (
     "% of Weka\n@Relation 'own'\n@attribute t0 numeric\n@ATTRIBUTE t1 REAL\n@attribute target {a,'b c'}\n@data\n"

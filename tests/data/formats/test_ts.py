@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from seqmodels.data.formats.ts import parse_ts
+from seqmodels.data.formats.archives.ts import parse_ts
 
 HEADER = "# a comment\n@problemName Own\n@timeStamps false\n@univariate false\n@classLabel true a b\n@data\n"
 TWO = HEADER + "1,2,3:4,5,6:a\n\n7.5,8:-9e0,10:b\n"

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import sys
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -69,6 +70,20 @@ def unpacked(path: Path, *, limit: int | None = None, packed: bool | None = None
     if limit is None and len(content) > most:
         raise ValueError(f"{path} unpacks to more than {most} bytes, {RATIO} times its size: unpack it to read it")
     return content
+
+
+def whole_content(path: str | Path) -> bytes:
+    """Return the bytes of a file, decompressed if packed, or those of standard input for ``-``.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    if str(path) == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return unpacked(Path(path))
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def published_bytes(path: Path, file: DataFile, *, packed: bool | None = None) -> bytes:

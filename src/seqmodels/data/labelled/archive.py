@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from dataclasses import dataclass
 
-from seqmodels.data.formats.cases import Missing, SeriesFile
+from seqmodels.data.formats.archives.cases import Missing, SeriesFile
 from seqmodels.data.formats.files import DataFile
 from seqmodels.data.labelled.files import labelled_series
 from seqmodels.data.labelled.preparation import Standardization
@@ -31,7 +31,7 @@ class ArchiveSource(PublishedSource):
     Args:
         val_share: share of the train file held out as the val split. With 0, nothing is held out: all rows are used for
             training, and the val split equals the train split. Use this for a final run, once all options are fixed.
-        missing: how to handle missing values, see :func:`~seqmodels.data.formats.cases.parse_cases`.
+        missing: how to handle missing values, see :func:`~seqmodels.data.formats.archives.cases.parse_cases`.
         data_seed: seed for drawing the val split.
     """
 

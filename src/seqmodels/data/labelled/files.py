@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from seqmodels.data.formats.cases import Missing, SeriesFile, parse_cases
-from seqmodels.data.formats.series_file import read_cases
+from seqmodels.data.formats.archives.cases import Missing, SeriesFile, parse_cases
+from seqmodels.data.formats.archives.files import read_cases
 from seqmodels.data.labelled.preparation import Standardization
 from seqmodels.data.labelled.targets import class_targets, number_targets
 from seqmodels.data.own_files import OwnFiles
@@ -41,7 +41,7 @@ class SeriesFiles(OwnFiles):
     """Series with one target each from ``.ts`` or ``.arff`` files, plain or ``.gz``.
 
     Args:
-        missing: how to handle missing values, see :func:`~seqmodels.data.formats.cases.parse_cases`.
+        missing: how to handle missing values, see :func:`~seqmodels.data.formats.archives.cases.parse_cases`.
     """
 
     preparation = Standardization

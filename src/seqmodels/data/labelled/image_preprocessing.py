@@ -1,6 +1,5 @@
 """Preprocessing of images: a layout as a sequence, and one scale for all pixels."""
 
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from seqmodels.data.formats.files import unpacked
+from seqmodels.data.formats.files import whole_content
 from seqmodels.data.formats.idx import parse_idx
 from seqmodels.data.formats.records import Record
 from seqmodels.data.formats.strict_json import parsed_json
@@ -104,11 +103,7 @@ class ImagePreprocessing(LabelledPreprocessing):
             yield from super().read(path, format)
             return
         name = "standard input" if path == "-" else path
-        with opened(path) as source:
-            content = source.read()
-        if content[:2] == GZIP:
-            content = unpacked(Path(path), packed=True)
-        for number, image in enumerate(parse_idx(content, name), start=1):
+        for number, image in enumerate(parse_idx(whole_content(path), name), start=1):
             yield Record(f"{name}, image {number}", {"image": image})
 
     def encode(self, record: Mapping[str, Any]) -> Tensor:

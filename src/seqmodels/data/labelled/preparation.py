@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqmodels.data.formats.cases import Missing
+from seqmodels.data.formats.archives.cases import Missing
 from seqmodels.data.labelled.preprocessing import LabelledPreprocessing
 from seqmodels.data.labelled.series_preprocessing import SeriesPreprocessing
 from seqmodels.data.preparation import Preparation, Prepared

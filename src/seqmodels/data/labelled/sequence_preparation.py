@@ -1,6 +1,7 @@
 """Sequences of a table as tensors: which channels are numbers or words, and their scaling, from the train split."""
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqmodels.data.formats.cases import Missing
+from seqmodels.data.formats.archives.cases import Missing
 from seqmodels.data.formats.columns import is_missing
 from seqmodels.data.labelled.sequence_preprocessing import SequencePreprocessing, number_of
 from seqmodels.data.labelled.sequence_table import SequenceRecords, cells_of
@@ -31,7 +32,7 @@ class SequencePreparation(Preparation):
     Args:
         standardize: whether to standardise channels of numbers by their mean and deviation in the train split.
         categorical: channels that contain words although they look like numbers, such as codes.
-        missing: how to handle missing values, see :func:`~seqmodels.data.formats.cases.parse_cases`.
+        missing: how to handle missing values, see :func:`~seqmodels.data.formats.archives.cases.parse_cases`.
     """
 
     standardize: bool = True
@@ -106,7 +107,7 @@ class SequencePreparation(Preparation):
         ]
         if not cells:
             raise ValueError(f"{train.records[0].place}: the column {', '.join(columns[:SHOWN])} has no values")
-        strange = [cell for cell in cells if number_of(cell[1]) != number_of(cell[1])]
+        strange = [cell for cell in cells if math.isnan(number_of(cell[1]))]
         if not strange and name not in self.categorical:
             return ()
         if len(strange) < len(cells) and name not in self.categorical:
@@ -118,8 +119,8 @@ class SequencePreparation(Preparation):
         words = tuple(sorted({text for _, text in cells}))
         if len(words) > max(FREE, len(cells) / 2):
             raise ValueError(
-                f"{cells[0][0]}: {name} has {len(words)} different words in {len(cells)} steps, too many to learn from: "
-                f"data.time={name} if it orders the steps, or data.exclude=[{name}]"
+                f"{cells[0][0]}: {name} has {len(words)} different words in {len(cells)} steps, too many to learn "
+                f"from: data.time={name} if it orders the steps, or data.exclude=[{name}]"
             )
         some = ", ".join(words[:SHOWN]) + (", ..." if len(words) > SHOWN else "")
         log.info("%s: %d words, each an input: %s", name, len(words), some)

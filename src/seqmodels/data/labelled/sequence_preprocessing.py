@@ -11,12 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqmodels.data.formats.cases import Missing, fill
+from seqmodels.data.formats.archives.cases import Missing, fill
 from seqmodels.data.formats.columns import is_missing
 from seqmodels.data.formats.gaps import Numbers
 from seqmodels.data.formats.numbers import parsed_number
 from seqmodels.data.formats.records import Record
-from seqmodels.data.formats.table import CSVDialect
 from seqmodels.data.labelled.preprocessing import LabelledPreprocessing
 from seqmodels.data.labelled.sequence_table import SequenceLayout, cells_of, grouped
 from seqmodels.data.labelled.targets import TargetFields
@@ -42,7 +41,7 @@ class SequencePreprocessing(LabelledPreprocessing):
         words: per channel, its words in the training data; empty for numbers.
         mean, deviation: per channel, of the training data; 0 and 1 for words.
         id, time: columns with the sequence of a row, and the order of its rows.
-        missing: as in :func:`~seqmodels.data.formats.cases.parse_cases`; a missing word is then all 0.
+        missing: as in :func:`~seqmodels.data.formats.archives.cases.parse_cases`; a missing word is then all 0.
         dialect: how the training table was written.
         target: columns of the class, or of the target numbers.
         target_mean, target_deviation: of target numbers in the training data; empty if the target is a class.

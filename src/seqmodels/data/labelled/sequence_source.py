@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seqmodels.data.formats.delimited import listed
-from seqmodels.data.formats.files import unpacked
+from seqmodels.data.formats.files import whole_content
 from seqmodels.data.formats.records import Record
 from seqmodels.data.formats.table import CSVDialect, Table
 from seqmodels.data.labelled.sequence_preparation import SequencePreparation
@@ -66,7 +66,7 @@ class SequenceTables(OwnFiles):
         dialect = CSVDialect(
             delimiter=self.delimiter, header=self.header, quotes=self.quotes, encoding=self.encoding
         ).checked()
-        tables = [Table.parse(_content(path), str(path), dialect) for path in paths]
+        tables = [Table.parse(whole_content(path), str(path), dialect) for path in paths]
         layout = self._layout(tables[0])
         shown = ", ".join(layout.names)
         steps = "one row per step" if self.id is not None else f"{len(layout.columns[0])} columns are steps"
@@ -89,10 +89,3 @@ class SequenceTables(OwnFiles):
         rows = [Record(place, dict(zip(table.columns, cells, strict=True))) for place, cells in table.rows]
         records = rows if layout.id is None else list(grouped(rows, layout))
         return SequenceRecords(records, layout, table.dialect, self.target_kind == "classification")
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return unpacked(path)
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from error

@@ -1,7 +1,9 @@
 """Sequences in a table: one per row, or one per value of an id column."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
@@ -119,8 +121,8 @@ def grouped(rows: Iterable[Record], layout: SequenceLayout) -> Iterator[Record]:
     if len(sequences) > 1 and all(len(steps) == 1 for steps in sequences.values()):
         place = next(iter(sequences.values()))[0].place
         raise ValueError(
-            f"{place}: no value of {layout.id!r} occurs in two rows, so that every sequence would have one step; if each "
-            f"row is a sequence, do not give data.id, and leave the column out by data.exclude=[{layout.id}]"
+            f"{place}: no value of {layout.id!r} occurs in two rows, so every sequence would have one step; if each row "
+            f"is a sequence, do not give data.id, and leave the column out: data.exclude=[{layout.id}]"
         )
     for key, steps in sequences.items():
         yield _sequence(key, _ordered(steps, layout.time), layout)
@@ -152,7 +154,7 @@ def _ordered(steps: list[Record], time: str | None) -> list[Record]:
         return steps
     keys = [_moment(step, time) for step in steps]
     order = sorted(range(len(steps)), key=keys.__getitem__)
-    for before, after in zip(order, order[1:], strict=False):
+    for before, after in pairwise(order):
         if keys[before] == keys[after]:
             raise ValueError(
                 f"{steps[after].place}: the same {time} as in {steps[before].place}, a row of the same sequence: "
@@ -164,7 +166,7 @@ def _ordered(steps: list[Record], time: str | None) -> list[Record]:
 def _moment(row: Record, time: str) -> float:
     cell = str(row.fields.get(time, "")).strip()
     number = parsed_number(cell)
-    if number == number:  # not NaN
+    if not math.isnan(number):
         return number
     try:
         moment = datetime.fromisoformat(cell)

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqmodels.data.formats.cases import Missing, parse_case
+from seqmodels.data.formats.archives.cases import Missing, parse_case
+from seqmodels.data.formats.archives.files import read_cases, series_format
 from seqmodels.data.formats.records import Record
-from seqmodels.data.formats.series_file import read_cases, series_format
 from seqmodels.data.labelled.preprocessing import LabelledPreprocessing
 from seqmodels.data.labelled.targets import TargetFields
 from seqmodels.data.sequences import Sequences
@@ -39,7 +39,7 @@ class SeriesPreprocessing(LabelledPreprocessing):
 
     Args:
         mean, deviation: per channel, from the training data.
-        missing: as in :func:`~seqmodels.data.formats.cases.parse_cases`.
+        missing: as in :func:`~seqmodels.data.formats.archives.cases.parse_cases`.
         target: field of the class or target number of a labelled record.
         target_mean, target_deviation: of the target number, from the training data; empty if targets are classes, or
             numbers that are not scaled.

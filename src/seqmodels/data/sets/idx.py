@@ -4,9 +4,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import Tensor
-
-from seqmodels.data.formats.files import unpacked
+from seqmodels.data.formats.files import whole_content
 from seqmodels.data.formats.idx import parse_idx
 from seqmodels.data.labelled.image_preprocessing import Layout, as_sequences, check_layout
 from seqmodels.data.labelled.images import PixelStandardization
@@ -70,7 +68,7 @@ class IDXData(Source):
     def _read(
         self, images: str | Path, labels: str | Path, class_names: tuple[str, ...] | None = None
     ) -> LabelledSeries:
-        pixels, classes = _array(images), _array(labels)
+        pixels, classes = (parse_idx(whole_content(path), str(path)) for path in (images, labels))
         if classes.dim() != 1 or classes.is_floating_point():
             raise ValueError(f"{labels}: labels must be one whole number per image, got sizes {tuple(classes.shape)}")
         if len(pixels) != len(classes):
@@ -89,10 +87,3 @@ class IDXData(Source):
         )
         places = (f"{labels}, image {number}" for number in range(1, len(classes) + 1))
         return LabelledSeries(series, class_targets(classes.tolist(), places, names), names)
-
-
-def _array(path: str | Path) -> Tensor:
-    try:
-        return parse_idx(unpacked(Path(path)), str(path))
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from error

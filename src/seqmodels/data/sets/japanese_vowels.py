@@ -1,8 +1,8 @@
 """Japanese vowels: speaker identification from short series of unequal lengths."""
 
-from seqmodels.data.formats.cases import SeriesFile
+from seqmodels.data.formats.archives.cases import SeriesFile
+from seqmodels.data.formats.archives.ts import parse_ts
 from seqmodels.data.formats.files import load
-from seqmodels.data.formats.ts import parse_ts
 from seqmodels.data.labelled.archive import ArchiveSource, archive_file
 
 

@@ -4,9 +4,9 @@ import re
 from dataclasses import InitVar, dataclass, field
 from pathlib import Path
 
-from seqmodels.data.formats.cases import SeriesFile, parse_cases
+from seqmodels.data.formats.archives.cases import SeriesFile, parse_cases
+from seqmodels.data.formats.archives.files import case_file, series_format
 from seqmodels.data.formats.files import DataFile, locate, published_bytes, unpacked
-from seqmodels.data.formats.series_file import case_file, series_format
 from seqmodels.data.labelled.archive import ArchiveSource, archive_file
 from seqmodels.errors import nearest
 

@@ -7,7 +7,7 @@ differ in length. Lines that start with ``#`` or ``%`` are comments.
 
 from collections.abc import Iterator
 
-from seqmodels.data.formats.cases import Case, CaseFile, Missing, SeriesFile, parse_cases
+from seqmodels.data.formats.archives.cases import Case, CaseFile, Missing, SeriesFile, parse_cases
 
 SWITCHES = ("timestamps", "missing", "univariate", "equallength", "classlabel", "targetlabel")
 SIZES = ("dimension", "dimensions", "serieslength")
@@ -17,7 +17,7 @@ def parse_ts(text: str, name: str, *, missing: Missing = "error") -> SeriesFile:
     """Parse a file in the ``.ts`` format; ``name`` is used in error messages.
 
     Args:
-        missing: as in :func:`~seqmodels.data.formats.cases.parse_cases`.
+        missing: as in :func:`~seqmodels.data.formats.archives.cases.parse_cases`.
 
     Raises:
         ValueError: invalid format, timestamps, or a missing value with ``missing="error"``; the message names the line

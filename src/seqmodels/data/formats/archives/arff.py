@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from seqmodels.data.formats.cases import Case, CaseFile, Missing, SeriesFile, parse_cases
-from seqmodels.data.formats.ts import checked_classes
+from seqmodels.data.formats.archives.cases import Case, CaseFile, Missing, SeriesFile, parse_cases
+from seqmodels.data.formats.archives.ts import checked_classes
 
 NUMERIC = ("numeric", "real", "integer")
 TARGETS = ("target", "class", "label")
@@ -33,7 +33,7 @@ def parse_arff(text: str, name: str, *, missing: Missing = "error") -> SeriesFil
     """Parse a file in the ``.arff`` format; ``name`` is used in error messages.
 
     Args:
-        missing: as in :func:`~seqmodels.data.formats.cases.parse_cases`.
+        missing: as in :func:`~seqmodels.data.formats.archives.cases.parse_cases`.
 
     Raises:
         ValueError: invalid or sparse format, other attributes than those of series, or a missing value with

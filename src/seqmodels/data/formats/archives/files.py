@@ -1,13 +1,12 @@
 """Files of labelled series: ``.ts`` or ``.arff``, by their suffix or as said."""
 
-import sys
 from pathlib import Path
 
-from seqmodels.data.formats.arff import arff_cases
-from seqmodels.data.formats.cases import CaseFile
-from seqmodels.data.formats.files import unpacked
+from seqmodels.data.formats.archives.arff import arff_cases
+from seqmodels.data.formats.archives.cases import CaseFile
+from seqmodels.data.formats.archives.ts import ts_cases
+from seqmodels.data.formats.files import whole_content
 from seqmodels.data.formats.strict_text import decoded
-from seqmodels.data.formats.ts import ts_cases
 
 READERS = {"ts": ts_cases, "arff": arff_cases}
 
@@ -31,12 +30,7 @@ def read_cases(path: str | Path, given: str | None = None) -> CaseFile:
     kind = series_format(str(path), given)
     if kind is None:
         raise ValueError(f"{path}: a file of series must end in .ts or .arff, plain or with .gz")
-    if str(path) == "-":
-        return case_file(sys.stdin.buffer.read(), "standard input", kind)
-    try:
-        return case_file(unpacked(Path(path)), str(path), kind)
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
+    return case_file(whole_content(path), "standard input" if str(path) == "-" else str(path), kind)
 
 
 def case_file(content: bytes, name: str, kind: str) -> CaseFile:
