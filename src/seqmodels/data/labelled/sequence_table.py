@@ -121,7 +121,7 @@ def grouped(rows: Iterable[Record], layout: SequenceLayout) -> Iterator[Record]:
     if len(sequences) > 1 and all(len(steps) == 1 for steps in sequences.values()):
         place = next(iter(sequences.values()))[0].place
         raise ValueError(
-            f"{place}: no value of {layout.id!r} occurs in two rows, so every sequence would have one step; if each row "
+            f"{place}: no value of {layout.id!r} occurs in two rows, so every sequence would have one step; if a row "
             f"is a sequence, do not give data.id, and leave the column out: data.exclude=[{layout.id}]"
         )
     for key, steps in sequences.items():
