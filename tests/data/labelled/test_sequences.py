@@ -63,10 +63,11 @@ def test_channels_by_prefix_are_those_of_a_long_table(tmp_path: Path) -> None:
     path = written(tmp_path, "wide.csv", "x_1,x_2,y_1,y_2,label,note\n" + "\n".join(rows))
     steps = [f"{row},{step},{row + step},{(row % 3, row % 2)[step]},p{row % 2}" for row in range(10) for step in (0, 1)]
     other = written(tmp_path, "long.csv", "id,time,x,y,label\n" + "\n".join(steps))
-    one = ready(CSVSequencesData, path=path, channels=["x_", "y_"], exclude="note")
-    two = ready(CSVSequencesData, path=other, **LONG)
+    shares = {"val_share": 0.2, "test_share": 0.2}
+    one = ready(CSVSequencesData, path=path, channels=["x_", "y_"], exclude="note", **shares)
+    two = ready(CSVSequencesData, path=other, **LONG, **shares)
     for name in ("train", "val", "test"):
-        assert torch.equal(one.split(name).inputs if hasattr(one, "inputs") else one.split(name).values, two.split(name).values)
+        assert torch.equal(one.split(name).values, two.split(name).values)
         assert torch.equal(one.split(name).targets, two.split(name).targets)
 
 
@@ -149,16 +150,16 @@ def test_one_sequence_that_cannot_be_read_leaves_the_others(tmp_path: Path) -> N
     assert "line 5: there is no step" in found[3].error
 
 
-@pytest.mark.parametrize("name", ["t0", "state"])
+@pytest.mark.parametrize("name", ["load", "state"])
 def test_missing_values_are_errors_or_filled_in(name: str, tmp_path: Path) -> None:
     path = long(tmp_path)
-    lines = path.read_text().replace("s3,1,13,on", "s3,1,NA,on" if name == "t0" else "s3,1,13,?")
+    lines = path.read_text().replace("s3,1,13,off", "s3,1,NA,off" if name == "load" else "s3,1,13,?")
     path.write_text(lines)
     with pytest.raises(ValueError, match=r"line \d+ \(id 's3'\): (load|state): value 2 is missing"):
         ready(CSVSequencesData, path=path, **LONG)
     data = ready(CSVSequencesData, path=path, test_path=path, missing="interpolate", standardize=False, **LONG)
     filled = data.split("test")[3].inputs[1].tolist()
-    assert filled == ([13, 0, 1] if name == "t0" else [13, 0, 0])
+    assert filled == ([13, 1, 0] if name == "load" else [13, 0, 0])
 
 
 HEAD = "id,time,load,label\n"

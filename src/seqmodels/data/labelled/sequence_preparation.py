@@ -75,6 +75,7 @@ class SequencePreparation(Preparation):
             id=layout.id,
             time=layout.time,
             missing=self.missing,
+            dialect=train.dialect,
         )
         scaling = self._scaling(unscaled, train)
         fitted = replace(unscaled, mean=scaling.mean.tolist(), deviation=scaling.deviation.tolist())
@@ -107,7 +108,7 @@ class SequencePreparation(Preparation):
         ]
         if not cells:
             raise ValueError(f"{train.records[0].place}: the column {', '.join(columns[:SHOWN])} has no values")
-        strange = [cell for cell in cells if math.isnan(number_of(cell[1]))]
+        strange = [cell for cell in cells if math.isnan(number_of(cell[1], train.dialect.decimal))]
         if not strange and name not in self.categorical:
             return ()
         if len(strange) < len(cells) and name not in self.categorical:

@@ -16,6 +16,7 @@ from seqmodels.data.formats.columns import is_missing
 from seqmodels.data.formats.gaps import Numbers
 from seqmodels.data.formats.numbers import parsed_number
 from seqmodels.data.formats.records import Record
+from seqmodels.data.formats.table import CSVDialect
 from seqmodels.data.labelled.preprocessing import LabelledPreprocessing
 from seqmodels.data.labelled.sequence_table import SequenceLayout, cells_of, grouped
 from seqmodels.data.labelled.targets import TargetFields
@@ -42,7 +43,7 @@ class SequencePreprocessing(LabelledPreprocessing):
         mean, deviation: per channel, of the training data; 0 and 1 for words.
         id, time: columns with the sequence of a row, and the order of its rows.
         missing: as in :func:`~seqmodels.data.formats.archives.cases.parse_cases`; a missing word is then all 0.
-        dialect: how the training table was written.
+        dialect: how the training table was written, the fields of a ``CSVDialect``.
         target: columns of the class, or of the target numbers.
         target_mean, target_deviation: of target numbers in the training data; empty if the target is a class.
 
@@ -66,11 +67,13 @@ class SequencePreprocessing(LabelledPreprocessing):
     id: str | None = None
     time: str | None = None
     missing: Missing = "error"
+    dialect: Any = CSVDialect()
 
     def __post_init__(self) -> None:
         sizes = {len(part) for part in (self.names, self.columns, self.words, self.mean, self.deviation)}
         if len(sizes) != 1 or not all(value > 0 for value in self.deviation):
             raise ValueError("columns, words, mean and a positive deviation must be given for each of names")
+        self.dialect = CSVDialect(**self.dialect) if isinstance(self.dialect, Mapping) else self.dialect
         self.scaling = Scaling.of(self.mean, self.deviation)
         self.targets = TargetFields.of(self.target, self.target_mean, self.target_deviation)
         self.layout = SequenceLayout(
@@ -80,7 +83,7 @@ class SequencePreprocessing(LabelledPreprocessing):
 
     @property
     def node(self) -> dict[str, Any]:
-        return {"_target_": public_name(type(self)), **asdict(self)}
+        return {"_target_": public_name(type(self)), **asdict(self), "dialect": self.dialect._asdict()}
 
     def read(self, path: str, format: str | None = None) -> Iterator[Record]:
         rows = super().read(path, format)
@@ -149,7 +152,7 @@ class SequencePreprocessing(LabelledPreprocessing):
                 if self.missing == "error" and is_missing(text):
                     raise ValueError(f"{name}: value {step} is missing; missing=interpolate makes it no word")
             return np.array([float(index.get(text, -1)) for text in texts])
-        numbers = np.array([number_of(text) for text in texts])
+        numbers = np.array([number_of(text, self.dialect.decimal) for text in texts])
         for step in (~np.isfinite(numbers)).nonzero()[0].tolist():
             if not is_missing(texts[step]):
                 raise ValueError(f"{name}, step {step + 1}: must be a finite number, got {texts[step]!r}")
@@ -162,6 +165,6 @@ class SequencePreprocessing(LabelledPreprocessing):
                 counts.update(text for text in texts if text not in index and not is_missing(text))
 
 
-def number_of(text: str) -> float:
+def number_of(text: str, decimal: str) -> float:
     """Return the number in a cell; NaN if it is none or missing."""
-    return math.nan if is_missing(text) else parsed_number(text)
+    return math.nan if is_missing(text) else parsed_number(text, decimal)

@@ -36,6 +36,7 @@ class SequenceTables(OwnFiles):
         delimiter: column delimiter; if None, recognised.
         quotes: whether fields in double quotes may contain delimiters, line breaks and doubled quotes.
         encoding: encoding of the files.
+        decimal: decimal separator of numbers, ``.`` or ``,``.
     """
 
     preparation = SequencePreparation
@@ -49,6 +50,7 @@ class SequenceTables(OwnFiles):
     delimiter: str | None = None
     quotes: bool = True
     encoding: str = "utf-8"
+    decimal: str = "."
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -63,9 +65,7 @@ class SequenceTables(OwnFiles):
         """The columns of the targets."""
 
     def read(self, paths: Sequence[Path]) -> list[SequenceRecords]:
-        dialect = CSVDialect(
-            delimiter=self.delimiter, header=self.header, quotes=self.quotes, encoding=self.encoding
-        ).checked()
+        dialect = CSVDialect(self.delimiter, self.header, self.quotes, self.encoding, self.decimal)
         tables = [Table.parse(whole_content(path), str(path), dialect) for path in paths]
         layout = self._layout(tables[0])
         shown = ", ".join(layout.names)

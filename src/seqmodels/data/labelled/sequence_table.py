@@ -105,7 +105,8 @@ def grouped(rows: Iterable[Record], layout: SequenceLayout) -> Iterator[Record]:
     """Yield one record per value of the id column, in the order of their first rows.
 
     The columns of the channels become lists, one value per step, ordered by the time column. Other columns keep their
-    value if it is the same in all rows, as the target must be, and are left out if not.
+    value if it is the same in all rows, as the target must be, and are left out if not. Records whose channels are
+    lists, from JSON, are whole sequences and remain as they are.
 
     Raises:
         ValueError: a row has no id, a target differs within a sequence, or a time is not readable or occurs twice; the
@@ -114,6 +115,9 @@ def grouped(rows: Iterable[Record], layout: SequenceLayout) -> Iterator[Record]:
     assert layout.id is not None
     sequences: dict[str, list[Record]] = {}
     for row in rows:
+        if any(isinstance(row.fields.get(column), list) for columns in layout.columns for column in columns):
+            yield row
+            continue
         key = str(row.fields.get(layout.id) if row.fields.get(layout.id) is not None else "").strip()
         if not key:
             raise ValueError(f"{row.place}: the column {layout.id!r} tells the sequence of a row, and is empty")
