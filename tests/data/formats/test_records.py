@@ -95,7 +95,7 @@ def test_another_delimiter_in_the_header_is_used_and_logged(caplog: pytest.LogCa
 
 
 def test_a_damaged_gzip_stream_is_named() -> None:
-    with pytest.raises(ValueError, match="new.csv.gz is not a whole gzip file"):
+    with pytest.raises(ValueError, match=r"new.csv.gz is not a whole gzip file"):
         list(read_records(io.BytesIO(gzip.compress(b"a\n1\n")[:-5]), "new.csv.gz", "csv"))
 
 

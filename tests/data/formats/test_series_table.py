@@ -166,7 +166,7 @@ def test_what_is_no_number_in_a_column_of_numbers_is_named_in_any_row(cell: str,
 def test_numbers_with_a_decimal_comma_are_read() -> None:
     options = CSVOptions(dialect=CSVDialect(decimal=","))
     assert read("a;b\n1,5;-2\n3;4,25e1\n", options) == [[1.5, -2], [3, 42.5]]
-    with pytest.raises(ValueError, match="line 2, column a: must be a finite number, got '1.5'"):
+    with pytest.raises(ValueError, match=r"line 2, column a: must be a finite number, got '1.5'"):
         read("a;b\n1.5;2\n3;4\n", options)
 
 
@@ -218,7 +218,7 @@ def test_missing_rows_and_missing_values_are_filled_and_counted_apart(impute: An
 
 def test_rows_can_only_be_filled_by_times_and_a_rule() -> None:
     for options in (CSVOptions(gaps="fill", impute="zero"), DATED._replace(gaps="fill")):
-        with pytest.raises(ValueError, match="gaps=fill needs time=, .* and impute="):
+        with pytest.raises(ValueError, match=r"gaps=fill needs time=, .* and impute="):
             read(TABLE, options)
 
 

@@ -86,4 +86,4 @@ def test_columns_without_a_header_are_called_by_their_numbers() -> None:
 )
 def test_what_is_no_dialect_is_refused(options: dict[str, object], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
-        parse(written(","), **options)
+        Table.parse(written(","), "my.csv", CSVDialect(**options))  # type: ignore[arg-type]
