@@ -9,6 +9,7 @@ from seqmodels.data.loading import Loading as Loading
 from seqmodels.data.module import DataModule as DataModule
 from seqmodels.data.preparation import Preparation as Preparation
 from seqmodels.data.preparation import Prepared as Prepared
+from seqmodels.data.preprocessing import Example as Example
 from seqmodels.data.preprocessing import Preprocessing as Preprocessing
 from seqmodels.data.raw import Documents as Documents
 from seqmodels.data.raw import LabelledSeries as LabelledSeries
@@ -22,6 +23,7 @@ from seqmodels.data.series.augmentation import TimeMask as TimeMask
 from seqmodels.data.series.augmentation import TimeWarp as TimeWarp
 from seqmodels.data.series.forecast_preprocessing import ForecastPreprocessing as ForecastPreprocessing
 from seqmodels.data.series.forecasting import ForecastPreparation as ForecastPreparation
+from seqmodels.data.series.panels.panel import Panel as Panel
 from seqmodels.data.series.preparation import Standardization as Standardization
 from seqmodels.data.series.preprocessing import SeriesPreprocessing as SeriesPreprocessing
 from seqmodels.data.series.roll_preprocessing import RollPreprocessing as RollPreprocessing
