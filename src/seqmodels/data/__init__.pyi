@@ -28,7 +28,7 @@ from seqmodels.data.series.augmentation import TimeMask as TimeMask
 from seqmodels.data.series.augmentation import TimeWarp as TimeWarp
 from seqmodels.data.series.forecast_preprocessing import ForecastPreprocessing as ForecastPreprocessing
 from seqmodels.data.series.forecasting import ForecastPreparation as ForecastPreparation
-from seqmodels.data.series.panel import Panel as Panel
+from seqmodels.data.series.panels.panel import Panel as Panel
 from seqmodels.data.series.windows import ForecastBatch as ForecastBatch
 from seqmodels.data.sets.adding import AddingData as AddingData
 from seqmodels.data.sets.ag_news import AGNewsData as AGNewsData

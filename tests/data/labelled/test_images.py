@@ -43,7 +43,11 @@ def test_images_of_any_size_are_sequences_in_every_layout(
     data = ready(IDXData, **files(tmp_path, shape), layout=layout, val_share=0.2, test_share=0.2)
     assert (data.sizes["time"], data.sizes["input_size"]) == sizes
     assert data.class_names == ("2", "5", "11")
-    assert [data.split(name).targets.bincount().tolist() for name in ("train", "val", "test")] == [[6] * 3, [2] * 3, [2] * 3]
+    assert [data.split(name).targets.bincount().tolist() for name in ("train", "val", "test")] == [
+        [6] * 3,
+        [2] * 3,
+        [2] * 3,
+    ]
     values = data.split("train").values
     torch.testing.assert_close(values.mean(), torch.tensor(0.0), **TOLERANCE[torch.float32])
     torch.testing.assert_close(values.std(correction=0), torch.tensor(1.0), **TOLERANCE[torch.float32])
