@@ -98,7 +98,7 @@ def test_an_image_that_cannot_be_read_is_refused(record: dict[str, object], reas
 
 def test_files_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
     paths, fewer = files(tmp_path), files(tmp_path, (27, 4, 3), name="fewer")
-    with pytest.raises(ValueError, match="27 labels, but .* has 30 images"):
+    with pytest.raises(ValueError, match=r"27 labels, but .* has 30 images"):
         IDXData(images=paths["images"], labels=fewer["labels"]).splits()
     with pytest.raises(ValueError, match="labels must be one whole number per image"):
         IDXData(images=paths["images"], labels=paths["images"]).splits()

@@ -75,7 +75,7 @@ class SequencePreparation(Preparation):
             id=layout.id,
             time=layout.time,
             missing=self.missing,
-            dialect=train.dialect,
+            dialect=train.dialect._asdict(),
         )
         scaling = self._scaling(unscaled, train)
         fitted = replace(unscaled, mean=scaling.mean.tolist(), deviation=scaling.deviation.tolist())

@@ -4,7 +4,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -67,13 +67,13 @@ class SequencePreprocessing(LabelledPreprocessing):
     id: str | None = None
     time: str | None = None
     missing: Missing = "error"
-    dialect: Any = CSVDialect()
+    dialect: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         sizes = {len(part) for part in (self.names, self.columns, self.words, self.mean, self.deviation)}
         if len(sizes) != 1 or not all(value > 0 for value in self.deviation):
             raise ValueError("columns, words, mean and a positive deviation must be given for each of names")
-        self.dialect = CSVDialect(**self.dialect) if isinstance(self.dialect, Mapping) else self.dialect
+        self._decimal = CSVDialect(**self.dialect).decimal
         self.scaling = Scaling.of(self.mean, self.deviation)
         self.targets = TargetFields.of(self.target, self.target_mean, self.target_deviation)
         self.layout = SequenceLayout(
@@ -83,7 +83,7 @@ class SequencePreprocessing(LabelledPreprocessing):
 
     @property
     def node(self) -> dict[str, Any]:
-        return {"_target_": public_name(type(self)), **asdict(self), "dialect": self.dialect._asdict()}
+        return {"_target_": public_name(type(self)), **asdict(self)}
 
     def read(self, path: str, format: str | None = None) -> Iterator[Record]:
         rows = super().read(path, format)
@@ -152,7 +152,7 @@ class SequencePreprocessing(LabelledPreprocessing):
                 if self.missing == "error" and is_missing(text):
                     raise ValueError(f"{name}: value {step} is missing; missing=interpolate makes it no word")
             return np.array([float(index.get(text, -1)) for text in texts])
-        numbers = np.array([number_of(text, self.dialect.decimal) for text in texts])
+        numbers = np.array([number_of(text, self._decimal) for text in texts])
         for step in (~np.isfinite(numbers)).nonzero()[0].tolist():
             if not is_missing(texts[step]):
                 raise ValueError(f"{name}, step {step + 1}: must be a finite number, got {texts[step]!r}")
