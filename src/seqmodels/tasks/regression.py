@@ -28,8 +28,8 @@ class Regression(Task[SequenceBatch]):
     Metrics are MAE, RMSE and R2 (averaged over the outputs), over all real steps if every step has a target.
 
     If the data standardise their targets, the loss is that of the standardised ones, and metrics and predictions are in
-    the unit of the data. ``baseline_mae`` and ``baseline_rmse`` are then the errors of always predicting the mean of
-    the train split, with which a model must be compared.
+    the unit of the data. ``train_mean_mae`` and ``train_mean_rmse`` are then the errors of always predicting the mean
+    of the train split, with which a model must be compared.
 
     Args:
         model, optimizer, scheduler: as in :class:`Task`; the model returns values ``(batch, output)``, or
@@ -121,14 +121,14 @@ class R2(R2Score):
         return super().compute() if self.total >= 2 else torch.full_like(self.residual[:1], torch.nan).squeeze()
 
 
-class MeanBaselineAbsoluteError(MeanAbsoluteError):
+class TrainMeanMAE(MeanAbsoluteError):  # noqa: N818  (a metric, not an exception)
     """Compute the mean absolute error of always predicting 0, the mean of standardised targets."""
 
     def update(self, preds: Tensor, target: Tensor) -> None:
         super().update(torch.zeros_like(preds), target)
 
 
-class MeanBaselineSquaredError(MeanSquaredError):
+class TrainMeanMSE(MeanSquaredError):  # noqa: N818
     """Compute the (root) mean squared error of always predicting 0, the mean of standardised targets."""
 
     def update(self, preds: Tensor, target: Tensor) -> None:
@@ -143,8 +143,8 @@ def _metrics(prefix: str, *, standardized: bool) -> MetricCollection:
     }
     if standardized:
         metrics |= {
-            "baseline_mae": MeanBaselineAbsoluteError(),
-            "baseline_rmse": MeanBaselineSquaredError(squared=False),
+            "train_mean_mae": TrainMeanMAE(),
+            "train_mean_rmse": TrainMeanMSE(squared=False),
         }
     # groups would be found by equal states, which two different metrics may have in their first batch
     return MetricCollection(metrics, prefix=prefix, compute_groups=False)

@@ -2,6 +2,7 @@
 
 import gzip
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from tests.data.formats.test_idx import idx
 from tests.datasets import ready
 
 
-def files(folder: Path, shape: tuple[int, ...] = (30, 4, 3), *, name: str = "own") -> dict[str, Path]:
+def files(folder: Path, shape: tuple[int, ...] = (30, 4, 3), *, name: str = "own") -> dict[str, Any]:
     """Write random images of 3 classes called 2, 5 and 11."""
     draw = np.random.default_rng(0)
     images = draw.integers(0, 256, shape).astype(np.uint8)
@@ -63,7 +64,7 @@ def test_every_layout_keeps_all_pixels() -> None:
 
 
 @pytest.mark.parametrize("layout", ["rows", "pixels", "permuted"])
-def test_new_images_are_what_the_test_split_has(layout: str, tmp_path: Path) -> None:
+def test_new_images_are_what_the_test_split_has(layout: Any, tmp_path: Path) -> None:
     paths = files(tmp_path)
     tests = {f"test_{name}": path for name, path in paths.items()}
     data = ready(IDXData, **paths, **tests, layout=layout, data_seed=5)
@@ -74,7 +75,7 @@ def test_new_images_are_what_the_test_split_has(layout: str, tmp_path: Path) -> 
     pixels = records[1].fields["image"].tolist()
     for record in (records[1].fields, {"image": pixels}, {"text": str(pixels)}):
         assert torch.equal(fitted.encode(record), data.split("test")[1].inputs)
-    laid_out = as_sequences(records[1].fields["image"].unsqueeze(0), data.source.layout, 5)[0].tolist()
+    laid_out = as_sequences(records[1].fields["image"].unsqueeze(0), layout, 5)[0].tolist()
     assert torch.equal(fitted.encode({"series": laid_out}), data.split("test")[1].inputs)
     split = fitted.labelled([records[0]._replace(fields={"image": pixels, "label": 11})], data.class_names)
     assert split.targets.tolist() == [2]

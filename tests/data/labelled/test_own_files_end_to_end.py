@@ -20,7 +20,7 @@ def answers(command: Callable[..., Answer], path: Path, *tokens: str) -> tuple[l
     """Train on a file, and return the predictions for this file, and the metrics on it."""
     assert command("train", *tokens, *SMALL[:-1], "data.val_share=0.2").status == 0
     predicted = command("predict", "run=run", f"input={path}", "output=out.csv", SMALL[-1], "strict=true")
-    assert (predicted.status, predicted.err[-300:]) == (0, predicted.err[-300:])
+    assert predicted.status == 0, predicted.err
     evaluated = command("evaluate", "run=run", f"input={path}", "hydra.run.dir=evaluated")
     assert evaluated.status == 0, evaluated.err
     with Path("out.csv").open() as file:
@@ -32,11 +32,11 @@ def test_accuracy_of_a_file_is_that_of_its_predictions(
     suffix: str, command: Callable[..., Answer], tmp_path: Path
 ) -> None:
     if suffix == "ts":
-        path, tokens = classes(tmp_path), ("data=ts_file",)
+        path, tokens = classes(tmp_path), ["data=ts_file"]
     elif suffix == "wide":
-        path, tokens = wide(tmp_path), ("data=csv_sequences",)
+        path, tokens = wide(tmp_path), ["data=csv_sequences"]
     else:
-        path, tokens = long(tmp_path), ("data=csv_sequences", "data.id=id", "data.time=time")
+        path, tokens = long(tmp_path), ["data=csv_sequences", "data.id=id", "data.time=time"]
     rows, metrics = answers(command, path, *tokens, f"data.path={path}")
     assert len(rows) == 20
     right = [row["class"] == row["label"] for row in rows]
@@ -48,14 +48,14 @@ def test_errors_of_a_file_are_those_of_its_predictions_in_units(
     suffix: str, command: Callable[..., Answer], tmp_path: Path
 ) -> None:
     if suffix == "ts":
-        path, name, tokens = numbers(tmp_path), "target", ("data=ts_file_regression",)
+        path, name, tokens = numbers(tmp_path), "target", ["data=ts_file_regression"]
     else:
         path, name = long(tmp_path, label="price"), "price"
-        tokens = ("data=csv_sequences_regression", "data.target=price", "data.id=id", "data.time=time")
+        tokens = ["data=csv_sequences_regression", "data.target=price", "data.id=id", "data.time=time"]
     rows, metrics = answers(command, path, *tokens, f"data.path={path}")
     errors = [float(row[f"values.{name}"]) - float(row[name]) for row in rows]
     assert metrics["test/mae"] == pytest.approx(sum(map(abs, errors)) / len(errors), rel=1e-4)
-    assert metrics["test/baseline_mae"] > 0
+    assert metrics["test/train_mean_mae"] > 0
 
 
 def test_images_are_predicted_from_an_idx_file(command: Callable[..., Answer], tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_images_are_predicted_from_an_idx_file(command: Callable[..., Answer], t
     (tmp_path / "labels.idx").write_bytes(idx(np.array([2, 5, 11] * 10, np.uint8)))
     tokens = ("data=idx", "data.images=images.idx", "data.labels=labels.idx")
     assert command("train", *tokens, *SMALL[:-1], "data.val_share=0.2").status == 0
-    predicted = command("predict", "run=run", "input=images.idx", "output=out.csv", "keep=[]")
+    predicted = command("predict", "run=run", "input=images.idx", "output=out.csv")
     assert predicted.status == 0, predicted.err
     with Path("out.csv").open() as file:
         rows = list(csv.DictReader(file))

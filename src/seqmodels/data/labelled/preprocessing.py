@@ -1,16 +1,18 @@
 """Base class of the preprocessing of labelled series: the same scaling of values and targets for every file."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from torch import Tensor
 
 from seqmodels.data.formats.records import Record
 from seqmodels.data.labelled.targets import TargetFields
-from seqmodels.data.preprocessing import Preprocessing
+from seqmodels.data.preprocessing import Example, Preprocessing
 from seqmodels.data.raw import LabelledSeries
 from seqmodels.data.sequences import RaggedDataset, SequenceDataset, Sequences
+
+PLAIN = (str, int, float, bool, type(None))
 
 
 class LabelledPreprocessing(Preprocessing):
@@ -37,6 +39,13 @@ class LabelledPreprocessing(Preprocessing):
             assert isinstance(labels, Tensor)
             return SequenceDataset(self.scaled(part.series), labels, part.lengths)
         return RaggedDataset([self.scaled(series) for series in part.series], labels)
+
+    def examples(self, records: Iterable[Record]) -> Iterator[Example]:
+        """Yield the examples to predict, in order; only plain values of a record are carried over, not its series."""
+        for example in super().examples(records):
+            yield example._replace(
+                fields={name: value for name, value in example.fields.items() if isinstance(value, PLAIN)}
+            )
 
     def labelled(self, records: Iterable[Record], class_names: Sequence[str]) -> Sequences:
         held = list(records)

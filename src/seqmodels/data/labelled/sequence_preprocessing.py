@@ -104,8 +104,7 @@ class SequencePreprocessing(LabelledPreprocessing):
             for example in super().examples([record]):
                 if example.value is not None:
                     self._count(record.fields, unknown)
-                fields = {name: value for name, value in record.fields.items() if not isinstance(value, list)}
-                yield example._replace(fields=fields)
+                yield example
         for name, counts in zip(self.names, unknown, strict=True):
             if counts:
                 some = ", ".join(map(repr, list(counts)[:SHOWN])) + (", ..." if len(counts) > SHOWN else "")

@@ -80,13 +80,15 @@ class SeriesPreprocessing(LabelledPreprocessing):
         file = read_cases(path, format)
         for place, dimensions, label in file.cases:
             target = {self.target: label} if file.class_names or file.numeric else {}
-            yield Record(place, {"series": ":".join(dimensions), **target})
+            yield Record(place, {"series": tuple(dimensions), **target})
 
     def encode(self, record: Mapping[str, Any]) -> Tensor:
         """Return the standardised series of a record, ``(time, channels)``."""
         field = filled_field(record, "series")
         value = record[field]
-        values = self._line(value, field) if isinstance(value, str) else self._steps(value, field)
+        dimensions = value.strip().split(":") if isinstance(value, str) else value
+        is_text = isinstance(value, str | tuple)
+        values = self._parsed(dimensions, field) if is_text else self._steps(value, field)
         series = self.scaled(values)
         if not bool(series.isfinite().all()):
             step = int((~series.isfinite()).any(1).nonzero()[0]) + 1
@@ -103,8 +105,8 @@ class SeriesPreprocessing(LabelledPreprocessing):
             return fields
         return {**fields, self.target: line.rpartition(":")[2]}
 
-    def _line(self, text: str, field: str) -> Tensor:
-        parts = text.strip().split(":")
+    def _parsed(self, parts: Sequence[str], field: str) -> Tensor:
+        """Return the series of a line, without the class or target that may follow it."""
         channels = len(self.mean)
         if len(parts) not in (channels, channels + 1):
             raise ValueError(f"{field}: must have {channels} channels, separated by colons, got {len(parts)}")

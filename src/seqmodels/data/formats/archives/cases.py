@@ -1,6 +1,7 @@
 """The cases of a file of labelled series, as the ``.ts`` and ``.arff`` readers split them, and their values."""
 
 import math
+from collections.abc import Sequence
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -85,7 +86,7 @@ def _check_label(label: str, file: CaseFile, where: str) -> None:
         raise ValueError(f"{where}: the target must be a finite number, got {label!r}")
 
 
-def parse_case(parts: list[str], where: str, *, missing: Missing = "error") -> Tensor:
+def parse_case(parts: Sequence[str], where: str, *, missing: Missing = "error") -> Tensor:
     """Return the values of one case, float64 ``(time, dimensions)``, from the text of each dimension.
 
     Raises:
