@@ -119,6 +119,15 @@ def test_labelled_records_of_the_training_file_are_the_training_data(tmp_path: P
             assert torch.equal(split.targets, data.split("test").targets)
 
 
+def test_lists_of_steps_in_json_lines_are_those_of_a_long_table(tmp_path: Path) -> None:
+    path = long(tmp_path)
+    one = ready(CSVSequencesData, path=path, **LONG)
+    two = ready(CSVSequencesData, path=json_lines(tmp_path, path))
+    for name in ("train", "val", "test"):
+        assert torch.equal(one.split(name).values, two.split(name).values)
+        assert torch.equal(one.split(name).targets, two.split(name).targets)
+
+
 def test_a_table_in_another_dialect_is_read_as_the_training_table_was(tmp_path: Path) -> None:
     rows = "\n".join(f"{row}|{row % 3}|ä{row % 2}" for row in range(20))
     path = tmp_path / "own.txt.csv"

@@ -136,7 +136,7 @@ class SequencePreprocessing(LabelledPreprocessing):
             found = ", ".join(f"{name} {length}" for name, length in zip(self.names, lengths, strict=True))
             raise ValueError(f"channels must have as many steps as each other, got {found}")
         steps = lengths[0]
-        if self.id is None:  # a row cannot be shorter than the table
+        if not any(isinstance(record[columns[0]], list) for columns in self.columns):  # a row is as long as the table
             while steps and all(values[steps - 1] is None or not str(values[steps - 1]).strip() for values in cells):
                 steps -= 1
         if not steps:

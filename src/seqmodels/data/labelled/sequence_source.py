@@ -4,11 +4,13 @@ import logging
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 
 from seqmodels.data.formats.delimited import listed
 from seqmodels.data.formats.files import whole_content
-from seqmodels.data.formats.records import Record
+from seqmodels.data.formats.records import SUFFIXES, Record, read_records
 from seqmodels.data.formats.table import CSVDialect, Table
 from seqmodels.data.labelled.sequence_preparation import SequencePreparation
 from seqmodels.data.labelled.sequence_table import SequenceLayout, SequenceRecords, grouped, layout_of
@@ -18,11 +20,32 @@ log = logging.getLogger("seqmodels")
 Column = str | int
 
 
+class _Rows(NamedTuple):
+    """The rows of a file, and how it was read."""
+
+    records: list[Record]
+    dialect: CSVDialect
+
+
+def _rows(path: Path, dialect: CSVDialect) -> _Rows:
+    content, name = whole_content(path), str(path)
+    kind = SUFFIXES.get(Path(name.lower().removesuffix(".gz")).suffix)
+    if kind in ("jsonl", "parquet"):  # their values may be lists
+        records = list(read_records(BytesIO(content), name, kind))
+        if not records:
+            raise ValueError(f"{name} has no rows")
+        return _Rows(records, dialect)
+    table = Table.parse(content, name, dialect)
+    records = [Record(place, dict(zip(table.columns, cells, strict=True))) for place, cells in table.rows]
+    return _Rows(records, table.dialect)
+
+
 @dataclass(kw_only=True)
 class SequenceTables(OwnFiles):
     """Sequences with one target each in a table, plain or ``.gz``: one per row, or one per value of an id column.
 
-    Without a header, columns are called by their numbers from 0.
+    Without a header, columns are called by their numbers from 0. In JSON lines and Parquet, a column may have lists,
+    each the steps of a channel of the row.
 
     Args:
         id: column that tells the sequence of a row, of which there is one per step; if None, each row is a sequence,
@@ -66,26 +89,29 @@ class SequenceTables(OwnFiles):
 
     def read(self, paths: Sequence[Path]) -> list[SequenceRecords]:
         dialect = CSVDialect(self.delimiter, self.header, self.quotes, self.encoding, self.decimal)
-        tables = [Table.parse(whole_content(path), str(path), dialect) for path in paths]
-        layout = self._layout(tables[0])
-        shown = ", ".join(layout.names)
-        steps = "one row per step" if self.id is not None else f"{len(layout.columns[0])} columns are steps"
-        log.info("%s: %s; channels: %s; target: %s", paths[0], steps, shown, ", ".join(layout.target))
-        return [self._records(table, layout) for table in tables]
+        files = [_rows(path, dialect) for path in paths]
+        layout = self._layout(files[0], str(paths[0]))
+        wide = len(layout.columns[0])
+        steps = (
+            "one row per step" if self.id is not None else f"{wide} columns are steps" if wide > 1 else "lists of steps"
+        )
+        log.info("%s: %s; channels: %s; target: %s", paths[0], steps, ", ".join(layout.names), ", ".join(layout.target))
+        return [self._records(rows, layout) for rows in files]
 
-    def _layout(self, table: Table) -> SequenceLayout:
+    def _layout(self, rows: _Rows, name: str) -> SequenceLayout:
+        first = rows.records[0].fields
         return layout_of(
-            table.columns,
+            list(first),
             self.targets,
             id=None if self.id is None else str(self.id),
             time=None if self.time is None else str(self.time),
             features=None if self.columns is None else list(map(str, self.columns)),
             channels=self.channels,
             exclude=list(map(str, listed(self.exclude))),
-            place=table.name,
+            lists=[column for column, value in first.items() if isinstance(value, list)],
+            place=name,
         )
 
-    def _records(self, table: Table, layout: SequenceLayout) -> SequenceRecords:
-        rows = [Record(place, dict(zip(table.columns, cells, strict=True))) for place, cells in table.rows]
-        records = rows if layout.id is None else list(grouped(rows, layout))
-        return SequenceRecords(records, layout, table.dialect, self.target_kind == "classification")
+    def _records(self, rows: _Rows, layout: SequenceLayout) -> SequenceRecords:
+        records = rows.records if layout.id is None else list(grouped(rows.records, layout))
+        return SequenceRecords(records, layout, rows.dialect, self.target_kind == "classification")

@@ -67,6 +67,7 @@ def layout_of(
     features: Sequence[str] | None,
     channels: Sequence[str] | None,
     exclude: Sequence[str],
+    lists: Sequence[str] = (),
     place: str,
 ) -> SequenceLayout:
     """Return the layout of a table with the given columns.
@@ -74,9 +75,10 @@ def layout_of(
     Args:
         columns: all columns of the table.
         target, id, time: as in :class:`SequenceLayout`.
-        features: the columns of the steps; by default, all that have no other use.
+        features: the columns of the steps; by default, those with lists, else all that have no other use.
         channels: where each row is a sequence of several channels, the prefixes of the columns of each.
         exclude: columns without use.
+        lists: columns with a list of steps, each a channel.
         place: name of the table in error messages.
 
     Raises:
@@ -88,7 +90,7 @@ def layout_of(
             known = ", ".join(map(repr, columns))
             raise ValueError(f"{place} has no column {name!r}{nearest(name, columns)} (it has: {known})")
     used = {*target, id, time, *exclude}
-    left = tuple(features) if features is not None else tuple(name for name in columns if name not in used)
+    left = tuple(features) if features is not None else tuple(name for name in lists or columns if name not in used)
     if channels is not None:
         parts = tuple(tuple(name for name in left if name.startswith(prefix)) for prefix in channels)
         if lacking := [prefix for prefix, part in zip(channels, parts, strict=True) if not part]:
@@ -96,7 +98,7 @@ def layout_of(
         return SequenceLayout(tuple(prefix.rstrip("_. ") for prefix in channels), parts, tuple(target), id, time)
     if not left:
         raise ValueError(f"{place} has no column for the steps beside {', '.join(named)}")
-    if id is None:
+    if id is None and not set(left) & set(lists):
         return SequenceLayout(("value",), (left,), tuple(target))
     return SequenceLayout(left, tuple((name,) for name in left), tuple(target), id, time)
 
