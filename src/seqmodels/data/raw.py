@@ -6,17 +6,19 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
+from seqmodels.data.formats.text_files import DocumentFormat
 from seqmodels.data.splitting import split_stratified
 
 Raw = TypeVar("Raw")
 
 
 class Splits(NamedTuple, Generic[Raw]):
-    """The three splits of a data set."""
+    """The splits of a data set."""
 
     train: Raw
     val: Raw
-    test: Raw
+    test: Raw | None = None
+    """None: there are no data to test with."""
 
 
 class LabelledTexts(NamedTuple):
@@ -77,6 +79,7 @@ class Documents:
         origin: everything that determines the texts, as plain JSON: options, and ``files`` with size and modification
             time. It is the cache key of the tokens; without it they are not cached.
         vocabulary_documents: learn a vocabulary from at most this many of the first documents.
+        form: how new files hold documents; by default, each file is one.
 
     Example:
         >>> list(Documents.of(["one two", "three"]))
@@ -89,11 +92,13 @@ class Documents:
         name: str = "text",
         origin: Mapping[str, Any] | None = None,
         vocabulary_documents: int | None = None,
+        form: DocumentFormat = DocumentFormat(),  # noqa: B008  (immutable)
     ) -> None:
         self.read = read
         self.name = name
         self.origin = origin
         self.vocabulary_documents = vocabulary_documents
+        self.form = form
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> "Documents":

@@ -75,7 +75,7 @@ def _exact(sizes: Counts, shares: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _sizes_of_parts(sizes: Counts, shares: NDArray[np.float64]) -> Counts:
-    """Return the sizes of parts by largest remainders; ``sizes`` themselves if they are less than a row away from it."""
+    """Return the sizes of parts by largest remainders; ``sizes`` if they are less than a row off."""
     rows = sizes.sum()
     if (np.abs(sizes - shares * rows) < 1).all() and sizes.all():
         return sizes

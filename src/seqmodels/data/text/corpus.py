@@ -13,6 +13,13 @@ Piece = tuple[int, int]
 """Range of a piece of text: inputs ``tokens[first:end]``, targets ``tokens[first + 1:end + 1]``."""
 
 
+class Counts(NamedTuple):
+    """Number of characters of a text, and of its tokens that are not in the vocabulary."""
+
+    characters: int = 0
+    unknown: int = 0
+
+
 class Corpus(NamedTuple):
     """Concatenated documents in an array, or in a memory-mapped file that need not fit in memory.
 
@@ -23,6 +30,7 @@ class Corpus(NamedTuple):
 
     tokens: Tokens
     offsets: NDArray[np.int64]  # (documents + 1,), ascending; the last is the number of tokens minus one
+    counts: Counts = Counts()
 
     @property
     def documents(self) -> int:
