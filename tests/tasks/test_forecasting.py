@@ -137,17 +137,18 @@ def test_a_prediction_names_every_step_its_time_and_each_series(
     preprocessing = build(data.preprocessing)
     lines = (tmp_path / "my.csv").read_text().splitlines()
     rows = [Record("new", dict(zip(lines[0].split(","), line.split(","), strict=True))) for line in lines[1:]]
-    batch = preprocessing.collate(list(preprocessing.examples(rows)))
+    batch = preprocessing.collate([example.value for example in preprocessing.examples(rows)])
     with torch.no_grad():
-        records = network.records(batch, [])
-    assert [record["step"] for record in records] == [1, 2, 3, 4]
-    assert [record["time"] for record in records] == ["2020-03-31", "2020-04-01", "2020-04-02", "2020-04-03"]
+        (records,) = network.records(batch, [])
+    assert [record["series"] for record in records] == ["wave"] * 4 + ["drift"] * 4
+    assert [record["step"] for record in records] == [1, 2, 3, 4] * 2
+    assert [record["time"] for record in records] == ["2020-03-31", "2020-04-01", "2020-04-02", "2020-04-03"] * 2
     for record in records:
-        assert list(record) == ["step", "time", "wave", "drift"]
-        assert list(record["wave"]) == kinds
-        assert 60 < record["wave"]["forecast"] < 140, "in the units of the data"
+        assert list(record) == ["series", "step", "time", *kinds]
+        if record["series"] == "wave":
+            assert 60 < record["forecast"] < 140, "in the units of the data"
         if "low" in kinds:
-            assert record["wave"]["low"] < record["wave"]["forecast"] < record["wave"]["high"]
+            assert record["low"] < record["forecast"] < record["high"]
 
 
 def test_a_network_that_does_not_forecast_is_refused(data: DataModule) -> None:

@@ -91,6 +91,11 @@ class DataModule(LightningDataModule):
     def preprocessing(self) -> dict[str, Any]:
         return self.prepared.preprocessing
 
+    @property
+    def has_test(self) -> bool:
+        """Whether there is a test split."""
+        return self.prepared.splits.test is not None
+
     def prepare_data(self) -> None:
         self.source.prepare()
 
@@ -105,14 +110,22 @@ class DataModule(LightningDataModule):
             return
         prepared = self.preparation.prepare(self.source.splits())
         for name, split in prepared.splits._asdict().items():
-            split.check(name, self.target_kind, prepared.sizes, self.loading)
+            if split is not None:
+                split.check(name, self.target_kind, prepared.sizes, self.loading)
         if self.augmentation:
             prepared.splits.train.loader("train", self.loading, augment=self.augment)  # rejects bad augmentations
         self._prepared = prepared
 
     def split(self, name: str) -> Any:
-        """Return the split ``train``, ``val`` or ``test``, after :meth:`setup`."""
-        return getattr(self.prepared.splits, name)
+        """Return the split ``train``, ``val`` or ``test``, after :meth:`setup`.
+
+        Raises:
+            ValueError: the data have no test split.
+        """
+        split = getattr(self.prepared.splits, name)
+        if split is None:
+            raise ValueError(f"data={self.name}: there is no {name} split")
+        return split
 
     def augment(self, batch: Any, generator: torch.Generator) -> Any:
         """Apply every augmentation to a training batch."""

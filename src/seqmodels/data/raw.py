@@ -10,6 +10,7 @@ from seqmodels.data.formats.text_files import DocumentFormat
 from seqmodels.data.splitting import split_stratified
 
 Raw = TypeVar("Raw")
+Other = TypeVar("Other")
 
 
 class Splits(NamedTuple, Generic[Raw]):
@@ -19,6 +20,15 @@ class Splits(NamedTuple, Generic[Raw]):
     val: Raw
     test: Raw | None = None
     """None: there are no data to test with."""
+
+    def map(self, function: "Callable[[Raw], Other]") -> "Splits[Other]":
+        """Return the splits with a function applied to each that there is.
+
+        Example:
+            >>> Splits([1, 2], [3]).map(len)
+            Splits(train=2, val=1, test=None)
+        """
+        return Splits(function(self.train), function(self.val), None if self.test is None else function(self.test))
 
 
 class LabelledTexts(NamedTuple):

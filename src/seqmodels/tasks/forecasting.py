@@ -87,22 +87,24 @@ class Forecasting(Task[ForecastBatch]):
         params = self.model(batch.inputs, batch.known)
         return self.model.likelihood.shifted(params, self.mean, self.deviation)
 
-    def records(self, batch: ForecastBatch, class_names: Sequence[str]) -> list[dict[str, Any]]:  # noqa: ARG002
-        """Return for each future step of each window: its number, its time, and point and interval of each series."""
+    def records(self, batch: ForecastBatch, class_names: Sequence[str]) -> list[list[dict[str, Any]]]:  # noqa: ARG002
+        """Return for each window and series the future steps: number, time, point and interval."""
         params = self.predict_step(batch)
         likelihood = self.model.likelihood
         summary = {"forecast": likelihood.point(params), **likelihood.statistics(params)}
         values = torch.stack(list(summary.values()), -1).tolist()  # (batch, horizon, series, kinds)
         return [
-            {
-                "step": step,
-                "time": _iso_time(seconds),
-                **{
-                    name: dict(zip(summary, kinds, strict=True)) for name, kinds in zip(self.names, series, strict=True)
-                },
-            }
+            [
+                {
+                    "series": name,
+                    "step": step,
+                    "time": _iso_time(times[step - 1]),
+                    **dict(zip(summary, window[step - 1][number], strict=True)),
+                }
+                for number, name in enumerate(self.names)
+                for step in range(1, len(window) + 1)
+            ]
             for window, times in zip(values, batch.times.tolist(), strict=True)
-            for step, (series, seconds) in enumerate(zip(window, times, strict=True), start=1)
         ]
 
 

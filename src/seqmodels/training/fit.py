@@ -1,8 +1,10 @@
 """Train and test a model from a configuration."""
 
+import json
 import logging
 import time
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,9 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMon
 from omegaconf import DictConfig
 
 from seqmodels.config.build import check, construct, plain, target_of
-from seqmodels.data import DataModule
+from seqmodels.data import DataModule, Loading
 from seqmodels.data.catalog import DATASETS
+from seqmodels.data.loaders import Split
 from seqmodels.errors import ConfigError, nearest
 from seqmodels.system.threads import cpu_threads, threads_for
 from seqmodels.training.checkpoint_file import (
@@ -24,15 +27,17 @@ from seqmodels.training.checkpoint_file import (
     restore_previous,
 )
 from seqmodels.training.checkpointing import (
+    Recipe,
     RecipeInCheckpoint,
     build_task,
     check_continues,
-    checkpoint_of,
-    load_task,
+    load_trained,
+    preprocessing_of,
     recipe_of,
     save_model,
 )
 from seqmodels.training.failures import explain_failures
+from seqmodels.training.finding import weights_of
 from seqmodels.training.processes import processes
 from seqmodels.training.quiet import quiet
 from seqmodels.training.resuming import ResumePoints, StepSeeds, csv_rows
@@ -83,8 +88,10 @@ def train(config: DictConfig, *callbacks: Callback) -> dict[str, float]:
             fit(trainer, task, data, checkpoint)
             seconds = time.perf_counter() - started
             metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if "/" in name}
-            if config.test:
+            if config.test and data.has_test:
                 metrics |= test(trainer, task, data)
+            elif config.test:
+                log.info("there is no test split: the model is not tested")
         metrics["parameters"] = sum(parameter.numel() for parameter in task.model.parameters())
         metrics["seconds"] = round(seconds + seconds_before(trainer), 2)
         if trainer.is_global_zero:
@@ -94,7 +101,9 @@ def train(config: DictConfig, *callbacks: Callback) -> dict[str, float]:
 
 
 def evaluate(config: DictConfig) -> dict[str, float]:
-    """Test a checkpoint of a finished run.
+    """Test a checkpoint of a finished run, on the test split of its data or on the file ``config.input``.
+
+    Everything that was fitted in training, such as vocabulary, classes and scale, comes from the checkpoint.
 
     Args:
         config: a composed configuration with the keys of ``configs/evaluate.yaml``.
@@ -103,21 +112,66 @@ def evaluate(config: DictConfig) -> dict[str, float]:
         The test metrics by name.
 
     Raises:
-        ConfigError: the checkpoint cannot be read, or the data do not match it.
+        ConfigError: the checkpoint cannot be read, or the data are no longer those of the training.
+        ValueError: ``config.input`` cannot be read or has no targets; the message names file and line.
     """
     with quiet():
         parts = check_config(config)
-        task = load_task(checkpoint_of(config.run, config.ckpt))
-        data = load_data(parts, "test")
+        task, recipe = load_trained(weights_of(config.run, config.ckpt))
+        split = test_split(parts, recipe) if config.input is None else labelled_split(config, recipe)
+        options = loading_of(parts["data"])
         trainer = build_trainer(parts, logging=False)
         with (
             processes(trainer, "evaluate", resolved_config(config)),
-            cpu_threads(threads_for(config.get("threads"), task, data.batch_size)),
+            cpu_threads(threads_for(config.get("threads"), task, options.rows("test"))),
         ):
-            metrics = test(trainer, task, data)
+            loader = split.loader("test", options, rank=trainer.global_rank, world_size=trainer.world_size)
+            (found,) = trainer.test(task, dataloaders=loader, verbose=False)
+        metrics = {name: float(value) for name, value in found.items()}
         if trainer.is_global_zero:
             write_json(Path(config.paths.output_dir, "metrics.json"), metrics)
         return metrics
+
+
+def test_split(parts: Mapping[str, Any], recipe: Recipe) -> Split[Any]:
+    """Return the test split of the data of a run.
+
+    Raises:
+        ConfigError: what is fitted on the data now differs from the training: the data have changed.
+    """
+    data = load_data(parts, "test")
+    now: dict[str, Any] = {**data.preprocessing, "classes": list(data.class_names)}
+    then = {**(recipe.get("preprocessing") or {}), "classes": list(recipe["class_names"])}
+    changed = [name for name, value in then.items() if json.dumps(now.get(name)) != json.dumps(value)]
+    if changed:
+        raise ConfigError(
+            f"data={data.name}: the data have changed since the training, {', '.join(changed)} would be fitted anew; "
+            "input=FILE tests the model of the run on other data"
+        )
+    try:
+        split: Split[Any] = data.split("test")
+    except ValueError as error:
+        raise ConfigError(f"{error}; input=FILE tests the model of the run on a file") from error
+    return split
+
+
+def labelled_split(config: DictConfig, recipe: Recipe) -> Split[Any]:
+    """Return the records of ``config.input`` with their targets, prepared as in training.
+
+    Raises:
+        ValueError: the file cannot be read or has no targets, or unknown classes.
+    """
+    preprocessing = preprocessing_of(recipe)
+    split = preprocessing.labelled(preprocessing.read(config.input, config.format), recipe["class_names"])
+    kind, sizes = target_of(config.task).needs, recipe["sizes"]
+    split.check("test", kind, sizes, loading_of(plain(config.data)))
+    return split
+
+
+def loading_of(node: Mapping[str, Any]) -> Loading:
+    """Return the batching options among the keys of a data set."""
+    names = {field.name for field in fields(Loading)}
+    return Loading(**{name: value for name, value in node.items() if name in names})
 
 
 def check_config(config: DictConfig) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from seqmodels.data.formats.gaps import Impute
 from seqmodels.data.formats.records import Record
 from seqmodels.data.formats.series_table import CSVOptions, SeriesTable, series_of, table_of
 from seqmodels.data.formats.times import Gaps
-from seqmodels.data.preprocessing import Preprocessing
+from seqmodels.data.preprocessing import Example, Preprocessing
 from seqmodels.data.series.calendar import calendar_features
 from seqmodels.data.series.scaling import Scaling
 from seqmodels.data.series.windows import ForecastBatch
@@ -59,20 +59,21 @@ class ForecastPreprocessing(Preprocessing):
         """Return the last window of a record with lists of steps as fields, ``(time, input)``."""
         return self._of_lists(record, "the record").inputs
 
-    def examples(self, records: Iterable[Record]) -> Iterator[ForecastBatch]:
+    def examples(self, records: Iterable[Record]) -> Iterator[Example]:
         """Yield windows without a batch dimension: one for all rows together, or one per record of lists."""
         rows: list[Row] = []
         header: list[str] = []
         for place, fields in records:
             if any(isinstance(value, list) for value in fields.values()):
-                yield self._of_lists(fields, place)
+                yield Example(place, self._of_lists(fields, place))
                 continue
             header = header or list(fields)
             if list(fields) != header:
                 raise ValueError(f"{place}: must have the fields {', '.join(header)}, got {', '.join(fields)}")
             rows.append(Row(place, ["" if value is None else str(value) for value in fields.values()]))
         if rows:
-            yield self._of_rows(header, rows, rows[0].place.partition(", line")[0])
+            place = rows[0].place.partition(", line")[0]
+            yield Example(place, self._of_rows(header, rows, place))
 
     def window(self, series: SeriesTable) -> ForecastBatch:
         """Return the last window of a series and the future steps to forecast, with zero targets.
@@ -101,8 +102,8 @@ class ForecastPreprocessing(Preprocessing):
             seconds,
         )
 
-    def collate(self, examples: Sequence[ForecastBatch]) -> ForecastBatch:
-        return ForecastBatch(*(torch.stack(parts) for parts in zip(*examples, strict=True)))
+    def collate(self, values: Sequence[ForecastBatch]) -> ForecastBatch:
+        return ForecastBatch(*(torch.stack(parts) for parts in zip(*values, strict=True)))
 
     def _of_lists(self, fields: Mapping[str, Any], place: str) -> ForecastBatch:
         wanted = [name for name in (self.time, *self.columns) if name is not None]

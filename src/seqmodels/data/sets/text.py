@@ -68,7 +68,7 @@ class TextData(Source):
     def _form(self) -> DocumentFormat:
         return DocumentFormat(self.documents, self.separator, self.field, self.encoding)
 
-    def splits(self) -> Splits[Documents | None]:
+    def splits(self) -> Splits[Documents]:
         paths = {"train": self.path, "val": self.val_path, "test": self.test_path}
         files = {split: text_files(Path(path)) for split, path in paths.items() if path is not None}
         stamps = [
@@ -83,8 +83,7 @@ class TextData(Source):
         if drawn:
             shared = _shared(files["train"], form, drawn, self.data_seed)
             readers |= {split: partial(shared, split) for split in ("train", *drawn)}
-        found = {split: Documents(read, self.name, origin, form=form) for split, read in readers.items()}
-        return Splits(**{split: found.get(split) for split in Splits._fields})
+        return Splits(**{split: Documents(read, self.name, origin, form=form) for split, read in readers.items()})
 
 
 def _shared(files: list[Path], form: DocumentFormat, drawn: list[str], seed: int) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 from seqmodels.data.formats.text_files import DocumentFormat, blocks
 from seqmodels.data.raw import Documents, Splits
 from seqmodels.data.text.bpe import BPEVocabulary
+from seqmodels.data.text.corpus import Corpus
 from seqmodels.data.text.text_preprocessing import CountingTokenizer, TextPreprocessing
 from seqmodels.data.text.token_file import made_from, token_file
 from seqmodels.data.text.vocabulary import EOS, CharacterVocabulary, Vocabulary, WordVocabulary
@@ -23,8 +24,8 @@ VOCABULARIES = {kind.__name__: kind for kind in (CharacterVocabulary, WordVocabu
 
 
 def tokenized(
-    splits: Splits[Any], learner: VocabularyLearner, cache_dir: str | Path | None
-) -> tuple[TextPreprocessing, Splits[Any]]:
+    splits: Splits[Documents], learner: VocabularyLearner, cache_dir: str | Path | None
+) -> tuple[TextPreprocessing, Splits[Corpus]]:
     """Return the tokenisation, learnt from the training split only, and the tokens of each split that is not None.
 
     Tokens are cached in ``cache_dir`` (default: ``tokens`` in the cache folder of this package), one file per split,
@@ -64,12 +65,12 @@ def tokenized(
                 )
             except ValueError as error:
                 raise ValueError(f"the {split} split of {name}: {error}") from error
-        return text, Splits(**{split: corpora.get(split) for split in Splits._fields})
+        return text, Splits(**corpora)
 
 
-def in_memory(splits: Splits[Any], text: TextPreprocessing) -> Splits[Any]:
+def in_memory(splits: Splits[Documents], text: TextPreprocessing) -> Splits[Corpus]:
     """Tokenise each split in memory."""
-    return Splits(*(None if documents is None else text.corpus(documents) for documents in splits))
+    return splits.map(text.corpus)
 
 
 def _kept(path: Path, made: Mapping[str, Any], form: DocumentFormat) -> TextPreprocessing | None:
