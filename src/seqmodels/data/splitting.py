@@ -42,8 +42,8 @@ def _rows_of_parts(sizes: Counts, shares: NDArray[np.float64], order: Counts) ->
     Each class is rounded by itself. If the parts are then not of their sizes, rows move between them in the classes
     where that leaves counts nearest to their exact shares; ``order`` decides between equals.
     """
-    edges = np.concatenate([[0.0], shares.cumsum()])
-    counts = np.diff((edges * sizes[:, None]).round().astype(np.int64), axis=1)
+    ends = (np.concatenate([[0.0], shares.cumsum()]) * sizes[:, None]).round().astype(np.int64)
+    counts: Counts = ends[:, 1:] - ends[:, :-1]
     exact = _exact(sizes, shares)
     least = np.zeros_like(counts)
     least[:, 0] = np.maximum(1, (sizes * shares[0] / 2).astype(np.int64))

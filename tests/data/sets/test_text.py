@@ -86,6 +86,7 @@ def test_a_file_for_validation_alone_leaves_no_test_and_one_for_testing_alone_do
     assert list(validated.train) == [text]
     tested = TextData(path=tmp_path / "train.txt", test_path=tmp_path / "test.txt").splits()
     assert "".join([*tested.train, *tested.val]) == text
+    assert tested.test is not None
     assert list(tested.test) == [(tmp_path / "test.txt").read_text()]
     prepared = TokenizedPreparation(vocabulary=CharacterLearner(), cache_dir=tmp_path).prepare(validated)
     assert prepared.splits.test is None

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import IO, Literal, NamedTuple, cast, get_args
 
 from seqmodels.data.formats.strict_json import parsed_json
 from seqmodels.data.formats.strict_text import decoded_lines
@@ -128,9 +128,10 @@ def _suffix(file: Path) -> str:
 
 def lines_of(file: Path, encoding: str) -> Iterator[str]:
     """Yield the lines of a file, plain or ``.gz``, with line ends unchanged."""
-    with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as source:
+    with file.open("rb") as source:
+        content = cast(IO[bytes], gzip.open(source)) if file.suffix == ".gz" else source
         try:
-            yield from decoded_lines(source, str(file), encoding, newline="")
+            yield from decoded_lines(content, str(file), encoding, newline="")
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise ValueError(f"{file} is not a whole gzip file: {error}") from error
 

@@ -2,8 +2,7 @@
 
 Layout: the tokens, in the smallest integer dtype that fits the vocabulary; the document offsets as 64-bit integers; a
 JSON header with the origin of the file, counts of its text and the CRC-32 of everything before it; the length and the
-CRC-32 of the header and a magic mark. The mark is last, so that truncated files are invalid, as are files with a changed
-byte.
+CRC-32 of the header and a magic mark. The mark is last, so that truncated files are invalid, as are changed ones.
 """
 
 import json

@@ -38,8 +38,8 @@ class TokenCounts(NamedTuple):
         log.info("%s: %d documents, %d tokens, %.2f %% unknown", name, self.documents, self.tokens, 100 * share)
         if share > MUCH:
             log.warning(
-                "%s: %.1f %% of the tokens are not in the vocabulary. They all count as one token, <unk>, which is easy "
-                "to predict: loss, perplexity and bits per character are too low to be compared with others. A larger "
+                "%s: %.1f %% of the tokens are not in the vocabulary. All count as one token, <unk>, which is easy to "
+                "predict: loss, perplexity and bits per character are too low to be compared with others. A larger "
                 "vocabulary.max_size, vocabulary.min_frequency=1 or vocabulary=bpe leaves fewer tokens unknown.",
                 name,
                 100 * share,
