@@ -10,7 +10,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from seqmodels.errors import ConfigError, TargetRefused
 from seqmodels.training.checkpointing import load_model, load_task
-from seqmodels.training.fit import evaluate, train
+from seqmodels.training.evaluation import evaluate
+from seqmodels.training.fit import train
 from seqmodels.training.runs import resolved_config
 from tests.composing import TINY, composed
 

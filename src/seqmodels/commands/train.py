@@ -66,7 +66,7 @@ def _train(config: DictConfig) -> Mapping[str, float]:
 
 def _evaluate(config: DictConfig) -> Mapping[str, float]:
     from seqmodels.commands.tables import print_metrics  # noqa: PLC0415
-    from seqmodels.training.fit import evaluate as run  # noqa: PLC0415
+    from seqmodels.training.evaluation import evaluate as run  # noqa: PLC0415
 
     metrics = run(config)
     if is_first():

@@ -91,6 +91,12 @@ class DataModule(LightningDataModule):
     def preprocessing(self) -> dict[str, Any]:
         return self.prepared.preprocessing
 
+    def join_splits(self) -> None:
+        """Train on the rows of all splits from now on, with what was fitted on the train split."""
+        splits = self.prepared.splits
+        others = [split for split in (splits.val, splits.test) if split is not None]
+        self._prepared = self.prepared._replace(splits=splits._replace(train=splits.train.joined(others)))
+
     @property
     def has_test(self) -> bool:
         """Whether there is a test split."""

@@ -1,28 +1,27 @@
 """Train and test a model from a configuration."""
 
-import json
 import logging
 import time
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lightning.pytorch import LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMonitor, ProgressBar
 from omegaconf import DictConfig
 
 from seqmodels.config.build import check, construct, plain, target_of
-from seqmodels.data import DataModule, Loading
+from seqmodels.data import DataModule
 from seqmodels.data.catalog import DATASETS
-from seqmodels.data.loaders import Split
 from seqmodels.errors import ConfigError, nearest
 from seqmodels.system.threads import cpu_threads, threads_for
+from seqmodels.tasks import Task
 from seqmodels.training.checkpoint_file import (
     LAST,
     PREVIOUS,
     DurableCheckpointIO,
     OnFullDisk,
+    copy_checkpoint,
     newest_valid,
     restore_previous,
 )
@@ -31,15 +30,14 @@ from seqmodels.training.checkpointing import (
     RecipeInCheckpoint,
     build_task,
     check_continues,
-    load_trained,
-    preprocessing_of,
     recipe_of,
     save_model,
 )
 from seqmodels.training.failures import explain_failures
-from seqmodels.training.finding import weights_of
+from seqmodels.training.finding import REFIT
 from seqmodels.training.processes import processes
 from seqmodels.training.quiet import quiet
+from seqmodels.training.refitting import StopAfter, best_epochs, check_refit, refit_config
 from seqmodels.training.resuming import ResumePoints, StepSeeds, csv_rows
 from seqmodels.training.runs import prepare_run_folder, resolved_config, write_json
 
@@ -67,111 +65,73 @@ def train(config: DictConfig, *callbacks: Callback) -> dict[str, float]:
     """
     with quiet():
         parts = check_config(config)
-        folder, resolved = Path(config.paths.output_dir), resolved_config(config)
-        checkpoint = starting_checkpoint(config)
-        seed = checked_seed(config.seed)
-        seed_everything(seed, workers=True, verbose=False)
-        data = load_data(parts, "fit")
-        recipe = recipe_of(resolved, data)
-        task = build_task(config, data.sizes)
-        if checkpoint is not None:
-            check_continues(checkpoint, task)
-        own = StepSeeds(seed), RecipeInCheckpoint(recipe)
-        trainer = build_trainer(parts, *own, *callbacks, on_full_disk=config.on_full_disk)
-        with (
-            processes(trainer, "train", resolved),
-            cpu_threads(threads_for(config.threads, task, data.batch_size)),
-        ):
-            if trainer.is_global_zero:
-                prepare_run_folder(folder, resolved)
-            started = time.perf_counter()
-            fit(trainer, task, data, checkpoint)
-            seconds = time.perf_counter() - started
-            metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if "/" in name}
-            if config.test and data.has_test:
-                metrics |= test(trainer, task, data)
-            elif config.test:
-                log.info("there is no test split: the model is not tested")
-        metrics["parameters"] = sum(parameter.numel() for parameter in task.model.parameters())
-        metrics["seconds"] = round(seconds + seconds_before(trainer), 2)
-        if trainer.is_global_zero:
+        check_refit(config, parts)
+        done = _trained(config, parts, callbacks)
+        folder, metrics = Path(config.paths.output_dir), done.metrics
+        if config.refit is not None:
+            epochs = best_epochs(done.trainer)
+            log.info("refit=all: training on all data for %d epochs, those of the best checkpoint", epochs)
+            again = refit_config(config)
+            done = _trained(again, check_config(again), (*callbacks, StopAfter(epochs)), everything=True)
+            copy_checkpoint(Path(again.paths.output_dir, "checkpoints", LAST), folder / "checkpoints" / f"{REFIT}.ckpt")
+            metrics["refit/epochs"] = epochs
+        if done.trainer.is_global_zero:
             write_json(folder / "metrics.json", metrics)
-            save_model(folder / "model", task.model, recipe, metrics)
+            save_model(folder / "model", done.task.model, done.recipe, metrics)
         return metrics
 
 
-def evaluate(config: DictConfig) -> dict[str, float]:
-    """Test a checkpoint of a finished run, on the test split of its data or on the file ``config.input``.
+class Trained(NamedTuple):
+    """A network after its training, before its results are written."""
 
-    Everything that was fitted in training, such as vocabulary, classes and scale, comes from the checkpoint.
+    trainer: Trainer
+    task: Task[Any]
+    recipe: Recipe
+    metrics: dict[str, float]
 
-    Args:
-        config: a composed configuration with the keys of ``configs/evaluate.yaml``.
 
-    Returns:
-        The test metrics by name.
-
-    Raises:
-        ConfigError: the checkpoint cannot be read, or the data are no longer those of the training.
-        ValueError: ``config.input`` cannot be read or has no targets; the message names file and line.
-    """
-    with quiet():
-        parts = check_config(config)
-        task, recipe = load_trained(weights_of(config.run, config.ckpt))
-        split = test_split(parts, recipe) if config.input is None else labelled_split(config, recipe)
-        options = loading_of(parts["data"])
-        trainer = build_trainer(parts, logging=False)
-        with (
-            processes(trainer, "evaluate", resolved_config(config)),
-            cpu_threads(threads_for(config.get("threads"), task, options.rows("test"))),
-        ):
-            loader = split.loader("test", options, rank=trainer.global_rank, world_size=trainer.world_size)
-            (found,) = trainer.test(task, dataloaders=loader, verbose=False)
-        metrics = {name: float(value) for name, value in found.items()}
+def _trained(
+    config: DictConfig, parts: Mapping[str, Any], callbacks: Sequence[Callback], *, everything: bool = False
+) -> Trained:
+    """Train and test once; with ``everything``, on the rows of all splits."""
+    folder, resolved = Path(config.paths.output_dir), resolved_config(config)
+    checkpoint = starting_checkpoint(config)
+    seed = checked_seed(config.seed)
+    seed_everything(seed, workers=True, verbose=False)
+    data = load_data(parts, "fit")
+    if everything:
+        data.join_splits()
+    recipe = recipe_of(resolved, data)
+    task = build_task(config, data.sizes)
+    if checkpoint is not None:
+        check_continues(checkpoint, task)
+    own = StepSeeds(seed), RecipeInCheckpoint(recipe)
+    trainer = build_trainer(parts, *own, *callbacks, on_full_disk=config.on_full_disk)
+    with (
+        processes(trainer, "train", resolved),
+        cpu_threads(threads_for(config.threads, task, data.batch_size)),
+    ):
         if trainer.is_global_zero:
-            write_json(Path(config.paths.output_dir, "metrics.json"), metrics)
-        return metrics
+            prepare_run_folder(folder, resolved)
+        started = time.perf_counter()
+        fit(trainer, task, data, checkpoint)
+        seconds = time.perf_counter() - started
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if "/" in name}
+        metrics |= best_score(trainer)
+        if config.test and data.has_test:
+            metrics |= test(trainer, task, data)
+        elif config.test:
+            log.info("there is no test split: the model is not tested")
+    metrics["parameters"] = sum(parameter.numel() for parameter in task.model.parameters())
+    metrics["seconds"] = round(seconds + seconds_before(trainer), 2)
+    return Trained(trainer, task, recipe, metrics)
 
 
-def test_split(parts: Mapping[str, Any], recipe: Recipe) -> Split[Any]:
-    """Return the test split of the data of a run.
-
-    Raises:
-        ConfigError: what is fitted on the data now differs from the training: the data have changed.
-    """
-    data = load_data(parts, "test")
-    now: dict[str, Any] = {**data.preprocessing, "classes": list(data.class_names)}
-    then = {**(recipe.get("preprocessing") or {}), "classes": list(recipe["class_names"])}
-    changed = [name for name, value in then.items() if json.dumps(now.get(name)) != json.dumps(value)]
-    if changed:
-        raise ConfigError(
-            f"data={data.name}: the data have changed since the training, {', '.join(changed)} would be fitted anew; "
-            "input=FILE tests the model of the run on other data"
-        )
-    try:
-        split: Split[Any] = data.split("test")
-    except ValueError as error:
-        raise ConfigError(f"{error}; input=FILE tests the model of the run on a file") from error
-    return split
-
-
-def labelled_split(config: DictConfig, recipe: Recipe) -> Split[Any]:
-    """Return the records of ``config.input`` with their targets, prepared as in training.
-
-    Raises:
-        ValueError: the file cannot be read or has no targets, or unknown classes.
-    """
-    preprocessing = preprocessing_of(recipe)
-    split = preprocessing.labelled(preprocessing.read(config.input, config.format), recipe["class_names"])
-    kind, sizes = target_of(config.task).needs, recipe["sizes"]
-    split.check("test", kind, sizes, loading_of(plain(config.data)))
-    return split
-
-
-def loading_of(node: Mapping[str, Any]) -> Loading:
-    """Return the batching options among the keys of a data set."""
-    names = {field.name for field in fields(Loading)}
-    return Loading(**{name: value for name, value in node.items() if name in names})
+def best_score(trainer: Trainer) -> dict[str, float]:
+    """Return the score of the best checkpoint, as ``best/val/loss`` or the like; none if there is no best one."""
+    callback = trainer.checkpoint_callback
+    score, monitor = getattr(callback, "best_model_score", None), getattr(callback, "monitor", None)
+    return {} if score is None else {f"best/{monitor}": float(score)}
 
 
 def check_config(config: DictConfig) -> dict[str, Any]:

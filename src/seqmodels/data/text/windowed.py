@@ -1,7 +1,7 @@
 """Tokens of a split, read in windows, and their statistics."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from seqmodels.data.batch import TargetKind
 from seqmodels.data.loaders import Augmentation, Split
 from seqmodels.data.loading import Loading
-from seqmodels.data.text.corpus import Corpus
+from seqmodels.data.text.corpus import Corpus, joined
 from seqmodels.data.text.windows import TextWindow, WindowLoader
 
 if TYPE_CHECKING:
@@ -64,6 +64,10 @@ class WindowedText(Split[TextWindow]):
         self.bptt = bptt
         self.random_windows = random_windows
         self.whole = whole
+
+    def joined(self, others: Sequence["WindowedText"]) -> "WindowedText":
+        corpus = joined([self.corpus, *(other.corpus for other in others)], self.text.edge)
+        return WindowedText(corpus, self.text, bptt=self.bptt, random_windows=self.random_windows)
 
     def check(self, name: str, kind: TargetKind, sizes: Mapping[str, Any], loading: Loading) -> None:  # noqa: ARG002
         """Raise ``ValueError``, naming the split, if there is nothing to predict or too few windows for the rows."""
