@@ -38,6 +38,8 @@ class LabelledTexts(NamedTuple):
     labels: list[Any]  # one per text: its class, a str; or a tuple of any number of labels
     places: list[str]
     columns: tuple[str, ...] = ("text",)  # the text fields of a new record
+    label: str = "label"  # its field of the label or labels
+    separator: str | None = None  # of its labels, if it may have several
 
     def take(self, rows: Sequence[int] | Tensor) -> "LabelledTexts":
         """Select rows."""

@@ -69,14 +69,14 @@ def parse_table(
         if len(row) != len(columns):
             raise ValueError(f"{place}: {len(row)} fields, where the first line has {len(columns)}")
         found.texts.append(" ".join(row[index] for index in texts))
-        found.labels.append(_labels(row[target], separator, f"{place}, column {label!r}"))
+        found.labels.append(labels_of(row[target], separator, f"{place}, column {label!r}"))
         found.places.append(place)
     if not found.texts:
         raise ValueError(f"{name} has no rows{' below its header' if columns else ''}")
     return found
 
 
-def _labels(field: str, separator: str | None, place: str) -> str | tuple[str, ...]:
+def labels_of(field: str, separator: str | None, place: str) -> str | tuple[str, ...]:
     if separator is not None:
         return tuple(dict.fromkeys(label for part in field.split(separator) if (label := part.strip())))
     if not field.strip():

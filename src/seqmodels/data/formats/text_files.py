@@ -2,11 +2,11 @@
 
 import gzip
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import IO, Literal, NamedTuple, cast, get_args
+from typing import IO, Any, Literal, NamedTuple, cast, get_args
 
 from seqmodels.data.formats.strict_json import parsed_json
 from seqmodels.data.formats.strict_text import decoded_lines
@@ -53,6 +53,17 @@ class Document(NamedTuple):
 
     place: str
     lines: Iterator[str]
+
+
+class FileFields(dict[str, Any]):
+    """Fields of a record that is a whole text file: ``file``, ``text``, ..."""
+
+
+def carried(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the fields of a record that an output file can carry over: of a whole file its path, not its text."""
+    return (
+        {name: value for name, value in fields.items() if name != "text"} if isinstance(fields, FileFields) else fields
+    )
 
 
 def text_files(path: Path) -> list[Path]:

@@ -32,7 +32,8 @@ class OwnTexts(Source):
     Args:
         path: all texts, or the training texts.
         val_path, test_path: validation and test texts; drawn from ``path`` if None.
-        val_share, test_share: share of ``path`` to draw for a split without its own path, stratified by class.
+        val_share, test_share: share of ``path`` to draw for a split without its own path, stratified by class; with a
+            ``test_share`` of 0 there is no test split.
         encoding: encoding of the files.
         data_seed: seed of the draw.
     """
@@ -54,7 +55,8 @@ class OwnTexts(Source):
         drawn = self._drawn()
         for name, share in drawn.items():
             if not 0 < share < 1:
-                raise ValueError(f"{name}_share must lie in (0, 1) where there is no {name}_path, got {share}")
+                limits = "be 0 or lie" if name == "test" else "lie"
+                raise ValueError(f"{name}_share must {limits} in (0, 1) where there is no {name}_path, got {share}")
         if sum(drawn.values()) >= 1:
             raise ValueError(f"val_share and test_share must leave something to train with, got {list(drawn.values())}")
         try:
@@ -79,4 +81,4 @@ class OwnTexts(Source):
     def _drawn(self) -> dict[str, float]:
         """Return the shares of the splits drawn from ``path``."""
         paths = {"val": (self.val_path, self.val_share), "test": (self.test_path, self.test_share)}
-        return {name: share for name, (path, share) in paths.items() if path is None}
+        return {name: share for name, (path, share) in paths.items() if path is None and (name, share) != ("test", 0)}
