@@ -24,9 +24,10 @@ from seqmodels.data import (
     TokenPreprocessing,
     Vocabulary,
 )
-from seqmodels.data.formats.delimited import CSVDialect, parse_table
+from seqmodels.data.formats.delimited import parse_table
 from seqmodels.data.formats.folders import read_tar
 from seqmodels.data.formats.records import Record
+from seqmodels.data.formats.table import CSVDialect
 from seqmodels.data.text.token_augmentation import TokenAugmentation, TokenDrop, TokenSwap
 from seqmodels.data.text.token_preprocessing import TextCounts
 from seqmodels.data.text.vocabulary_learning import CharacterLearner, WordLearner
@@ -89,11 +90,11 @@ def test_a_row_may_have_many_labels_or_none() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "my.csv has no rows"),
+        ("", "my.csv is empty"),
         ("text,label\n", "no rows below its header"),
-        ("review,label\nx,a\n", r"line 1: the column 'text' is not there \(there are: 'review', 'label'\)"),
-        ("text,text,label\nx,y,a\n", "line 1: the column 'text' stands there twice"),
-        ("text,label\nx,a\ny\n", "line 3: 1 fields, where the first line has 2"),
+        ("review,label\nx,a\n", r"my.csv has no column 'text' \(it has: 'review', 'label'\)"),
+        ("text,text,label\nx,y,a\n", "line 1: the column 'text' is named twice"),
+        ("text,label\nx,a\ny\n", "line 3: 1 fields, but there are 2 columns"),
         ("text,label\nx,y,a\n", "line 2: 3 fields"),
         ("text,label\nx,\n", "line 2, column 'label': there is no label"),
         ('text,label\n"x,a\n', "my.csv, line 2: unexpected end of data"),
@@ -185,7 +186,9 @@ def test_labels_unseen_in_training_are_an_error_by_their_lines(tmp_path: Path) -
 def test_a_labelled_file_is_read_as_a_split_of_the_training(empty: Any, tmp_path: Path) -> None:
     rows = "good film,pos\nso bad indeed,neg\na good one,pos\n" + ('" ",neg\n' if empty == "drop" else "")
     (tmp_path / "test.csv").write_text("text,label\n" + rows, encoding="utf-8")
-    records = [{"text": text, "label": label} for text, label in (row.split(",") for row in rows.splitlines())]
+    records = [
+        {"text": text.strip('"'), "label": label} for text, label in (row.split(",") for row in rows.splitlines())
+    ]
     (tmp_path / "test.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
     data = csv_data(table(tmp_path / "my.csv"), test_path=tmp_path / "test.csv", max_length=2, empty=empty)
     preprocessing, expected = preprocessing_of(data), data.split("test")

@@ -37,7 +37,7 @@ def read_folders(path: Path, *, encoding: str = "utf-8") -> LabelledTexts:
     return found
 
 
-def text_records(path: Path, label: str, *, encoding: str = "utf-8") -> Iterator[Record]:
+def text_records(path: Path, label: str, encoding: str) -> Iterator[Record]:
     """Yield the ``.txt`` files under a folder, plain or ``.gz``, with the name of the subfolder of each as its label.
 
     Raises:

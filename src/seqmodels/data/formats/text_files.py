@@ -1,13 +1,12 @@
 """Plain text files, decoded strictly and read one document at a time."""
 
-import gzip
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import IO, Any, Literal, NamedTuple, cast, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
+from seqmodels.data.formats.files import unpacked_stream
 from seqmodels.data.formats.strict_json import parsed_json
 from seqmodels.data.formats.strict_text import decoded_lines
 
@@ -140,11 +139,7 @@ def _suffix(file: Path) -> str:
 def lines_of(file: Path, encoding: str) -> Iterator[str]:
     """Yield the lines of a file, plain or ``.gz``, with line ends unchanged."""
     with file.open("rb") as source:
-        content = cast(IO[bytes], gzip.open(source)) if file.suffix == ".gz" else source
-        try:
-            yield from decoded_lines(content, str(file), encoding, newline="")
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise ValueError(f"{file} is not a whole gzip file: {error}") from error
+        yield from decoded_lines(unpacked_stream(source, str(file)), str(file), encoding, newline="")
 
 
 def _split_at(lines: Iterator[str], name: str, separator: str) -> Iterator[Document]:

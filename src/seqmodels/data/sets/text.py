@@ -6,6 +6,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from seqmodels.data.formats.strict_text import check_encoding
 from seqmodels.data.formats.text_files import DocumentFormat, Unit, text_files
 from seqmodels.data.formats.text_files import documents as read_documents
 from seqmodels.data.raw import Documents, Splits
@@ -62,6 +63,7 @@ class TextData(Source):
     def __post_init__(self) -> None:
         if "" in (self.path, self.val_path, self.test_path):
             raise ValueError("a path must name a file or a folder, got ''")
+        check_encoding(self.encoding)
         self._form.checked()
 
     @property

@@ -43,6 +43,7 @@ class TextPreparation(Preparation):
             label=train.label,
             separator=train.separator,
             empty=self.empty,
+            dialect={} if train.dialect is None else train.dialect._asdict(),
         )
         datasets, counts = {}, {}
         for name, part in splits._asdict().items():

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from seqmodels.data.batch import TargetKind
+from seqmodels.data.formats.strict_text import check_encoding
 from seqmodels.data.raw import LabelledTexts, Splits
 from seqmodels.data.source import PublishedSource, Source
 from seqmodels.data.text.labelled import TextPreparation
@@ -59,12 +60,7 @@ class OwnTexts(Source):
                 raise ValueError(f"{name}_share must {limits} in (0, 1) where there is no {name}_path, got {share}")
         if sum(drawn.values()) >= 1:
             raise ValueError(f"val_share and test_share must leave something to train with, got {list(drawn.values())}")
-        try:
-            "".encode(self.encoding)
-        except LookupError as error:
-            raise ValueError(
-                f"encoding must be one that Python knows, like utf-8 or latin-1, got {self.encoding!r}"
-            ) from error
+        check_encoding(self.encoding)
 
     @abstractmethod
     def read(self, path: Path) -> LabelledTexts:

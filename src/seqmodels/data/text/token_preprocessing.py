@@ -1,5 +1,6 @@
 """Tokenisation of labelled texts, as fitted on the train split."""
 
+import dataclasses
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,9 +10,10 @@ from typing import Any, Literal, NamedTuple, get_args
 import torch
 from torch import Tensor
 
-from seqmodels.data.formats.delimited import CSVDialect, labels_of
+from seqmodels.data.formats.delimited import labels_of
 from seqmodels.data.formats.folders import text_records
 from seqmodels.data.formats.records import Record
+from seqmodels.data.formats.table import CSVDialect
 from seqmodels.data.formats.text_files import carried
 from seqmodels.data.preprocessing import Example, Preprocessing
 from seqmodels.data.raw import LabelledTexts
@@ -49,13 +51,14 @@ class TokenPreprocessing(Preprocessing):
 
     Args:
         vocabulary: vocabulary of the training data.
-        field: text field of a record, or several to be joined with a space; for plain lines, ``text`` is always read.
+        field: text field of a record, or several to be joined with a space; of a plain line, and of JSON
+            lines if the training table had no header, ``text`` is read.
         max_length: maximum number of tokens; longer texts are truncated. No limit if None.
         label: field of the label or labels.
         separator: separates the labels of a record, which may have none; if None, each record has exactly one.
         empty: whether a text without tokens among labelled ones is an error (``error``) or dropped and counted
             (``drop``); it has no prediction.
-        dialect: how the training table was written; new tables and lines of text are read in the same way.
+        dialect: how the training table was written, the fields of a ``CSVDialect``; new files are read in the same way.
     """
 
     vocabulary: Vocabulary
@@ -64,7 +67,7 @@ class TokenPreprocessing(Preprocessing):
     label: str = "label"
     separator: str | None = None
     empty: Empty = "error"
-    dialect: CSVDialect | Mapping[str, Any] | None = None
+    dialect: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_options(self.max_length, self.empty)
@@ -84,12 +87,13 @@ class TokenPreprocessing(Preprocessing):
             "label": self.label,
             "separator": self.separator,
             "empty": self.empty,
+            "dialect": dict(self.dialect),
         }
 
     def read(self, path: str, format: str | None = None) -> Iterator[Record]:
         """Yield the records of a file, or the text files of a folder with the subfolder of each as its label."""
         if Path(path).is_dir():
-            return text_records(Path(path), self.label)
+            return text_records(Path(path), self.label, CSVDialect(**self.dialect).encoding)
         return super().read(path, format)
 
     def examples(self, records: Iterable[Record]) -> Iterator[Example]:
@@ -101,15 +105,18 @@ class TokenPreprocessing(Preprocessing):
         text = self._text(record)
         tokens = self.vocabulary.encode(text)[: self.max_length]
         if not tokens:
-            raise ValueError(f"the text {text!r} has no token to read")
+            raise ValueError(f"{', '.join(self._read_fields(record))}: there is no token to read, got {text!r}")
         return torch.tensor(tokens)
 
+    def _read_fields(self, record: Mapping[str, Any]) -> list[str]:
+        plain = set(record) == {"text"} or ("text" in record and self.dialect.get("header") is False)
+        return ["text"] if plain else self.fields
+
     def _text(self, record: Mapping[str, Any]) -> str:
-        fields = ["text"] if set(record) == {"text"} else self.fields
-        return " ".join(_text(record, field) for field in fields)
+        return " ".join(_text(record, field) for field in self._read_fields(record))
 
     def labelled(self, records: Iterable[Record], class_names: Sequence[str]) -> RaggedDataset:
-        found = LabelledTexts([], [], [], tuple(self.fields), self.label, self.separator)
+        found = LabelledTexts([], [], [], separator=self.separator)
         for place, fields in records:
             try:
                 found.texts.append(self._text(fields))
