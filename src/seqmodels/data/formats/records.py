@@ -15,7 +15,15 @@ log = logging.getLogger("seqmodels")
 
 DIALECT = CSVDialect()
 Format = Literal["csv", "tsv", "jsonl", "text"]
-SUFFIXES: dict[str, Format] = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "text"}
+SUFFIXES: dict[str, Format] = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".txt": "text",
+    ".text": "text",
+    ".md": "text",
+}
 
 
 class Record(NamedTuple):

@@ -91,7 +91,7 @@ def documents(files: Sequence[Path], form: DocumentFormat) -> Iterator[Iterator[
             file and line.
     """
     for file in files:
-        json, lines = is_json_lines(file), lines_of(file, form.encoding)
+        json, lines = is_json_lines(file), _lines(file, form.encoding)
         if form.unit == "line" and not json:
             lines = filter(str.strip, lines)  # blank lines are no documents
         for document in split_documents(lines, str(file), form, json=json):
@@ -136,7 +136,7 @@ def _suffix(file: Path) -> str:
     return Path(file.name.removesuffix(".gz")).suffix
 
 
-def lines_of(file: Path, encoding: str) -> Iterator[str]:
+def _lines(file: Path, encoding: str) -> Iterator[str]:
     """Yield the lines of a file, plain or ``.gz``, with line ends unchanged."""
     with file.open("rb") as source:
         yield from decoded_lines(unpacked_stream(source, str(file)), str(file), encoding, newline="")

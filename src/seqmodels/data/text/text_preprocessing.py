@@ -9,17 +9,18 @@ import torch
 from torch import Tensor
 
 from seqmodels.data.collate import pad
-from seqmodels.data.formats.records import Record
+from seqmodels.data.formats.files import unpacked_stream
+from seqmodels.data.formats.records import Record, format_of
+from seqmodels.data.formats.strict_text import decoded_lines
 from seqmodels.data.formats.text_files import (
-    SUFFIXES,
-    Document,
     DocumentFormat,
+    FileFields,
+    carried,
     is_json_lines,
-    lines_of,
     split_documents,
     text_files,
 )
-from seqmodels.data.preprocessing import Example, Preprocessing
+from seqmodels.data.preprocessing import Example, Preprocessing, opened
 from seqmodels.data.text.corpus import Corpus, Counts, corpus_of
 from seqmodels.data.text.vocabulary import REPLACEMENT, Vocabulary
 from seqmodels.data.text.windowed import TokenCounts, WindowedText
@@ -124,36 +125,35 @@ class TextPreprocessing(Preprocessing):
 
     def read(self, path: str, format: str | None = None) -> Iterator[Record]:
         """Yield the documents of a text file or folder as in training, or the records of a table or of JSON lines."""
-        if Path(path).is_dir():
-            for file in text_files(Path(path)):
-                name = str(file.relative_to(path))
-                yield from (
-                    Record(place, {"file": name, "text": "".join(lines)}) for place, lines in self._documents(file)
-                )
-            return
-        suffix = Path(path.removesuffix(".gz")).suffix
-        if not Path(path).is_file() or (suffix not in SUFFIXES if format is None else format != "text"):
+        folder = Path(path) if Path(path).is_dir() else None
+        if folder is None and format_of(path, format) != "text":
             yield from super().read(path, format)
             return
-        for place, lines in self._documents(Path(path)):
-            yield Record(place, {"text": "".join(lines)})
+        for file in [path] if folder is None else map(str, text_files(folder)):
+            json = is_json_lines(Path(file))
+            for place, lines in split_documents(self._lines(file), file, self.form, json=json):
+                fields = FileFields() if self.form.unit == "file" and not json else dict[str, Any]()
+                if folder is not None or isinstance(fields, FileFields):
+                    fields["file"] = file if folder is None else str(Path(file).relative_to(folder))
+                fields["text"] = "".join(lines)
+                yield Record(place, fields)
 
-    def _documents(self, file: Path) -> Iterator[Document]:
-        lines = lines_of(file, self.form.encoding)
-        return split_documents(lines, str(file), self.form, json=is_json_lines(file))
+    def _lines(self, path: str) -> Iterator[str]:
+        name = "standard input" if path == "-" else path
+        with opened(path) as source:
+            yield from decoded_lines(unpacked_stream(source, name), name, self.form.encoding, newline="")
 
     def examples(self, records: Iterable[Record]) -> Iterator[Example]:
         """Yield the examples to predict, in order, and log the share of unknown tokens after the last.
 
-        Documents that are whole files are not carried over to the output, but their names are.
+        Of a whole file, its path is carried over to the output and not its text.
         """
         documents = tokens = unknown = 0
         for example in super().examples(records):
-            fields = example.fields
             if example.value is not None:
                 documents, tokens = documents + 1, tokens + len(example.value) - 1
                 unknown += int((example.value[1:] == self.vocabulary.unknown).sum())
-            yield example._replace(fields={"file": fields["file"]}) if "file" in fields else example
+            yield example._replace(fields=carried(example.fields))
         TokenCounts(documents, tokens, unknown).say("input")
 
     def encode(self, record: Mapping[str, Any]) -> Tensor:
