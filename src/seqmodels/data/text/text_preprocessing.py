@@ -78,6 +78,11 @@ class TextPreprocessing(Preprocessing):
         """The token between documents, if there is one."""
         return self.start if self.ends else None
 
+    @property
+    def end(self) -> int | None:
+        """The token that ends a generated text: the edge, unless it is also that of line ends within documents."""
+        return None if self.line_ends and self.form.unit == "file" else self.edge
+
     def tokens(self, text: str) -> list[int]:
         """Return the tokens of a text."""
         text = with_space(text, self.space)
