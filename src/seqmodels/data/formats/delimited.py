@@ -47,6 +47,8 @@ def parse_table(
         [row.place for row in table.rows],
         tuple(map(str, listed(text))),
         table.dialect,
+        str(label),
+        separator,
     )
 
 
