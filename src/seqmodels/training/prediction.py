@@ -1,7 +1,6 @@
 """Predict with a trained model for the records of a file."""
 
 import csv
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,6 +16,7 @@ from seqmodels.data import Preprocessing
 from seqmodels.data.formats.records import Format, Record, format_of, read_records
 from seqmodels.errors import ConfigError
 from seqmodels.system.durable import durable_file
+from seqmodels.system.json_text import json_text
 from seqmodels.system.threads import cpu_threads, threads_for
 from seqmodels.tasks import Task
 from seqmodels.training.checkpointing import checkpoint_of, load_trained, preprocessing_of
@@ -72,7 +72,7 @@ def flatten_record(record: dict[str, Any]) -> dict[str, Any]:
         if isinstance(value, dict):
             row |= {f"{name}.{key}": inner for key, inner in flatten_record(value).items()}
         else:
-            row[name] = json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
+            row[name] = json_text(value) if isinstance(value, list) else value
     return row
 
 
@@ -81,7 +81,7 @@ def _write(records: Iterator[dict[str, Any]], sink: IO[str], kind: Format) -> in
     writer: Any = None
     for number, record in enumerate(records, start=1):
         if kind == "jsonl":
-            sink.write(json.dumps({"row": number, **record}, ensure_ascii=False) + "\n")
+            sink.write(json_text({"row": number, **record}) + "\n")
             continue
         row = flatten_record({"row": number, **record})
         if writer is None:
