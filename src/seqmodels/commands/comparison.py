@@ -87,8 +87,7 @@ def _width(name: str, cells: Sequence[str]) -> int:
 def _table(columns: Mapping[str, Sequence[str]], right: Mapping[str, Any]) -> Table:
     table = Table()
     for name in columns:
-        justify = "right" if name in right else "left"
-        table.add_column(name, justify=justify, overflow="fold", max_width=MAX_VALUE)
+        table.add_column(name, justify="right" if name in right else "left", overflow="fold", max_width=MAX_VALUE)
     for cells in zip(*columns.values(), strict=True):
         table.add_row(*cells)
     return table

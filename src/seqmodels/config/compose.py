@@ -182,32 +182,34 @@ def _compose_checked(hydra: Hydra, config_name: str, overrides: list[Override]) 
 
 
 def _check_texts(hydra: Hydra, config_name: str, overrides: list[Override], config: DictConfig) -> None:
-    """Check that no override replaces a number by a text where only a number is valid.
-
-    Below a ``_target_``, its annotation decides, and is read only for such a replacement, as that imports torch. Other
-    keys must keep the type of their default.
-    """
+    """Check that no override replaces a number by a text where only a number is valid."""
     texts = [o for o in overrides if isinstance(o.value(), str) and not is_group(hydra, o) and not o.is_add()]
     texts = [o for o in texts if "${" not in str(o.value()) and not o.key_or_group.startswith("hydra.")]
     if not texts:
         return
-    chosen = [o for o in overrides if is_group(hydra, o) and o.key_or_group != "experiment"]  # which may set other types
+    # defaults as the groups set them: an experiment may give a number where a text is valid
+    chosen = [o for o in overrides if is_group(hydra, o) and o.key_or_group != "experiment"]
     lines = [str(o.input_line) for o in (*chosen, *(o for o in overrides if o.key_or_group == "hydra.searchpath"))]
     defaults = hydra.compose_config(config_name, lines, RunMode.RUN, with_log_configuration=False)
     for override in texts:
         key = override.key_or_group
         default = OmegaConf.select(defaults, key, throw_on_resolution_failure=False)
-        value = OmegaConf.select(config, key, throw_on_resolution_failure=False)
-        if isinstance(default, int | float) and isinstance(value, str):  # a later override may have replaced the text
-            place, _, name = key.rpartition(".")
-            node = OmegaConf.select(config, place, throw_on_resolution_failure=False) if place else None
-            if OmegaConf.is_dict(node) and isinstance(node.get("_target_"), str):
-                from seqmodels.config.signatures import check_argument  # noqa: PLC0415  (imports torch)
+        value = OmegaConf.select(config, key, throw_on_resolution_failure=False)  # maybe of a later override
+        if isinstance(default, int | float) and isinstance(value, str):
+            _check_text(config, key, value, default)
 
-                check_argument(resolve(node["_target_"], place), place, name, value)
-                continue
-            kind = "true or false" if isinstance(default, bool) else f"a number, like {default}"
-            raise ConfigError(f"{key} must be {kind}, got {value!r}")
+
+def _check_text(config: DictConfig, key: str, value: str, default: float) -> None:
+    """Check a text in the place of a number: below a ``_target_`` its annotation decides, elsewhere the default."""
+    place, _, name = key.rpartition(".")
+    node: Any = OmegaConf.select(config, place, throw_on_resolution_failure=False) if place else None
+    if OmegaConf.is_dict(node) and isinstance(node.get("_target_"), str):
+        from seqmodels.config.signatures import check_argument  # noqa: PLC0415  (imports torch, so only for this case)
+
+        check_argument(resolve(node["_target_"], place), place, name, value)
+        return
+    kind = "true or false" if isinstance(default, bool) else f"a number, like {default}"
+    raise ConfigError(f"{key} must be {kind}, got {value!r}")
 
 
 def _check_targets(config: DictConfig) -> None:

@@ -89,4 +89,5 @@ def quoted_for_shell(key: str, value: str) -> str:
 
 def _between(value: str, quote: str) -> str:
     """Return a text between quotes; a backslash is special to Hydra only before a quote."""
-    return quote + re.sub(rf"(\\*)({quote}|$)", lambda found: 2 * found[1] + (f"\\{quote}" * bool(found[2])), value) + quote
+    escaped = re.sub(rf"(\\*)({quote}|$)", lambda found: 2 * found[1] + (f"\\{quote}" if found[2] else ""), value)
+    return f"{quote}{escaped}{quote}"
