@@ -10,14 +10,15 @@ CONSTANTS = ("null", "true", "false", "inf", "nan")
 
 PATHS = (
     *("run", "resume", "input", "output", "ckpt", "ckpt_path", "sweep.dir", "hydra.run.dir", "hydra.sweep.dir"),
-    *("paths.data_dir", "paths.log_dir", "paths.output_dir"),
-    *("data.path", "data.val_path", "data.test_path", "data.data_dir", "data.cache_dir"),
-    *("data.delimiter", "data.separator", "data.date_format"),
+    *("paths.data_dir", "paths.log_dir", "paths.output_dir", "data.data_dir", "data.cache_dir"),
+    *("data.path", "data.val_path", "data.test_path", "data.images", "data.labels", "data.test_images"),
+    *("data.test_labels", "data.delimiter", "data.separator", "data.decimal", "data.date_format", "data.timezone"),
 )
 """Keys whose value is a text as it is typed: paths, and what a table is read by."""
 LISTS = (
     *("hydra.searchpath", "keep", "data.data_files", "data.time", "data.target", "data.features", "data.future"),
-    *("data.static", "data.group", "data.text", "data.label", "data.column", "data.field"),
+    *("data.static", "data.group", "data.text", "data.label", "data.column", "data.field", "data.id"),
+    *("data.columns", "data.channels", "data.exclude", "data.categorical"),
 )
 """Keys whose value is such a text or a list of them: names of columns, which may also be numbers, and paths."""
 _GRAMMAR = re.compile(r"$|null$|['\"]|.*\$\{")  # already quoted, or an interpolation
@@ -56,7 +57,7 @@ def _literal(token: str, multirun: bool) -> str:
 
 def _item(key: str, text: str) -> str:
     """Return one path or name quoted; a column may be a number."""
-    return text if key in LISTS and re.fullmatch(r"\d+|null", text) else quoted(text)
+    return text if key in LISTS and re.fullmatch(r"-?\d+|null", text) else quoted(text)
 
 
 def quoted(value: Any) -> str:

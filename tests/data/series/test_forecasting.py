@@ -42,8 +42,8 @@ def own(folder: Path, values: np.ndarray | None = None, **options: Any) -> DataM
 
 
 def raw(data: DataModule, scaled: torch.Tensor) -> torch.Tensor:
-    mean, deviation = (torch.tensor(data.sizes[name], dtype=torch.float64) for name in ("mean", "deviation"))
-    return scaled.double() * deviation + mean
+    groups = data.split("train").groups
+    return scaled.double() * groups.deviation[0] + groups.mean[0]
 
 
 @pytest.mark.parametrize("reach_back", [True, False])
@@ -72,7 +72,7 @@ def test_values_of_validation_and_test_change_no_statistic(tmp_path: Path) -> No
 
 def test_the_training_part_has_mean_0_and_deviation_1(tmp_path: Path) -> None:
     data = own(tmp_path)
-    train = data.split("train").values[:35].double()
+    train = data.split("train").groups.values[:35].double()
     torch.testing.assert_close(train.mean(0), torch.zeros(2).double(), **TOLERANCE[torch.float32])
     torch.testing.assert_close(train.std(0, correction=0), torch.ones(2).double(), **TOLERANCE[torch.float32])
 
@@ -85,14 +85,26 @@ def test_scaling_inverts_exactly() -> None:
     assert torch.equal(fit_scaling(values, standardize=False).apply(values), values)
 
 
+@pytest.mark.parametrize("unit", [1e-310, 1e-200, 1.0, 1e200, 1e307])
+def test_scaling_does_not_depend_on_the_unit(unit: float) -> None:
+    values = torch.tensor([[1.0], [4.0], [3.0], [9.5]], dtype=torch.float64)
+    expected = (values - values.mean(0)) / values.std(0, correction=0)
+    torch.testing.assert_close(fit_scaling(values * unit).apply(values * unit), expected, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("values", [[14.62] * 77, [0.1 + 0.2, 0.3, 0.3], [0.0] * 5], ids=["constant", "rounding", "0"])
+def test_what_changes_by_rounding_only_is_divided_by_1(values: list[float]) -> None:
+    assert fit_scaling(torch.tensor(values, dtype=torch.float64)[:, None]).deviation.tolist() == [1]
+
+
 def test_a_series_that_never_changes_is_scaled_by_1_and_told(tmp_path: Path) -> None:
     values = values_of()
     values[:, 1] = 0.1
     with pytest.warns(UserWarning, match="column s1: never changes in the training part"):
         data = own(tmp_path, values)
-    assert data.sizes["deviation"][1] == 1
-    assert data.sizes["seasonal_error"][1] == 1
-    torch.testing.assert_close(data.split("test").values[:, 1], torch.zeros(STEPS), **TOLERANCE[torch.float32])
+    groups = data.split("test").groups
+    assert groups.deviation[0, 1] == groups.seasonal_error[0, 1] == 1
+    torch.testing.assert_close(groups.values[:, 1], torch.zeros(STEPS), **TOLERANCE[torch.float32])
 
 
 def test_the_unit_of_mase_is_the_error_of_repeating_a_season() -> None:
@@ -109,13 +121,15 @@ def test_the_unit_of_mase_is_the_error_of_repeating_a_season() -> None:
         (7588, (0.6, 0.2, 0.2), (4552, 6071, 7588)),
         (17420, (8640, 2880, 2880), (8640, 11520, 14400)),
         (100, (0.5, 0.2, 0.1), (50, 70, 80)),
+        (33, (0.9, 0.1, 0), (29, 33, 33)),
+        (33, (20, 11, 0), (20, 31, 31)),
     ],
 )
 def test_parts_are_counted_as_papers_count_them(steps: int, shares: Any, ends: tuple[int, int, int]) -> None:
     assert split_by_time(steps, shares) == ends
 
 
-@pytest.mark.parametrize("shares", [(0.7, 0.3), (0.7, 0.2, 0.2), (0.7, 0.3, 0.0), (0.7, 10, 10), (90, 10, -5)])
+@pytest.mark.parametrize("shares", [(0.7, 0.3), (0.7, 0.2, 0.2), (0.7, 0.0, 0.3), (0.7, 10, 10), (90, 10, -5)])
 def test_what_is_no_split_is_refused(shares: Any) -> None:
     with pytest.raises(ValueError, match="split"):
         split_by_time(100, shares)
@@ -126,7 +140,8 @@ def test_what_is_no_split_is_refused(shares: Any) -> None:
     [
         ({"input_length": 0}, "input_length must be at least 1"),
         ({"horizon": 0}, "horizon must be at least 1"),
-        ({"season": 9}, "season must be 1 to input_length=7"),
+        ({"season": 0}, "season must be at least 1"),
+        ({"season": 35}, "the train part has 35 steps, a season has 35"),
         ({"calendar": ["weekdays"]}, "calendar must name some of .*did you mean 'weekday'"),
         ({"calendar": ["hour"], "time": None}, "need a time column: data.time="),
         ({"split": [60, 20, 20]}, "asks for 100 steps, there are 50"),
@@ -134,9 +149,9 @@ def test_what_is_no_split_is_refused(shares: Any) -> None:
         ({"horizon": 6}, "the val part has 5 steps, .*needs 6"),
         ({"reach_back": False}, "the val part has 5 steps, .*needs 10"),
         ({"target": "s2"}, "no column 's2'; did you mean 's1'|no column 's2'"),
-        ({"features": ["s7"]}, "features: there is no column 's7'"),
+        ({"features": ["s7"]}, r"data.features: .*my.csv has no column 's7'"),
         ({"features": ["s0", "s1"]}, "nothing to forecast"),
-        ({"target": "s0", "features": ["s0"]}, "cannot be a target and a feature"),
+        ({"target": "s0", "features": ["s0"]}, "data.features: the column 's0' cannot also be in data.target"),
     ],
 )
 def test_options_that_do_not_fit_are_refused_before_training(tmp_path: Path, options: Any, reason: str) -> None:
@@ -147,7 +162,7 @@ def test_options_that_do_not_fit_are_refused_before_training(tmp_path: Path, opt
 def test_values_beyond_float32_are_refused(tmp_path: Path) -> None:
     values = values_of()
     values[45, 1] = 1e300
-    with pytest.raises(ValueError, match="column s1: its values are too large"):
+    with pytest.raises(ValueError, match="column s1: a value is too large"):
         own(tmp_path, values)
 
 
@@ -179,10 +194,25 @@ def test_targets_come_first_and_features_are_only_read(
     assert data.sizes["season"] == 7
 
 
+def test_the_seasonal_naive_forecast_repeats_the_true_season_even_beyond_the_window(tmp_path: Path) -> None:
+    data = own(tmp_path, season=9, target="s0")  # the window has 7 steps
+    batch = data.split("test").__getitems__([0, 3])
+    naive = (raw(data, batch.naive)[..., 0] - 100).round()
+    assert naive.tolist() == [[origin - 9 + h for h in range(HORIZON)] for origin in (40, 43)]
+    first = (raw(data, data.split("train").__getitems__([0]).naive)[..., 0] - 100).round()
+    assert first.tolist() == [[INPUT - 1] * HORIZON], "less than a season of history: the last value"
+
+
+def test_a_season_longer_than_the_horizon_is_not_needed(tmp_path: Path) -> None:
+    batch = own(tmp_path, season=2, target="s0").split("test").__getitems__([0])
+    assert (batch.naive[0] != batch.targets[0]).all()
+    assert torch.equal(batch.naive[0, 0], batch.naive[0, 2])
+
+
 def test_a_split_takes_no_memory_beyond_the_series(tmp_path: Path) -> None:
     data = own(tmp_path)
-    assert data.split("train").values.shape == (STEPS, 2)
-    assert data.split("train").values is data.split("test").values
+    assert data.split("train").groups.values.shape == (STEPS, 2)
+    assert data.split("train").groups is data.split("test").groups
 
 
 def records(path: Path) -> Iterator[Record]:
@@ -195,8 +225,8 @@ def test_new_rows_become_the_window_that_training_would_have_cut(tmp_path: Path)
     data = own(tmp_path, target="s1", features=["s0"], calendar=["weekday"])
     preprocessing = build(data.preprocessing)
     path = written(tmp_path, values_of()[: STEPS - HORIZON])
-    (window,) = preprocessing.examples(records(path))
-    batch = preprocessing.collate([window])
+    (example,) = preprocessing.examples(records(path))
+    batch = preprocessing.collate([example.value])
     last = data.split("test").__getitems__([len(data.split("test")) - 1])
     assert torch.equal(batch.inputs, last.inputs)
     assert torch.equal(batch.known, last.known)

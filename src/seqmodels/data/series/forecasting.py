@@ -1,21 +1,22 @@
 """Forecasting data: series scaled by their training split, with calendar features, in windows."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from seqmodels.data.formats.series_table import SeriesTable
 from seqmodels.data.preparation import Preparation, Prepared
 from seqmodels.data.raw import Splits
-from seqmodels.data.series.calendar import calendar_features, check_calendar
+from seqmodels.data.series.calendar import check_calendar
 from seqmodels.data.series.forecast_preprocessing import ForecastPreprocessing
-from seqmodels.data.series.scaling import Scaling, fit_scaling, seasonal_error
-from seqmodels.data.series.windows import WindowDataset
+from seqmodels.data.series.panels.panel import Panel
+from seqmodels.data.series.panels.report import log_report, warn_of_constants
+from seqmodels.data.series.panels.scaling import GroupScale
+from seqmodels.data.series.scaling import fit_scaling
+from seqmodels.data.series.windows import Span, WindowDataset
 from seqmodels.system.names import public_name
 
 
@@ -23,15 +24,17 @@ from seqmodels.system.names import public_name
 class ForecastPreparation(Preparation):
     """Windows of ``input_length`` steps, each followed by ``horizon`` steps to forecast.
 
-    Forecast steps never cross the boundary of a split; validation and test contain every window once. All series are
-    scaled with the mean and deviation of the training split only.
+    Forecast steps never cross the boundary of a split; validation and test contain every window once. The columns to
+    forecast are scaled, for each group separately, with the mean and deviation of the training split only, other
+    columns with those over all groups.
 
     Args:
         input_length: number of steps the network reads.
         horizon: number of steps it forecasts.
         calendar: features known for the future: ``minute``, ``hour``, ``weekday``, ``day``, ``day_of_year``, ``month``.
-        season: season length in steps, for the seasonal-naive forecast and MASE; by default derived from the frequency
-            (24 hours, 7 days, 5 weekdays, 12 months), or 1 if that exceeds a window.
+        season: season length in steps, for the seasonal-naive forecast and MASE, which may exceed ``input_length``; by
+            default derived from the frequency (24 hours, 7 days, 5 weekdays, 52 weeks, 12 months), or 1 if no training
+            part is longer.
         standardize: scale by the training split; otherwise values are unchanged.
         reach_back: inputs of validation and test may start in the preceding split, as is common, so that the first step
             of a split is forecast as well; otherwise they stay within it.
@@ -47,89 +50,122 @@ class ForecastPreparation(Preparation):
     stride: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("input_length", "horizon", "stride"):
-            if (value := getattr(self, name)) < 1:
+        for name in ("input_length", "horizon", "stride", "season"):
+            if (value := getattr(self, name)) is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1 step, got {value}")
-        if self.season is not None and not 1 <= self.season <= self.input_length:
-            raise ValueError(f"season must be 1 to input_length={self.input_length} steps, got {self.season}")
         check_calendar(self.calendar)
 
-    def prepare(self, splits: Splits[SeriesTable]) -> Prepared:
-        series = splits.train
-        outputs = len(series.names) - series.features
-        all_values = torch.cat([part.values for part in splits])
-        times = None if series.times is None else np.concatenate([part.times for part in splits])
-        scaling = fit_scaling(series.values, standardize=self.standardize)
-        _check_scaled(series, all_values, scaling)
-        known = calendar_features(times, self.calendar, len(all_values))
-        values = torch.cat([scaling.apply(all_values).float(), known], 1)
-        seconds = torch.arange(len(values)) if times is None else torch.from_numpy(times.astype(np.int64))
-        windows: list[WindowDataset] = []
-        first = 0
-        for part in splits:
-            window = WindowDataset(
-                values=values,
-                known=known,
-                times=seconds,
-                reach=0 if self.reach_back else first,
-                first=first,
-                end=first + len(part.values),
+    def prepare(self, splits: Splits[Panel]) -> Prepared:
+        categories = splits.train.seen()
+        parts = [part.limited(categories) for part in splits if part is not None]
+        train = parts[0]
+        node = self._node(train)
+        preprocessing = ForecastPreprocessing(**node)
+        whole = train._replace(tables=tuple(map(_joined, zip(*(part.tables for part in parts), strict=True))))
+        groups = preprocessing.of_panel(whole)
+        windows = [
+            WindowDataset(
+                groups=groups,
+                spans=spans,
                 input_length=self.input_length,
                 horizon=self.horizon,
-                output_size=outputs,
-                stride=1 if windows else self.stride,  # only training may skip steps
-                place=series.place,
+                season=preprocessing.season,
+                stride=self.stride if number == 0 else 1,  # only training may skip steps
+                place=train.place,
             )
-            windows.append(window)
-            first = window.end
-        season = self._season(series)
+            for number, spans in enumerate(self._spans(parts))
+        ]
+        keys = list(preprocessing.scaling.scales)
         sizes = {
-            "input_size": values.shape[1],
-            "known_size": len(self.calendar),
-            "output_size": outputs,
+            "input_size": groups.values.shape[1],
+            "known_size": groups.known.shape[1],
+            "output_size": train.outputs,
             "horizon": self.horizon,
-            "season": season,
-            "names": list(series.names[:outputs]),
-            "mean": scaling.mean[:outputs].tolist(),
-            "deviation": scaling.deviation[:outputs].tolist(),
-            "seasonal_error": seasonal_error(series.values[:, :outputs], season).tolist(),
+            "season": preprocessing.season,
+            "names": list(train.names[: train.outputs]),
+            "static_size": groups.static.shape[1],
+            "series": len(keys),
+            "group": list(train.group),
+            "keys": [list(key) for key in keys],
+            "time_style": _style(train),
         }
-        return Prepared(Splits(*windows), sizes, self._node(series, outputs, scaling))
+        log_report(parts, windows, preprocessing)
+        return Prepared(Splits(*windows), sizes, {"_target_": public_name(ForecastPreprocessing), **node})
 
-    def _node(self, series: SeriesTable, outputs: int, scaling: Scaling) -> dict[str, Any]:
-        """Return the preprocessing node for new rows."""
+    def _node(self, train: Panel) -> dict[str, Any]:
+        """Return the options of the preprocessing, fitted on the training part of a panel."""
+        season = self._season(train)
+        outputs, table = train.outputs, max(train.tables, key=lambda table: len(table.values))
+        used = [(key, part) for key, part in zip(train.keys, train.tables, strict=True) if len(part.values)]
+        scaling = fit_scaling(torch.cat([part.values for _, part in used]), standardize=self.standardize)
+        scales = {
+            key: GroupScale.fit(part.values[:, :outputs], season, standardize=self.standardize) for key, part in used
+        }
+        warn_of_constants(train)
+        present = torch.tensor([key in scales for key in train.keys])
+        static = fit_scaling(train.static[present], standardize=self.standardize and train.static.shape[1] > 0)
+        options = table.options
+        offsets = () if table.offsets is None else np.unique(table.offsets)
         return {
-            "_target_": public_name(ForecastPreprocessing),
-            "time": series.options.time,
-            "columns": list(series.names),
-            "date_format": series.options.date_format,
-            "gaps": series.options.gaps,
-            "impute": series.options.impute,
-            "calendar": list(self.calendar),
-            "input_length": self.input_length,
-            "horizon": self.horizon,
-            "output_size": outputs,
+            "columns": list(train.names),
             "mean": scaling.mean.tolist(),
             "deviation": scaling.deviation.tolist(),
+            "output_size": outputs,
+            "input_length": self.input_length,
+            "horizon": self.horizon,
+            "time": list(options.time) if isinstance(options.time, tuple) else options.time,
+            "calendar": list(self.calendar),
+            "date_format": options.date_format,
+            "gaps": options.gaps,
+            "impute": options.impute,
+            "timezone": options.timezone or (table.zone if len(offsets) == 1 else None),
+            "dialect": options.dialect._asdict(),
+            "frequency": None if table.frequency is None else table.frequency._asdict(),
+            "standardize": self.standardize,
+            "season": season,
+            "seasonal_error": None if train.group else next(iter(scales.values())).seasonal_error.tolist(),
+            "layout": train.layout,
+            "future": list(train.roles.future),
+            "static": list(train.roles.static),
+            "group": list(train.group),
+            "categories": {column: list(values) for column, values in train.categories.items()},
+            "static_mean": static.mean.tolist(),
+            "static_deviation": static.deviation.tolist(),
+            "groups": [{"key": list(key), **scale.node()} for key, scale in scales.items()] if train.group else [],
         }
 
-    def _season(self, series: SeriesTable) -> int:
-        season, train = self.season, len(series.values)
-        if season is None:
-            season = 1 if series.frequency is None else series.frequency.season
-            season = season if season <= self.input_length else 1
-        if season >= train:
-            raise ValueError(f"{series.place}: the train part has {train} steps, a season has {season}")
-        return season
-
-
-def _check_scaled(train: SeriesTable, values: Tensor, scaling: Scaling) -> None:
-    """Warn about constant series; reject those that overflow float32 after scaling."""
-    finite = scaling.apply(values).float().isfinite().all(0)
-    for name, column, fits in zip(train.names, train.values.unbind(1), finite.tolist(), strict=True):
-        if not fits:
-            raise ValueError(f"{train.place}, column {name}: its values are too large for float32 once scaled")
-        if bool((column == column[0]).all()):
-            warnings.warn(
-                f"{train.place}, column {name}: never changes in the training part; it is scaled by 1", stacklevel=2
+    def _spans(self, parts: Sequence[Panel]) -> list[list[Span]]:
+        """Return for each split the steps of each group that it covers."""
+        spans: list[list[Span]] = []
+        starts = [0] * len(parts[0].tables)
+        for part in parts:
+            ends = [start + len(table.values) for start, table in zip(starts, part.tables, strict=True)]
+            spans.append(
+                [Span(0 if self.reach_back else first, first, end) for first, end in zip(starts, ends, strict=True)]
             )
+            starts = ends
+        return spans
+
+    def _season(self, train: Panel) -> int:
+        table = max(train.tables, key=lambda table: len(table.values))
+        steps = len(table.values)
+        if self.season is None:
+            season = 1 if table.frequency is None else table.frequency.season
+            return season if season < steps else 1
+        if self.season >= steps:
+            raise ValueError(f"{train.place}: the train part has {steps} steps, a season has {self.season}")
+        return self.season
+
+
+def _style(train: Panel) -> list[str | None]:
+    """Return how times are written, the fields of a ``TimeStyle``; empty without times."""
+    table = max(train.tables, key=lambda table: len(table.values))
+    return [] if table.times is None else list(table.style)
+
+
+def _joined(parts: Sequence[SeriesTable]) -> SeriesTable:
+    """Return consecutive parts of a series as one."""
+    times = [part.times for part in parts if part.times is not None]
+    return parts[0]._replace(
+        values=torch.cat([part.values for part in parts]), times=np.concatenate(times) if times else None
+    )
