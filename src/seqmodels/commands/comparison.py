@@ -15,7 +15,7 @@ from seqmodels.training.runs import read_json
 MAX_WIDTH = 100  # of the table; wider ones are hard to read, also in a file or a pipe
 MAX_VALUE = 30  # characters of a value in a line; longer ones are folded
 BORDER = 3  # characters between two columns
-FIRST = ("val/loss", "test/loss")
+BEST = "best/val/loss"
 LATER = ("parameters", "seconds")
 AT_LEAST = 2  # metrics that are shown however little room there is
 
@@ -61,13 +61,14 @@ def by_importance(metrics: Sequence[str]) -> list[str]:
     """Return names of metrics: losses, the first metrics of the model on test data, size and time, then the rest.
 
     Example:
-        >>> by_importance(["test/loss", "test/persistence_mse", "test/mse", "val/loss", "seconds"])
-        ['val/loss', 'test/loss', 'test/mse', 'seconds', 'test/persistence_mse']
+        >>> by_importance(["test/loss", "test/persistence_mse", "test/mse", "val/loss", "seconds", "best/val/loss"])
+        ['best/val/loss', 'test/loss', 'test/mse', 'seconds', 'val/loss', 'test/persistence_mse']
     """
+    first = [BEST if BEST in metrics else "val/loss", "test/loss"]
     baselines = tuple(f"{prefix}_" for prefix in BASELINES)
     own = [name for name in metrics if name.count("/") == 1 and not name.split("/")[1].startswith(baselines)]
-    main = [name for name in own if name.startswith("test/") and name not in FIRST]
-    order = [*FIRST, *main[:3], *LATER, *main[3:], *own, *metrics]
+    main = [name for name in own if name.startswith("test/") and name not in first]
+    order = [*first, *main[:3], *LATER, *main[3:], *own, *metrics]
     return [name for name in dict.fromkeys(order) if name in metrics]
 
 
