@@ -132,7 +132,7 @@ def test_hooks_are_noticed_where_the_step_runs_them() -> None:
         one.register_forward_hook(lambda *given: seen.append(given))
     assert accepts(found, cell)
     assert inspect(cell).digest == found.digest
-    calling = Plain(layer=nn.Linear(SIZE, SIZE), inner=GRUCell(2, SIZE))
+    calling: Any = Plain(layer=nn.Linear(SIZE, SIZE), inner=GRUCell(2, SIZE))
     assert_noticed(calling, lambda: calling.layer.register_forward_pre_hook(lambda *given: None))
     assert_noticed(calling, lambda: calling.inner.register_forward_hook(lambda *given: None))
 
