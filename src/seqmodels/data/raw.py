@@ -71,6 +71,7 @@ class LabelledSeries(NamedTuple):
     labels: Tensor | list[Tensor]  # (rows,) classes, (rows, output) values; a list: one per step
     class_names: tuple[str, ...] = ()  # by class; empty if labels are not classes
     lengths: Tensor | None = None  # (rows,) number of real steps, if series are padded
+    target_names: tuple[str, ...] = ()  # of the output values, if they have a unit and so are scaled for training
 
     def take(self, rows: Sequence[int] | Tensor) -> "LabelledSeries":
         """Select rows."""
@@ -82,6 +83,16 @@ class LabelledSeries(NamedTuple):
         return self._replace(
             series=series, labels=labels, lengths=None if self.lengths is None else self.lengths[index]
         )
+
+    def split(self, shares: Sequence[float], seed: int) -> list["LabelledSeries"]:
+        """Split at random, stratified by class if labels are classes.
+
+        Raises:
+            ValueError: the shares are not positive or do not sum to 1.
+        """
+        assert isinstance(self.labels, Tensor)
+        groups = self.labels if self.class_names else torch.zeros(len(self.labels))
+        return [self.take(rows) for rows in split_stratified(groups, shares, seed)]
 
 
 class Documents:

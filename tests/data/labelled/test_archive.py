@@ -8,8 +8,8 @@ import torch
 
 from seqmodels.config.build import build
 from seqmodels.data import DataModule, JapaneseVowelsData, UCRUEAData
+from seqmodels.data.labelled.series_preprocessing import SeriesPreprocessing
 from seqmodels.data.preprocessing import Preprocessing
-from seqmodels.data.series.preprocessing import SeriesPreprocessing
 from tests.conftest import TOLERANCE
 from tests.datasets import data_of
 
@@ -112,7 +112,7 @@ def test_a_class_of_the_test_file_that_training_has_not_is_refused_by_case(tmp_p
     write(tmp_path)
     path = tmp_path / "ucr-uea" / "Own" / "Own_TEST.ts"
     path.write_text(HEADER.format(names="x y z") + "1,2:3,4:x\n1,2:3,4:z\n")
-    with pytest.raises(ValueError, match=r"Own_TEST\.ts, case 2: class 'z' is not one of the training file's: x, y"):
+    with pytest.raises(ValueError, match=r"not classes of .*: 'z' \(Own_TEST\.ts, line 5\); the classes are x, y"):
         own(tmp_path)
 
 
