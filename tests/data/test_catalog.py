@@ -17,8 +17,8 @@ from seqmodels.data import (
     LabelledSeries,
     LabelledTexts,
     MNISTData,
+    Panel,
     Preparation,
-    SeriesTable,
     Source,
     Splits,
     TargetKind,
@@ -54,7 +54,7 @@ def test_a_source_is_public_under_its_own_name_and_states_its_preparation(name: 
     assert source.target_kind in get_args(TargetKind)
 
 
-RAW = (Documents, LabelledSeries, LabelledTexts, SeriesTable)
+RAW = (Documents, LabelledSeries, LabelledTexts, Panel)
 
 
 def same(one: Any, other: Any) -> bool:

@@ -15,7 +15,7 @@ from seqmodels.data.formats.records import Record
 from seqmodels.models import DirectForecaster, RecursiveForecaster, SequenceRegressor
 from seqmodels.models.likelihoods import GaussianForecast, Likelihood, PointForecast, QuantileForecast
 from seqmodels.tasks import Forecasting
-from seqmodels.tasks.forecast_metrics import KINDS, ForecastErrors, persistence, seasonal_naive
+from seqmodels.tasks.forecast_metrics import KINDS, ForecastErrors, persistence
 from tests.datasets import ready
 from tests.tasks.small import trainer
 
@@ -41,14 +41,13 @@ def task(data: DataModule, model: Any = DirectForecaster, likelihood: Likelihood
         **{name: sizes[name] for name in ("input_size", "output_size", "horizon")},
         likelihood=likelihood,
     )
-    measured = {name: sizes[name] for name in ("names", "mean", "deviation", "seasonal_error", "season")}
-    return Forecasting(network, partial(torch.optim.Adam, lr=0.02), **measured)
+    return Forecasting(network, partial(torch.optim.Adam, lr=0.02), names=sizes["names"])
 
 
 def by_hand(forecast: np.ndarray, target: np.ndarray, data: DataModule, raw: np.ndarray) -> dict[str, float]:
     """Metrics of ``(windows, horizon, series)`` in the units of the data, each by its definition."""
     error = np.abs(forecast - target)
-    scaled = error / np.array(data.sizes["deviation"])
+    scaled = error / data.split("train").groups.deviation[0].numpy()
     train = raw[:63]
     unit = np.abs(train[SEASON:] - train[:-SEASON]).mean(0)
     spread = ((target - target.mean((0, 1))) ** 2).sum((0, 1))
@@ -84,26 +83,25 @@ def test_metrics_of_a_test_are_those_computed_by_hand_on_raw_numbers(data: DataM
     }
 
 
-def test_naive_forecasts_are_the_last_value_and_the_last_season() -> None:
+def test_persistence_repeats_the_last_value() -> None:
     inputs = torch.tensor([[[1.0], [2.0], [3.0], [4.0], [5.0]]])
     assert persistence(inputs, 3).flatten().tolist() == [5, 5, 5]
-    assert seasonal_naive(inputs, 7, 3).flatten().tolist() == [3, 4, 5, 3, 4, 5, 3]
-    assert torch.equal(seasonal_naive(inputs, 4, 1), persistence(inputs, 4))
 
 
 def test_metrics_do_not_hang_on_how_windows_are_batched() -> None:
     forecasts, targets = torch.randn(9, 4, 2), torch.randn(9, 4, 2)
-    whole, parts = (ForecastErrors([1.0, 2.0], [3.0, 0.5], [0.7, 0.9], ["model"]) for _ in range(2))
-    whole.update({"model": forecasts}, targets)
+    scales = torch.rand(3, 9, 2).double() + 0.1
+    whole, parts = (ForecastErrors(2, ["model"]) for _ in range(2))
+    whole.update({"model": forecasts}, targets, *scales)
     for rows in ([0, 1, 2, 3, 4, 5], [6], [7, 8]):
-        parts.update({"model": forecasts[rows]}, targets[rows])
+        parts.update({"model": forecasts[rows]}, targets[rows], *scales[:, rows])
     for name, value in whole.compute().items():
         torch.testing.assert_close(parts.compute()[name], value)
 
 
 def test_a_forecast_of_zero_for_zero_has_no_relative_error() -> None:
-    errors = ForecastErrors([0.0], [1.0], [1.0], ["model"])
-    errors.update({"model": torch.zeros(2, 3, 1)}, torch.zeros(2, 3, 1))
+    errors = ForecastErrors(1, ["model"])
+    errors.update({"model": torch.zeros(2, 3, 1)}, torch.zeros(2, 3, 1), torch.zeros(2, 1), *torch.ones(2, 2, 1))
     assert errors.compute()["smape"] == 0
 
 
@@ -153,7 +151,7 @@ def test_a_prediction_names_every_step_its_time_and_each_series(
 def test_a_network_that_does_not_forecast_is_refused(data: DataModule) -> None:
     network: Any = SequenceRegressor(partial(GRUCell, hidden_size=3), input_size=2, output_size=2)
     with pytest.raises(TypeError, match=r"task=forecasting needs model=forecaster.*got SequenceRegressor"):
-        Forecasting(network, torch.optim.Adam, names=["a"], mean=[0.0], deviation=[1.0], seasonal_error=[1.0], season=1)
+        Forecasting(network, torch.optim.Adam, names=["a"])
 
 
 def test_only_training_shows_a_network_what_came(data: DataModule) -> None:

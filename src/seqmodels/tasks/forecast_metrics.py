@@ -20,8 +20,7 @@ class ForecastErrors(Metric):
     ``r2``, 1 for a perfect forecast and 0 for the mean of the targets. ``mase`` and ``r2`` are means over the series.
 
     Args:
-        mean, deviation: scaling of each series.
-        seasonal_error: mean absolute seasonal-naive error of each series within the training part, in original units.
+        series: number of series that are forecast.
         forecasts: names of the forecasts to compare; metrics of the first have no prefix, those of the others are
             called ``{name}_mse`` and so on.
         kinds: the metrics to compute.
@@ -31,62 +30,68 @@ class ForecastErrors(Metric):
 
     def __init__(
         self,
-        mean: Sequence[float],
-        deviation: Sequence[float],
-        seasonal_error: Sequence[float],
+        series: int,
         forecasts: Sequence[str],
         kinds: Sequence[str] = KINDS,
     ) -> None:
         super().__init__()
-        self.mean, self.deviation, self.unit = (
-            torch.tensor(values, dtype=torch.float64) for values in (mean, deviation, seasonal_error)
-        )
         self.forecasts = tuple(forecasts)
         self.kinds = tuple(kinds)
-        shape = (len(self.forecasts), len(mean))
-        for name in ("absolute", "square", "relative"):
+        shape = (len(self.forecasts), series)
+        for name in ("absolute", "square", "relative", "raw_absolute", "raw_square", "ratio"):
             self.add_state(name, torch.zeros(shape, dtype=torch.float64), dist_reduce_fx="sum")
         for name in ("total", "total_square"):
-            self.add_state(name, torch.zeros(len(mean), dtype=torch.float64), dist_reduce_fx="sum")
+            self.add_state(name, torch.zeros(series, dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("count", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
 
     absolute: Tensor  # (forecasts, series) of errors on the standardised scale
     square: Tensor
     relative: Tensor
+    raw_absolute: Tensor  # in original units
+    raw_square: Tensor
+    ratio: Tensor  # to the seasonal-naive error
     total: Tensor  # (series,) of targets on the standardised scale
     total_square: Tensor
     count: Tensor  # number of steps, each with all series
 
-    def update(self, forecasts: Mapping[str, Tensor], targets: Tensor) -> None:
-        """Add forecasts by name and the targets, each ``(batch, horizon, series)``, standardised."""
+    def update(
+        self, forecasts: Mapping[str, Tensor], targets: Tensor, mean: Tensor, deviation: Tensor, seasonal_error: Tensor
+    ) -> None:
+        """Add forecasts by name and the targets, each ``(batch, horizon, series)``, standardised.
+
+        ``mean`` and ``deviation (batch, series)`` undo this; ``seasonal_error (batch, series)`` is the mean absolute
+        seasonal-naive error within the training part, in original units.
+        """
         wide = torch.float32 if targets.device.type == "mps" else torch.float64
-        predicted = torch.stack([forecasts[name] for name in self.forecasts]).to(wide).flatten(1, 2)
-        target = targets.to(wide).flatten(0, 1)
+        predicted = torch.stack([forecasts[name] for name in self.forecasts]).to(wide)
+        target = targets.to(wide)
+        centre, scale, unit = (values.to(target)[:, None] for values in (mean, deviation, seasonal_error))
         error = (predicted - target).abs()
-        deviation, mean = self.deviation.to(target), self.mean.to(target)
-        size = (predicted * deviation + mean).abs() + (target * deviation + mean).abs()
-        self.absolute += error.sum(1)
-        self.square += error.square().sum(1)
-        self.relative += (200 * error * deviation / size.clamp_min(EPSILON)).sum(1)
-        self.total += target.sum(0)
-        self.total_square += target.square().sum(0)
-        self.count += len(target)
+        raw = error * scale
+        size = (predicted * scale + centre).abs() + (target * scale + centre).abs()
+        self.absolute += error.sum((1, 2))
+        self.square += error.square().sum((1, 2))
+        self.relative += (200 * raw / size.clamp_min(EPSILON)).sum((1, 2))
+        self.raw_absolute += raw.sum((1, 2))
+        self.raw_square += raw.square().sum((1, 2))
+        self.ratio += (raw / unit).sum((1, 2))
+        self.total += target.sum((0, 1))
+        self.total_square += target.square().sum((0, 1))
+        self.count += target[..., 0].numel()
 
     def compute(self) -> dict[str, Tensor]:
         """Return every metric of every forecast, ordered by metric."""
-        deviation, unit = self.deviation.to(self.total), self.unit.to(self.total)
-        absolute, square = self.absolute / self.count, self.square / self.count
+        square, raw_square = self.square / self.count, self.raw_square / self.count
         spread = self.total_square / self.count - (self.total / self.count).square()
-        raw_square = square * deviation.square()
         values = {
             "mse": square.mean(1),
-            "mae": absolute.mean(1),
+            "mae": (self.absolute / self.count).mean(1),
             "rmse": square.mean(1).sqrt(),
             "raw_mse": raw_square.mean(1),
-            "raw_mae": (absolute * deviation).mean(1),
+            "raw_mae": (self.raw_absolute / self.count).mean(1),
             "raw_rmse": raw_square.mean(1).sqrt(),
             "smape": (self.relative / self.count).mean(1),
-            "mase": (absolute * deviation / unit).mean(1),
+            "mase": (self.ratio / self.count).mean(1),
             "r2": (1 - square / spread.clamp_min(EPSILON)).mean(1),
         }
         prefixes = ["", *(f"{name}_" for name in self.forecasts[1:])]
@@ -98,9 +103,3 @@ class ForecastErrors(Metric):
 def persistence(inputs: Tensor, horizon: int) -> Tensor:
     """Return the last of ``inputs (batch, time, series)`` for every future step, ``(batch, horizon, series)``."""
     return inputs[:, -1:].expand(-1, horizon, -1)
-
-
-def seasonal_naive(inputs: Tensor, horizon: int, season: int) -> Tensor:
-    """Return for every future step the value one season before, from the last season of ``inputs`` if beyond it."""
-    steps = torch.arange(horizon, device=inputs.device) % season
-    return inputs[:, inputs.shape[1] - season + steps]

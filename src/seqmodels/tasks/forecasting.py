@@ -11,7 +11,7 @@ from torchmetrics import MetricCollection
 from seqmodels.data.batch import TargetKind
 from seqmodels.data.series.windows import ForecastBatch
 from seqmodels.models import Forecaster
-from seqmodels.tasks.forecast_metrics import KINDS, ForecastErrors, persistence, seasonal_naive
+from seqmodels.tasks.forecast_metrics import KINDS, ForecastErrors, persistence
 from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage, Task
 
 BASELINES = ("persistence", "seasonal_naive")
@@ -27,9 +27,6 @@ class Forecasting(Task[ForecastBatch]):
     Args:
         model, optimizer, scheduler: as in :class:`Task`; the model is a :class:`~seqmodels.models.Forecaster`.
         names: names of the series.
-        mean, deviation: mean and standard deviation by which each series was standardised.
-        seasonal_error: mean absolute change of each series over one season within the training part.
-        season: number of steps in a season.
 
     Raises:
         TypeError: ``model`` is not a forecaster.
@@ -45,10 +42,6 @@ class Forecasting(Task[ForecastBatch]):
         scheduler: SchedulerFactory | None = None,
         *,
         names: Sequence[str],
-        mean: Sequence[float],
-        deviation: Sequence[float],
-        seasonal_error: Sequence[float],
-        season: int,
     ) -> None:
         super().__init__(model, optimizer, scheduler)
         if not isinstance(model, Forecaster):
@@ -57,15 +50,9 @@ class Forecasting(Task[ForecastBatch]):
                 f"got {type(model).__name__}"
             )
         self.names = tuple(names)
-        self.season = season
-        self.register_buffer("mean", torch.tensor(mean), persistent=False)
-        self.register_buffer("deviation", torch.tensor(deviation), persistent=False)
         for stage, compared, kinds in (("val", (), KINDS[:2]), ("test", BASELINES, KINDS)):
-            errors = ForecastErrors(mean, deviation, seasonal_error, ("model", *compared), kinds)
+            errors = ForecastErrors(len(self.names), ("model", *compared), kinds)
             self.metrics[stage] = MetricCollection({"errors": errors}, prefix=f"{stage}/")
-
-    mean: Tensor
-    deviation: Tensor
 
     def measure(self, batch: ForecastBatch, stage: Stage) -> Tensor:
         true = batch.targets if stage == "train" else None
@@ -77,15 +64,14 @@ class Forecasting(Task[ForecastBatch]):
         forecasts = {"model": self.model.likelihood.point(params)}
         if stage == "test":
             series, horizon = batch.inputs[..., : len(self.names)], batch.targets.shape[1]
-            forecasts["persistence"] = persistence(series, horizon)
-            forecasts["seasonal_naive"] = seasonal_naive(series, horizon, self.season)
-        self._metrics_of(stage).update(forecasts, batch.targets)
+            forecasts |= {"persistence": persistence(series, horizon), "seasonal_naive": batch.naive}
+        self._metrics_of(stage).update(forecasts, batch.targets, batch.mean, batch.deviation, batch.seasonal_error)
         return loss
 
     def predict_step(self, batch: ForecastBatch, batch_idx: int = 0) -> Tensor:  # noqa: ARG002
         """Return the likelihood parameters ``(batch, horizon, series, likelihood.size)``, in units of the data."""
         params = self.model(batch.inputs, batch.known)
-        return self.model.likelihood.shifted(params, self.mean, self.deviation)
+        return self.model.likelihood.shifted(params.double(), batch.mean[:, None], batch.deviation[:, None])
 
     def records(self, batch: ForecastBatch, class_names: Sequence[str]) -> list[dict[str, Any]]:  # noqa: ARG002
         """Return for each future step of each window: its number, its time, and point and interval of each series."""
@@ -96,17 +82,17 @@ class Forecasting(Task[ForecastBatch]):
         return [
             {
                 "step": step,
-                "time": _iso_time(seconds),
+                "time": _iso_time(time),
                 **{
                     name: dict(zip(summary, kinds, strict=True)) for name, kinds in zip(self.names, series, strict=True)
                 },
             }
             for window, times in zip(values, batch.times.tolist(), strict=True)
-            for step, (series, seconds) in enumerate(zip(window, times, strict=True), start=1)
+            for step, (series, time) in enumerate(zip(window, times, strict=True), start=1)
         ]
 
 
-def _iso_time(seconds: int) -> str:
+def _iso_time(microseconds: int) -> str:
     """Return a time in ISO 8601, as a date alone at midnight."""
-    text = str(np.datetime64(seconds, "s"))
+    text = str(np.datetime64(microseconds, "us").astype("datetime64[s]"))
     return text.removesuffix("T00:00:00")

@@ -42,8 +42,8 @@ def own(folder: Path, values: np.ndarray | None = None, **options: Any) -> DataM
 
 
 def raw(data: DataModule, scaled: torch.Tensor) -> torch.Tensor:
-    mean, deviation = (torch.tensor(data.sizes[name], dtype=torch.float64) for name in ("mean", "deviation"))
-    return scaled.double() * deviation + mean
+    groups = data.split("train").groups
+    return scaled.double() * groups.deviation[0] + groups.mean[0]
 
 
 @pytest.mark.parametrize("reach_back", [True, False])
@@ -72,7 +72,7 @@ def test_values_of_validation_and_test_change_no_statistic(tmp_path: Path) -> No
 
 def test_the_training_part_has_mean_0_and_deviation_1(tmp_path: Path) -> None:
     data = own(tmp_path)
-    train = data.split("train").values[:35].double()
+    train = data.split("train").groups.values[:35].double()
     torch.testing.assert_close(train.mean(0), torch.zeros(2).double(), **TOLERANCE[torch.float32])
     torch.testing.assert_close(train.std(0, correction=0), torch.ones(2).double(), **TOLERANCE[torch.float32])
 
@@ -90,9 +90,9 @@ def test_a_series_that_never_changes_is_scaled_by_1_and_told(tmp_path: Path) -> 
     values[:, 1] = 0.1
     with pytest.warns(UserWarning, match="column s1: never changes in the training part"):
         data = own(tmp_path, values)
-    assert data.sizes["deviation"][1] == 1
-    assert data.sizes["seasonal_error"][1] == 1
-    torch.testing.assert_close(data.split("test").values[:, 1], torch.zeros(STEPS), **TOLERANCE[torch.float32])
+    groups = data.split("test").groups
+    assert groups.deviation[0, 1] == groups.seasonal_error[0, 1] == 1
+    torch.testing.assert_close(groups.values[:, 1], torch.zeros(STEPS), **TOLERANCE[torch.float32])
 
 
 def test_the_unit_of_mase_is_the_error_of_repeating_a_season() -> None:
@@ -126,7 +126,8 @@ def test_what_is_no_split_is_refused(shares: Any) -> None:
     [
         ({"input_length": 0}, "input_length must be at least 1"),
         ({"horizon": 0}, "horizon must be at least 1"),
-        ({"season": 9}, "season must be 1 to input_length=7"),
+        ({"season": 0}, "season must be at least 1"),
+        ({"season": 35}, "the train part has 35 steps, a season has 35"),
         ({"calendar": ["weekdays"]}, "calendar must name some of .*did you mean 'weekday'"),
         ({"calendar": ["hour"], "time": None}, "need a time column: data.time="),
         ({"split": [60, 20, 20]}, "asks for 100 steps, there are 50"),
@@ -179,10 +180,25 @@ def test_targets_come_first_and_features_are_only_read(
     assert data.sizes["season"] == 7
 
 
+def test_the_seasonal_naive_forecast_repeats_the_true_season_even_beyond_the_window(tmp_path: Path) -> None:
+    data = own(tmp_path, season=9, target="s0")  # the window has 7 steps
+    batch = data.split("test").__getitems__([0, 3])
+    naive = (raw(data, batch.naive)[..., 0] - 100).round()
+    assert naive.tolist() == [[origin - 9 + h for h in range(HORIZON)] for origin in (40, 43)]
+    first = (raw(data, data.split("train").__getitems__([0]).naive)[..., 0] - 100).round()
+    assert first.tolist() == [[INPUT - 1] * HORIZON], "less than a season of history: the last value"
+
+
+def test_a_season_longer_than_the_horizon_is_not_needed(tmp_path: Path) -> None:
+    batch = own(tmp_path, season=2, target="s0").split("test").__getitems__([0])
+    assert (batch.naive[0] != batch.targets[0]).all()
+    assert torch.equal(batch.naive[0, 0], batch.naive[0, 2])
+
+
 def test_a_split_takes_no_memory_beyond_the_series(tmp_path: Path) -> None:
     data = own(tmp_path)
-    assert data.split("train").values.shape == (STEPS, 2)
-    assert data.split("train").values is data.split("test").values
+    assert data.split("train").groups.values.shape == (STEPS, 2)
+    assert data.split("train").groups is data.split("test").groups
 
 
 def records(path: Path) -> Iterator[Record]:

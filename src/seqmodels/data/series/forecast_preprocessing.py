@@ -85,11 +85,11 @@ class ForecastPreprocessing(Preprocessing):
             raise ValueError(f"the model reads input_length={time} steps, the series has {steps}")
         if series.times is None or series.frequency is None:
             past = future = None
-            seconds = torch.arange(steps, steps + horizon)
+            times_ahead = torch.arange(steps, steps + horizon)
         else:
             past = series.times[-time:]
             future = series.frequency.after(series.times[-1], horizon)
-            seconds = torch.from_numpy(future.astype(np.int64))
+            times_ahead = torch.from_numpy(future.astype("datetime64[us]").astype(np.int64))
         inputs = self.scaling.apply(series.values[-time:]).float()
         if not bool(inputs.isfinite().all()):
             name = series.names[int((~inputs.isfinite()).any(0).nonzero()[0])]
@@ -98,7 +98,13 @@ class ForecastPreprocessing(Preprocessing):
             torch.cat([inputs, calendar_features(past, self.calendar, time)], 1),
             calendar_features(future, self.calendar, horizon),
             torch.zeros(horizon, self.output_size),
-            seconds,
+            times_ahead,
+            series=torch.tensor(0),
+            static=torch.zeros(0),
+            mean=self.scaling.mean[: self.output_size],
+            deviation=self.scaling.deviation[: self.output_size],
+            seasonal_error=torch.ones(self.output_size, dtype=torch.float64),
+            naive=inputs[-1:, : self.output_size].expand(horizon, -1),
         )
 
     def collate(self, examples: Sequence[ForecastBatch]) -> ForecastBatch:

@@ -10,6 +10,7 @@ from seqmodels.data.formats.files import load
 from seqmodels.data.formats.series_table import CSVOptions, SeriesTable, read_series
 from seqmodels.data.raw import Splits
 from seqmodels.data.series.forecasting import ForecastPreparation
+from seqmodels.data.series.panel import Panel
 from seqmodels.data.source import PublishedSource, Source
 from seqmodels.data.splitting import split_by_time
 
@@ -39,7 +40,7 @@ class SeriesSource(Source):
     def read(self, columns: tuple[str, ...] | None) -> SeriesTable:
         """Read the named columns; all numeric ones if None."""
 
-    def splits(self) -> Splits[SeriesTable]:
+    def splits(self) -> Splits[Panel]:
         features = tuple(map(str, listed(self.features)))  # unnamed columns are called by their numbers
         targets = None if self.target is None else tuple(map(str, listed(self.target)))
         table = self.read(None if targets is None else tuple(dict.fromkeys((*targets, *features))))
@@ -55,11 +56,7 @@ class SeriesSource(Source):
             raise ValueError(f"a column cannot be a target and a feature: {', '.join(table.names)}")
         columns = [table.names.index(name) for name in (*targets, *features)]
         table = table._replace(names=(*targets, *features), values=table.values[:, columns], features=len(features))
-        steps = len(table.values)
-        train, val, end = split_by_time(steps, self._shares)
-        if train == 0:
-            raise ValueError(f"{table.place}: has {steps} steps, its train part none")
-        return Splits(table.steps(0, train), table.steps(train, val), table.steps(val, end))
+        return Panel.of(table).parts(self._shares)
 
     @property
     def _shares(self) -> tuple[float, ...]:

@@ -1,6 +1,6 @@
 """Windows over series, cut lazily per batch, so that they take no extra memory."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,51 +13,84 @@ from seqmodels.data.loading import Loading
 
 
 class ForecastBatch(NamedTuple):
-    """Windows of series and the steps that follow, scaled by the training split."""
+    """Windows of series and the steps that follow, scaled as in training.
 
-    inputs: Tensor  # (batch, time, input)  target series, then other features, then calendar features
-    known: Tensor  # (batch, horizon, known)  calendar features of the future; may have size 0
+    ``value * deviation + mean`` is a value in its own units; both are float64, since float32 is too coarse for large
+    values that change little.
+    """
+
+    inputs: Tensor  # (batch, time, input)  targets, then features of the past only, then known features
+    known: Tensor  # (batch, horizon, known)  features known of the future: covariates, calendar; may have size 0
     targets: Tensor  # (batch, horizon, output)  the series to forecast
-    times: Tensor  # (batch, horizon)  seconds since 1970, or step indices if the data have no time
+    times: Tensor  # (batch, horizon) int64  microseconds since 1970 on the clock of the data, or numbers of steps
+    series: Tensor  # (batch,) int64  index of the group among those of training; -1 for others
+    static: Tensor  # (batch, static)  features of the group; may have size 0
+    mean: Tensor  # (batch, output) float64  scaling of the group's targets
+    deviation: Tensor  # (batch, output) float64
+    seasonal_error: Tensor  # (batch, output) float64  mean absolute seasonal difference, the scale of MASE
+    naive: Tensor  # (batch, horizon, output)  the seasonal-naive forecast, scaled
+
+
+class Groups(NamedTuple):
+    """Tensors of all groups: their steps one after the other, and what holds for a whole group."""
+
+    values: Tensor  # (steps, input)  scaled, with the known features of each step
+    known: Tensor  # (steps, known)
+    times: Tensor  # (steps,) int64
+    starts: Tensor  # (groups,)  first step of each group
+    series: Tensor  # (groups,) int64
+    static: Tensor  # (groups, static)
+    mean: Tensor  # (groups, output) float64
+    deviation: Tensor  # (groups, output) float64
+    seasonal_error: Tensor  # (groups, output) float64
+
+
+class Span(NamedTuple):
+    """The part of a group that a split covers, as numbers of steps within the group."""
+
+    reach: int  # inputs start here or later
+    first: int  # the first step to forecast
+    end: int  # where the steps to forecast end
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class WindowDataset(Rows[ForecastBatch]):
-    """All windows of a split in order, ``stride`` steps apart.
+    """All windows of a split, group by group and in order of time, ``stride`` steps apart.
 
     Args:
-        values: ``(steps, input)`` of all splits.
-        known: ``(steps, known)``.
-        times: ``(steps,)`` int64.
-        reach, first, end: targets are within ``[first, end)``, inputs start at ``reach`` or later.
+        groups: the steps of all splits.
+        spans: the part of each group that belongs to this split.
         input_length, horizon: numbers of steps read and forecast.
-        output_size: number of leading columns of ``values`` to forecast.
+        season: number of steps of a season, for the seasonal-naive forecast, which may look back further than the
+            window. Where a group has less than a season before the forecast, it is the last value.
         stride: steps between consecutive windows.
         place: name of the data in error messages.
     """
 
-    values: Tensor
-    known: Tensor
-    times: Tensor
-    reach: int
-    first: int
-    end: int
+    groups: Groups
+    spans: Sequence[Span]
     input_length: int
     horizon: int
-    output_size: int
+    season: int
     stride: int = 1
     place: str = ""
 
     def __post_init__(self) -> None:
-        origins = range(max(self.reach + self.input_length, self.first), self.end - self.horizon + 1, self.stride)
-        self.origins = torch.tensor(origins, dtype=torch.long)  # first forecast step of each window
-        self.lengths = torch.full((len(origins),), self.input_length)
+        origins: list[Tensor] = []
+        for span, start in zip(self.spans, self.groups.starts.tolist(), strict=True):
+            first = max(span.reach + self.input_length, span.first)
+            origins.append(start + torch.arange(first, max(first, span.end - self.horizon + 1), self.stride))
+        self.origins = torch.cat(origins)  # first forecast step of each window
+        counts = torch.tensor([len(part) for part in origins])
+        self.rows = torch.arange(len(counts)).repeat_interleave(counts)  # group of each window
+        self.lengths = torch.full((len(self.origins),), self.input_length)
 
     def check(self, name: str, kind: TargetKind, sizes: Mapping[str, Any], loading: Loading) -> None:  # noqa: ARG002
         if len(self) == 0:
-            needed = self.horizon if self.reach < self.first else self.input_length + self.horizon
+            longest = max(self.spans, key=lambda span: span.end - span.first)
+            needed = self.horizon if longest.reach < longest.first else self.input_length + self.horizon
             raise ValueError(
-                f"{self.place}: the {name} part has {self.end - self.first} steps, but a window of "
+                f"{self.place}: the {name} part has {longest.end - longest.first} steps, but a window of "
                 f"input_length={self.input_length} and horizon={self.horizon} needs {needed}"
             )
         if name == "train":
@@ -65,10 +98,21 @@ class WindowDataset(Rows[ForecastBatch]):
 
     def __getitems__(self, rows: list[int]) -> ForecastBatch:
         # slices are contiguous: copying them is several times as fast as gathering steps by index
+        groups, members = self.groups, self.rows[rows]
         origins = self.origins[rows].tolist()
-        inputs = [self.values[origin - self.input_length : origin] for origin in origins]
-        targets = [self.values[origin : origin + self.horizon, : self.output_size] for origin in origins]
+        output = groups.mean.shape[1]
+        naive = groups.values[self._season_before(rows), :output]
+        inputs = [groups.values[origin - self.input_length : origin] for origin in origins]
+        targets = [groups.values[origin : origin + self.horizon, :output] for origin in origins]
         known, times = (
-            [steps[origin : origin + self.horizon] for origin in origins] for steps in (self.known, self.times)
+            [steps[origin : origin + self.horizon] for origin in origins] for steps in (groups.known, groups.times)
         )
-        return ForecastBatch(*(torch.stack(parts) for parts in (inputs, known, targets, times)))
+        whole = (groups.series, groups.static, groups.mean, groups.deviation, groups.seasonal_error)
+        steps = (torch.stack(parts) for parts in (inputs, known, targets, times))
+        return ForecastBatch._make((*steps, *(values[members] for values in whole), naive))
+
+    def _season_before(self, rows: list[int]) -> Tensor:
+        """Return for every step to forecast the step of the last season before the forecast, ``(rows, horizon)``."""
+        origins = self.origins[rows]
+        season = torch.where(origins - self.groups.starts[self.rows[rows]] < self.season, 1, self.season)[:, None]
+        return origins[:, None] - season + torch.arange(self.horizon) % season

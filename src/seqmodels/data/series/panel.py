@@ -1,0 +1,67 @@
+"""Panels: one or more groups of series that one model forecasts."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from seqmodels.data.formats.series_table import SeriesTable
+from seqmodels.data.raw import Splits
+from seqmodels.data.splitting import split_by_time
+
+
+class Panel(NamedTuple):
+    """Groups of aligned series with the same columns, such as the sales of several shops.
+
+    Example:
+        >>> import torch
+        >>> panel = Panel.of(SeriesTable(("sales",), torch.arange(7.0).double()[:, None]))
+        >>> panel.keys, [len(part.tables[0].values) for part in panel.parts((0.6, 0.2, 0.2))]
+        (((),), [4, 2, 1])
+    """
+
+    keys: tuple[tuple[str, ...], ...]  # of each group, its values of the group columns; one empty tuple without any
+    tables: tuple[SeriesTable, ...]  # of each group, in ascending order of time
+    group: tuple[str, ...] = ()  # names of the group columns
+
+    @classmethod
+    def of(cls, table: SeriesTable) -> "Panel":
+        """Return the panel of a single group."""
+        return cls(((),), (table,))
+
+    @property
+    def place(self) -> str:
+        """Name of the data in error messages."""
+        return self.tables[0].place
+
+    def parts(self, shares: Sequence[float]) -> Splits["Panel"]:
+        """Split by time; a part holds no steps of a group that has none at its time.
+
+        With times, the parts are separated at the same times in all groups: shares and numbers of steps are those of
+        all distinct times, so that no group's test part begins before another's training part ends. Without times,
+        every group is split by its own steps.
+
+        Raises:
+            ValueError: the shares are invalid, or no step is left for training.
+        """
+        bounds = [self._bounds(table, shares) for table in self.tables]
+        if all(train == 0 for train, *_ in bounds):
+            steps = max(len(table.values) for table in self.tables)
+            raise ValueError(f"{self.place}: has {steps} steps, its train part none")
+        parts: list[Panel] = []
+        starts = [0] * len(bounds)
+        for ends in zip(*bounds, strict=True):
+            tables = (table.steps(*span) for table, *span in zip(self.tables, starts, ends, strict=True))
+            parts.append(self._replace(tables=tuple(tables)))
+            starts = list(ends)
+        return Splits(*parts)
+
+    def _bounds(self, table: SeriesTable, shares: Sequence[float]) -> tuple[int, int, int]:
+        if table.times is None or len(self.tables) == 1:
+            return split_by_time(len(table.values), shares)
+        grid = np.unique(np.concatenate([other.times for other in self.tables if other.times is not None]))
+        train, val, end = (
+            len(table.times) if bound == len(grid) else int(np.searchsorted(table.times, grid[bound]))
+            for bound in split_by_time(len(grid), shares)
+        )
+        return train, val, end
