@@ -55,7 +55,7 @@ class SegmentForecaster(Forecaster):
         >>> from seqmodels.cells import GRUCell
         >>> cell = partial(GRUCell, hidden_size=5)
         >>> model = SegmentForecaster(cell, input_size=2, output_size=2, horizon=3, segment=2, embedding_size=4)
-        >>> model(torch.zeros(4, 7, 2), torch.zeros(4, 3, 0)).shape
+        >>> model(torch.zeros(4, 7, 2)).shape
         torch.Size([4, 3, 2, 1])
     """
 
@@ -104,7 +104,7 @@ class SegmentForecaster(Forecaster):
     def forward(
         self,
         inputs: Tensor,
-        known: Tensor,
+        known: Tensor | None = None,
         targets: Tensor | None = None,  # noqa: ARG002
         static: Tensor | None = None,
         series: Tensor | None = None,
@@ -128,13 +128,15 @@ class SegmentForecaster(Forecaster):
         _, state = unroll(self.cell, F.relu(embedded.flatten(0, 1)), backend=self.backend)
         return state
 
-    def _query(self, known: Tensor, group: Tensor | int) -> Tensor:
+    def _query(self, known: Tensor | None, group: Tensor | int) -> Tensor:
         """Return the inputs ``(batch or 1, output, segments, embedding)`` of the future segments."""
         segments, series = len(self.position), self.output_size
         halves = self.position.expand(series, -1, -1), self.channel[:, None].expand(-1, segments, -1)
         query = torch.cat(halves, -1)[None] + group
         if self.future is None:
             return query
+        if known is None:
+            raise ValueError("known must hold what is known of the future, got None")
         beyond = segments * self.segment - self.horizon
         return query + self.future(self._segments(F.pad(known, (0, 0, 0, beyond))))[:, None]
 

@@ -1,13 +1,18 @@
 """Split-conformal calibration of the intervals of a forecaster."""
 
+import logging
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from seqmodels.models.likelihoods import Likelihood
+
 LIMIT = 2**24  # scores that are kept, 64 MiB
+ROUNDING = 1e-9  # of products with a share
+
+log = logging.getLogger(__name__)
 
 
 class ConformalScores(Metric):
@@ -25,9 +30,10 @@ class ConformalScores(Metric):
 
     Example:
         >>> scores = ConformalScores(share=0.5)
-        >>> scores.update(torch.tensor([3.0, 1.0, 2.0, 5.0])[:, None, None])  # n = 4: the third smallest
-        >>> scores.compute()
-        tensor([[3.]])
+        >>> scores.update(torch.tensor([[3.0, 7.0], [1.0, 6.0], [2.0, 9.0], [5.0, 4.0]])[..., None])  # 4 windows
+        >>> scores.compute()  # the third smallest of each step
+        tensor([[3.],
+                [7.]])
     """
 
     full_state_update = False
@@ -52,18 +58,43 @@ class ConformalScores(Metric):
         super().reset()
         self._seen, self._stride = 0, 1
 
+    @property
+    def windows(self) -> int:
+        """Number of windows in this process whose scores are kept."""
+        return sum(map(len, self.scores))
+
     def compute(self) -> Tensor:
         """Return the margin, ``(horizon, output)``, on the CPU; the greatest score if there are too few of them."""
+        scores = torch.cat(self.scores) if isinstance(self.scores, list) else self.scores  # a tensor from all processes
+        rank = math.ceil((len(scores) + 1) * self.share - ROUNDING)
         # kthvalue has no deterministic implementation on a GPU
-        scores = torch.cat(self.scores) if isinstance(self.scores, Sequence) else self.scores
-        return scores.cpu().kthvalue(min(rank_of(self.share, len(scores)), len(scores)), 0).values
+        return scores.cpu().kthvalue(min(rank, len(scores)), 0).values
 
 
-def rank_of(share: float, windows: int) -> int:
-    """Return the rank of the score that covers ``share`` of new outcomes; more than ``windows`` if they are too few."""
-    return math.ceil((windows + 1) * share - 1e-9)
+def checked_share(likelihood: Likelihood, interval: float | None, *, calibrate: bool) -> float:
+    """Return the share of the outcomes that intervals cover; by default that of the likelihood.
+
+    Raises:
+        ValueError: it is not a share, or is neither calibrated nor stated by the likelihood.
+    """
+    if interval is None:
+        return likelihood.share
+    if not 0 < interval < 1:
+        raise ValueError(f"interval must be a share of the outcomes between 0 and 1, got {interval}")
+    if not calibrate and likelihood.stated_margin(interval) is None:
+        raise ValueError(
+            f"{likelihood!r} states no interval that covers {interval:g}: calibrate it (task.calibrate=true), or "
+            "forecast the quantiles at its ends (likelihood.levels)"
+        )
+    return interval
 
 
-def windows_needed(share: float) -> int:
-    """Return the least number of windows from which an interval that covers ``share`` can be calibrated."""
-    return math.ceil(share / (1 - share) - 1e-9)
+def warn_of_few(windows: int, share: float) -> None:
+    """Warn if there are validation windows, but too few for an interval that covers a share of the outcomes."""
+    needed = math.ceil(share / (1 - share) - ROUNDING)
+    if 0 < windows < needed:
+        log.warning(
+            "the validation part has %d windows, and calibrating intervals that cover %g of the outcomes takes %d: "
+            "low and high are those of the greatest error",
+            *(windows, share, needed),
+        )

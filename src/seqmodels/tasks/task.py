@@ -64,6 +64,10 @@ class Task(LightningModule, ABC, Generic[Batch]):
     def measure(self, batch: Batch, stage: Stage) -> Tensor:
         """Return the loss of a batch, and :meth:`record` it, to be logged as ``"{stage}/loss"`` at the epoch's end."""
 
+    def tables(self) -> dict[str, list[dict[str, Any]]]:
+        """Return tables of the last test that are written beside its metrics, by file name; none by default."""
+        return {}
+
     @abstractmethod
     def records(self, batch: Batch, class_names: Sequence[str]) -> list[dict[str, Any]]:
         """Return the predictions for each row of a batch as a dictionary of plain data: a line of a prediction file.
