@@ -164,10 +164,8 @@ class QuantileForecast(Likelihood):
 
     def _pair(self, share: float) -> tuple[int, int]:
         """Return the indices of the levels that are nearest to the tails of a central interval."""
-        low, high = (
-            min(range(self.size), key=lambda index, tail=tail: abs(self.levels[index] - tail)) for tail in _tails(share)
-        )
-        return low, high
+        low, high = ([abs(level - tail) for level in self.levels] for tail in _tails(share))
+        return low.index(min(low)), high.index(min(high))
 
     def _outer(self, params: Tensor, share: float) -> tuple[Tensor, Tensor]:
         low, high = self._pair(share)

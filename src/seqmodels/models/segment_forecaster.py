@@ -132,13 +132,14 @@ class SegmentForecaster(Forecaster):
         """Return the inputs ``(batch or 1, output, segments, embedding)`` of the future segments."""
         segments, series = len(self.position), self.output_size
         halves = self.position.expand(series, -1, -1), self.channel[:, None].expand(-1, segments, -1)
-        query = torch.cat(halves, -1)[None] + group
+        query: Tensor = torch.cat(halves, -1)[None] + group
         if self.future is None:
             return query
         if known is None:
             raise ValueError("known must hold what is known of the future, got None")
         beyond = segments * self.segment - self.horizon
-        return query + self.future(self._segments(F.pad(known, (0, 0, 0, beyond))))[:, None]
+        added: Tensor = self.future(self._segments(F.pad(known, (0, 0, 0, beyond))))
+        return query + added[:, None]
 
     def _segments(self, steps: Tensor) -> Tensor:
         """Return ``steps (batch, segments * segment, features)`` as ``(batch, segments, segment * features)``."""

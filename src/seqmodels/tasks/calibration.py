@@ -50,7 +50,7 @@ class ConformalScores(Metric):
         """Add the scores ``(batch, horizon, output)`` of a batch of windows."""
         self.scores.append(scores[-self._seen % self._stride :: self._stride].float())
         self._seen += len(scores)
-        if sum(kept.numel() for kept in self.scores) > LIMIT:
+        while sum(kept.numel() for kept in self.scores) > LIMIT:
             self.scores = [torch.cat(self.scores)[::2]]
             self._stride *= 2
 

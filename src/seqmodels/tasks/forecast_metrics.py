@@ -47,9 +47,7 @@ class ForecastErrors(Metric):
     count: Tensor  # (groups,) number of steps, each with all series
     bounded: Tensor  # (groups,) number of those with an interval
 
-    def __init__(
-        self, series: int, forecasts: Sequence[str], kinds: Sequence[str] = KINDS, groups: int = 1
-    ) -> None:
+    def __init__(self, series: int, forecasts: Sequence[str], kinds: Sequence[str] = KINDS, groups: int = 1) -> None:
         super().__init__()
         self.forecasts = tuple(forecasts)
         self.kinds = tuple(kinds)
@@ -128,9 +126,7 @@ class ForecastErrors(Metric):
         roots = {f"{prefix}rmse": values[f"{prefix}mse"].sqrt() for prefix in ("", "raw_")}
         everything: dict[str, Any] = {**values, **roots}
         prefixes = ["", *(f"{name}_" for name in self.forecasts[1:])]
-        return {
-            prefix + kind: everything[kind][index] for kind in self.kinds for index, prefix in enumerate(prefixes)
-        }
+        return {prefix + kind: everything[kind][index] for kind in self.kinds for index, prefix in enumerate(prefixes)}
 
 
 def persistence(inputs: Tensor, horizon: int) -> Tensor:
