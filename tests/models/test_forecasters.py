@@ -286,7 +286,7 @@ def test_numbers_about_a_value_become_numbers_about_the_scaled_value(likelihood:
 
 @pytest.mark.parametrize("share", [0.5, 0.8])
 @pytest.mark.parametrize(
-    "likelihood", [*LIKELIHOODS, QuantileForecast([0.1, 0.4, 0.5, 0.9])], ids=lambda likelihood: repr(likelihood)
+    "likelihood", [*LIKELIHOODS, QuantileForecast([0.1, 0.4, 0.5, 0.9])], ids=repr
 )
 def test_the_score_of_a_value_is_the_least_margin_of_an_interval_that_holds_it(
     likelihood: Likelihood, share: float

@@ -109,7 +109,7 @@ class RecurrentForecaster(Forecaster, ABC):
         input_size: features of a step: the series, other features, what is known of the future.
         output_size: number of series to forecast, the first features.
         horizon: number of steps to forecast.
-        known_size: features of a step that are known of the future, the last of its features: the calendar, a promotion.
+        known_size: features of a step that are known of the future, such as the calendar or a promotion; the last.
         static_size: number of static features of a group, which are read at every step.
         series: number of groups in the training data.
         series_embedding: size of a vector that is learnt for each group and read at every step; 0 for none. Groups

@@ -73,7 +73,7 @@ class Likelihood(ABC):
 
     @abstractmethod
     def stated_margin(self, share: float) -> float | None:
-        """Return the margin of the interval that covers ``share`` if the likelihood is right; None if it states none."""
+        """Return the margin at which intervals cover ``share`` if the likelihood is right; None if it states none."""
 
 
 class PointForecast(Likelihood):

@@ -139,7 +139,7 @@ class SegmentForecaster(Forecaster):
             raise ValueError("known must hold what is known of the future, got None")
         beyond = segments * self.segment - self.horizon
         added: Tensor = self.future(self._segments(F.pad(known, (0, 0, 0, beyond))))
-        return query + added[:, None]
+        return query.add(added[:, None])
 
     def _segments(self, steps: Tensor) -> Tensor:
         """Return ``steps (batch, segments * segment, features)`` as ``(batch, segments, segment * features)``."""
