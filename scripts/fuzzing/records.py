@@ -27,7 +27,7 @@ def examples(node: dict[str, Any], kind: Format) -> Callable[[bytes], Any]:
 
     def read(content: bytes) -> list[Any]:
         found = list(preprocessing.examples(read_records(io.BytesIO(content), NAME, kind)))
-        return [preprocessing.collate([example]) for example in found[:5]]
+        return [preprocessing.collate([example.value]) for example in found[:5] if example.value is not None]
 
     return read
 

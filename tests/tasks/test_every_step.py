@@ -129,6 +129,6 @@ def test_predictions_of_a_row_are_those_of_its_real_steps() -> None:
     data.setup("fit")
     batch = data.split("test").__getitems__(list(range(11)))
     records = model.records(batch, ())
-    assert [len(record["values"]) for record in records] == batch.lengths.tolist()
+    assert [len(record["values"]) for (record,) in records] == batch.lengths.tolist()
     alone = model(batch.inputs[3:4, : batch.lengths[3]])[0]
-    torch.testing.assert_close(torch.tensor(records[3]["values"]), alone.detach(), **FLOAT32)
+    torch.testing.assert_close(torch.tensor(records[3][0]["values"]), alone.detach(), **FLOAT32)

@@ -172,7 +172,7 @@ def test_records_name_the_labels_from_the_threshold_on() -> None:
     task = MultilabelClassification(Linear(), SGD, output_size=CLASSES, threshold=0.4).eval()
     batch = a_batch(labels()[:2])
     names = ["a", "b", "c", "d", "e"]
-    for record, p in zip(task.records(batch, names), task.predict_step(batch), strict=True):
+    for (record,), p in zip(task.records(batch, names), task.predict_step(batch), strict=True):
         assert record["labels"] == [name for name, value in zip(names, p.tolist(), strict=True) if value >= 0.4]
         assert list(record["probabilities"].values()) == pytest.approx(p.tolist())
 

@@ -209,7 +209,7 @@ def test_each_text_of_a_file_gets_its_own_loss() -> None:
     data, model = _ready(lines()), task().eval()
     texts, preprocessing = ["abcde", "a", "eeebbb"], data.split("train").text
     batch = preprocessing.collate([preprocessing.encode({"text": text}) for text in texts])
-    for record, text in zip(model.records(batch, []), texts, strict=True):
+    for (record,), text in zip(model.records(batch, []), texts, strict=True):
         corpus = corpus_of([preprocessing.tokens(text)], 7, 1)
         assert record["tokens"] == len(text) + 1
         assert record["loss"] == pytest.approx(exact_loss(model.model, corpus), rel=1e-5)

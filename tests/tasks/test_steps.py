@@ -60,7 +60,7 @@ def test_the_record_of_a_row_names_its_class_and_every_probability() -> None:
     batch = SequenceBatch(torch.randn(3, 4, 2), LENGTHS, torch.zeros(3).long())
     records = Classification(model, ADAM, output_size=3).records(batch, ("a", "b", "c"))
     probabilities = model(batch.inputs, LENGTHS).softmax(-1)
-    for record, row in zip(records, probabilities, strict=True):
+    for (record,), row in zip(records, probabilities, strict=True):
         assert record["class"] == "abc"[int(row.argmax())]
         assert list(record["probabilities"].values()) == pytest.approx(row.tolist())
 
@@ -68,4 +68,4 @@ def test_the_record_of_a_row_names_its_class_and_every_probability() -> None:
 def test_the_record_of_a_row_with_answers_at_every_step_ends_with_the_row() -> None:
     model = SequenceRegressor(CELL, input_size=2, output_size=1, pooling=every_step)
     records = Regression(model, ADAM).records(SequenceBatch(torch.randn(3, 4, 2), LENGTHS, torch.zeros(3, 4, 1)), ())
-    assert [len(record["values"]) for record in records] == [4, 1, 3]
+    assert [len(record["values"]) for (record,) in records] == [4, 1, 3]

@@ -9,12 +9,13 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from seqmodels.training.answers import flatten_record
 from seqmodels.training.checkpoint_file import read_checkpoint
 from seqmodels.training.checkpoint_format import FORMAT
 from seqmodels.training.checkpointing import load_model, load_trained
 from seqmodels.training.fit import train
 from seqmodels.training.generation import write_samples
-from seqmodels.training.prediction import flatten_record, predict
+from seqmodels.training.prediction import predict
 from tests.composing import TINY, composed
 from tests.conftest import TOLERANCE
 
@@ -59,7 +60,8 @@ def test_a_run_of_format_1_predicts_what_it_predicted(run: Path, tmp_path: Path)
         return
     (source,) = run.glob("new.*")
     output = tmp_path / "out.jsonl"
-    predict(OmegaConf.create({**options, "input": str(source), "output": str(output), "format": None, "batch_size": 2}))
+    reading: dict[str, Any] = {"input": str(source), "output": str(output), "format": None, "keep": [], "strict": True}
+    predict(OmegaConf.create({**options, **reading, "batch_size": 2, "accelerator": "cpu"}))
     predicted, expected = lines(output), lines(run / "predicted.jsonl")
     assert [list(line) for line in predicted] == [list(line) for line in expected]
     for line, expected_row in zip(predicted, expected, strict=True):

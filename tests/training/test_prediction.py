@@ -13,9 +13,10 @@ from omegaconf import OmegaConf
 from seqmodels.data import DataModule, DigitsData, SequenceDataset
 from seqmodels.data.sets.digits import DEVIATION, MEAN
 from seqmodels.errors import ConfigError
+from seqmodels.training.answers import flatten_record
 from seqmodels.training.checkpointing import load_model, load_task
 from seqmodels.training.fit import train
-from seqmodels.training.prediction import flatten_record, predict
+from seqmodels.training.prediction import predict
 from tests.composing import composed
 
 ROWS = 7
@@ -39,8 +40,12 @@ def images() -> SequenceDataset:
 
 
 def run_predict(run: Path, source: Path, output: Any, **options: Any) -> int:
-    base = {"run": str(run), "input": str(source), "output": str(output), "format": None, "ckpt": "best"}
-    return predict(OmegaConf.create({**base, "batch_size": 3, "threads": 1, **options}))
+    base = {"run": str(run), "input": str(source), "output": str(output), "format": None, "ckpt": None}
+    return predict(
+        OmegaConf.create(
+            {**base, "batch_size": 3, "threads": 1, "keep": [], "strict": True, "accelerator": "cpu", **options}
+        )
+    )
 
 
 @pytest.fixture
@@ -107,14 +112,17 @@ def test_an_empty_file_gives_an_empty_one(run: Path, tmp_path: Path) -> None:
         ({"output": "out.xls"}, "out.xls: its suffix says no format"),
         ({"format": "xml"}, "format must be one of"),
         ({"batch_size": 0}, "batch_size must be a positive whole number, got 0"),
-        ({"ckpt": "first"}, "ckpt=first: there is no file first .checkpoints of this run: best, last"),
+        ({"ckpt": "first"}, "ckpt=first: there is no file first"),
+        ({"ckpt": "refit"}, r"ckpt=refit: there is no file .*refit.ckpt \(checkpoints of this run: best, last\)"),
+        ({"accelerator": "gpu"}, "accelerator=gpu: torch finds no GPU"),
+        ({"keep": ["id"]}, r"keep: .*new.jsonl, line 1 has no column 'id' to carry over"),
     ],
 )
 def test_wrong_options_are_named(
     options: dict[str, object], reason: str, run: Path, published: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(published.parent)
-    with pytest.raises(ConfigError, match=reason):
+    with pytest.raises(ValueError, match=reason):
         run_predict(run, published, **{"output": "out.jsonl", **options})
     assert not list(Path().glob("out*"))
 

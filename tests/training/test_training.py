@@ -10,7 +10,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from seqmodels.errors import ConfigError, TargetRefused
 from seqmodels.training.checkpointing import load_model, load_task
-from seqmodels.training.fit import evaluate, train
+from seqmodels.training.evaluation import evaluate
+from seqmodels.training.fit import train
 from seqmodels.training.runs import resolved_config
 from tests.composing import TINY, composed
 
@@ -61,7 +62,7 @@ def test_evaluating_a_checkpoint_repeats_its_test(
     folder, metrics = run
     config = OmegaConf.load(folder / "config.yaml")
     config.paths.output_dir = str(tmp_path)
-    config.update({"run": str(folder), "ckpt": checkpoint})
+    config.update({"run": str(folder), "ckpt": checkpoint, "input": None})
     assert isinstance(config, DictConfig)
     config.data.batch_size = 7  # the size of a batch changes no metric
     again = evaluate(config)

@@ -13,7 +13,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from seqmodels.errors import ConfigError, CorruptCheckpointError, TargetRefused
 from seqmodels.training.checkpointing import load_task
-from seqmodels.training.fit import evaluate, train
+from seqmodels.training.evaluation import evaluate
+from seqmodels.training.fit import train
 from seqmodels.training.generation import write_samples
 from seqmodels.training.prediction import predict
 from tests.composing import TINY, composed

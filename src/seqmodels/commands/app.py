@@ -23,6 +23,7 @@ from seqmodels.config.variables import concealed
 from seqmodels.errors import ConfigError, RunFailed
 from seqmodels.system.durable import check_writable
 from seqmodels.system.streams import discard_output
+from seqmodels.training.finding import run_folder
 
 Work = Callable[[DictConfig], Mapping[str, float]]
 
@@ -92,15 +93,15 @@ def _sweep(hydra: Hydra, command: str, config: DictConfig, work: Work, overrides
 
 
 def check_run(config: DictConfig) -> None:
-    """Check that ``run=`` is given and names a folder, before any slow import.
+    """Check that ``run=`` is given and names a run, before any slow import.
 
     Raises:
-        ConfigError: it is missing, or there is no such folder.
+        ConfigError: it is missing, or there is no such run.
     """
     if OmegaConf.is_missing(config, "run"):
         raise ConfigError("run must be given: run=...")
-    if config.ckpt in ("best", "last") and not Path(str(config.run)).is_dir():
-        raise ConfigError(f"run={config.run}: there is no such folder")
+    if config.ckpt in (None, "best", "last"):
+        run_folder(str(config.run))
 
 
 def report(error: BaseException) -> int:

@@ -15,8 +15,23 @@ from seqmodels.commands.resume import resume_tokens
 from seqmodels.config.compose import parse
 from seqmodels.config.quoting import quoted
 from seqmodels.errors import ConfigError
+from seqmodels.training.finding import run_folder
 
-FIXED = ("cell", "regularizers", "initializer", "pooling", "model", "task", "optimizer", "scheduler", "seed", "name")
+CHANGEABLE = ("batch_size", "eval_batch_size", "num_workers", "bucketing", "data_dir", "download", "test_path")
+"""Keys of ``data`` that change neither what was fitted in training nor which rows were trained on."""
+FIXED = (
+    "cell",
+    "regularizers",
+    "initializer",
+    "pooling",
+    "model",
+    "task",
+    "optimizer",
+    "scheduler",
+    "vocabulary",
+    "seed",
+    "name",
+)
 
 
 def train(tokens: list[str]) -> int:
@@ -51,7 +66,7 @@ def _train(config: DictConfig) -> Mapping[str, float]:
 
 def _evaluate(config: DictConfig) -> Mapping[str, float]:
     from seqmodels.commands.tables import print_metrics  # noqa: PLC0415
-    from seqmodels.training.fit import evaluate as run  # noqa: PLC0415
+    from seqmodels.training.evaluation import evaluate as run  # noqa: PLC0415
 
     metrics = run(config)
     if is_first():
@@ -63,19 +78,26 @@ def _add_run_config(tokens: list[str]) -> list[str]:
     """Add the folder of the run to the search path for configurations."""
     if {"-h", "--help", "--hydra-help"} & set(tokens):
         return tokens
-    place = quoted(f"file://{_run_folder(tokens)}")
+    folder = _run_folder(tokens)
     _check_changes(tokens)
-    return [*tokens, f"hydra.searchpath=[{place}]"]
+    place = quoted(f"file://{folder}")
+    return [*tokens, f"run={quoted(str(folder))}", f"hydra.searchpath=[{place}]"]
 
 
 def _check_changes(tokens: list[str]) -> None:
     """Check that no override changes a part that comes from the checkpoint, such as the network or its task."""
     for token in tokens:
         key, equals, _ = token.partition("=")
-        if equals and (part := key.split(".")[0].lstrip("+~")) in FIXED:
+        part, _, option = key.lstrip("+~").partition(".")
+        if equals and part in FIXED:
             raise ConfigError(
                 f"{token}: {part} comes from the checkpoint and cannot be changed; "
-                "data, trainer, callbacks, paths and threads can"
+                "trainer, callbacks, paths, threads and the batching of data can"
+            )
+        if equals and part == "data" and option not in CHANGEABLE:
+            raise ConfigError(
+                f"{token}: the data of a run cannot be changed, since they would be split and fitted anew; "
+                f"input=FILE tests on other data (of data., {', '.join(CHANGEABLE)} can be changed)"
             )
 
 
@@ -83,7 +105,8 @@ def _run_folder(tokens: list[str]) -> Path:
     given = parse([token for token in tokens if token.startswith("run=")])
     if not given:
         raise ConfigError("seqmodels evaluate needs the folder of a finished run: run=logs/classification/<time>")
-    folder = Path(str(given[-1].value())).absolute()
+    found = run_folder(str(given[-1].value())).absolute()
+    folder = found.parents[1] if found.is_file() else found
     if not (folder / "config.yaml").is_file():
         raise ConfigError(f"run={folder}: there is no run in this folder, {folder / 'config.yaml'} is missing")
     return folder

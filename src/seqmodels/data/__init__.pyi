@@ -9,6 +9,7 @@ from seqmodels.data.loading import Loading as Loading
 from seqmodels.data.module import DataModule as DataModule
 from seqmodels.data.preparation import Preparation as Preparation
 from seqmodels.data.preparation import Prepared as Prepared
+from seqmodels.data.preprocessing import Example as Example
 from seqmodels.data.preprocessing import Preprocessing as Preprocessing
 from seqmodels.data.raw import Documents as Documents
 from seqmodels.data.raw import LabelledSeries as LabelledSeries

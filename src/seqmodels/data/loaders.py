@@ -2,9 +2,9 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -191,6 +191,10 @@ class Split(ABC, Generic[Batch]):
         Raises:
             ValueError: fewer rows than processes, or the augmentation does not support the batches.
         """
+
+    @abstractmethod
+    def joined(self, others: Sequence[Any]) -> Self:
+        """Return a split with the rows of this one and of other splits of the same data, one after the other."""
 
 
 class Rows(Dataset[Batch], Split[Batch]):

@@ -91,6 +91,17 @@ class DataModule(LightningDataModule):
     def preprocessing(self) -> dict[str, Any]:
         return self.prepared.preprocessing
 
+    def join_splits(self) -> None:
+        """Train on the rows of all splits from now on, with what was fitted on the train split."""
+        splits = self.prepared.splits
+        others = [split for split in (splits.val, splits.test) if split is not None]
+        self._prepared = self.prepared._replace(splits=splits._replace(train=splits.train.joined(others)))
+
+    @property
+    def has_test(self) -> bool:
+        """Whether there is a test split."""
+        return self.prepared.splits.test is not None
+
     def prepare_data(self) -> None:
         self.source.prepare()
 
@@ -105,14 +116,22 @@ class DataModule(LightningDataModule):
             return
         prepared = self.preparation.prepare(self.source.splits())
         for name, split in prepared.splits._asdict().items():
-            split.check(name, self.target_kind, prepared.sizes, self.loading)
+            if split is not None:
+                split.check(name, self.target_kind, prepared.sizes, self.loading)
         if self.augmentation:
             prepared.splits.train.loader("train", self.loading, augment=self.augment)  # rejects bad augmentations
         self._prepared = prepared
 
     def split(self, name: str) -> Any:
-        """Return the split ``train``, ``val`` or ``test``, after :meth:`setup`."""
-        return getattr(self.prepared.splits, name)
+        """Return the split ``train``, ``val`` or ``test``, after :meth:`setup`.
+
+        Raises:
+            ValueError: the data have no test split.
+        """
+        split = getattr(self.prepared.splits, name)
+        if split is None:
+            raise ValueError(f"data={self.name}: there is no {name} split")
+        return split
 
     def augment(self, batch: Any, generator: torch.Generator) -> Any:
         """Apply every augmentation to a training batch."""

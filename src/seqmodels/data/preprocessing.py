@@ -1,23 +1,55 @@
-"""Preprocessing of user records into network inputs, as fitted on the training data."""
+"""Preprocessing of data into network inputs, as fitted on the training data."""
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from seqmodels.data.batch import SequenceBatch
 from seqmodels.data.collate import pad
-from seqmodels.data.formats.records import Record
+from seqmodels.data.formats.records import Record, format_of, read_records
+from seqmodels.data.loaders import Split
+
+
+class Example(NamedTuple):
+    """What the network reads of a record, or why it cannot be read."""
+
+    place: str
+    """Location of the record, such as ``"new.csv, line 3"``."""
+    value: Any | None
+    """A sequence or window, without batch dimension; None if the record cannot be read."""
+    error: str = ""
+    """Why it cannot be read."""
+    fields: Mapping[str, Any] = {}
+    """Columns of the record, which an output file can carry over."""
 
 
 class Preprocessing(ABC):
-    """Turns a record into a sequence.
+    """Turns records into sequences, with everything that was fitted in training.
 
     A data module describes it by a plain node, ``{"_target_": ..., ...}`` with JSON values, which is saved in
-    checkpoints and model folders, so that new data are processed like the training data.
+    checkpoints and model folders. Training, evaluation and prediction use the same preprocessing, so that new data are
+    read, scaled and encoded like the training data.
     """
+
+    def read(self, path: str, format: str | None = None) -> Iterator[Record]:
+        """Yield the records of a file lazily; ``-`` reads standard input.
+
+        Args:
+            path: path of the file.
+            format: format of the file; by default, its suffix tells.
+
+        Raises:
+            ValueError: the file cannot be read or is not in its format; the message names file and line.
+        """
+        kind = format_of(path, format)
+        with opened(path) as source:
+            yield from read_records(source, "standard input" if path == "-" else path, kind)
 
     @abstractmethod
     def encode(self, record: Mapping[str, Any]) -> Tensor:
@@ -29,19 +61,48 @@ class Preprocessing(ABC):
             ValueError: a field is missing or invalid; the message names it and its value.
         """
 
-    def examples(self, records: Iterable[Record]) -> Iterator[Any]:
+    def examples(self, records: Iterable[Record]) -> Iterator[Example]:
         """Yield the examples to predict, in order; by default, one per record, lazily.
 
-        Raises:
-            ValueError: as :meth:`encode`, with the location of the record.
+        A record that cannot be read yields an example without a value.
         """
         for place, fields in records:
             try:
-                yield self.encode(fields)
+                yield Example(place, self.encode(fields), fields=fields)
             except ValueError as error:
-                raise ValueError(f"{place}: {error}") from error
+                yield Example(place, None, f"{place}: {error}", fields)
 
-    def collate(self, examples: Sequence[Any]) -> Any:
-        """Collate examples into a batch with unknown targets."""
-        inputs, lengths = pad(examples)
+    def collate(self, values: Sequence[Any]) -> Any:
+        """Collate the values of examples into a batch with unknown targets."""
+        inputs, lengths = pad(values)
         return SequenceBatch(inputs, lengths, torch.full((len(lengths),), -1))
+
+    def labelled(self, records: Iterable[Record], class_names: Sequence[str]) -> Split[Any]:  # noqa: ARG002
+        """Return records with their targets, prepared as the splits of the training data were.
+
+        Args:
+            records: records that contain the targets.
+            class_names: classes of the training data by index; empty if targets are not classes.
+
+        Raises:
+            ValueError: a record cannot be read or has no target, or a class does not occur in ``class_names``.
+        """
+        raise ValueError(f"{type(self).__name__} cannot read targets from a file: test on the data of the run")
+
+
+@contextmanager
+def opened(path: str) -> Iterator[IO[bytes]]:
+    """Open a file, or standard input for ``-``.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    if path == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        source = Path(path).open("rb")  # noqa: SIM115
+    except OSError as error:
+        raise ValueError(f"input={path} cannot be read: {error.strerror}") from error
+    with source:
+        yield source

@@ -9,14 +9,25 @@ from torch import Tensor
 from seqmodels.data.splitting import split_stratified
 
 Raw = TypeVar("Raw")
+Other = TypeVar("Other")
 
 
 class Splits(NamedTuple, Generic[Raw]):
-    """The three splits of a data set."""
+    """The splits of a data set."""
 
     train: Raw
     val: Raw
-    test: Raw
+    test: Raw | None = None
+    """None: there are no data to test with."""
+
+    def map(self, function: "Callable[[Raw], Other]") -> "Splits[Other]":
+        """Return the splits with a function applied to each that there is.
+
+        Example:
+            >>> Splits([1, 2], [3]).map(len)
+            Splits(train=2, val=1, test=None)
+        """
+        return Splits(function(self.train), function(self.val), None if self.test is None else function(self.test))
 
 
 class LabelledTexts(NamedTuple):

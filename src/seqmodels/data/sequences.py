@@ -63,6 +63,12 @@ class SequenceDataset(Sequences):
             row = int(wrong[0])
             raise ValueError(f"row {row}: a length must be 1 to {time}, got {int(self.lengths[row])}")
 
+    def joined(self, others: Sequence["SequenceDataset"]) -> "SequenceDataset":
+        parts = [self, *others]
+        rows = [row[:length] for part in parts for row, length in zip(part.inputs, part.lengths.tolist(), strict=True)]
+        inputs, lengths = pad(rows)
+        return SequenceDataset(inputs, torch.cat([part.targets for part in parts]), lengths)
+
     def __getitems__(self, rows: list[int]) -> SequenceBatch:
         index = torch.tensor(rows)
         lengths = self.lengths[index]
@@ -103,6 +109,13 @@ class RaggedDataset(Sequences):
         self.targets = torch.cat(list(cast(Sequence[Tensor], targets))) if joined else torch.as_tensor(targets)
         ends = self.lengths.cumsum(0)
         self._spans = list(zip((ends - self.lengths).tolist(), ends.tolist(), strict=True))
+
+    def joined(self, others: Sequence["RaggedDataset"]) -> "RaggedDataset":
+        parts = [self, *others]
+        sequences = [part.values[first:end] for part in parts for first, end in part._spans]
+        if not self.stepwise:
+            return RaggedDataset(sequences, torch.cat([part.targets for part in parts]))
+        return RaggedDataset(sequences, [part.targets[first:end] for part in parts for first, end in part._spans])
 
     def __getitems__(self, rows: list[int]) -> SequenceBatch:
         spans = [self._spans[row] for row in rows]

@@ -43,15 +43,18 @@ def split_by_time(steps: int, shares: Sequence[float]) -> tuple[int, int, int]:
 
     Args:
         shares: one per part. Numbers up to 1 are fractions of all steps, in order, with no remainder if they sum to 1;
-            integers above 1 are step counts.
+            integers above 1 are step counts. The last may be 0: there is no test part.
 
     Raises:
         ValueError: they are neither, or exceed the number of steps.
     """
-    wrong = f"split must be three shares that sum to at most 1, or three numbers of steps, got {list(shares)}"
-    if len(shares) != 3 or any(isinstance(share, bool) or not share > 0 for share in shares):
+    wrong = (
+        "split must be three shares that sum to at most 1, or three numbers of steps, of which the last may be 0 for no "
+        f"test part; got {list(shares)}"
+    )
+    if len(shares) != 3 or any(isinstance(share, bool) or not share >= 0 for share in shares) or 0 in shares[:2]:
         raise ValueError(wrong)
-    if all(isinstance(share, int) and share > 1 for share in shares):
+    if all(isinstance(share, int) and (share > 1 or not share) for share in shares):
         if sum(shares) > steps:
             raise ValueError(f"split={list(shares)} asks for {sum(shares)} steps, there are {steps}")
         ends = (shares[0], shares[0] + shares[1], sum(shares))

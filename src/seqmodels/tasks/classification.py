@@ -110,10 +110,10 @@ class Classification(Task[SequenceBatch]):
         """Return class probabilities ``(batch, classes)``, or ``(batch, time, classes)`` if the model is stepwise."""
         return self.model(batch.inputs, batch.lengths).softmax(-1)
 
-    def records(self, batch: SequenceBatch, class_names: Sequence[str]) -> list[dict[str, Any]]:
+    def records(self, batch: SequenceBatch, class_names: Sequence[str]) -> list[list[dict[str, Any]]]:
         """Return the most probable class of each row, or of each of its steps, and the probability of every class."""
         names = list(class_names) or [str(index) for index in range(self.output_size)]
-        return [_record(row, names) for row in rows_of(self.predict_step(batch), batch.lengths)]
+        return [[_record(row, names)] for row in rows_of(self.predict_step(batch), batch.lengths)]
 
 
 def _metrics(prefix: str, classes: ClassScores) -> MetricCollection:

@@ -102,7 +102,7 @@ class LanguageModeling(Task[TextWindow]):
             penalty = penalty + self.slowness_penalty * (outputs[:, 1:] - outputs[:, :-1]).square().mean()
         return penalty
 
-    def records(self, batch: TextWindow, class_names: Sequence[str]) -> list[dict[str, Any]]:  # noqa: ARG002
+    def records(self, batch: TextWindow, class_names: Sequence[str]) -> list[list[dict[str, Any]]]:  # noqa: ARG002
         """Return for each row its number of tokens, their mean loss in nats, and the perplexity."""
         read = self.model.read(batch.inputs, self.model.renew(None, batch.fresh), batch.lengths)
         real = batch.targets != IGNORE
@@ -111,7 +111,7 @@ class LanguageModeling(Task[TextWindow]):
         tokens = real.sum(1)
         means = losses.sum(1) / tokens
         rows = zip(tokens.tolist(), means.tolist(), means.exp().tolist(), strict=True)
-        return [{"tokens": number, "loss": loss, "perplexity": perplexity} for number, loss, perplexity in rows]
+        return [[{"tokens": number, "loss": loss, "perplexity": perplexity}] for number, loss, perplexity in rows]
 
     def on_train_batch_start(self, batch: TextWindow, batch_idx: int) -> None:  # noqa: ARG002
         self._scale = batch.scale

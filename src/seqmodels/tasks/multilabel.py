@@ -76,10 +76,10 @@ class MultilabelClassification(Task[SequenceBatch]):
         """Return label probabilities ``(batch, labels)``, or ``(batch, time, labels)`` if the model is stepwise."""
         return self.model(batch.inputs, batch.lengths).sigmoid()
 
-    def records(self, batch: SequenceBatch, class_names: Sequence[str]) -> list[dict[str, Any]]:
+    def records(self, batch: SequenceBatch, class_names: Sequence[str]) -> list[list[dict[str, Any]]]:
         """Return the labels of each row, or of each of its steps, and the probability of every label."""
         names = list(class_names) or [str(index) for index in range(self.output_size)]
-        return [self._record(row, names) for row in rows_of(self.predict_step(batch), batch.lengths)]
+        return [[self._record(row, names)] for row in rows_of(self.predict_step(batch), batch.lengths)]
 
     def _record(self, probabilities: Tensor, names: list[str]) -> dict[str, Any]:
         def named(row: list[bool]) -> list[str]:

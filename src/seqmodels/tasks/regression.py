@@ -71,9 +71,9 @@ class Regression(Task[SequenceBatch]):
         """Return the values ``(batch, output)``, or ``(batch, time, output)`` if the model is stepwise."""
         return self.model(batch.inputs, batch.lengths)
 
-    def records(self, batch: SequenceBatch, class_names: Sequence[str]) -> list[dict[str, Any]]:  # noqa: ARG002
+    def records(self, batch: SequenceBatch, class_names: Sequence[str]) -> list[list[dict[str, Any]]]:  # noqa: ARG002
         """Return the values of each row, or of each of its steps."""
-        return [{"values": row.tolist()} for row in rows_of(self.predict_step(batch), batch.lengths)]
+        return [[{"values": row.tolist()}] for row in rows_of(self.predict_step(batch), batch.lengths)]
 
 
 class R2(R2Score):

@@ -69,10 +69,11 @@ class Task(LightningModule, ABC, Generic[Batch]):
         return {}
 
     @abstractmethod
-    def records(self, batch: Batch, class_names: Sequence[str]) -> list[dict[str, Any]]:
-        """Return the predictions for each row of a batch as a dictionary of plain data: a line of a prediction file.
+    def records(self, batch: Batch, class_names: Sequence[str]) -> list[list[dict[str, Any]]]:
+        """Return for each row of a batch its predictions as plain data, each a line of a prediction file.
 
-        Targets of the batch are ignored. ``class_names`` are those of the data set, empty if it has none.
+        Most tasks predict one record per row; a forecast has one per series and step. Targets of the batch are ignored.
+        ``class_names`` are those of the data set, empty if it has none.
         """
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002

@@ -91,7 +91,11 @@ def build_task(config: DictConfig, sizes: Mapping[str, Any]) -> Task:
         ConfigError: a part of the configuration is wrong.
     """
     _try_optimizer(config.optimizer)
-    task: Task = build(config.task, model=build_model(config, sizes), **accepted(config.task, sizes))
+    return _task(config, build_model(config, sizes), sizes)
+
+
+def _task(config: DictConfig, model: nn.Module, sizes: Mapping[str, Any]) -> Task:
+    task: Task = build(config.task, model=model, **accepted(config.task, sizes))
     return task
 
 
@@ -135,7 +139,9 @@ def load_task(path: str | Path) -> Task:
 
 
 def load_trained(path: str | Path) -> tuple[Task, Recipe]:
-    """Return the task of a checkpoint (see :func:`load_task`) and the recipe that it was built from."""
+    """Return the task of a checkpoint (see :func:`load_task`) or model folder, and its recipe."""
+    if Path(path).is_dir():
+        return _load_folder(Path(path))
     checkpoint = read_checkpoint(path)
     recipe: Recipe = checkpoint["recipe"]
     try:
@@ -157,19 +163,6 @@ def load_trained(path: str | Path) -> tuple[Task, Recipe]:
 def _detail(error: RuntimeError) -> str:
     """Return the first difference between weights and network that torch reports."""
     return "; ".join(line.strip() for line in str(error).splitlines()[1:2])
-
-
-def checkpoint_of(run: str, name: str) -> Path:
-    """Return the path of the checkpoint ``best`` or ``last`` of a run, or ``name`` itself as a path.
-
-    Raises:
-        ConfigError: the file does not exist.
-    """
-    path = Path(run, "checkpoints", f"{name}.ckpt") if name in ("best", "last") else Path(name)
-    if not path.is_file():
-        found = ", ".join(sorted(p.stem for p in Path(run, "checkpoints").glob("*.ckpt"))) or "none"
-        raise ConfigError(f"ckpt={name}: there is no file {path} (checkpoints of this run: {found})")
-    return path
 
 
 def save_model(folder: str | Path, model: nn.Module, recipe: Recipe, metrics: Mapping[str, float]) -> None:
@@ -203,10 +196,21 @@ def load_model(folder: str | Path) -> nn.Module:
         ConfigError: a file is missing or cannot be read.
         TargetRefused: its ``config.json`` names something that is not on the allow-list.
     """
+    return _folder(Path(folder))[0]
+
+
+def _load_folder(folder: Path) -> tuple[Task, Recipe]:
+    """Return the task of a model folder, and its recipe, whose ``config`` has no training options."""
+    model, config = _folder(folder)
+    task = _task(OmegaConf.create(config), model, config["sizes"])
+    return task.eval(), {"config": config, **{name: config.get(name) for name in DATA_FIELDS}}
+
+
+def _folder(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
     try:
-        config = with_public_names(read_json(Path(folder, "config.json")))
+        config = with_public_names(read_json(folder / "config.json"))
         node = OmegaConf.create(config)
-        weights = load_file(Path(folder, "model.safetensors"))
+        weights = load_file(folder / "model.safetensors")
     except Exception as error:
         raise ConfigError(f"cannot read the model folder {folder}: {' '.join(str(error).split())}") from error
     for part in ("model", "sizes"):
@@ -217,7 +221,7 @@ def load_model(folder: str | Path) -> nn.Module:
         model.load_state_dict(weights)
     except RuntimeError as error:
         raise ConfigError(f"{folder} holds other weights than those of its config.json: {_detail(error)}") from error
-    return model.eval()
+    return model.eval(), config
 
 
 def _card(recipe: Recipe, model: nn.Module, metrics: Mapping[str, float]) -> str:

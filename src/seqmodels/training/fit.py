@@ -2,9 +2,9 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lightning.pytorch import LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMonitor, ProgressBar
@@ -15,26 +15,29 @@ from seqmodels.data import DataModule
 from seqmodels.data.catalog import DATASETS
 from seqmodels.errors import ConfigError, nearest
 from seqmodels.system.threads import cpu_threads, threads_for
+from seqmodels.tasks import Task
 from seqmodels.training.checkpoint_file import (
     LAST,
     PREVIOUS,
     DurableCheckpointIO,
     OnFullDisk,
+    copy_checkpoint,
     newest_valid,
     restore_previous,
 )
 from seqmodels.training.checkpointing import (
+    Recipe,
     RecipeInCheckpoint,
     build_task,
     check_continues,
-    checkpoint_of,
-    load_task,
     recipe_of,
     save_model,
 )
 from seqmodels.training.failures import explain_failures
+from seqmodels.training.finding import REFIT
 from seqmodels.training.processes import processes
 from seqmodels.training.quiet import quiet
+from seqmodels.training.refitting import StopAfter, best_epochs, check_refit, refit_config
 from seqmodels.training.resuming import ResumePoints, StepSeeds, csv_rows
 from seqmodels.training.runs import prepare_run_folder, resolved_config, write_json
 
@@ -62,62 +65,73 @@ def train(config: DictConfig, *callbacks: Callback) -> dict[str, float]:
     """
     with quiet():
         parts = check_config(config)
-        folder, resolved = Path(config.paths.output_dir), resolved_config(config)
-        checkpoint = starting_checkpoint(config)
-        seed = checked_seed(config.seed)
-        seed_everything(seed, workers=True, verbose=False)
-        data = load_data(parts, "fit")
-        recipe = recipe_of(resolved, data)
-        task = build_task(config, data.sizes)
-        if checkpoint is not None:
-            check_continues(checkpoint, task)
-        own = StepSeeds(seed), RecipeInCheckpoint(recipe)
-        trainer = build_trainer(parts, *own, *callbacks, on_full_disk=config.on_full_disk)
-        with (
-            processes(trainer, "train", resolved),
-            cpu_threads(threads_for(config.threads, task, data.batch_size)),
-        ):
-            if trainer.is_global_zero:
-                prepare_run_folder(folder, resolved)
-            started = time.perf_counter()
-            fit(trainer, task, data, checkpoint)
-            seconds = time.perf_counter() - started
-            metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if "/" in name}
-            if config.test:
-                metrics |= test(trainer, task, data)
-        metrics["parameters"] = sum(parameter.numel() for parameter in task.model.parameters())
-        metrics["seconds"] = round(seconds + seconds_before(trainer), 2)
-        if trainer.is_global_zero:
+        check_refit(config, parts)
+        done = _trained(config, parts, callbacks)
+        folder, metrics = Path(config.paths.output_dir), done.metrics
+        if config.refit is not None:
+            epochs = best_epochs(done.trainer)
+            log.info("refit=all: training on all data for %d epochs, those of the best checkpoint", epochs)
+            again = refit_config(config)
+            done = _trained(again, check_config(again), (*callbacks, StopAfter(epochs)), everything=True)
+            copy_checkpoint(Path(again.paths.output_dir, "checkpoints", LAST), folder / "checkpoints" / f"{REFIT}.ckpt")
+            metrics["refit/epochs"] = epochs
+        if done.trainer.is_global_zero:
             write_json(folder / "metrics.json", metrics)
-            save_model(folder / "model", task.model, recipe, metrics)
+            save_model(folder / "model", done.task.model, done.recipe, metrics)
         return metrics
 
 
-def evaluate(config: DictConfig) -> dict[str, float]:
-    """Test a checkpoint of a finished run.
+class Trained(NamedTuple):
+    """A network after its training, before its results are written."""
 
-    Args:
-        config: a composed configuration with the keys of ``configs/evaluate.yaml``.
+    trainer: Trainer
+    task: Task[Any]
+    recipe: Recipe
+    metrics: dict[str, float]
 
-    Returns:
-        The test metrics by name.
 
-    Raises:
-        ConfigError: the checkpoint cannot be read, or the data do not match it.
-    """
-    with quiet():
-        parts = check_config(config)
-        task = load_task(checkpoint_of(config.run, config.ckpt))
-        data = load_data(parts, "test")
-        trainer = build_trainer(parts, logging=False)
-        with (
-            processes(trainer, "evaluate", resolved_config(config)),
-            cpu_threads(threads_for(config.get("threads"), task, data.batch_size)),
-        ):
-            metrics = test(trainer, task, data)
+def _trained(
+    config: DictConfig, parts: Mapping[str, Any], callbacks: Sequence[Callback], *, everything: bool = False
+) -> Trained:
+    """Train and test once; with ``everything``, on the rows of all splits."""
+    folder, resolved = Path(config.paths.output_dir), resolved_config(config)
+    checkpoint = starting_checkpoint(config)
+    seed = checked_seed(config.seed)
+    seed_everything(seed, workers=True, verbose=False)
+    data = load_data(parts, "fit")
+    if everything:
+        data.join_splits()
+    recipe = recipe_of(resolved, data)
+    task = build_task(config, data.sizes)
+    if checkpoint is not None:
+        check_continues(checkpoint, task)
+    own = StepSeeds(seed), RecipeInCheckpoint(recipe)
+    trainer = build_trainer(parts, *own, *callbacks, on_full_disk=config.on_full_disk)
+    with (
+        processes(trainer, "train", resolved),
+        cpu_threads(threads_for(config.threads, task, data.batch_size)),
+    ):
         if trainer.is_global_zero:
-            write_json(Path(config.paths.output_dir, "metrics.json"), metrics)
-        return metrics
+            prepare_run_folder(folder, resolved)
+        started = time.perf_counter()
+        fit(trainer, task, data, checkpoint)
+        seconds = time.perf_counter() - started
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if "/" in name}
+        metrics |= best_score(trainer)
+        if config.test and data.has_test:
+            metrics |= test(trainer, task, data)
+        elif config.test:
+            log.info("there is no test split: the model is not tested")
+    metrics["parameters"] = sum(parameter.numel() for parameter in task.model.parameters())
+    metrics["seconds"] = round(seconds + seconds_before(trainer), 2)
+    return Trained(trainer, task, recipe, metrics)
+
+
+def best_score(trainer: Trainer) -> dict[str, float]:
+    """Return the score of the best checkpoint, as ``best/val/loss`` or the like; none if there is no best one."""
+    callback = trainer.checkpoint_callback
+    score, monitor = getattr(callback, "best_model_score", None), getattr(callback, "monitor", None)
+    return {} if score is None else {f"best/{monitor}": float(score)}
 
 
 def check_config(config: DictConfig) -> dict[str, Any]:

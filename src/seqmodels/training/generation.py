@@ -16,8 +16,10 @@ from seqmodels.decoding import Sampling, generate
 from seqmodels.errors import ConfigError
 from seqmodels.models import LanguageModel
 from seqmodels.sequence import map_leaves
+from seqmodels.system.devices import device_of
 from seqmodels.system.threads import cpu_threads, threads_for
-from seqmodels.training.checkpointing import checkpoint_of, load_trained, preprocessing_of
+from seqmodels.training.checkpointing import load_trained, preprocessing_of
+from seqmodels.training.finding import weights_of
 from seqmodels.training.fit import checked_seed
 from seqmodels.training.quiet import quiet
 
@@ -30,18 +32,16 @@ def write_samples(config: DictConfig, prompt: str, out: IO[str]) -> None:
     """
     sampling = _sampling(config)
     with quiet():
-        task, recipe = load_trained(checkpoint_of(config.run, config.ckpt))
+        task, recipe = load_trained(weights_of(config.run, config.ckpt))
     if not isinstance(task.model, LanguageModel):
         raise ConfigError(f"run={config.run} holds no language model but a {type(task.model).__name__}")
     text = preprocessing_of(recipe)
     assert isinstance(text, TextPreprocessing)
     before = text.prompt(prompt)
     _warn_about_unknown(before, text)
-    try:
-        model = task.model.to(config.accelerator)
-        generator = torch.Generator(config.accelerator).manual_seed(checked_seed(config.seed))
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"accelerator={config.accelerator}: {str(error).splitlines()[0]}") from error
+    device = device_of(config.accelerator)
+    model = task.model.to(device)
+    generator = torch.Generator(device).manual_seed(checked_seed(config.seed))
     with cpu_threads(threads_for(config.threads, model, config.samples)):
         tokens = continuations(
             model, before, config.length, config.samples, partial(sampling.choose, generator=generator)

@@ -1,9 +1,8 @@
 """Predict with a trained model for the records of a file."""
 
-import csv
-import json
+import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from io import TextIOWrapper
 from itertools import islice
@@ -11,29 +10,36 @@ from pathlib import Path
 from typing import IO, Any
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from seqmodels.data import Preprocessing
-from seqmodels.data.formats.records import Format, Record, format_of, read_records
+from seqmodels.data.formats.records import Record, format_of
 from seqmodels.errors import ConfigError
+from seqmodels.system.devices import device_of
 from seqmodels.system.durable import durable_file
 from seqmodels.system.threads import cpu_threads, threads_for
 from seqmodels.tasks import Task
-from seqmodels.training.checkpointing import checkpoint_of, load_trained, preprocessing_of
+from seqmodels.training.answers import Answer, lines, write_lines
+from seqmodels.training.checkpointing import load_trained, preprocessing_of
+from seqmodels.training.finding import weights_of
 from seqmodels.training.quiet import quiet
+
+SHOWN = 3  # records that cannot be read and are named in the log
+
+log = logging.getLogger("seqmodels")
 
 
 def predict(config: DictConfig) -> int:
-    """Write the model's prediction for each record of ``config.input``, in order; return the number of records.
+    """Write the model's predictions for each record of ``config.input``, in order; return the number of records.
 
-    If a record cannot be read, ``config.output`` is not written.
+    A record that cannot be read gets an empty prediction, and is counted. If there is an error, ``config.output`` is
+    not written.
 
     Raises:
         ConfigError: an option is wrong, the run cannot be read, or its data set cannot read new files.
-        ValueError: a record cannot be read; the message names file, line and field.
+        ValueError: the file cannot be read, or with ``config.strict`` a record; the message names file, line and field.
     """
     try:
-        kind = format_of(config.input, config.format)
         out_kind = format_of("-.jsonl" if config.output == "-" else config.output, None, "output")
     except ValueError as error:
         raise ConfigError(str(error)) from error
@@ -41,67 +47,89 @@ def predict(config: DictConfig) -> int:
         raise ConfigError(f"output={config.output} must end in .jsonl, .csv or .tsv, or be - for lines of JSON")
     if not isinstance(config.batch_size, int) or config.batch_size < 1:
         raise ConfigError(f"batch_size must be a positive whole number, got {config.batch_size!r}")
+    keep = kept_columns(config.keep)
     with quiet():
-        task, recipe = load_trained(checkpoint_of(config.run, config.ckpt))
+        task, recipe = load_trained(weights_of(config.run, config.ckpt))
         preprocessing = preprocessing_of(recipe)
-    with (
-        _input(config.input) as source,
-        _output(config.output) as sink,
-        cpu_threads(threads_for(config.threads, task, config.batch_size)),
-    ):
-        records = read_records(source, "standard input" if config.input == "-" else config.input, kind)
-        rows = predictions(task, preprocessing, records, recipe["class_names"], config.batch_size)
-        return _write(rows, sink, out_kind)
+        task.to(device_of(config.accelerator))
+    records = preprocessing.read(config.input, config.format)
+    counts = Counts(strict=config.strict)
+    with _output(config.output) as sink, cpu_threads(threads_for(config.threads, task, config.batch_size)):
+        found = predictions(task, preprocessing, records, recipe["class_names"], config.batch_size)
+        write_lines(lines(counts.counted(found), keep), sink, out_kind)
+    counts.report()
+    return counts.examples
 
 
 def predictions(
-    task: Task[Any], preprocessing: Preprocessing, records: Iterator[Record], class_names: list[str], batch_size: int
-) -> Iterator[dict[str, Any]]:
+    task: Task[Any],
+    preprocessing: Preprocessing,
+    records: Iterable[Record],
+    class_names: Sequence[str],
+    batch_size: int,
+) -> Iterator[Answer]:
     """Yield the predictions for records in their order, computed batch by batch as records arrive."""
     examples = preprocessing.examples(records)
     task.eval()
     with torch.inference_mode():
         while chunk := list(islice(examples, batch_size)):
-            yield from task.records(preprocessing.collate(chunk), class_names)
+            values = [example.value for example in chunk if example.value is not None]
+            found: Iterator[list[dict[str, Any]]] = iter(())
+            if values:
+                batch = task.transfer_batch_to_device(preprocessing.collate(values), task.device, 0)
+                found = iter(task.records(batch, class_names))
+            yield from (Answer(example, next(found) if example.value is not None else []) for example in chunk)
 
 
-def flatten_record(record: dict[str, Any]) -> dict[str, Any]:
-    """Return a record as columns of a table: nested values get dotted names, lists become JSON."""
-    row: dict[str, Any] = {}
-    for name, value in record.items():
-        if isinstance(value, dict):
-            row |= {f"{name}.{key}": inner for key, inner in flatten_record(value).items()}
-        else:
-            row[name] = json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
-    return row
+class Counts:
+    """Counts examples, and those that cannot be read.
+
+    Args:
+        strict: whether the first of these is an error.
+    """
+
+    def __init__(self, *, strict: bool) -> None:
+        self.strict = strict
+        self.examples = 0
+        self.errors: list[str] = []
+
+    def counted(self, answers: Iterable[Answer]) -> Iterator[Answer]:
+        """Yield the same answers.
+
+        Raises:
+            ValueError: an example cannot be read, and this is an error.
+        """
+        for answer in answers:
+            self.examples += 1
+            if answer.example.value is None:
+                if self.strict:
+                    raise ValueError(answer.example.error)
+                self.errors.append(answer.example.error)
+            yield answer
+
+    def report(self) -> None:
+        """Log how many examples could not be read, and why the first of them."""
+        if not self.errors:
+            return
+        first = "; ".join(self.errors[:SHOWN]) + ("; ..." if len(self.errors) > SHOWN else "")
+        log.warning(
+            "%d of %d records cannot be read and have an empty prediction (strict=true makes this an error): %s",
+            len(self.errors), self.examples, first,
+        )  # fmt: skip
 
 
-def _write(records: Iterator[dict[str, Any]], sink: IO[str], kind: Format) -> int:
-    number = 0
-    writer: Any = None
-    for number, record in enumerate(records, start=1):
-        if kind == "jsonl":
-            sink.write(json.dumps({"row": number, **record}, ensure_ascii=False) + "\n")
-            continue
-        row = flatten_record({"row": number, **record})
-        if writer is None:
-            writer = csv.DictWriter(sink, list(row), delimiter="," if kind == "csv" else "\t", lineterminator="\n")
-            writer.writeheader()
-        writer.writerow(row)
-    return number
+def kept_columns(keep: Any) -> list[str] | None:
+    """Return the columns that ``keep=`` names, None for all.
 
-
-@contextmanager
-def _input(path: str) -> Iterator[IO[bytes]]:
-    if path == "-":
-        yield sys.stdin.buffer
-        return
-    try:
-        source = Path(path).open("rb")  # noqa: SIM115
-    except OSError as error:
-        raise ConfigError(f"input={path} cannot be read: {error.strerror}") from error
-    with source:
-        yield source
+    Raises:
+        ConfigError: it is neither a name nor a list of names.
+    """
+    if keep is None:
+        return None
+    names = OmegaConf.to_container(keep) if OmegaConf.is_config(keep) else [keep]
+    if not isinstance(names, list) or not all(isinstance(name, str | int) for name in names):
+        raise ConfigError(f"keep must be a list of columns, keep=[id,text], or [] for none; got {keep!r}")
+    return [str(name) for name in names]
 
 
 @contextmanager

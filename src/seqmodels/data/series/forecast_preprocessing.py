@@ -1,36 +1,55 @@
-"""Preprocessing of new rows for forecasting the steps after them."""
+"""Preprocessing of series for forecasting, as fitted on the training data."""
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from seqmodels.data.formats.csv_rows import Row
 from seqmodels.data.formats.gaps import Impute
 from seqmodels.data.formats.records import Record
-from seqmodels.data.formats.series_table import CSVOptions, SeriesTable, series_of, table_of
-from seqmodels.data.formats.times import Gaps
-from seqmodels.data.preprocessing import Preprocessing
-from seqmodels.data.series.calendar import calendar_features
+from seqmodels.data.formats.series_table import CSVOptions, SeriesTable
+from seqmodels.data.formats.table import CSVDialect
+from seqmodels.data.formats.times.frequency import Frequency, Gaps
+from seqmodels.data.preprocessing import Example, Preprocessing
+from seqmodels.data.series.group_scaling import GroupScale, GroupScaling
+from seqmodels.data.series.layouts import Layout, Wide
+from seqmodels.data.series.panel import Panel
+from seqmodels.data.series.panel_reading import Group, Reading, groups_of, static_values
+from seqmodels.data.series.record_tables import table_from, tables_in
+from seqmodels.data.series.roles import Roles, encoded, expanded, unseen
 from seqmodels.data.series.scaling import Scaling
-from seqmodels.data.series.windows import ForecastBatch
+from seqmodels.data.series.windows import ForecastBatch, Groups, Span, WindowDataset
+
+log = logging.getLogger("seqmodels")
 
 
 @dataclass(kw_only=True)
 class ForecastPreprocessing(Preprocessing):
-    """The last window of new series, scaled like the training data; the steps after it are forecast.
+    """Windows of series, read and scaled like the training data.
 
-    The rows of a CSV file are the steps of one series, whose continuation is forecast. Each JSON line is a window of
-    its own; its fields are the columns, each a list of steps.
+    The rows of a delimited file are the steps of one series, or with ``group`` columns of several. A JSON line has the
+    same columns as fields: lists of steps, or one value for all of its steps.
 
     Args:
-        columns: series to forecast first, then other features, with ``mean`` and ``deviation`` of each.
-        time, date_format, gaps, impute: as in :class:`~seqmodels.data.CSVSeriesData`.
-        calendar, input_length, horizon: as in training.
+        columns: columns to forecast, then features, then those known ahead, as numbers: a column with words is one
+            column per category, ``"weather=sunny"``.
+        mean, deviation: of each of ``columns``, by which it is scaled.
         output_size: number of columns to forecast.
+        input_length, horizon, calendar, standardize: as in training.
+        time, timezone, date_format, gaps, impute: as in :class:`~seqmodels.data.CSVSeriesData`.
+        dialect: how delimited files are written.
+        frequency: how far steps lie apart.
+        season: number of steps in a season.
+        seasonal_error: mean absolute seasonal difference of each column to forecast in the training data.
+        layout, future, static, group: as in :class:`~seqmodels.data.CSVSeriesData`.
+        categories: values of each column with words.
+        static_mean, static_deviation: of each static feature.
+        groups: of each group of the training data, its ``key`` and, instead of those above, the ``mean``, ``deviation``
+            and ``seasonal_error`` of the columns to forecast.
     """
 
     columns: Sequence[str]
@@ -39,88 +58,174 @@ class ForecastPreprocessing(Preprocessing):
     output_size: int
     input_length: int
     horizon: int
-    time: str | None = None
+    time: str | Sequence[str] | None = None
     calendar: Sequence[str] = ()
     date_format: str | None = None
     gaps: Gaps = "error"
     impute: Impute | None = None
+    timezone: str | None = None
+    dialect: Any = CSVDialect()
+    frequency: Mapping[str, Any] | None = None
+    standardize: bool = True
+    season: int = 1
+    seasonal_error: Sequence[float] | None = None
+    layout: Layout = "long"
+    future: Sequence[str] = ()
+    static: Sequence[str] = ()
+    group: Sequence[str] = ()
+    categories: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    static_mean: Sequence[float] = ()
+    static_deviation: Sequence[float] = ()
+    groups: Sequence[Mapping[str, Any]] = ()
 
     def __post_init__(self) -> None:
-        self.scaling = Scaling.of(self.mean, self.deviation)
+        self.dialect = CSVDialect(**self.dialect) if isinstance(self.dialect, Mapping) else self.dialect
+        outputs, time = self.output_size, (self.time,) if isinstance(self.time, str) else tuple(self.time or ())
+        known = len(expanded(self.future, self.categories))
         self.options = CSVOptions(
-            time=self.time,
-            columns=tuple(self.columns),
+            time=time or None,
+            dialect=self.dialect,
             date_format=self.date_format,
+            timezone=self.timezone,
             gaps=self.gaps,
             impute=self.impute,
+            season=self.season,
+            frequency=None if self.frequency is None else Frequency(**self.frequency),
+        )
+        roles = Roles(
+            target=tuple(self.columns[:outputs]),
+            features=tuple(self.columns[outputs : len(self.columns) - known]),
+            future=tuple(self.future),
+            static=tuple(self.static),
+            group=tuple(self.group),
+        )
+        self.reading = Reading(self.options, roles, self.categories, ragged=self.layout != "long")
+        mean, deviation = (values[:outputs] for values in (self.mean, self.deviation))
+        error = [1.0] * outputs if self.seasonal_error is None else self.seasonal_error
+        single = {"key": (), "mean": mean, "deviation": deviation, "seasonal_error": error}
+        scales = {tuple(node["key"]): GroupScale.of(node) for node in self.groups or (single,)}
+        self.scaling = GroupScaling(
+            scales=scales,
+            covariates=Scaling.of(self.mean[outputs:], self.deviation[outputs:]),
+            static=Scaling.of(self.static_mean, self.static_deviation),
+            calendar=self.calendar,
+            known=known,
+            season=self.season,
+            standardize=self.standardize,
         )
 
     def encode(self, record: Mapping[str, Any]) -> Tensor:
         """Return the last window of a record with lists of steps as fields, ``(time, input)``."""
-        return self._of_lists(record, "the record").inputs
+        (group,) = self._groups([Record("the record", dict(record))])
+        return self.window(group).inputs
 
-    def examples(self, records: Iterable[Record]) -> Iterator[ForecastBatch]:
-        """Yield windows without a batch dimension: one for all rows together, or one per record of lists."""
-        rows: list[Row] = []
-        header: list[str] = []
-        for place, fields in records:
-            if any(isinstance(value, list) for value in fields.values()):
-                yield self._of_lists(fields, place)
+    def examples(self, records: Iterable[Record]) -> Iterator[Example]:
+        """Yield the last window of each group, without a batch dimension; the steps after it are forecast.
+
+        The group columns are the fields of an example.
+        """
+        for part in tables_in(records):
+            try:
+                groups = self._groups(part)
+            except ValueError as error:
+                yield Example(part[0].place, None, str(error))
                 continue
-            header = header or list(fields)
-            if list(fields) != header:
-                raise ValueError(f"{place}: must have the fields {', '.join(header)}, got {', '.join(fields)}")
-            rows.append(Row(place, ["" if value is None else str(value) for value in fields.values()]))
-        if rows:
-            yield self._of_rows(header, rows, rows[0].place.partition(", line")[0])
+            for group in groups:
+                fields = dict(zip(self.reading.roles.group, group.key, strict=True))
+                try:
+                    yield Example(group.table.rows[0].place, self.window(group), fields=fields)
+                except ValueError as error:
+                    yield Example(group.table.rows[0].place, None, str(error), fields)
 
-    def window(self, series: SeriesTable) -> ForecastBatch:
-        """Return the last window of a series and the future steps to forecast, with zero targets.
+    def window(self, group: Group) -> ForecastBatch:
+        """Return the last window of a group and the steps after it, with zero targets.
 
         Raises:
-            ValueError: fewer steps than a window, or a value is too large.
+            ValueError: fewer steps than a window; a value of the window is missing or too large; or columns known ahead
+                are not given.
         """
-        steps, time, horizon = len(series.values), self.input_length, self.horizon
-        if steps < time:
-            raise ValueError(f"the model reads input_length={time} steps, the series has {steps}")
-        if series.times is None or series.frequency is None:
-            past = future = None
-            times_ahead = torch.arange(steps, steps + horizon)
-        else:
-            past = series.times[-time:]
-            future = series.frequency.after(series.times[-1], horizon)
-            times_ahead = torch.from_numpy(future.astype("datetime64[us]").astype(np.int64))
-        inputs = self.scaling.apply(series.values[-time:]).float()
-        if not bool(inputs.isfinite().all()):
-            name = series.names[int((~inputs.isfinite()).any(0).nonzero()[0])]
-            raise ValueError(f"column {name}: a value is too large: scaled as in training, it is no finite number")
-        return ForecastBatch(
-            torch.cat([inputs, calendar_features(past, self.calendar, time)], 1),
-            calendar_features(future, self.calendar, horizon),
-            torch.zeros(horizon, self.output_size),
-            times_ahead,
-            series=torch.tensor(0),
-            static=torch.zeros(0),
-            mean=self.scaling.mean[: self.output_size],
-            deviation=self.scaling.deviation[: self.output_size],
-            seasonal_error=torch.ones(self.output_size, dtype=torch.float64),
-            naive=inputs[-1:, : self.output_size].expand(horizon, -1),
+        known = group.key in self.scaling.scales
+        series = self.reading.series(group, last=self.input_length if known else None)
+        steps = len(series.values)
+        if steps < self.input_length:
+            which = f" of {', '.join(group.key)}" if group.key else ""
+            raise ValueError(
+                f"{series.place}: the model reads input_length={self.input_length} steps, the series{which} has {steps}"
+            )
+        groups = self._tensors([group], [self._continued(series, group)], [steps])
+        if series.times is None:
+            before = len(group.table.rows) - steps  # the numbers of steps count the rows before the window
+            groups = groups._replace(times=groups.times + before)
+        return self._windows(groups, [Span(0, steps, steps + self.horizon)], series.place)[0]
+
+    def _continued(self, series: SeriesTable, group: Group) -> SeriesTable:
+        """Return a series with the steps to forecast, which are NaN but for the columns known ahead."""
+        values = torch.full((self.horizon, len(self.columns)), torch.nan, dtype=torch.float64)
+        times = None if series.times is None else series.future(self.horizon)
+        if self.scaling.known:
+            ahead = self.reading.ahead(group, self.horizon)
+            values[:, len(self.columns) - self.scaling.known :] = ahead.values
+            times = ahead.times
+        return series._replace(
+            values=torch.cat([series.values, values]),
+            times=None if series.times is None or times is None else np.concatenate([series.times, times]),
         )
 
-    def collate(self, examples: Sequence[ForecastBatch]) -> ForecastBatch:
-        return ForecastBatch(*(torch.stack(parts) for parts in zip(*examples, strict=True)))
+    def collate(self, values: Sequence[ForecastBatch]) -> ForecastBatch:
+        return ForecastBatch(*(torch.stack(parts) for parts in zip(*values, strict=True)))
 
-    def _of_lists(self, fields: Mapping[str, Any], place: str) -> ForecastBatch:
-        wanted = [name for name in (self.time, *self.columns) if name is not None]
-        for name in wanted:
-            if not isinstance(fields.get(name), list):
-                raise ValueError(f"{place}: the field {name!r} must be a list of steps, got {fields.get(name)!r}")
-        header, rows = table_of({name: fields[name] for name in wanted}, place)
-        return self._of_rows(header, rows, place)
+    def labelled(self, records: Iterable[Record], class_names: Sequence[str]) -> WindowDataset:  # noqa: ARG002
+        """Return all windows of a file, whose targets are its last steps.
 
-    def _of_rows(self, header: Sequence[str], rows: Sequence[Row], place: str) -> ForecastBatch:
-        series = series_of(header, rows, place, self.options)
-        try:
-            return self.window(series)
-        except ValueError as error:
-            raise ValueError(f"{place}: {error}") from error
+        Raises:
+            ValueError: a row cannot be read, or no series is as long as a window and its horizon.
+        """
+        groups = [group for part in tables_in(records) for group in self._groups(part)]
+        if not groups:
+            raise ValueError("there are no rows to evaluate")
+        tables = [self.reading.series(group) for group in groups]
+        longest = max(len(table.values) for table in tables)
+        if longest < self.input_length + self.horizon:
+            raise ValueError(
+                f"{tables[0].place}: a window of input_length={self.input_length} and horizon={self.horizon} needs "
+                f"{self.input_length + self.horizon} steps, the longest series has {longest}"
+            )
+        tensors = self._tensors(groups, tables, [self.input_length] * len(groups))
+        return self._windows(tensors, [Span(0, 0, len(table.values)) for table in tables], tables[0].place)
+
+    def of_panel(self, panel: Panel) -> Groups:
+        """Return the tensors of a panel that is read already."""
+        return self.scaling.groups(panel.keys, panel.tables, panel.static, [self.input_length] * len(panel.keys))
+
+    def _groups(self, records: Sequence[Record]) -> list[Group]:
+        """Return the groups of a table; what is new in it is logged."""
+        roles = self.reading.roles
+        required = roles.target or () if self.layout == "long" else ()
+        table = table_from(records, roles, self.options, required)
+        if self.layout != "long":
+            names = tuple(key[-1] for key in self.scaling.scales) if self.layout == "columns" else None
+            kept = (*roles.features, *self.future) if self.layout == "columns" else roles.group
+            table = Wide(self.layout, self.options.time_columns, names, kept).long(table)
+        for column, count in unseen(table, self.categories).items():
+            log.info("%s: %d values of %s are not in the training data", table.name, count, column)
+        groups = groups_of(encoded(table, self.categories), self.options, roles.group)
+        if new := [", ".join(group.key) for group in groups if group.key not in self.scaling.scales]:
+            log.info(
+                "%s: scaled by their own rows, as they are not in the training data: %s", table.name, "; ".join(new)
+            )
+        return groups
+
+    def _tensors(self, groups: Sequence[Group], tables: Sequence[SeriesTable], history: Sequence[int]) -> Groups:
+        names = expanded(self.static, self.categories)
+        static = torch.stack([static_values(group, self.static, names) for group in groups])
+        return self.scaling.groups([group.key for group in groups], tables, static, history)
+
+    def _windows(self, groups: Groups, spans: Sequence[Span], place: str) -> WindowDataset:
+        return WindowDataset(
+            groups=groups,
+            spans=spans,
+            input_length=self.input_length,
+            horizon=self.horizon,
+            season=self.season,
+            place=place,
+        )

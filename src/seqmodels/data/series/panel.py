@@ -4,9 +4,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from seqmodels.data.formats.series_table import SeriesTable
 from seqmodels.data.raw import Splits
+from seqmodels.data.series.layouts import Layout
+from seqmodels.data.series.roles import Categories, Roles, expanded
 from seqmodels.data.splitting import split_by_time
 
 
@@ -23,6 +27,11 @@ class Panel(NamedTuple):
     keys: tuple[tuple[str, ...], ...]  # of each group, its values of the group columns; one empty tuple without any
     tables: tuple[SeriesTable, ...]  # of each group, in ascending order of time
     group: tuple[str, ...] = ()  # names of the group columns
+    roles: Roles = Roles()
+    layout: Layout = "long"  # of the table that was read
+    categories: Categories = {}  # values of the columns with words
+    static_names: tuple[str, ...] = ()
+    static: Tensor = torch.zeros(1, 0, dtype=torch.float64)  # (groups, static)
 
     @classmethod
     def of(cls, table: SeriesTable) -> "Panel":
@@ -33,6 +42,55 @@ class Panel(NamedTuple):
     def place(self) -> str:
         """Name of the data in error messages."""
         return self.tables[0].place
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns of every table: those to forecast, features, features known ahead."""
+        return self.tables[0].names
+
+    @property
+    def outputs(self) -> int:
+        """Number of columns to forecast."""
+        return len(self.names) - self.tables[0].features
+
+    @property
+    def known(self) -> int:
+        """Number of columns that are known ahead, the last ones."""
+        return len(expanded(self.roles.future, self.categories))
+
+    def limited(self, categories: Categories) -> "Panel":
+        """Return the panel with fewer categories."""
+        dropped = set(expanded(list(self.categories), self.categories)) - set(expanded(list(categories), categories))
+        columns, static = (
+            [number for number, name in enumerate(names) if name not in dropped]
+            for names in (self.names, self.static_names)
+        )
+        tables = (
+            table._replace(
+                names=tuple(self.names[column] for column in columns),
+                values=table.values[:, columns],
+                features=len(columns) - self.outputs,
+            )
+            for table in self.tables
+        )
+        return self._replace(
+            tables=tuple(tables),
+            categories=categories,
+            static_names=tuple(self.static_names[column] for column in static),
+            static=self.static[:, static],
+        )
+
+    def seen(self) -> Categories:
+        """Return the categories that occur in these steps, and in the groups that have some."""
+        present = torch.tensor([len(table.values) > 0 for table in self.tables])
+        values = torch.cat([table.values for table in self.tables])
+        used = {name for name, column in zip(self.names, values.unbind(1), strict=True) if bool(column.any())}
+        static = self.static[present]
+        used |= {name for name, column in zip(self.static_names, static.unbind(1), strict=True) if bool(column.any())}
+        return {
+            column: tuple(value for value in values if f"{column}={value}" in used)
+            for column, values in self.categories.items()
+        }
 
     def parts(self, shares: Sequence[float]) -> Splits["Panel"]:
         """Split by time; a part holds no steps of a group that has none at its time.
@@ -54,7 +112,7 @@ class Panel(NamedTuple):
             tables = (table.steps(*span) for table, *span in zip(self.tables, starts, ends, strict=True))
             parts.append(self._replace(tables=tuple(tables)))
             starts = list(ends)
-        return Splits(*parts)
+        return Splits(*parts) if shares[2] else Splits(*parts[:2])
 
     def _bounds(self, table: SeriesTable, shares: Sequence[float]) -> tuple[int, int, int]:
         if table.times is None or len(self.tables) == 1:

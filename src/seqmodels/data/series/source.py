@@ -7,10 +7,13 @@ from typing import ClassVar
 
 from seqmodels.data.formats.delimited import listed
 from seqmodels.data.formats.files import load
-from seqmodels.data.formats.series_table import CSVOptions, SeriesTable, read_series
+from seqmodels.data.formats.series_table import CSVOptions
+from seqmodels.data.formats.table import Table
 from seqmodels.data.raw import Splits
 from seqmodels.data.series.forecasting import ForecastPreparation
 from seqmodels.data.series.panel import Panel
+from seqmodels.data.series.panel_reading import read_panel
+from seqmodels.data.series.roles import Roles
 from seqmodels.data.source import PublishedSource, Source
 from seqmodels.data.splitting import split_by_time
 
@@ -21,8 +24,11 @@ class SeriesSource(Source):
 
     Args:
         split: shares of the three splits, or their numbers of steps (the rest is unused); ``default_split`` if None.
-        target: columns to forecast, one name or several; all by default.
-        features: columns that are inputs only, with unknown future.
+            The last may be 0: all steps are used for training and validation, and there is no test split.
+        target: columns to forecast, one name or several; all numeric ones without another role by default.
+        features: columns that are inputs only, with unknown future. Words are categories.
+        future: columns whose future is known, such as planned promotions. In training, they are read from the rows
+            ahead; for a forecast, the file has rows for the steps to forecast, with empty targets. Words are categories.
     """
 
     target_kind = "forecasting"
@@ -31,32 +37,29 @@ class SeriesSource(Source):
 
     split: Sequence[float] | None = None
     target: str | int | Sequence[str | int] | None = None
-    features: Sequence[str | int] = ()
+    features: str | int | Sequence[str | int] = ()
+    future: str | int | Sequence[str | int] = ()
 
     def __post_init__(self) -> None:
         split_by_time(10**9, self._shares)  # reject an invalid split before reading files
+        self.roles.check()
+
+    @property
+    def roles(self) -> Roles:
+        """What the columns of the table are to a forecast."""
+        target = None if self.target is None else names_of(self.target)
+        return Roles(target=target, features=names_of(self.features), future=names_of(self.future))
 
     @abstractmethod
-    def read(self, columns: tuple[str, ...] | None) -> SeriesTable:
-        """Read the named columns; all numeric ones if None."""
+    def panel(self) -> Panel:
+        """Read the series.
+
+        Raises:
+            ValueError: they cannot be read; the message names line and column.
+        """
 
     def splits(self) -> Splits[Panel]:
-        features = tuple(map(str, listed(self.features)))  # unnamed columns are called by their numbers
-        targets = None if self.target is None else tuple(map(str, listed(self.target)))
-        table = self.read(None if targets is None else tuple(dict.fromkeys((*targets, *features))))
-        for name in features:
-            if name not in table.names:
-                known = ", ".join(table.names)
-                raise ValueError(f"features: there is no column {name!r} with numbers (there are: {known})")
-        if targets is None:
-            targets = tuple(name for name in table.names if name not in features)
-        if not targets:
-            raise ValueError("every column is one of features: there is nothing to forecast")
-        if len(targets) + len(features) != len(table.names):
-            raise ValueError(f"a column cannot be a target and a feature: {', '.join(table.names)}")
-        columns = [table.names.index(name) for name in (*targets, *features)]
-        table = table._replace(names=(*targets, *features), values=table.values[:, columns], features=len(features))
-        return Panel.of(table).parts(self._shares)
+        return self.panel().parts(self._shares)
 
     @property
     def _shares(self) -> tuple[float, ...]:
@@ -70,6 +73,12 @@ class PublishedSeries(SeriesSource, PublishedSource):
     options: ClassVar[CSVOptions] = CSVOptions()
     """Options for reading the file."""
 
-    def read(self, columns: tuple[str, ...] | None) -> SeriesTable:
+    def panel(self) -> Panel:
         (file,) = self.files
-        return read_series(load(self.set_folder, file), file.name, self.options._replace(columns=columns))
+        table = Table.parse(load(self.set_folder, file), file.name, self.options.dialect)
+        return read_panel(table, self.options, self.roles)
+
+
+def names_of(columns: str | int | Sequence[str | int]) -> tuple[str, ...]:
+    """Return one or several columns as names; unnamed columns are called by their numbers."""
+    return tuple(map(str, listed(columns)))

@@ -1,7 +1,7 @@
 """Windows over series, cut lazily per batch, so that they take no extra memory."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -40,6 +40,7 @@ class ForecastBatch(NamedTuple):
 class Groups(NamedTuple):
     """Tensors of all groups: their steps one after the other, and what holds for a whole group."""
 
+    keys: Sequence[tuple[str, ...]]  # of each group, its values of the group columns
     values: Tensor  # (steps, input)  scaled, with the known features of each step
     known: Tensor  # (steps, known)
     times: Tensor  # (steps,) int64
@@ -70,6 +71,7 @@ class WindowDataset(Rows[ForecastBatch]):
         season: number of steps of a season, for the seasonal-naive forecast, which may look back further than the
             window. Where a group has less than a season before the forecast, it is the last value.
         stride: steps between consecutive windows.
+        latest: only so many of the last windows of each group; None: all.
         place: name of the data in error messages.
     """
 
@@ -79,17 +81,37 @@ class WindowDataset(Rows[ForecastBatch]):
     horizon: int
     season: int
     stride: int = 1
+    latest: int | None = None
     place: str = ""
 
     def __post_init__(self) -> None:
-        origins: list[Tensor] = []
-        for span, start in zip(self.spans, self.groups.starts.tolist(), strict=True):
-            first = max(span.reach + self.input_length, span.first)
-            origins.append(start + torch.arange(first, max(first, span.end - self.horizon + 1), self.stride))
+        origins = [
+            start + self._origins(span) for span, start in zip(self.spans, self.groups.starts.tolist(), strict=True)
+        ]
         self.origins = torch.cat(origins)  # first forecast step of each window
         counts = torch.tensor([len(part) for part in origins])
         self.rows = torch.arange(len(counts)).repeat_interleave(counts)  # group of each window
         self.lengths = torch.full((len(self.origins),), self.input_length)
+
+    def _origins(self, span: Span) -> Tensor:
+        """Return the first forecast step of each window of a group; with ``latest``, counted back from the last."""
+        first, last = max(span.reach + self.input_length, span.first), span.end - self.horizon
+        if self.latest is None:
+            return torch.arange(first, max(first, last + 1), self.stride)
+        count = min(self.latest, max(0, last - first + self.stride) // self.stride)
+        return last - self.stride * torch.arange(count).flip(0)
+
+    def rolling(self, origins: int) -> "WindowDataset":
+        """Return the last windows of each group, ``origins`` of them or fewer, whose forecasts do not overlap.
+
+        They are a backtest: the model forecasts from each origin in turn, which moves on by a horizon.
+        """
+        return replace(self, stride=self.horizon, latest=origins)
+
+    def joined(self, others: Sequence["WindowDataset"]) -> "WindowDataset":
+        """Return the windows up to the end of the last of the other splits, also those across the boundaries."""
+        ends = (span.end for span in others[-1].spans)
+        return replace(self, spans=[span._replace(end=end) for span, end in zip(self.spans, ends, strict=True)])
 
     def check(self, name: str, kind: TargetKind, sizes: Mapping[str, Any], loading: Loading) -> None:  # noqa: ARG002
         if len(self) == 0:

@@ -58,6 +58,18 @@ def corpus_of(documents: Iterable[Sequence[int]], vocab_size: int, edge: int | N
     return Corpus(np.concatenate([*parts, border]), np.array(offsets, np.int64))
 
 
+def joined(corpora: Sequence[Corpus], edge: int | None) -> Corpus:
+    """Return the documents of several corpora as one, in memory; texts without ``edge`` continue one another."""
+    if edge is None:
+        tokens = np.concatenate([corpus.tokens for corpus in corpora])
+        return Corpus(tokens, np.array([0, len(tokens) - 1], np.int64))
+    # the edge that ends a corpus is the one that starts the next
+    parts = [corpus.tokens[:-1] for corpus in corpora[:-1]] + [corpora[-1].tokens]
+    starts = np.cumsum([0, *(len(part) for part in parts[:-1])])
+    offsets = [corpus.offsets[:-1] + start for corpus, start in zip(corpora, starts, strict=True)]
+    return Corpus(np.concatenate(parts), np.concatenate([*offsets, corpora[-1].offsets[-1:] + starts[-1]]))
+
+
 def token_type(vocab_size: int) -> np.dtype[np.integer]:
     """Return the smallest integer dtype that holds every token."""
     return np.min_scalar_type(max(vocab_size - 1, 0))

@@ -13,7 +13,7 @@ from seqmodels.data.loaders import Augmentation, Split
 from seqmodels.data.loading import Loading
 from seqmodels.data.preparation import Preparation, Prepared
 from seqmodels.data.raw import Documents, Splits
-from seqmodels.data.text.corpus import Corpus
+from seqmodels.data.text.corpus import Corpus, joined
 from seqmodels.data.text.text_preprocessing import TextPreprocessing
 from seqmodels.data.text.tokenized import in_memory, tokenized
 from seqmodels.data.text.vocabulary import UNK, CharacterVocabulary
@@ -35,6 +35,10 @@ class WindowedText(Split[TextWindow]):
         self.text = text
         self.bptt = bptt
         self.random_windows = random_windows
+
+    def joined(self, others: Sequence["WindowedText"]) -> "WindowedText":
+        corpus = joined([self.corpus, *(other.corpus for other in others)], self.text.edge)
+        return WindowedText(corpus, self.text, bptt=self.bptt, random_windows=self.random_windows)
 
     def check(self, name: str, kind: TargetKind, sizes: Mapping[str, Any], loading: Loading) -> None:  # noqa: ARG002
         """Raise ``ValueError``, naming the split, if there is nothing to predict or too few windows for the rows."""

@@ -118,11 +118,11 @@ class TextPreprocessing(Preprocessing):
             raise ValueError("text: must hold at least one token, got none")
         return torch.tensor(tokens)
 
-    def collate(self, examples: Sequence[Tensor]) -> TextWindow:
+    def collate(self, values: Sequence[Tensor]) -> TextWindow:
         """Collate texts as fresh rows, with every token but the first as a target."""
-        inputs, lengths = pad([example[:-1] for example in examples])
+        inputs, lengths = pad([value[:-1] for value in values])
         targets = torch.full_like(inputs, IGNORE)
-        for row, example in enumerate(examples):
-            targets[row, : len(example) - 1] = example[1:]
+        for row, value in enumerate(values):
+            targets[row, : len(value) - 1] = value[1:]
         characters = int(self.characters[targets[targets != IGNORE].numpy()].sum())
-        return TextWindow(inputs, lengths, targets, torch.ones(len(examples), dtype=torch.bool), characters, 1.0)
+        return TextWindow(inputs, lengths, targets, torch.ones(len(values), dtype=torch.bool), characters, 1.0)

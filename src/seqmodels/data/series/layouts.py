@@ -1,0 +1,70 @@
+"""Layouts of tables: from wide tables to long ones, which have one row per series and time."""
+
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+from seqmodels.data.formats.columns import numeric_columns
+from seqmodels.data.formats.table import Row, Table
+
+Layout = Literal["long", "columns", "years"]
+
+COLUMN, VALUE = "column", "value"  # columns of a table that was wide
+MONTHS = {12: 1, 4: 3}  # number of columns of a year: months of each
+
+
+class Wide(NamedTuple):
+    """A wide table: which of its columns contain the values of series.
+
+    Example:
+        >>> from seqmodels.data.formats.table import CSVDialect
+        >>> table = Table.parse(b"day,north,south\\n2020-01-01,1,2\\n2020-01-02,3,\\n", "my.csv", CSVDialect())
+        >>> [row.cells for row in Wide("columns", ("day",)).long(table).rows]
+        [['2020-01-01', 'north', '1'], ['2020-01-02', 'north', '3'], ['2020-01-01', 'south', '2'], ['2020-01-02', 'south', '']]
+    """
+
+    layout: Layout
+    time: tuple[str, ...]
+    """Columns of the time; with ``years``, the column of the year."""
+    values: tuple[str, ...] | None = None
+    """Columns with values, in their order; None: all with numbers."""
+    kept: tuple[str, ...] = ()
+    """Columns that belong to all series, or with ``years`` name a series."""
+
+    def long(self, table: Table) -> Table:
+        """Return the table with one row per series and time.
+
+        Raises:
+            ValueError: columns are missing, or a year has neither 12 nor 4 of them.
+        """
+        values = self.values or numeric_columns(table, (*self.time, *self.kept))
+        years = self.layout == "years"
+        if years and len(values) not in MONTHS:
+            raise ValueError(
+                f"{table.name}: layout=years needs 12 or 4 columns with values, months or quarters, got "
+                f"{len(values)} ({', '.join(values)}): data.target lists them"
+            )
+        names = (*self.time, *self.kept, VALUE) if years else (*self.time, *self.kept, COLUMN, VALUE)
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"{table.name}: rename the column {name!r}, since layout={self.layout} adds one")
+        rows = list(self._years(table, values) if years else self._columns(table, values))
+        return table._replace(columns=names, rows=rows)
+
+    def _columns(self, table: Table, values: tuple[str, ...]) -> Iterator[Row]:
+        shared = [table.index(name) for name in (*self.time, *self.kept)]
+        for name in values:
+            index = table.index(name)
+            for place, cells in table.rows:
+                yield Row(f"{place} ({name})", [*(cells[part] for part in shared), name, cells[index]])
+
+    def _years(self, table: Table, values: tuple[str, ...]) -> Iterator[Row]:
+        (year,) = self.time
+        at, months = table.index(year), MONTHS[len(values)]
+        kept, columns = ([table.index(name) for name in names] for names in (self.kept, values))
+        for place, cells in table.rows:
+            text = cells[at].strip()
+            if not (text.isdecimal() and len(text) == 4):
+                raise ValueError(f"{place}, column {year}: must be a year like 1957, got {cells[at]!r}")
+            for number, (name, index) in enumerate(zip(values, columns, strict=True)):
+                time = f"{text}-{1 + number * months:02d}"
+                yield Row(f"{place} ({name})", [time, *(cells[part] for part in kept), cells[index]])

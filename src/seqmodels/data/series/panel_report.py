@@ -1,0 +1,102 @@
+"""What a run reads: columns, splits, windows, season and filled values, in a few lines of the log."""
+
+import logging
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+
+from seqmodels.data.formats.gaps import Filled
+from seqmodels.data.raw import Splits
+from seqmodels.data.series.forecast_preprocessing import ForecastPreprocessing
+from seqmodels.data.series.panel import Panel
+from seqmodels.data.series.windows import WindowDataset
+
+log = logging.getLogger("seqmodels")
+
+SHOWN = 5  # names of groups
+
+
+def log_report(splits: Splits[Panel], windows: Sequence[WindowDataset], preprocessing: ForecastPreprocessing) -> None:
+    """Log what a run reads, a line each for rows, columns, splits and season."""
+    train = splits.train
+    for line in (
+        _rows(splits),
+        _columns(train, preprocessing.calendar),
+        f"splits: {'; '.join(_part(*pair) for pair in zip(splits._asdict().items(), windows, strict=True))}",
+        _season(train, preprocessing.season),
+    ):
+        log.info("%s: %s", train.place, line)
+
+
+def _rows(splits: Splits[Panel]) -> str:
+    train = splits.train
+    lengths = [sum(len(part.tables[n].values) for part in splits) for n in range(len(train.keys))]
+    steps = f"{min(lengths)}" if min(lengths) == max(lengths) else f"{min(lengths)} to {max(lengths)}"
+    frequency = next((table.frequency for table in train.tables if table.frequency is not None), None)
+    apart = "" if frequency is None else f", {frequency} apart"
+    series = "" if not train.group else f"{len(train.keys)} series by {', '.join(train.group)}, each of "
+    filled = _filled([table.filled for table in train.tables])
+    return f"{series}{steps} steps{apart}{filled}"
+
+
+def _filled(parts: Sequence[Filled]) -> str:
+    """Return what was filled in, with the first places."""
+    places = tuple(place for part in parts for place in part.places)[:SHOWN]
+    total = Filled(sum(part.rows for part in parts), sum(part.values for part in parts), places)
+    return f"; {total}" if total.rows or total.values else ""
+
+
+def _columns(train: Panel, calendar: Sequence[str]) -> str:
+    inputs = {
+        "forecasts": train.names[: train.outputs],
+        "reads": train.names[train.outputs : len(train.names) - train.known],
+        "known ahead": (*train.names[len(train.names) - train.known :], *calendar),
+        "static": train.static_names,
+    }
+    return "; ".join(f"{what} {', '.join(names)}" for what, names in inputs.items() if names)
+
+
+def _part(named: tuple[str, Panel], windows: WindowDataset) -> str:
+    name, panel = named
+    steps = sum(len(table.values) for table in panel.tables)
+    if steps == 0:
+        return f"{name} none"
+    times = [table.times[[0, -1]] for table in panel.tables if table.times is not None and len(table.times)]
+    unit = "D" if all((np.concatenate(times).astype("datetime64[D]") == np.concatenate(times)).tolist()) else "m"
+    span = f" from {_text(min(t[0] for t in times), unit)} to {_text(max(t[1] for t in times), unit)}" if times else ""
+    without = len(panel.keys) - len(windows.rows.unique())
+    lacking = f", {without} series without one" if without and len(panel.keys) > 1 else ""
+    return f"{name} {steps} steps{span} ({len(windows)} windows{lacking})"
+
+
+def _text(time: np.datetime64, unit: str) -> str:
+    return str(np.datetime_as_string(time, unit=unit))
+
+
+def _season(train: Panel, season: int) -> str:
+    table = max(train.tables, key=lambda table: len(table.values))
+    usual = 1 if table.frequency is None else table.frequency.season
+    if season == 1 and usual > 1:
+        return f"season: 1 step, as the training part has no more than a season of {usual}"
+    short = sum(len(table.values) <= season for table in train.tables)
+    fewer = f"; {short} series with less than one for training" if short and len(train.keys) > 1 else ""
+    return f"season: {season} step{'' if season == 1 else 's'}{fewer}"
+
+
+def warn_of_constants(train: Panel) -> None:
+    """Warn of columns to forecast that never change in the training part, of any group, and of other such columns."""
+    for number, name in enumerate(train.names):
+        used = [(key, table) for key, table in zip(train.keys, train.tables, strict=True) if len(table.values)]
+        columns = [table.values[:, number] for _, table in used]
+        constant = [key for (key, _), column in zip(used, columns, strict=True) if bool((column == column[0]).all())]
+        if number >= train.outputs and (len(constant) < len(used) or any(c[0] != columns[0][0] for c in columns)):
+            continue
+        if constant:
+            shown = "; ".join(", ".join(key) for key in constant[:SHOWN])
+            more = f" and {len(constant) - SHOWN} more" if len(constant) > SHOWN else ""
+            which = f" of {shown}{more}" if train.group and number < train.outputs else ""
+            warnings.warn(
+                f"{train.place}, column {name}{which}: never changes in the training part; it is scaled by 1",
+                stacklevel=2,
+            )

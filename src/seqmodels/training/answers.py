@@ -1,0 +1,92 @@
+"""Files of predictions: what was read beside what was predicted."""
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import IO, Any, NamedTuple
+
+from seqmodels.data.formats.records import Format
+from seqmodels.data.preprocessing import Example
+from seqmodels.errors import ConfigError
+
+
+class Answer(NamedTuple):
+    """An example and its predictions; none if it cannot be read."""
+
+    example: Example
+    records: list[dict[str, Any]]
+
+
+def flatten_record(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record as columns of a table: nested values get dotted names, lists become JSON."""
+    row: dict[str, Any] = {}
+    for name, value in record.items():
+        if isinstance(value, dict):
+            row |= {f"{name}.{key}": inner for key, inner in flatten_record(value).items()}
+        else:
+            row[name] = json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
+    return row
+
+
+def lines(answers: Iterable[Answer], keep: Sequence[str] | None) -> Iterator[dict[str, Any]]:
+    """Yield the lines of an output file: number of the example, the columns carried over, the prediction.
+
+    A column carried over whose name the prediction needs is called ``input.NAME``. An example that cannot be read has
+    the keys of the others, with empty values; those before the first prediction are held back until its keys are known.
+
+    Args:
+        answers: examples with their predictions.
+        keep: columns of the input to carry over; all if None.
+
+    Raises:
+        ConfigError: ``keep`` names a column that the input does not have.
+    """
+    held: list[tuple[int, Example]] = []
+    keys: list[str] | None = None
+    for number, (example, records) in enumerate(answers, start=1):
+        if keep is not None:
+            check_kept(keep, example)
+        if not records and keys is None:
+            held.append((number, example))
+            continue
+        if records and keys is None:
+            keys = list(records[0])
+        assert keys is not None
+        empty = dict.fromkeys(keys)
+        for row, past in held:
+            yield _line(row, past, empty, keep)
+        held = []
+        yield from (_line(number, example, record, keep) for record in records or [empty])
+    for row, past in held:
+        yield _line(row, past, {}, keep)
+
+
+def check_kept(keep: Sequence[str], example: Example) -> None:
+    """Raise ``ConfigError`` if a column to carry over is not in the input."""
+    for name in keep:
+        if name not in example.fields:
+            known = ", ".join(example.fields) or "none"
+            raise ConfigError(f"keep: {example.place} has no column {name!r} to carry over (there are: {known})")
+
+
+def _line(row: int, example: Example, prediction: Mapping[str, Any], keep: Sequence[str] | None) -> dict[str, Any]:
+    taken = {"row", *prediction}
+    names = example.fields if keep is None else keep
+    kept = {f"input.{name}" if name in taken else name: example.fields[name] for name in names}
+    return {"row": row, **kept, **prediction}
+
+
+def write_lines(found: Iterator[dict[str, Any]], sink: IO[str], kind: Format) -> None:
+    """Write lines as JSON, CSV or TSV."""
+    if kind == "jsonl":
+        for line in found:
+            sink.write(json.dumps(line, ensure_ascii=False) + "\n")
+        return
+    rows = map(flatten_record, found)
+    first = next(rows, None)
+    if first is None:
+        return
+    writer = csv.DictWriter(sink, list(first), delimiter="," if kind == "csv" else "\t", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(chain([first], rows))

@@ -1,0 +1,110 @@
+"""Test a finished run: on the test split of its data, or on another file."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import LightningDataModule
+from omegaconf import DictConfig
+
+from seqmodels.config.build import plain, target_of
+from seqmodels.data import Loading
+from seqmodels.data.loaders import ResumableLoader, Split
+from seqmodels.errors import ConfigError
+from seqmodels.system.threads import cpu_threads, threads_for
+from seqmodels.training.checkpointing import Recipe, load_trained, preprocessing_of
+from seqmodels.training.finding import weights_of
+from seqmodels.training.fit import build_trainer, check_config, load_data
+from seqmodels.training.processes import processes
+from seqmodels.training.quiet import quiet
+from seqmodels.training.runs import resolved_config, write_json
+
+
+def evaluate(config: DictConfig) -> dict[str, float]:
+    """Test a checkpoint of a finished run, on the test split of its data or on the file ``config.input``.
+
+    Everything that was fitted in training, such as vocabulary, classes and scale, comes from the checkpoint.
+
+    Args:
+        config: a composed configuration with the keys of ``configs/evaluate.yaml``.
+
+    Returns:
+        The test metrics by name.
+
+    Raises:
+        ConfigError: the checkpoint cannot be read, or the data are no longer those of the training.
+        ValueError: ``config.input`` cannot be read or has no targets; the message names file and line.
+    """
+    with quiet():
+        parts = check_config(config)
+        task, recipe = load_trained(weights_of(config.run, config.ckpt))
+        split = test_split(parts, recipe) if config.input is None else labelled_split(config, recipe)
+        options = loading_of(parts["data"])
+        trainer = build_trainer(parts, logging=False)
+        with (
+            processes(trainer, "evaluate", resolved_config(config)),
+            cpu_threads(threads_for(config.get("threads"), task, options.rows("test"))),
+        ):
+            (found,) = trainer.test(task, datamodule=TestData(split, options), verbose=False)
+        metrics = {name: float(value) for name, value in found.items()}
+        if trainer.is_global_zero:
+            write_json(Path(config.paths.output_dir, "metrics.json"), metrics)
+        return metrics
+
+
+class TestData(LightningDataModule):
+    """A single split to test on."""
+
+    def __init__(self, split: Split[Any], loading: Loading) -> None:
+        super().__init__()
+        self.split = split
+        self.loading = loading
+
+    def test_dataloader(self) -> ResumableLoader[Any]:
+        assert self.trainer is not None
+        return self.split.loader(
+            "test", self.loading, rank=self.trainer.global_rank, world_size=self.trainer.world_size
+        )
+
+
+def test_split(parts: Mapping[str, Any], recipe: Recipe) -> Split[Any]:
+    """Return the test split of the data of a run.
+
+    Raises:
+        ConfigError: what is fitted on the data now differs from the training: the data have changed.
+    """
+    data = load_data(parts, "test")
+    now: dict[str, Any] = {**data.preprocessing, "classes": list(data.class_names)}
+    then = {**(recipe.get("preprocessing") or {}), "classes": list(recipe["class_names"])}
+    changed = [name for name, value in then.items() if json.dumps(now.get(name)) != json.dumps(value)]
+    if changed:
+        raise ConfigError(
+            f"data={data.name}: the data have changed since the training, {', '.join(changed)} would be fitted anew; "
+            "input=FILE tests the model of the run on other data"
+        )
+    try:
+        split: Split[Any] = data.split("test")
+    except ValueError as error:
+        raise ConfigError(f"{error}; input=FILE tests the model of the run on a file") from error
+    return split
+
+
+def labelled_split(config: DictConfig, recipe: Recipe) -> Split[Any]:
+    """Return the records of ``config.input`` with their targets, prepared as in training.
+
+    Raises:
+        ValueError: the file cannot be read or has no targets, or unknown classes.
+    """
+    preprocessing = preprocessing_of(recipe)
+    split = preprocessing.labelled(preprocessing.read(config.input, config.format), recipe["class_names"])
+    kind, sizes = target_of(config.task).needs, recipe["sizes"]
+    split.check("test", kind, sizes, loading_of(plain(config.data)))
+    return split
+
+
+def loading_of(node: Mapping[str, Any]) -> Loading:
+    """Return the batching options among the keys of a data set."""
+    names = {field.name for field in fields(Loading)}
+    return Loading(**{name: value for name, value in node.items() if name in names})
