@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fuzzing.judging import NAME, Reader
-from seqmodels.data.formats.delimited import CSVDialect, parse_table
+from seqmodels.data.formats.delimited import parse_table
 from seqmodels.data.formats.files import unpacked
 from seqmodels.data.formats.folders import read_tar
 from seqmodels.data.formats.idx import parse_idx
@@ -23,6 +23,7 @@ from seqmodels.data.formats.piano_roll import parse_rolls
 from seqmodels.data.formats.records import Format, read_records
 from seqmodels.data.formats.series_table import CSVOptions, SeriesTable, read_series
 from seqmodels.data.formats.strict_text import decoded
+from seqmodels.data.formats.table import CSVDialect
 from seqmodels.data.formats.text_files import documents
 from seqmodels.data.formats.ts import SeriesFile, parse_ts
 from seqmodels.data.text.token_file import read_tokens, token_file

@@ -23,7 +23,7 @@ from seqmodels.data.series.augmentation import TimeMask as TimeMask
 from seqmodels.data.series.augmentation import TimeWarp as TimeWarp
 from seqmodels.data.series.forecast_preprocessing import ForecastPreprocessing as ForecastPreprocessing
 from seqmodels.data.series.forecasting import ForecastPreparation as ForecastPreparation
-from seqmodels.data.series.panel import Panel as Panel
+from seqmodels.data.series.panels.panel import Panel as Panel
 from seqmodels.data.series.preparation import Standardization as Standardization
 from seqmodels.data.series.preprocessing import SeriesPreprocessing as SeriesPreprocessing
 from seqmodels.data.series.roll_preprocessing import RollPreprocessing as RollPreprocessing

@@ -6,6 +6,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
+from seqmodels.data.formats.table import CSVDialect
 from seqmodels.data.splitting import split_stratified
 
 Raw = TypeVar("Raw")
@@ -37,6 +38,7 @@ class LabelledTexts(NamedTuple):
     labels: list[Any]  # one per text: its class, a str; or a tuple of any number of labels
     places: list[str]
     columns: tuple[str, ...] = ("text",)  # the text fields of a new record
+    dialect: CSVDialect | None = None  # how the table was read, settled; None if the texts are not from a table
 
     def take(self, rows: Sequence[int] | Tensor) -> "LabelledTexts":
         """Select rows."""

@@ -49,8 +49,8 @@ def split_by_time(steps: int, shares: Sequence[float]) -> tuple[int, int, int]:
         ValueError: they are neither, or exceed the number of steps.
     """
     wrong = (
-        "split must be three shares that sum to at most 1, or three numbers of steps, of which the last may be 0 for no "
-        f"test part; got {list(shares)}"
+        "split must be three shares that sum to at most 1, or three numbers of steps; the last may be 0, for no test "
+        f"part; got {list(shares)}"
     )
     if len(shares) != 3 or any(isinstance(share, bool) or not share >= 0 for share in shares) or 0 in shares[:2]:
         raise ValueError(wrong)

@@ -50,7 +50,7 @@ def test_a_record_that_spans_lines_stands_where_it_begins() -> None:
     [
         (b"", "csv", "new is empty: its first line must name the columns"),
         (b"a,a\n1,2\n", "csv", "new, line 1: the column 'a' is named twice"),
-        (b"a,b\n1,2\n3\n", "csv", "new, line 3: 1 fields, but the header names 2 columns"),
+        (b"a,b\n1,2\n3\n", "csv", "new, line 3: 1 fields, but there are 2 columns"),
         (b"a\tb\n1\t2\t3\n", "tsv", "new, line 2: 3 fields"),
         (b'a,b\n1,"2\n', "csv", "new, line 2: unexpected end of data"),
         (b"a\n" + b"x" * 200_000 + b"\n", "csv", "new, line 2: field larger than field limit"),

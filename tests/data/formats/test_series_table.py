@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqmodels.data.formats.series_table import CSVOptions, read_series
+from seqmodels.data.formats.table import CSVDialect
 
 TABLE = "day,a,b\n2020-01-01,1,2.5\n2020-01-02,-3,4e2\n2020-01-03,5,6\n"
 DATED = CSVOptions(time="day")
+HEADERLESS = CSVOptions(dialect=CSVDialect(header=False))
 
 
 def read(text: str | bytes, options: CSVOptions = DATED) -> list[list[float]]:
@@ -39,7 +41,7 @@ def test_the_same_table_in_other_spellings_is_the_same_series(text: str) -> None
 )
 def test_any_finite_numbers_are_read_exactly(rows: list[list[float]]) -> None:
     text = "".join(",".join(map(repr, row)) + "\n" for row in rows)
-    assert read(text, CSVOptions(header=False)) == rows
+    assert read(text, HEADERLESS) == rows
 
 
 @given(st.binary(max_size=60))
@@ -56,7 +58,7 @@ def test_any_bytes_are_a_series_or_a_named_error(content: bytes) -> None:
     ("text", "reason"),
     [
         ("", "my.csv is empty"),
-        ("day,a\n", "my.csv has no rows"),
+        ("day,a\n", "my.csv has no rows below its header"),
         (TABLE.replace(",6\n", "\n"), "line 4: 2 fields, but there are 3 columns"),
         (TABLE.replace(",6\n", ",6,7\n"), "line 4: 4 fields"),
         (TABLE.replace("4e2", "four"), r"line 3, column b: must be a finite number, got 'four'"),
@@ -66,7 +68,10 @@ def test_any_bytes_are_a_series_or_a_named_error(content: bytes) -> None:
         (TABLE.replace("4e2", "NaN"), "line 3, column b: a value is missing"),
         (TABLE.replace("b", "a"), "the column 'a' is named twice"),
         (TABLE.replace("day", "date"), "my.csv has no column 'day'; did you mean|has no column 'day'"),
-        (TABLE.replace("2020-01-03", "2020-01-02"), "line 4, column day: .*second time"),
+        (
+            TABLE.replace("2020-01-03", "2020-01-02"),
+            "line 4, column day: .*second time, after my.csv, line 3, column day",
+        ),
         (TABLE.replace("2020-01-03", "2020-01-05"), "line 4, column day: .*follows"),
         (TABLE.replace("2020-01-03", "then"), "line 4, column day: 'then'"),
         (TABLE.replace("5,6", '5,"6'), "my.csv, line 4: unexpected end"),
@@ -84,18 +89,17 @@ def test_what_is_wrong_is_named_with_its_line(text: str | bytes, reason: str) ->
     [("forward", [1, 1, 1, 7, 7]), ("linear", [1, 3, 5, 7, 7]), ("zero", [1, 0, 0, 7, 0])],
 )
 def test_missing_values_are_filled_when_asked(impute: str, expected: list[float]) -> None:
-    options = CSVOptions(header=False, impute=impute)  # type: ignore[arg-type]
+    options = HEADERLESS._replace(impute=impute)  # type: ignore[arg-type]
     assert read("1,0\n,0\nNA,0\n7,0\nnull,0\n", options) == [[value, 0] for value in expected]
 
 
-def test_nothing_can_be_carried_forward_to_the_first_row() -> None:
-    with pytest.raises(ValueError, match="line 1, column 1: the first value is missing"):
-        read("0,\n0,1\n", CSVOptions(header=False, impute="forward"))
+def test_before_the_first_value_it_is_repeated_backwards() -> None:
+    assert read("0,\n0,7\n", HEADERLESS._replace(impute="forward")) == [[0, 7], [0, 7]]
 
 
 def test_a_column_without_any_value_is_refused() -> None:
     with pytest.raises(ValueError, match="line 1, column 1: every value is missing"):
-        read("0,\n0,\n", CSVOptions(header=False, impute="zero"))
+        read("0,\n0,\n", HEADERLESS._replace(impute="zero", columns=("0", "1")))
 
 
 @pytest.mark.parametrize(("columns", "expected"), [(("b", "a"), [2.5, 1]), (("b",), [2.5]), (None, [1, 2.5])], ids=str)
@@ -114,9 +118,9 @@ def test_a_misspelt_column_is_answered_with_the_nearest() -> None:
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (CSVOptions(impute="mean"), "impute must be one of forward, linear, zero, None, got 'mean'"),  # type: ignore[arg-type]
-        (CSVOptions(gaps="fill"), "gaps must be one of"),  # type: ignore[arg-type]
-        (CSVOptions(delimiter=", "), "delimiter must be one character"),
+        (CSVOptions(impute="mean"), "impute must be one of forward, linear, zero, seasonal, None, got 'mean'"),  # type: ignore[arg-type]
+        (CSVOptions(gaps="skip"), "gaps must be one of"),  # type: ignore[arg-type]
+        (CSVOptions(dialect=CSVDialect(", ")), "delimiter must be a single character"),
     ],
 )
 def test_options_that_are_none_are_refused(options: CSVOptions, reason: str) -> None:
@@ -125,4 +129,4 @@ def test_options_that_are_none_are_refused(options: CSVOptions, reason: str) -> 
 
 
 def test_other_delimiters_are_read() -> None:
-    assert torch.tensor(read("a;b\n1;2\n", CSVOptions(delimiter=";"))).tolist() == [[1, 2]]
+    assert torch.tensor(read("a;b\n1;2\n", CSVOptions(dialect=CSVDialect(";")))).tolist() == [[1, 2]]

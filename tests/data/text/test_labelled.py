@@ -23,8 +23,9 @@ from seqmodels.data import (
     TextFolderData,
     Vocabulary,
 )
-from seqmodels.data.formats.delimited import CSVDialect, parse_table
+from seqmodels.data.formats.delimited import parse_table
 from seqmodels.data.formats.folders import read_tar
+from seqmodels.data.formats.table import CSVDialect
 from seqmodels.data.text.labelled import TextCounts
 from seqmodels.data.text.token_augmentation import TokenAugmentation, TokenDrop, TokenSwap
 from seqmodels.data.text.vocabulary_learning import CharacterLearner, WordLearner
@@ -81,11 +82,11 @@ def test_a_row_may_have_many_labels_or_none() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "my.csv has no rows"),
+        ("", "my.csv is empty"),
         ("text,label\n", "no rows below its header"),
-        ("review,label\nx,a\n", r"line 1: the column 'text' is not there \(there are: 'review', 'label'\)"),
-        ("text,text,label\nx,y,a\n", "line 1: the column 'text' stands there twice"),
-        ("text,label\nx,a\ny\n", "line 3: 1 fields, where the first line has 2"),
+        ("review,label\nx,a\n", r"my.csv has no column 'text' \(it has: 'review', 'label'\)"),
+        ("text,text,label\nx,y,a\n", "line 1: the column 'text' is named twice"),
+        ("text,label\nx,a\ny\n", "line 3: 1 fields, but there are 2 columns"),
         ("text,label\nx,y,a\n", "line 2: 3 fields"),
         ("text,label\nx,\n", "line 2, column 'label': there is no label"),
         ('text,label\n"x,a\n', "my.csv, line 2: unexpected end of data"),

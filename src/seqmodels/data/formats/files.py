@@ -4,8 +4,9 @@ import gzip
 import hashlib
 import zlib
 from collections.abc import Sequence
+from io import BufferedReader, RawIOBase
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, Any, NamedTuple, cast
 
 
 class DataFile(NamedTuple):
@@ -42,13 +43,14 @@ def require(folder: Path, files: Sequence[DataFile]) -> None:
 
 
 MOST = 64 << 20  # uncompressed bytes; only beyond them is the ratio checked
+GZIP = b"\x1f\x8b"  # first bytes of a gzip file
 RATIO = 200  # times the compressed size: text and numbers stay far below, a decompression bomb does not
 
 
 def unpacked(path: Path, *, limit: int | None = None, packed: bool | None = None) -> bytes:
     """Return the bytes of ``path``, decompressed if ``packed``; at most ``limit + 1`` of them.
 
-    By default, a file is considered ``packed`` if its name ends in ``.gz``.
+    By default, a file is considered ``packed`` if its name ends in ``.gz`` or it starts like a gzip file.
 
     Raises:
         ValueError: not a regular file; or the compressed data are damaged or truncated, or expand by a factor of
@@ -57,8 +59,10 @@ def unpacked(path: Path, *, limit: int | None = None, packed: bool | None = None
     if path.exists() and not path.is_file():
         raise ValueError(f"{path} is no plain file")
     amount = -1 if limit is None else limit + 1
-    if not (path.suffix == ".gz" if packed is None else packed):
-        with path.open("rb") as plain:
+    with path.open("rb") as plain:
+        starts_packed = plain.read(len(GZIP)) == GZIP
+        if not (path.suffix == ".gz" or starts_packed if packed is None else packed):
+            plain.seek(0)
             return plain.read(amount)
     most = max(MOST, RATIO * path.stat().st_size)
     try:
@@ -69,6 +73,34 @@ def unpacked(path: Path, *, limit: int | None = None, packed: bool | None = None
     if limit is None and len(content) > most:
         raise ValueError(f"{path} unpacks to more than {most} bytes, {RATIO} times its size: unpack it to read it")
     return content
+
+
+def unpacked_stream(stream: IO[bytes], name: str) -> IO[bytes]:
+    """Return a stream, decompressed lazily if it starts like a gzip file or is named like one.
+
+    Reading it raises ``ValueError``, naming the file, if the compressed data are damaged or truncated.
+    """
+    buffered: Any = stream if hasattr(stream, "peek") else BufferedReader(cast(RawIOBase, stream))
+    if buffered.peek(len(GZIP))[: len(GZIP)] != GZIP and not name.endswith(".gz"):
+        return cast(IO[bytes], buffered)
+    return BufferedReader(_GzipStream(buffered, name))
+
+
+class _GzipStream(RawIOBase):
+    """The content of a gzip stream, whose errors name the file."""
+
+    def __init__(self, stream: IO[bytes], name: str) -> None:
+        self._archive = gzip.GzipFile(fileobj=stream)
+        self._name = name
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            return self._archive.readinto(buffer)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise ValueError(f"{self._name} is not a whole gzip file: {error}") from error
 
 
 def published_bytes(path: Path, file: DataFile, *, packed: bool | None = None) -> bytes:

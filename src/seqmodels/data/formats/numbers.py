@@ -6,10 +6,12 @@ import torch
 from torch import Tensor
 
 
-def parsed_number(cell: str) -> float:
+def parsed_number(cell: str, decimal: str = ".") -> float:
     """Return the number in a cell, which may be infinite; NaN if it is not a number."""
+    if "_" in cell or (decimal != "." and "." in cell):  # only Python accepts 1_000 as a number
+        return math.nan
     try:
-        return math.nan if "_" in cell else float(cell)  # only Python accepts 1_000 as a number
+        return float(cell.replace(decimal, "."))
     except ValueError:
         return math.nan
 

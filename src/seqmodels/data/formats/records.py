@@ -1,13 +1,19 @@
 """Streaming records from a file or pipe: CSV or TSV rows, JSON lines, lines of text."""
 
+import logging
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple, get_args
 
-from seqmodels.data.formats.csv_rows import csv_rows
+from seqmodels.data.formats.files import unpacked_stream
 from seqmodels.data.formats.strict_json import parsed_json
 from seqmodels.data.formats.strict_text import decoded_lines
+from seqmodels.data.formats.table import DELIMITERS, CSVDialect, columns_of, csv_rows, ragged
 
+log = logging.getLogger("seqmodels")
+
+DIALECT = CSVDialect()
 Format = Literal["csv", "tsv", "jsonl", "text"]
 SUFFIXES: dict[str, Format] = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "text"}
 
@@ -22,6 +28,8 @@ class Record(NamedTuple):
 def format_of(path: str, given: str | None, argument: str = "format") -> Format:
     """Return the format of a file: ``given``, or inferred from its suffix; a pipe (``-``) is lines of text.
 
+    Of a suffix ``.csv.gz``, the first counts.
+
     Raises:
         ValueError: unknown format.
     """
@@ -31,27 +39,34 @@ def format_of(path: str, given: str | None, argument: str = "format") -> Format:
         return given  # type: ignore[return-value]
     if path == "-":
         return "text"
-    suffix = Path(path).suffix.lower()
+    suffix = Path(path.lower().removesuffix(".gz")).suffix
     if suffix not in SUFFIXES:
         known = ", ".join(SUFFIXES)
         raise ValueError(f"{path}: its suffix says no format (known: {known}); {argument}= says it")
     return SUFFIXES[suffix]
 
 
-def read_records(stream: IO[bytes], name: str, kind: Format) -> Iterator[Record]:
-    """Yield the records of a UTF-8 stream lazily.
+def read_records(stream: IO[bytes], name: str, kind: Format, dialect: CSVDialect = DIALECT) -> Iterator[Record]:
+    """Yield the records of a stream lazily; a stream of gzip is unpacked.
 
-    CSV and TSV have a header, and a record maps columns to strings. A JSON line is an object. A line of text becomes
-    the field ``text``.
+    A row of CSV or TSV maps columns to strings, without a header their numbers. A JSON line is an object. A line of
+    text becomes the field ``text``.
+
+    Args:
+        stream: the file or pipe.
+        name: name of the file in error messages.
+        kind: its format.
+        dialect: how CSV and TSV are written; without a delimiter, it is a comma or a tab. If the first line has none
+            of it but another usual delimiter, that is used and logged.
 
     Raises:
-        ValueError: a line is not UTF-8 or not in the format; the message names file and line.
+        ValueError: a line is not in the encoding or the format; the message names file and line.
     """
-    lines = decoded_lines(stream, name)
+    stream = unpacked_stream(stream, name)
     if kind in ("csv", "tsv"):
-        yield from _table(lines, name, "," if kind == "csv" else "\t")
+        yield from _table(stream, name, kind, dialect.checked())
         return
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(decoded_lines(stream, name, dialect.encoding), start=1):
         place = f"{name}, line {number}"
         yield Record(place, {"text": line.rstrip("\r\n")} if kind == "text" else _object(line, place))
 
@@ -63,16 +78,20 @@ def _object(line: str, place: str) -> dict[str, Any]:
     return value
 
 
-def _table(lines: Iterator[str], name: str, delimiter: str) -> Iterator[Record]:
-    rows = csv_rows(lines, name, delimiter)
+def _table(stream: IO[bytes], name: str, kind: Format, dialect: CSVDialect) -> Iterator[Record]:
+    lines = decoded_lines(stream, name, dialect.encoding, newline="")
+    first_line = next(lines, "")
+    delimiter = dialect.delimiter or ("," if kind == "csv" else "\t")
+    others = [other for other in DELIMITERS if other in first_line]
+    if dialect.header and delimiter not in first_line and len(others) == 1:
+        log.info("%s: columns are delimited by %r in place of %r", name, others[0], delimiter)
+        delimiter = others[0]
+    rows = csv_rows(chain([first_line], lines), name, delimiter, quotes=dialect.quotes)
     first = next(rows, None)
     if first is None:
-        raise ValueError(f"{name} is empty: its first line must name the columns")
-    place, header = first
-    for twice in header:
-        if header.count(twice) > 1:
-            raise ValueError(f"{place}: the column {twice!r} is named twice")
-    for place, row in rows:
-        if len(row) != len(header):
-            raise ValueError(f"{place}: {len(row)} fields, but the header names {len(header)} columns")
-        yield Record(place, dict(zip(header, row, strict=True)))
+        raise ValueError(f"{name} is empty" + (": its first line must name the columns" if dialect.header else ""))
+    columns = columns_of(first, header=dialect.header)
+    for row in rows if dialect.header else chain([first], rows):
+        if error := ragged(row, columns):
+            raise ValueError(error)
+        yield Record(row.place, dict(zip(columns, row.cells, strict=True)))

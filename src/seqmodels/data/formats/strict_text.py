@@ -23,6 +23,14 @@ def decoded(content: bytes, name: str, encoding: str = "utf-8") -> str:
         raise _not_in(name, encoding, 1, 0, error) from error
 
 
+def check_encoding(encoding: str) -> None:
+    """Raise ``ValueError`` if Python does not know the encoding."""
+    try:
+        "".encode(encoding)
+    except LookupError as error:
+        raise ValueError(f"encoding must be one that Python knows, like utf-8 or latin-1, got {encoding!r}") from error
+
+
 def decoded_lines(
     source: IO[bytes], name: str, encoding: str = "utf-8", *, newline: Literal["", "\n"] = "\n"
 ) -> Iterator[str]:

@@ -164,4 +164,4 @@ def _filled(column: Numbers, where: str, missing: Missing) -> Numbers:
         raise ValueError(f"{where}: value {first} is missing; missing=interpolate fills such values in")
     if unknown.all():
         raise ValueError(f"{where}: all values are missing, which leaves none to fill them in from")
-    return filled(column, unknown, "linear", where)
+    return filled(column, unknown, "linear")

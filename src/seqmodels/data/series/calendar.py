@@ -1,4 +1,4 @@
-"""Calendar features of timestamps, from -0.5 to 0.5; also known for the future."""
+"""Calendar features of times on the wall clock, from -0.5 to 0.5; also known for the future."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from seqmodels.data.formats.times import Times
+from seqmodels.data.formats.times.zones import Times
 from seqmodels.errors import nearest
 
 Share = NDArray[np.float64]
@@ -15,7 +15,7 @@ Share = NDArray[np.float64]
 
 def _within(times: Times, unit: str) -> Times:
     """Round each timestamp down to the start of its unit."""
-    return times.astype(f"datetime64[{unit}]").astype("datetime64[s]")
+    return times.astype(f"datetime64[{unit}]").astype("datetime64[us]")
 
 
 def _share(times: Times, unit: str, part: str, parts: int) -> Share:

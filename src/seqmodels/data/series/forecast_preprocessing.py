@@ -15,12 +15,12 @@ from seqmodels.data.formats.series_table import CSVOptions, SeriesTable
 from seqmodels.data.formats.table import CSVDialect
 from seqmodels.data.formats.times.frequency import Frequency, Gaps
 from seqmodels.data.preprocessing import Example, Preprocessing
-from seqmodels.data.series.group_scaling import GroupScale, GroupScaling
-from seqmodels.data.series.layouts import Layout, Wide
-from seqmodels.data.series.panel import Panel
-from seqmodels.data.series.panel_reading import Group, Reading, groups_of, static_values
-from seqmodels.data.series.record_tables import table_from, tables_in
-from seqmodels.data.series.roles import Roles, encoded, expanded, unseen
+from seqmodels.data.series.panels.layouts import Layout, Wide
+from seqmodels.data.series.panels.panel import Panel
+from seqmodels.data.series.panels.reading import Group, Reading, groups_of, static_values
+from seqmodels.data.series.panels.records import table_from, tables_in
+from seqmodels.data.series.panels.roles import Roles, encoded, expanded, unseen
+from seqmodels.data.series.panels.scaling import GroupScale, GroupScaling
 from seqmodels.data.series.scaling import Scaling
 from seqmodels.data.series.windows import ForecastBatch, Groups, Span, WindowDataset
 
@@ -41,8 +41,8 @@ class ForecastPreprocessing(Preprocessing):
         output_size: number of columns to forecast.
         input_length, horizon, calendar, standardize: as in training.
         time, timezone, date_format, gaps, impute: as in :class:`~seqmodels.data.CSVSeriesData`.
-        dialect: how delimited files are written.
-        frequency: how far steps lie apart.
+        dialect: how the training file was written, the fields of a ``CSVDialect``.
+        frequency: of the training data, the fields of a ``Frequency``; None if they had no times.
         season: number of steps in a season.
         seasonal_error: mean absolute seasonal difference of each column to forecast in the training data.
         layout, future, static, group: as in :class:`~seqmodels.data.CSVSeriesData`.
@@ -64,7 +64,7 @@ class ForecastPreprocessing(Preprocessing):
     gaps: Gaps = "error"
     impute: Impute | None = None
     timezone: str | None = None
-    dialect: Any = CSVDialect()
+    dialect: Mapping[str, Any] = field(default_factory=dict)
     frequency: Mapping[str, Any] | None = None
     standardize: bool = True
     season: int = 1
@@ -79,12 +79,11 @@ class ForecastPreprocessing(Preprocessing):
     groups: Sequence[Mapping[str, Any]] = ()
 
     def __post_init__(self) -> None:
-        self.dialect = CSVDialect(**self.dialect) if isinstance(self.dialect, Mapping) else self.dialect
         outputs, time = self.output_size, (self.time,) if isinstance(self.time, str) else tuple(self.time or ())
         known = len(expanded(self.future, self.categories))
         self.options = CSVOptions(
             time=time or None,
-            dialect=self.dialect,
+            dialect=CSVDialect(**self.dialect),
             date_format=self.date_format,
             timezone=self.timezone,
             gaps=self.gaps,
@@ -122,20 +121,28 @@ class ForecastPreprocessing(Preprocessing):
     def examples(self, records: Iterable[Record]) -> Iterator[Example]:
         """Yield the last window of each group, without a batch dimension; the steps after it are forecast.
 
-        The group columns are the fields of an example.
+        The group columns are the fields of an example. A group of several that cannot be read, and a record with lists
+        of steps, yields an example without a value.
+
+        Raises:
+            ValueError: a table cannot be read, or its only group; with the location.
         """
         for part in tables_in(records):
             try:
                 groups = self._groups(part)
             except ValueError as error:
+                if len(part) > 1:
+                    raise
                 yield Example(part[0].place, None, str(error))
                 continue
             for group in groups:
-                fields = dict(zip(self.reading.roles.group, group.key, strict=True))
+                place, fields = group.table.rows[0].place, dict(zip(self.reading.roles.group, group.key, strict=True))
                 try:
-                    yield Example(group.table.rows[0].place, self.window(group), fields=fields)
+                    yield Example(place, self.window(group), fields=fields)
                 except ValueError as error:
-                    yield Example(group.table.rows[0].place, None, str(error), fields)
+                    if len(part) > 1 and len(groups) == 1:
+                        raise
+                    yield Example(place, None, str(error), fields)
 
     def window(self, group: Group) -> ForecastBatch:
         """Return the last window of a group and the steps after it, with zero targets.

@@ -12,9 +12,9 @@ from seqmodels.data.preparation import Preparation, Prepared
 from seqmodels.data.raw import Splits
 from seqmodels.data.series.calendar import check_calendar
 from seqmodels.data.series.forecast_preprocessing import ForecastPreprocessing
-from seqmodels.data.series.group_scaling import GroupScale
-from seqmodels.data.series.panel import Panel
-from seqmodels.data.series.panel_report import log_report, warn_of_constants
+from seqmodels.data.series.panels.panel import Panel
+from seqmodels.data.series.panels.report import log_report, warn_of_constants
+from seqmodels.data.series.panels.scaling import GroupScale
 from seqmodels.data.series.scaling import fit_scaling
 from seqmodels.data.series.windows import Span, WindowDataset
 from seqmodels.system.names import public_name
@@ -57,11 +57,11 @@ class ForecastPreparation(Preparation):
 
     def prepare(self, splits: Splits[Panel]) -> Prepared:
         categories = splits.train.seen()
-        splits = Splits(*(part.limited(categories) for part in splits))
-        train = splits.train
+        parts = [part.limited(categories) for part in splits if part is not None]
+        train = parts[0]
         node = self._node(train)
         preprocessing = ForecastPreprocessing(**node)
-        whole = train._replace(tables=tuple(map(_joined, zip(*(part.tables for part in splits), strict=True))))
+        whole = train._replace(tables=tuple(map(_joined, zip(*(part.tables for part in parts), strict=True))))
         groups = preprocessing.of_panel(whole)
         windows = [
             WindowDataset(
@@ -73,7 +73,7 @@ class ForecastPreparation(Preparation):
                 stride=self.stride if number == 0 else 1,  # only training may skip steps
                 place=train.place,
             )
-            for number, spans in enumerate(self._spans(splits))
+            for number, spans in enumerate(self._spans(parts))
         ]
         keys = list(preprocessing.scaling.scales)
         sizes = {
@@ -87,8 +87,9 @@ class ForecastPreparation(Preparation):
             "series": len(keys),
             "group": list(train.group),
             "keys": [list(key) for key in keys],
+            "time_style": _style(train),
         }
-        log_report(splits, windows, preprocessing)
+        log_report(parts, windows, preprocessing)
         return Prepared(Splits(*windows), sizes, {"_target_": public_name(ForecastPreprocessing), **node})
 
     def _node(self, train: Panel) -> dict[str, Any]:
@@ -102,7 +103,7 @@ class ForecastPreparation(Preparation):
         }
         warn_of_constants(train)
         present = torch.tensor([key in scales for key in train.keys])
-        static = fit_scaling(train.static[present], standardize=self.standardize)
+        static = fit_scaling(train.static[present], standardize=self.standardize and train.static.shape[1] > 0)
         options = table.options
         offsets = () if table.offsets is None else np.unique(table.offsets)
         return {
@@ -112,7 +113,7 @@ class ForecastPreparation(Preparation):
             "output_size": outputs,
             "input_length": self.input_length,
             "horizon": self.horizon,
-            "time": list(options.time_columns) or None,
+            "time": list(options.time) if isinstance(options.time, tuple) else options.time,
             "calendar": list(self.calendar),
             "date_format": options.date_format,
             "gaps": options.gaps,
@@ -133,11 +134,11 @@ class ForecastPreparation(Preparation):
             "groups": [{"key": list(key), **scale.node()} for key, scale in scales.items()] if train.group else [],
         }
 
-    def _spans(self, splits: Splits[Panel]) -> list[list[Span]]:
+    def _spans(self, parts: Sequence[Panel]) -> list[list[Span]]:
         """Return for each split the steps of each group that it covers."""
         spans: list[list[Span]] = []
-        starts = [0] * len(splits.train.tables)
-        for part in splits:
+        starts = [0] * len(parts[0].tables)
+        for part in parts:
             ends = [start + len(table.values) for start, table in zip(starts, part.tables, strict=True)]
             spans.append(
                 [Span(0 if self.reach_back else first, first, end) for first, end in zip(starts, ends, strict=True)]
@@ -154,6 +155,12 @@ class ForecastPreparation(Preparation):
         if self.season >= steps:
             raise ValueError(f"{train.place}: the train part has {steps} steps, a season has {self.season}")
         return self.season
+
+
+def _style(train: Panel) -> list[str | None]:
+    """Return how times are written, the fields of a ``TimeStyle``; empty without times."""
+    table = max(train.tables, key=lambda table: len(table.values))
+    return [] if table.times is None else list(table.style)
 
 
 def _joined(parts: Sequence[SeriesTable]) -> SeriesTable:

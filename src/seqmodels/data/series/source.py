@@ -11,9 +11,9 @@ from seqmodels.data.formats.series_table import CSVOptions
 from seqmodels.data.formats.table import Table
 from seqmodels.data.raw import Splits
 from seqmodels.data.series.forecasting import ForecastPreparation
-from seqmodels.data.series.panel import Panel
-from seqmodels.data.series.panel_reading import read_panel
-from seqmodels.data.series.roles import Roles
+from seqmodels.data.series.panels.panel import Panel
+from seqmodels.data.series.panels.reading import read_panel
+from seqmodels.data.series.panels.roles import Roles
 from seqmodels.data.source import PublishedSource, Source
 from seqmodels.data.splitting import split_by_time
 
@@ -28,7 +28,8 @@ class SeriesSource(Source):
         target: columns to forecast, one name or several; all numeric ones without another role by default.
         features: columns that are inputs only, with unknown future. Words are categories.
         future: columns whose future is known, such as planned promotions. In training, they are read from the rows
-            ahead; for a forecast, the file has rows for the steps to forecast, with empty targets. Words are categories.
+            ahead; for a forecast, the file has rows for the steps to forecast, with empty targets. Words are
+            categories.
     """
 
     target_kind = "forecasting"
@@ -79,6 +80,6 @@ class PublishedSeries(SeriesSource, PublishedSource):
         return read_panel(table, self.options, self.roles)
 
 
-def names_of(columns: str | int | Sequence[str | int]) -> tuple[str, ...]:
-    """Return one or several columns as names; unnamed columns are called by their numbers."""
-    return tuple(map(str, listed(columns)))
+def names_of(columns: str | int | Sequence[str | int] | None) -> tuple[str, ...]:
+    """Return one, several or no columns as names; unnamed columns are called by their numbers."""
+    return () if columns is None else tuple(map(str, listed(columns)))

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from seqmodels.data.formats.delimited import CSVDialect, parse_table, read_table
+from seqmodels.data.formats.delimited import parse_table, read_table
 from seqmodels.data.formats.files import DataFile, load, locate
+from seqmodels.data.formats.table import CSVDialect
 from seqmodels.data.raw import LabelledTexts, Splits
 from seqmodels.data.text.sources import PublishedTexts
 
@@ -69,4 +70,4 @@ def _named(table: LabelledTexts) -> LabelledTexts:
     for number, place in zip(table.labels, table.places, strict=True):
         if number not in NAMES:
             raise ValueError(f"{place}: a class must be one of {', '.join(NAMES)}, got {number!r}")
-    return table._replace(labels=[NAMES[number] for number in table.labels])
+    return table._replace(labels=[NAMES[number] for number in table.labels], columns=("text",), dialect=None)

@@ -2,6 +2,7 @@
 
 from seqmodels.data.formats.files import github_file
 from seqmodels.data.formats.series_table import CSVOptions
+from seqmodels.data.formats.table import CSVDialect
 from seqmodels.data.series.source import PublishedSeries
 
 
@@ -27,4 +28,4 @@ class ExchangeRateData(PublishedSeries):
         "https://arxiv.org/abs/1703.07015"
     )
     license = "not stated"
-    options = CSVOptions(header=False)
+    options = CSVOptions(dialect=CSVDialect(header=False))

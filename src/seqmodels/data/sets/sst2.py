@@ -1,7 +1,8 @@
 """Stanford Sentiment Treebank, binary, full sentences."""
 
-from seqmodels.data.formats.delimited import CSVDialect, parse_table
+from seqmodels.data.formats.delimited import parse_table
 from seqmodels.data.formats.files import DataFile, load
+from seqmodels.data.formats.table import CSVDialect
 from seqmodels.data.raw import LabelledTexts, Splits
 from seqmodels.data.text.sources import PublishedTexts
 
@@ -40,4 +41,4 @@ class SST2Data(PublishedTexts):
     def _table(self, file: DataFile) -> LabelledTexts:
         dialect = CSVDialect(delimiter="\t", header=False, quotes=False)
         table = parse_table(load(self.set_folder, file), file.name, 0, 1, dialect)
-        return table._replace(labels=[NAMES[label] for label in table.labels])
+        return table._replace(labels=[NAMES[label] for label in table.labels], columns=("text",), dialect=None)

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from seqmodels.data.formats.delimited import CSVDialect, read_table
+from seqmodels.data.formats.delimited import read_table
+from seqmodels.data.formats.table import CSVDialect
 from seqmodels.data.raw import LabelledTexts
 from seqmodels.data.text.sources import OwnTexts
 
@@ -17,7 +18,8 @@ class TextTable(OwnTexts):
         text: text column, by name, or by number from 0 without a header; several columns are joined with a space.
         label: column of the label or labels.
         header: whether the first line has the column names.
-        delimiter: column delimiter; if None, a tab for ``.tsv`` files, else a comma.
+        delimiter: column delimiter; if None, a tab for ``.tsv`` files, else recognised among comma, semicolon, tab and
+            ``|``.
         quotes: whether fields in double quotes may contain delimiters, line breaks and doubled quotes.
     """
 
@@ -29,10 +31,8 @@ class TextTable(OwnTexts):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.delimiter is not None and len(self.delimiter) != 1:
-            raise ValueError(f"delimiter must be a single character, got {self.delimiter!r}")
+        self.dialect = CSVDialect(self.delimiter, self.header, self.quotes, self.encoding).checked()
 
     def table(self, path: Path, separator: str | None) -> LabelledTexts:
         """Read the table at a path; each row has one label if ``separator`` is None."""
-        dialect = CSVDialect(delimiter=self.delimiter, header=self.header, quotes=self.quotes, encoding=self.encoding)
-        return read_table(path, self.text, self.label, dialect, separator=separator)
+        return read_table(path, self.text, self.label, self.dialect, separator=separator)

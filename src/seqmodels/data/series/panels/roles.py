@@ -111,7 +111,7 @@ def encoded(table: Table, categories: Categories) -> Table:
 
 
 def unseen(table: Table, categories: Categories) -> dict[str, int]:
-    """Return how many cells of each column have a value that is not among its categories; columns without are absent."""
+    """Return how many cells of a column have a value that is not among its categories; only columns with some."""
     counts = {
         column: sum(not is_missing(cell) and cell not in values for cell in table.cells(column))
         for column, values in categories.items()

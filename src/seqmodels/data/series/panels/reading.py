@@ -12,8 +12,8 @@ from seqmodels.data.formats.columns import is_missing, parsed_column
 from seqmodels.data.formats.series_table import CSVOptions, SeriesTable, series_of, stamps_of
 from seqmodels.data.formats.table import Table
 from seqmodels.data.formats.times.parsing import Stamps
-from seqmodels.data.series.panel import Panel
-from seqmodels.data.series.roles import Categories, Roles, categories_in, encoded, expanded
+from seqmodels.data.series.panels.panel import Panel
+from seqmodels.data.series.panels.roles import Categories, Roles, categories_in, encoded, expanded
 
 MOST_COLUMNS = 8  # of those that may tell the series apart, tried in pairs
 
@@ -70,8 +70,8 @@ def _check_single(table: Table, stamps: Stamps, options: CSVOptions) -> None:
             names = columns[0] if len(columns) == 1 else f"[{','.join(columns)}]"
             which = "column tells" if len(columns) == 1 else "columns tell"
             raise ValueError(
-                f"{table.place(row, options.time_columns[0])}: time restarts, as where several series are in one table, "
-                f"and {' and '.join(map(repr, columns))} seems to be the {which} them apart: data.group={names}"
+                f"{table.place(row, options.time_columns[0])}: time restarts, as where several series are in one "
+                f"table, and {' and '.join(map(repr, columns))} seems to be the {which} them apart: data.group={names}"
             )
 
 
@@ -179,8 +179,8 @@ def static_values(group: Group, columns: Sequence[str], names: Sequence[str]) ->
         first, *others = table.cells(column)
         if (row := next((n for n, cell in enumerate(others, start=1) if cell != first), 0)) > 0:
             raise ValueError(
-                f"{table.place(row, column)}: changes from {first!r} to {others[row - 1]!r}, but a column of data.static "
-                f"must have one value in all rows of {', '.join(group.key)}; data.features or data.future can change"
+                f"{table.place(row, column)}: changes from {first!r} to {others[row - 1]!r}, but a column of "
+                f"data.static must have one value in all rows of {', '.join(group.key)}; data.features can change"
             )
         if is_missing(first):
             raise ValueError(f"{table.place(0, column)}: a value is missing ({first!r})")

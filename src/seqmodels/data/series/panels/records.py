@@ -6,7 +6,7 @@ from typing import Any
 from seqmodels.data.formats.records import Record
 from seqmodels.data.formats.series_table import CSVOptions, table_of
 from seqmodels.data.formats.table import Row, Table
-from seqmodels.data.series.roles import Roles
+from seqmodels.data.series.panels.roles import Roles
 
 
 def tables_in(records: Iterable[Record]) -> Iterator[list[Record]]:

@@ -9,7 +9,7 @@ import numpy as np
 from seqmodels.data.formats.gaps import Filled
 from seqmodels.data.raw import Splits
 from seqmodels.data.series.forecast_preprocessing import ForecastPreprocessing
-from seqmodels.data.series.panel import Panel
+from seqmodels.data.series.panels.panel import Panel
 from seqmodels.data.series.windows import WindowDataset
 
 log = logging.getLogger("seqmodels")
@@ -17,21 +17,21 @@ log = logging.getLogger("seqmodels")
 SHOWN = 5  # names of groups
 
 
-def log_report(splits: Splits[Panel], windows: Sequence[WindowDataset], preprocessing: ForecastPreprocessing) -> None:
+def log_report(parts: Sequence[Panel], windows: Sequence[WindowDataset], preprocessing: ForecastPreprocessing) -> None:
     """Log what a run reads, a line each for rows, columns, splits and season."""
-    train = splits.train
+    train = parts[0]
     for line in (
-        _rows(splits),
+        _rows(parts),
         _columns(train, preprocessing.calendar),
-        f"splits: {'; '.join(_part(*pair) for pair in zip(splits._asdict().items(), windows, strict=True))}",
+        f"splits: {'; '.join(map(_part, Splits._fields, parts, windows))}",
         _season(train, preprocessing.season),
     ):
         log.info("%s: %s", train.place, line)
 
 
-def _rows(splits: Splits[Panel]) -> str:
-    train = splits.train
-    lengths = [sum(len(part.tables[n].values) for part in splits) for n in range(len(train.keys))]
+def _rows(parts: Sequence[Panel]) -> str:
+    train = parts[0]
+    lengths = [sum(len(part.tables[n].values) for part in parts) for n in range(len(train.keys))]
     steps = f"{min(lengths)}" if min(lengths) == max(lengths) else f"{min(lengths)} to {max(lengths)}"
     frequency = next((table.frequency for table in train.tables if table.frequency is not None), None)
     apart = "" if frequency is None else f", {frequency} apart"
@@ -57,21 +57,18 @@ def _columns(train: Panel, calendar: Sequence[str]) -> str:
     return "; ".join(f"{what} {', '.join(names)}" for what, names in inputs.items() if names)
 
 
-def _part(named: tuple[str, Panel], windows: WindowDataset) -> str:
-    name, panel = named
+def _part(name: str, panel: Panel, windows: WindowDataset) -> str:
     steps = sum(len(table.values) for table in panel.tables)
     if steps == 0:
         return f"{name} none"
     times = [table.times[[0, -1]] for table in panel.tables if table.times is not None and len(table.times)]
-    unit = "D" if all((np.concatenate(times).astype("datetime64[D]") == np.concatenate(times)).tolist()) else "m"
-    span = f" from {_text(min(t[0] for t in times), unit)} to {_text(max(t[1] for t in times), unit)}" if times else ""
+    span = ""
+    if times:
+        first, last = (np.datetime_as_string(time, unit="auto") for time in (np.min(times), np.max(times)))
+        span = f" from {first} to {last}"
     without = len(panel.keys) - len(windows.rows.unique())
     lacking = f", {without} series without one" if without and len(panel.keys) > 1 else ""
     return f"{name} {steps} steps{span} ({len(windows)} windows{lacking})"
-
-
-def _text(time: np.datetime64, unit: str) -> str:
-    return str(np.datetime_as_string(time, unit=unit))
 
 
 def _season(train: Panel, season: int) -> str:
@@ -96,7 +93,5 @@ def warn_of_constants(train: Panel) -> None:
             shown = "; ".join(", ".join(key) for key in constant[:SHOWN])
             more = f" and {len(constant) - SHOWN} more" if len(constant) > SHOWN else ""
             which = f" of {shown}{more}" if train.group and number < train.outputs else ""
-            warnings.warn(
-                f"{train.place}, column {name}{which}: never changes in the training part; it is scaled by 1",
-                stacklevel=2,
-            )
+            what = "never changes in the training part; it is scaled by 1"
+            warnings.warn(f"{train.place}, column {name}{which}: {what}", stacklevel=2)

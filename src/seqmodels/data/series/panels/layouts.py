@@ -17,9 +17,9 @@ class Wide(NamedTuple):
 
     Example:
         >>> from seqmodels.data.formats.table import CSVDialect
-        >>> table = Table.parse(b"day,north,south\\n2020-01-01,1,2\\n2020-01-02,3,\\n", "my.csv", CSVDialect())
+        >>> table = Table.parse(b"day,north,south\\n2020-01-01,1,2\\n", "my.csv", CSVDialect())
         >>> [row.cells for row in Wide("columns", ("day",)).long(table).rows]
-        [['2020-01-01', 'north', '1'], ['2020-01-02', 'north', '3'], ['2020-01-01', 'south', '2'], ['2020-01-02', 'south', '']]
+        [['2020-01-01', 'north', '1'], ['2020-01-01', 'south', '2']]
     """
 
     layout: Layout

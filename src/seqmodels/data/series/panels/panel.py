@@ -1,6 +1,7 @@
 """Panels: one or more groups of series that one model forecasts."""
 
 from collections.abc import Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -9,8 +10,8 @@ from torch import Tensor
 
 from seqmodels.data.formats.series_table import SeriesTable
 from seqmodels.data.raw import Splits
-from seqmodels.data.series.layouts import Layout
-from seqmodels.data.series.roles import Categories, Roles, expanded
+from seqmodels.data.series.panels.layouts import Layout
+from seqmodels.data.series.panels.roles import Categories, Roles, expanded
 from seqmodels.data.splitting import split_by_time
 
 
@@ -29,7 +30,7 @@ class Panel(NamedTuple):
     group: tuple[str, ...] = ()  # names of the group columns
     roles: Roles = Roles()
     layout: Layout = "long"  # of the table that was read
-    categories: Categories = {}  # values of the columns with words
+    categories: Categories = MappingProxyType({})  # values of the columns with words
     static_names: tuple[str, ...] = ()
     static: Tensor = torch.zeros(1, 0, dtype=torch.float64)  # (groups, static)
 

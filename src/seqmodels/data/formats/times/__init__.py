@@ -1,0 +1,1 @@
+"""Times of series: parsing, time zones, the frequency of the rows."""

@@ -1,0 +1,82 @@
+"""The time grid of a series: its rows, regular steps apart, and those that are missing."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqmodels.data.formats.times.frequency import Frequency, Gaps, check_ascending, check_steps, frequency_of
+from seqmodels.data.formats.times.parsing import Stamps
+from seqmodels.data.formats.times.zones import Offsets, Times, offsets_in, wall_clock, zone_name, zone_of
+
+MOST = 100  # steps per row, with the missing rows
+
+
+class Grid(NamedTuple):
+    """Times of a series, and the rows that have them."""
+
+    times: Times  # (steps,) wall clock
+    offsets: Offsets | None  # (steps,) if the times have a zone
+    zone: str | None  # its IANA name, or the last offset
+    frequency: Frequency
+    rows: NDArray[np.int64]  # (steps,) -1 for missing rows
+
+
+def grid_of(
+    stamps: Stamps,
+    place: Callable[[int], str],
+    *,
+    gaps: Gaps = "error",
+    frequency: Frequency | None = None,
+    timezone: str | None = None,
+) -> Grid:
+    """Return the grid of the times of a series.
+
+    Args:
+        stamps: times of the rows.
+        place: returns the location of a row for error messages.
+        gaps: ``error``; ``fill`` inserts missing rows; ``allow`` takes rows as consecutive steps, however far apart.
+        frequency: that the times must have; by default, that which most of them have.
+        timezone: zone of times without an offset from UTC, and by whose rules the times continue.
+
+    Raises:
+        ValueError: the times do not ascend, have another frequency or have gaps; the message names the row.
+    """
+    times, offsets, zone = stamps.times, stamps.offsets, timezone
+    if timezone is not None and offsets is None:
+        offsets, skipped = offsets_in(zone_of(timezone), times)
+        if skipped.any():
+            row = int(skipped.argmax())
+            raise ValueError(f"{place(row)}: {times[row]} does not exist in {timezone}, as clocks go forward")
+    if timezone is None and offsets is not None:
+        zone = zone_name(offsets[-1])
+    check_ascending(times if offsets is None else times - offsets, times, place)
+    found = frequency or frequency_of(times, place, offsets)
+    check_steps(found, found.axis(times, offsets), place, gaps, fitted=frequency is None)
+    grid = Grid(times, offsets, zone, found, np.arange(len(times)))
+    return _with_missing_rows(grid, place, timezone) if gaps == "fill" else grid
+
+
+def _with_missing_rows(grid: Grid, place: Callable[[int], str], timezone: str | None) -> Grid:
+    axis = grid.frequency.axis(grid.times, grid.offsets)
+    steps = grid.frequency.steps(axis)
+    positions = np.concatenate([[0], steps.cumsum()])
+    count = int(positions[-1]) + 1
+    if count > MOST * len(axis):
+        row = int(steps.argmax()) + 1
+        raise ValueError(f"{place(row)}: {steps.max()} steps after the row above: are both times right?")
+    rows = np.full(count, -1)
+    rows[positions] = grid.rows
+    before = np.maximum.accumulate(rows)  # the last row that is there
+    axis = grid.frequency.shifted(axis[before], np.arange(count) - positions[before])
+    if grid.offsets is None:
+        return grid._replace(times=axis, rows=rows)
+    offsets = grid.offsets[before]
+    if timezone is None:
+        times = axis + offsets if grid.frequency.elapsed else axis
+    elif grid.frequency.elapsed:
+        times, offsets = wall_clock(zone_of(timezone), axis)
+    else:
+        times, offsets = axis, offsets_in(zone_of(timezone), axis)[0]
+    return grid._replace(times=times, offsets=offsets, rows=rows)
