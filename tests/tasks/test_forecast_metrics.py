@@ -16,7 +16,7 @@ def batch(rows: int = ROWS) -> ForecastBatch:
     series = torch.arange(rows) * 2 % 5 % GROUPS
     scales = (torch.rand(GROUPS, SERIES, dtype=torch.float64)[series] + 0.1 for _ in range(3))
     nothing, targets = torch.zeros(rows, 1, 0), torch.randn(rows, HORIZON, SERIES)
-    return ForecastBatch(nothing, nothing, targets, nothing, series, nothing, *scales, targets)
+    return ForecastBatch._make((nothing, nothing, targets, nothing, series, nothing, *scales, targets))
 
 
 def taken(whole: ForecastBatch, rows: Any) -> ForecastBatch:
@@ -37,12 +37,13 @@ def test_metrics_do_not_depend_on_how_windows_are_batched() -> None:
     once = measured([(forecast, whole)], GROUPS)
     often = measured([(forecast[part], taken(whole, part)) for part in rows], GROUPS)
     torch.testing.assert_close(once.compute(), often.compute())
-    torch.testing.assert_close(once.by_group(), often.by_group())
+    torch.testing.assert_close(once.of_series(), often.of_series())
 
 
 def test_the_metrics_of_a_group_are_those_of_its_windows_alone() -> None:
     whole, forecast = batch(), torch.randn(ROWS, HORIZON, SERIES)
-    together = measured([(forecast, whole)], GROUPS).by_group()
+    once = measured([(forecast, whole)], GROUPS)
+    together = once.of_series()
     assert set(together) == {prefix + kind for prefix in ("", "other_") for kind in KINDS} | set(INTERVAL)
     for group in range(GROUPS):
         mine = whole.series == group
@@ -50,6 +51,7 @@ def test_the_metrics_of_a_group_are_those_of_its_windows_alone() -> None:
         for name, value in together.items():
             if not name.endswith("rmse"):  # the mean over the series is not that of their roots
                 torch.testing.assert_close(value[group].mean().float(), alone[name])
+            torch.testing.assert_close(once.of_groups()[name][group].float(), alone[name])
 
 
 def test_every_window_of_a_panel_counts_the_same() -> None:
@@ -58,7 +60,7 @@ def test_every_window_of_a_panel_counts_the_same() -> None:
     shares = errors.count / errors.count.sum()
     for name, value in errors.compute().items():
         if not name.endswith(("rmse", "r2")):
-            torch.testing.assert_close((shares @ errors.by_group()[name]).mean().float(), value)
+            torch.testing.assert_close((shares @ errors.of_series()[name]).mean().float(), value)
 
 
 def test_r2_compares_with_the_mean_of_each_group() -> None:

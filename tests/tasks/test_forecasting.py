@@ -112,13 +112,14 @@ def test_values_far_from_zero_come_back_exactly(data: DataModule, likelihood: Li
     network.model.margin.fill_(0.25)
     batch: ForecastBatch = data.split("test").__getitems__([0, 1, 2])
     with torch.no_grad():
-        near, far = (network.summary(each) for each in (batch, batch._replace(mean=batch.mean + 1.6e9)))
-        params, moved = (network.predict_step(each) for each in (batch, batch._replace(mean=batch.mean + 1.6e9)))
-    for name, value in near.items():
-        torch.testing.assert_close(far[name] - 1.6e9, value, atol=1e-5, rtol=0)
-    width = far["high"] - far["low"]
-    assert bool((width > 0.01).all())
-    point = likelihood.point(moved) - 1.6e9
+        moved = batch._replace(mean=batch.mean + 1.6e9)
+        records, far = ([record for rows in network.records(each, []) for record in rows] for each in (batch, moved))
+        params, shifted = (network.predict_step(each) for each in (batch, moved))
+    for near, moved_record in zip(records, far, strict=True):
+        for name in ("forecast", "low", "high"):
+            assert moved_record[name] - 1.6e9 == pytest.approx(near[name], abs=1e-5)
+        assert moved_record["high"] - moved_record["low"] > 0.01
+    point = likelihood.point(shifted) - 1.6e9
     torch.testing.assert_close(point, likelihood.point(params), atol=1e-5, rtol=0)
 
 

@@ -36,7 +36,7 @@ class Forecaster(nn.Module, ABC):
     """
 
     margin: Tensor
-    """``(horizon, output)``, of the intervals of each step, set by calibration; NaN before it."""
+    """``(horizon, output)``, of the intervals of each step, set by calibration; infinite before it."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Forecaster(nn.Module, ABC):
         self.normalization = normalization
         self.likelihood = PointForecast() if likelihood is None else likelihood
         self.groups = groups
-        self.register_buffer("margin", torch.full((horizon, output_size), torch.nan))
+        self.register_buffer("margin", torch.full((horizon, output_size), torch.inf))
 
     @abstractmethod
     def forward(

@@ -139,11 +139,12 @@ class SegmentForecaster(Forecaster):
             raise ValueError("known must hold what is known of the future, got None")
         beyond = segments * self.segment - self.horizon
         added: Tensor = self.future(self._segments(F.pad(known, (0, 0, 0, beyond))))
-        return query.add(added[:, None])
+        return query + added[:, None]
 
     def _segments(self, steps: Tensor) -> Tensor:
         """Return ``steps (batch, segments * segment, features)`` as ``(batch, segments, segment * features)``."""
-        return steps.unflatten(1, (-1, self.segment)).flatten(2)
+        segments: Tensor = steps.unflatten(1, (-1, self.segment)).flatten(2)
+        return segments
 
     def _forecast(self, state: Any, query: Tensor) -> Tensor:
         """Return outputs ``(batch, horizon, output, size)`` from the state of each series."""

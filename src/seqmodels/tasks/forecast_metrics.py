@@ -37,7 +37,8 @@ class ForecastErrors(Metric):
         forecasts: names of the forecasts to compare; metrics of the first have no prefix, those of the others are
             called ``{name}_mse`` and so on.
         kinds: the metrics to compute.
-        groups: number of groups for :meth:`by_group`; groups with other indices are counted together, as the last.
+        groups: number of groups for :meth:`of_groups` and :meth:`of_series`; a group with the index -1 counts as the
+            last.
     """
 
     full_state_update = False
@@ -92,23 +93,25 @@ class ForecastErrors(Metric):
 
     def compute(self) -> dict[str, Tensor]:
         """Return every metric of every forecast, ordered by metric, over all groups."""
-        count = self.count.sum()
-        values = self._kinds(self.sums.sum(1), self._spread().sum(0), count)
-        means = {kind: value.mean(-1) for kind, value in values.items()}
-        found = {name: value.float() for name, value in self._named(means).items()}
-        if bool(self.bounded.any()):
-            within = self.within.sum(1).mean(-1) / self.bounded.sum()
-            found |= {kind: value.float() for kind, value in zip(INTERVAL, within, strict=True)}
-        return found
+        values = self._kinds(self.sums.sum(1), self._spread().sum(0), self.count.sum())
+        within = self.within.sum(1) / self.bounded.sum()
+        return {name: value.float() for name, value in self._over_series(values, within).items()}
 
-    def by_group(self) -> dict[str, Tensor]:
+    def of_groups(self) -> dict[str, Tensor]:
+        """Return the metrics of each group, ``(groups,)``; NaN for a group without windows."""
+        return self._over_series(*self._per_group())
+
+    def of_series(self) -> dict[str, Tensor]:
         """Return the metrics of each group and series, ``(groups, series)``; NaN for a group without windows."""
+        return self._named(*self._per_group())
+
+    def _per_group(self) -> tuple[dict[str, Tensor], Tensor]:
         values = self._kinds(self.sums, self._spread(), self.count[:, None, None])
-        found = self._named({kind: value.movedim(1, 0) for kind, value in values.items()})
-        if bool(self.bounded.any()):
-            within = self.within / self.bounded[:, None]
-            found |= dict(zip(INTERVAL, within, strict=True))
-        return found
+        forecasts_first = {kind: value.movedim(1, 0) for kind, value in values.items()}
+        return forecasts_first, self.within / self.bounded[:, None]
+
+    def _over_series(self, values: Mapping[str, Tensor], within: Tensor) -> dict[str, Tensor]:
+        return self._named({kind: value.mean(-1) for kind, value in values.items()}, within.mean(-1))
 
     def _spread(self) -> Tensor:
         """Return the squared deviations of the targets from the mean of their group, ``(groups, series)``."""
@@ -121,12 +124,13 @@ class ForecastErrors(Metric):
         unexplained = found["mse"] / (spread.unsqueeze(-2) / count).clamp_min(EPSILON)
         return {**found, "r2": 1 - unexplained}
 
-    def _named(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def _named(self, values: Mapping[str, Tensor], within: Tensor) -> dict[str, Tensor]:
         """Return metrics, whose first dimension is that of the forecasts, by kind and name of the forecast."""
         roots = {f"{prefix}rmse": values[f"{prefix}mse"].sqrt() for prefix in ("", "raw_")}
-        everything: dict[str, Any] = {**values, **roots}
+        everything = {**values, **roots}
         prefixes = ["", *(f"{name}_" for name in self.forecasts[1:])]
-        return {prefix + kind: everything[kind][index] for kind in self.kinds for index, prefix in enumerate(prefixes)}
+        found = {prefix + kind: everything[kind][index] for kind in self.kinds for index, prefix in enumerate(prefixes)}
+        return found | (dict(zip(INTERVAL, within, strict=True)) if bool(self.bounded.any()) else {})
 
 
 def persistence(inputs: Tensor, horizon: int) -> Tensor:
@@ -144,8 +148,8 @@ def rows_by_series(
     """
     with errors.sync_context():
         steps = errors.count.long().tolist()
-        found = {name: values.tolist() for name, values in errors.by_group().items()}
-    everything = [*keys, ("",) * len(group)] if group else [()]
+        found = {name: values.tolist() for name, values in errors.of_series().items()}
+    everything = [*keys, ("",) * len(group)][: len(steps)]  # the last is that of groups which are not in the training
     return [
         {
             **dict(zip(group, key, strict=True)),

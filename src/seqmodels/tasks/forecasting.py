@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-import numpy as np
-import torch
 from torch import Tensor
 from torchmetrics import MetricCollection
 
@@ -13,6 +11,7 @@ from seqmodels.data.series.windows import ForecastBatch
 from seqmodels.models import Forecaster
 from seqmodels.tasks.calibration import ConformalScores, checked_share, warn_of_few
 from seqmodels.tasks.forecast_metrics import KINDS, ForecastErrors, persistence, rows_by_series
+from seqmodels.tasks.forecast_records import records_of, summary
 from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage, Task
 
 BASELINES = ("persistence", "seasonal_naive")
@@ -34,6 +33,7 @@ class Forecasting(Task[ForecastBatch]):
         names: names of the series.
         group: names of the columns that tell the groups of a panel apart.
         keys: the values of these columns for each group of the training data.
+        time_style: how times are written, see :func:`~seqmodels.tasks.forecast_records.time_texts`.
         interval: share of the outcomes that the interval ``low`` to ``high`` covers; by default 0.95, or that of the
             outermost quantiles.
         calibrate: calibrate intervals on the validation part; otherwise they are those that the likelihood states, and
@@ -56,6 +56,7 @@ class Forecasting(Task[ForecastBatch]):
         names: Sequence[str],
         group: Sequence[str] = (),
         keys: Sequence[Sequence[str]] = ((),),
+        time_style: Sequence[Any] | None = None,
         interval: float | None = None,
         calibrate: bool = True,
     ) -> None:
@@ -68,6 +69,7 @@ class Forecasting(Task[ForecastBatch]):
         self.names = tuple(names)
         self.group = tuple(group)
         self.keys = tuple(tuple(key) for key in keys)
+        self.time_style = None if time_style is None else tuple(time_style)
         self.interval = checked_share(model.likelihood, interval, calibrate=calibrate)
         self.scores = ConformalScores(self.interval) if calibrate else None
         self._by_series: list[dict[str, Any]] = []
@@ -77,7 +79,7 @@ class Forecasting(Task[ForecastBatch]):
             self.metrics[stage] = MetricCollection({"errors": errors}, prefix=f"{stage}/")
 
     def measure(self, batch: ForecastBatch, stage: Stage) -> Tensor:
-        params = self._params(batch, batch.targets if stage == "train" else None)
+        params = self.params(batch, batch.targets if stage == "train" else None)
         likelihood = self.model.likelihood
         loss = likelihood.loss(params, batch.targets)
         self._means[stage].add({"loss": loss}, len(batch.targets))
@@ -85,50 +87,32 @@ class Forecasting(Task[ForecastBatch]):
             return loss
         forecasts, bounds = {"model": likelihood.point(params)}, None
         if stage == "test":
-            series, horizon = batch.inputs[..., : len(self.names)], batch.targets.shape[1]
-            forecasts |= {"persistence": persistence(series, horizon), "seasonal_naive": batch.naive}
-            bounds = self.model.interval(params, self.interval)
+            forecasts, bounds = self.compared(params, batch), self.model.interval(params, self.interval)
         elif self.scores is not None:
             self.scores.update(likelihood.score(params, batch.targets, self.interval))
         self._metrics_of(stage).update(forecasts, batch, bounds)
         return loss
 
+    def params(self, batch: ForecastBatch, targets: Tensor | None = None) -> Tensor:
+        """Return the likelihood parameters ``(batch, horizon, series, likelihood.size)``, scaled."""
+        params: Tensor = self.model(batch.inputs, batch.known, targets, batch.static, batch.series)
+        return params
+
+    def compared(self, params: Tensor, batch: ForecastBatch) -> dict[str, Tensor]:
+        """Return the forecast of the model and the naive ones, each ``(batch, horizon, series)``, scaled."""
+        series, horizon = batch.inputs[..., : len(self.names)], batch.targets.shape[1]
+        own = self.model.likelihood.point(params)
+        return {"model": own, "persistence": persistence(series, horizon), "seasonal_naive": batch.naive}
+
     def predict_step(self, batch: ForecastBatch, batch_idx: int = 0) -> Tensor:  # noqa: ARG002
-        """Return the likelihood parameters ``(batch, horizon, series, likelihood.size)``, in units of the data.
-
-        They are float64, on the CPU.
-        """
-        params = self._params(batch).cpu().double()
+        """Return the likelihood parameters in units of the data, as float64 on the CPU."""
+        params = self.params(batch).cpu().double()
         return self.model.likelihood.shifted(params, batch.mean[:, None], batch.deviation[:, None])
-
-    def summary(self, batch: ForecastBatch) -> dict[str, Tensor]:
-        """Return ``forecast``, ``low`` and ``high`` and any quantiles, each ``(batch, horizon, series)``.
-
-        They are float64, on the CPU, in units of the data. Without calibration, point forecasts have no bounds.
-        """
-        params, likelihood = self._params(batch), self.model.likelihood
-        found = {"forecast": likelihood.point(params)}
-        bounds = self.model.interval(params, self.interval)
-        if bounds is not None:
-            found |= dict(zip(("low", "high"), bounds, strict=True))
-        found |= likelihood.statistics(params)
-        # float32 cannot hold large values that change little
-        return {
-            name: value.cpu().double() * batch.deviation[:, None] + batch.mean[:, None] for name, value in found.items()
-        }
 
     def records(self, batch: ForecastBatch, class_names: Sequence[str]) -> list[list[dict[str, Any]]]:  # noqa: ARG002
         """Return for each window the forecasts of each series and step, in this order."""
-        summary = self.summary(batch)
-        values = torch.stack(list(summary.values()), -1).transpose(1, 2).tolist()  # (batch, series, horizon, kinds)
-        return [
-            [
-                {"series": name, "step": step, "time": time, **dict(zip(summary, kinds, strict=True))}
-                for name, steps in zip(self.names, window, strict=True)
-                for step, (time, kinds) in enumerate(zip(times, steps, strict=True), start=1)
-            ]
-            for window, times in zip(values, map(_iso_times, batch.times.tolist()), strict=True)
-        ]
+        values = summary(self.model, self.params(batch), self.interval)
+        return records_of(values, batch, self.names, self.time_style)
 
     def on_validation_epoch_start(self) -> None:
         super().on_validation_epoch_start()
@@ -159,17 +143,6 @@ class Forecasting(Task[ForecastBatch]):
         super().on_save_checkpoint(checkpoint)
         checkpoint["state_dict"][MARGIN] = self.model.margin  # callbacks that average weights have replaced it
 
-    def _params(self, batch: ForecastBatch, targets: Tensor | None = None) -> Tensor:
-        params: Tensor = self.model(batch.inputs, batch.known, targets, batch.static, batch.series)
-        return params
-
     def _calibrate(self) -> None:
         if self.scores is not None and self.scores.windows:
             self.model.margin.copy_(self.scores.compute().view_as(self.model.margin))
-
-
-def _iso_times(microseconds: Sequence[int]) -> list[str]:
-    """Return times in ISO 8601, as dates alone if all are midnights."""
-    texts = [str(np.datetime64(time, "us").astype("datetime64[s]")) for time in microseconds]
-    days = [text.removesuffix("T00:00:00") for text in texts]
-    return days if all("T" not in day for day in days) else texts
