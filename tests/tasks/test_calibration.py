@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
 from seqmodels.models.likelihoods import GaussianForecast, Likelihood, PointForecast, QuantileForecast
 from seqmodels.tasks import calibration
 from seqmodels.tasks.calibration import ConformalScores, checked_share, warn_of_few
-from tests.tasks.small import forecasting, series, trainer
+from tests.tasks.small import HORIZON, forecasting, series, trainer
 
 WINDOWS, COLUMNS, NEW = 59, 300, 40
 MISSPECIFIED: list[tuple[Likelihood, list[float]]] = [
@@ -112,3 +112,16 @@ def test_the_margins_of_a_checkpoint_belong_to_its_weights(
         network.load_state_dict(found)
         trainer().validate(network, datamodule=data, verbose=False)
         torch.testing.assert_close(network.model.margin, margin)
+
+
+def test_a_training_without_validation_keeps_the_margins_that_it_took_over(tmp_path: Path) -> None:
+    data = series(tmp_path)
+    network, margin = forecasting(data), torch.rand(HORIZON, 2)
+    network.take_over({"model.margin": margin})
+    callbacks = [ModelCheckpoint(tmp_path / "checkpoints", save_last=True), EMAWeightAveraging(decay=0.5)]
+    quiet: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    options: dict[str, Any] = {"max_epochs": 1, "limit_val_batches": 0, "accelerator": "cpu"}
+    Trainer(callbacks=callbacks, **options, **quiet).fit(network, datamodule=data)
+    saved = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]["model.margin"]
+    torch.testing.assert_close(saved, margin)
+    torch.testing.assert_close(network.model.margin, margin)

@@ -1,6 +1,6 @@
 """Forecasting of time series."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from torch import Tensor
@@ -133,6 +133,10 @@ class Forecasting(Task[ForecastBatch]):
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         """Return the metrics of the last test for each group and series, if there are several."""
         return {"series_metrics.csv": self._by_series} if len(self._by_series) > 1 else {}
+
+    def take_over(self, weights: Mapping[str, Tensor]) -> None:
+        """Take over the margins of intervals."""
+        self.model.margin.copy_(weights[MARGIN])
 
     def on_train_end(self) -> None:
         self._calibrate()  # again: callbacks that average weights have averaged the margins as well
