@@ -14,7 +14,7 @@ from seqmodels.data.formats.strict_text import check_encoding, decoded
 from seqmodels.errors import nearest
 
 DELIMITERS = (",", ";", "\t", "|")
-SAMPLE = 50  # rows by which a delimiter is recognised
+SAMPLE, MOST = 50, 1 << 20  # rows, and characters at most, by which a delimiter is recognised
 
 
 class Row(NamedTuple):
@@ -60,7 +60,7 @@ class CSVDialect(NamedTuple):
         """Return the dialect with the delimiter of a file whose beginning is ``text``."""
         if self.delimiter is not None:
             return self
-        if name.removesuffix(".gz").endswith(".tsv"):
+        if name.lower().removesuffix(".gz").endswith(".tsv"):
             return self._replace(delimiter="\t")
         return self._replace(delimiter=recognised_delimiter(text, quotes=self.quotes) or ",")
 
@@ -188,7 +188,7 @@ def recognised_delimiter(text: str, *, quotes: bool) -> str | None:
     scores: dict[str, tuple[float, float]] = {}
     for delimiter in DELIMITERS:
         try:
-            rows = list(islice(csv_rows(io.StringIO(text, newline=""), "", delimiter, quotes=quotes), SAMPLE))
+            rows = list(islice(csv_rows(io.StringIO(text[:MOST], newline=""), "", delimiter, quotes=quotes), SAMPLE))
         except ValueError:
             continue
         if rows and len(rows[0].cells) > 1:
