@@ -332,16 +332,16 @@ def test_intervals_are_those_of_the_calibration_else_those_that_are_stated(likel
     torch.testing.assert_close(model.interval(params, 0.95), likelihood.bounds(params, margin, 0.95))
 
 
-def test_weights_from_before_calibration_still_load() -> None:
-    model = forecaster("direct")
-    weights = {name: value for name, value in model.state_dict().items() if name != "margin"}
-    assert len(weights) < len(model.state_dict())
-    other = forecaster("direct")
-    other.load_state_dict(weights)
-    assert bool(other.margin.isinf().all())
+def test_weights_without_margins_or_with_those_of_another_horizon_are_not_calibrated() -> None:
+    model = forecaster("recursive")
     model.margin.fill_(2.0)
-    other.load_state_dict(model.state_dict())
-    assert bool((other.margin == 2).all())
+    calibrated = model.state_dict()
+    model.load_state_dict({name: value for name, value in calibrated.items() if name != "margin"})
+    assert bool(model.margin.isinf().all())
+    model.load_state_dict({**calibrated, "margin": torch.full((HORIZON, SERIES), 2.0)})
+    assert bool((model.margin == 2).all())
+    model.load_state_dict({**calibrated, "margin": torch.full((HORIZON + 1, SERIES), 2.0)})
+    assert bool(model.margin.isinf().all())
 
 
 def test_a_window_that_is_constant_up_to_rounding_is_divided_by_1() -> None:

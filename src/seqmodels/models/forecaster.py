@@ -95,8 +95,10 @@ class Forecaster(nn.Module, ABC):
         return None if margin is None else self.likelihood.bounds(params, margin, share)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
-        """Load weights, which may have been saved before networks were calibrated."""
-        state_dict.setdefault(f"{prefix}margin", self.margin)
+        """Load weights without margins, or with those of another horizon, as those of an uncalibrated network."""
+        margin = state_dict.get(f"{prefix}margin")
+        if margin is None or margin.shape != self.margin.shape:
+            state_dict[f"{prefix}margin"] = torch.full_like(self.margin, torch.inf)
         super()._load_from_state_dict(state_dict, prefix, *others)
 
 
