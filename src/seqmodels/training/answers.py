@@ -2,13 +2,16 @@
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from io import TextIOWrapper
 from itertools import chain
+from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from seqmodels.data.formats.parquet import write_parquet
 from seqmodels.data.formats.records import Format
 from seqmodels.data.preprocessing import Example
 from seqmodels.errors import ConfigError
+from seqmodels.system.durable import durable_file
 from seqmodels.system.json_text import json_text
 
 
@@ -76,6 +79,13 @@ def _line(row: int, example: Example, prediction: Mapping[str, Any], keep: Seque
     names = example.fields if keep is None else keep
     kept = {f"input.{name}" if name in taken else name: example.fields[name] for name in names}
     return {"row": row, **kept, **prediction}
+
+
+def write_tables(folder: Path, tables: Mapping[str, list[dict[str, Any]]]) -> None:
+    """Write tables as CSV files of a folder, by name."""
+    for name, rows in tables.items():
+        with durable_file(folder / name) as file, TextIOWrapper(file, encoding="utf-8", newline="") as sink:
+            write_lines(iter(rows), sink, "csv")
 
 
 def write_lines(found: Iterator[dict[str, Any]], sink: IO[Any], kind: Format) -> None:

@@ -16,6 +16,7 @@ from seqmodels.data.catalog import DATASETS
 from seqmodels.errors import ConfigError, nearest
 from seqmodels.system.threads import cpu_threads, threads_for
 from seqmodels.tasks import Task
+from seqmodels.training.answers import write_tables
 from seqmodels.training.checkpoint_file import (
     LAST,
     PREVIOUS,
@@ -120,6 +121,8 @@ def _trained(
         metrics |= best_score(trainer)
         if config.test and data.has_test:
             metrics |= test(trainer, task, data)
+            if trainer.is_global_zero:
+                write_tables(folder, task.tables())
         elif config.test:
             log.info("there is no test split: the model is not tested")
     metrics["parameters"] = sum(parameter.numel() for parameter in task.model.parameters())
