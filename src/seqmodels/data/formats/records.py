@@ -9,7 +9,7 @@ from typing import IO, Any, Literal, NamedTuple, get_args
 from seqmodels.data.formats.files import unpacked_stream
 from seqmodels.data.formats.strict_json import parsed_json
 from seqmodels.data.formats.strict_text import decoded_lines
-from seqmodels.data.formats.table import DELIMITERS, CSVDialect, columns_of, csv_rows, ragged
+from seqmodels.data.formats.table import DELIMITERS, CSVDialect, columns_of, csv_rows, is_blank, ragged
 
 log = logging.getLogger("seqmodels")
 
@@ -92,6 +92,8 @@ def _table(stream: IO[bytes], name: str, kind: Format, dialect: CSVDialect) -> I
         raise ValueError(f"{name} is empty" + (": its first line must name the columns" if dialect.header else ""))
     columns = columns_of(first, header=dialect.header)
     for row in rows if dialect.header else chain([first], rows):
+        if is_blank(row, columns):
+            continue
         if error := ragged(row, columns):
             raise ValueError(error)
         yield Record(row.place, dict(zip(columns, row.cells, strict=True)))

@@ -96,6 +96,7 @@ class Table(NamedTuple):
         other = recognised_delimiter(text, quotes=dialect.quotes)
         looks = f"; the file looks delimited by {other!r}: data.delimiter={_written(other)}" if other else ""
         hint = looks if other != dialect.delimiter else ""
+        rows = [row for row in rows if not is_blank(row, columns)]
         for row in rows:
             if error := ragged(row, columns):
                 raise ValueError(f"{error}{hint}")
@@ -128,7 +129,7 @@ class Table(NamedTuple):
 
 
 def csv_rows(lines: Iterable[str], name: str, delimiter: str, *, quotes: bool = True) -> Iterator[Row]:
-    """Yield the rows of delimited text lazily, skipping blank lines; ``name`` is used in error messages.
+    """Yield the rows of delimited text lazily, skipping empty lines; ``name`` is used in error messages.
 
     Raises:
         ValueError: a quoted field is not closed or is followed by text, or a field is too long; with the line.
@@ -138,7 +139,7 @@ def csv_rows(lines: Iterable[str], name: str, delimiter: str, *, quotes: bool = 
     try:
         for cells in reader:
             place, line = f"{name}, line {line}", reader.line_num + 1
-            if len(cells) > 1 or (cells and cells[0].strip()):
+            if cells:
                 yield Row(place, cells)
     except csv.Error as error:
         raise ValueError(f"{name}, line {reader.line_num}: {error}") from error
@@ -156,6 +157,11 @@ def columns_of(first: Row, *, header: bool) -> tuple[str, ...]:
         if count > 1:
             raise ValueError(f"{first.place}: the column {name!r} is named twice")
     return tuple(first.cells)
+
+
+def is_blank(row: Row, columns: Sequence[str]) -> bool:
+    """Return whether a row of a table with several columns is a line of spaces."""
+    return len(row.cells) == 1 < len(columns) and not row.cells[0].strip()
 
 
 def ragged(row: Row, columns: Sequence[str]) -> str:
