@@ -1,4 +1,4 @@
-"""Streaming records from a file or pipe: CSV or TSV rows, JSON lines, lines of text."""
+"""Streaming records from a file or pipe: rows of CSV, TSV or Parquet, JSON lines, lines of text."""
 
 import logging
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple, get_args
 
 from seqmodels.data.formats.files import unpacked_stream
+from seqmodels.data.formats.parquet import read_parquet
 from seqmodels.data.formats.strict_json import parsed_json
 from seqmodels.data.formats.strict_text import decoded_lines
 from seqmodels.data.formats.table import DELIMITERS, CSVDialect, columns_of, csv_rows, is_blank, ragged
@@ -14,8 +15,15 @@ from seqmodels.data.formats.table import DELIMITERS, CSVDialect, columns_of, csv
 log = logging.getLogger("seqmodels")
 
 DIALECT = CSVDialect()
-Format = Literal["csv", "tsv", "jsonl", "text"]
-SUFFIXES: dict[str, Format] = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "text"}
+Format = Literal["csv", "tsv", "jsonl", "parquet", "text"]
+SUFFIXES: dict[str, Format] = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".txt": "text",
+}
 
 
 class Record(NamedTuple):
@@ -62,6 +70,10 @@ def read_records(stream: IO[bytes], name: str, kind: Format, dialect: CSVDialect
     Raises:
         ValueError: a line is not in the encoding or the format; the message names file and line.
     """
+    if kind == "parquet":
+        for number, fields in enumerate(read_parquet(stream, name), start=1):
+            yield Record(f"{name}, row {number}", fields)
+        return
     stream = unpacked_stream(stream, name)
     if kind in ("csv", "tsv"):
         yield from _table(stream, name, kind, dialect.checked())

@@ -30,6 +30,7 @@ class SeriesSource(Source):
         future: columns whose future is known, such as planned promotions. In training, they are read from the rows
             ahead; for a forecast, the file has rows for the steps to forecast, with empty targets. Words are
             categories.
+        season: season length in steps, by which missing values are filled in; by default that of the frequency.
     """
 
     target_kind = "forecasting"
@@ -40,6 +41,7 @@ class SeriesSource(Source):
     target: str | int | Sequence[str | int] | None = None
     features: str | int | Sequence[str | int] = ()
     future: str | int | Sequence[str | int] = ()
+    season: int | None = None
 
     def __post_init__(self) -> None:
         split_by_time(10**9, self._shares)  # reject an invalid split before reading files
@@ -77,7 +79,7 @@ class PublishedSeries(SeriesSource, PublishedSource):
     def panel(self) -> Panel:
         (file,) = self.files
         table = Table.parse(load(self.set_folder, file), file.name, self.options.dialect)
-        return read_panel(table, self.options, self.roles)
+        return read_panel(table, self.options._replace(season=self.season), self.roles)
 
 
 def names_of(columns: str | int | Sequence[str | int] | None) -> tuple[str, ...]:

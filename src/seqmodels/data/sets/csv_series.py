@@ -76,6 +76,7 @@ class CSVSeriesData(SeriesSource):
             timezone=self.timezone,
             gaps=self.gaps,
             impute=self.impute,
+            season=self.season,
         ).checked()
 
     def prepare(self) -> None:
