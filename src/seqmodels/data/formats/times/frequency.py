@@ -178,7 +178,7 @@ def _monthly(times: Times) -> Frequency | None:
     inside = times - months.astype("datetime64[us]")
     left = (months + 1).astype("datetime64[us]") - times
     same_day = bool((inside == inside[0]).all())
-    month_end = bool((left == left[0]).all()) and left[0] <= np.timedelta64(DAY, "us")
+    month_end = bool((left == left[0]).all() and left[0] <= np.timedelta64(DAY, "us"))
     steps = np.diff(months).astype(np.int64)
     if not (same_day or month_end) or (steps == 0).any():
         return None
