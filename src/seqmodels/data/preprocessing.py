@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any, NamedTuple
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from seqmodels.data.batch import SequenceBatch
 from seqmodels.data.collate import pad
 from seqmodels.data.formats.records import Record, format_of, read_records
+from seqmodels.data.formats.table import CSVDialect
 from seqmodels.data.loaders import Split
 
 
@@ -37,6 +39,9 @@ class Preprocessing(ABC):
     read, scaled and encoded like the training data.
     """
 
+    dialect: Mapping[str, Any] = MappingProxyType({})
+    """How the training file was written, the fields of a ``CSVDialect``; new files are read in the same way."""
+
     def read(self, path: str, format: str | None = None) -> Iterator[Record]:
         """Yield the records of a file lazily; ``-`` reads standard input.
 
@@ -49,7 +54,8 @@ class Preprocessing(ABC):
         """
         kind = format_of(path, format)
         with opened(path) as source:
-            yield from read_records(source, "standard input" if path == "-" else path, kind)
+            name = "standard input" if path == "-" else path
+            yield from read_records(source, name, kind, CSVDialect(**self.dialect))
 
     @abstractmethod
     def encode(self, record: Mapping[str, Any]) -> Tensor:
