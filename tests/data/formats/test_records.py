@@ -106,5 +106,5 @@ def test_a_format_is_that_of_the_suffix_unless_it_is_given() -> None:
     assert format_of("a.csv", "text") == "text"
     with pytest.raises(ValueError, match=r"a.xls: its suffix says no format .*format= says it"):
         format_of("a.xls", None)
-    with pytest.raises(ValueError, match="format must be one of csv, tsv, jsonl, text, got 'xls'"):
+    with pytest.raises(ValueError, match="format must be one of csv, tsv, jsonl, parquet, text, got 'xls'"):
         format_of("a.csv", "xls")

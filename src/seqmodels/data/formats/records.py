@@ -3,14 +3,13 @@
 import logging
 from collections.abc import Iterator
 from itertools import chain
-from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple, get_args
 
 from seqmodels.data.formats.files import unpacked_stream
 from seqmodels.data.formats.parquet import read_parquet
 from seqmodels.data.formats.strict_json import parsed_json
 from seqmodels.data.formats.strict_text import decoded_lines
-from seqmodels.data.formats.table import DELIMITERS, CSVDialect, columns_of, csv_rows, is_blank, ragged
+from seqmodels.data.formats.table import DELIMITERS, CSVDialect, columns_of, csv_rows, is_blank, ragged, suffix_of
 
 log = logging.getLogger("seqmodels")
 
@@ -47,7 +46,7 @@ def format_of(path: str, given: str | None, argument: str = "format") -> Format:
         return given  # type: ignore[return-value]
     if path == "-":
         return "text"
-    suffix = Path(path.lower().removesuffix(".gz")).suffix
+    suffix = suffix_of(path)
     if suffix not in SUFFIXES:
         known = ", ".join(SUFFIXES)
         raise ValueError(f"{path}: its suffix says no format (known: {known}); {argument}= says it")
