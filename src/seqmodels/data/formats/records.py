@@ -22,6 +22,8 @@ SUFFIXES: dict[str, Format] = {
     ".ndjson": "jsonl",
     ".parquet": "parquet",
     ".txt": "text",
+    ".text": "text",
+    ".md": "text",
 }
 
 
@@ -56,8 +58,8 @@ def format_of(path: str, given: str | None, argument: str = "format") -> Format:
 def read_records(stream: IO[bytes], name: str, kind: Format, dialect: CSVDialect = DIALECT) -> Iterator[Record]:
     """Yield the records of a stream lazily; a stream of gzip is unpacked.
 
-    A row of CSV or TSV maps columns to strings, without a header their numbers. A JSON line is an object. A line of
-    text becomes the field ``text``.
+    A row of CSV or TSV maps columns to strings, without a header their numbers. A JSON line is an object; blank ones
+    are skipped. A line of text becomes the field ``text``.
 
     Args:
         stream: the file or pipe.
@@ -79,7 +81,10 @@ def read_records(stream: IO[bytes], name: str, kind: Format, dialect: CSVDialect
         return
     for number, line in enumerate(decoded_lines(stream, name, dialect.encoding), start=1):
         place = f"{name}, line {number}"
-        yield Record(place, {"text": line.rstrip("\r\n")} if kind == "text" else _object(line, place))
+        if kind == "text":
+            yield Record(place, {"text": line.rstrip("\r\n")})
+        elif line.strip():
+            yield Record(place, _object(line, place))
 
 
 def _object(line: str, place: str) -> dict[str, Any]:
