@@ -75,11 +75,14 @@ class Preprocessing(ABC):
 
         A record that cannot be read yields an example without a value.
         """
-        for place, fields in records:
+        for place, fields, error in records:
+            if error:
+                yield Example(place, None, error, fields)
+                continue
             try:
                 yield Example(place, self.encode(fields), fields=fields)
-            except ValueError as error:
-                yield Example(place, None, f"{place}: {error}", fields)
+            except ValueError as reason:
+                yield Example(place, None, f"{place}: {reason}", fields)
 
     def collate(self, values: Sequence[Any]) -> Any:
         """Collate the values of examples into a batch with unknown targets."""

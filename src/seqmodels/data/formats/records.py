@@ -1,8 +1,8 @@
 """Streaming records from a file or pipe: rows of CSV, TSV or Parquet, JSON lines, lines of text."""
 
 import logging
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Iterable, Iterator
+from itertools import chain, zip_longest
 from typing import IO, Any, Literal, NamedTuple, get_args
 
 from seqmodels.data.formats.files import unpacked_stream
@@ -32,6 +32,7 @@ class Record(NamedTuple):
 
     place: str
     fields: dict[str, Any]
+    error: str = ""  # why it cannot be read, with its location
 
 
 def format_of(path: str, given: str | None, argument: str = "format") -> Format:
@@ -58,6 +59,8 @@ def format_of(path: str, given: str | None, argument: str = "format") -> Format:
 def read_records(stream: IO[bytes], name: str, kind: Format, dialect: CSVDialect = DIALECT) -> Iterator[Record]:
     """Yield the records of a stream lazily; a stream of gzip is unpacked.
 
+    A row with too few or too many fields, or a line that is not a JSON object, becomes a record with an error.
+
     A row of CSV or TSV maps columns to strings, without a header their numbers. A JSON line is an object; blank ones
     are skipped. A line of text becomes the field ``text``.
 
@@ -69,7 +72,7 @@ def read_records(stream: IO[bytes], name: str, kind: Format, dialect: CSVDialect
             of it but another usual delimiter, that is used and logged.
 
     Raises:
-        ValueError: a line is not in the encoding or the format; the message names file and line.
+        ValueError: a line is not in the encoding, or quotes are not closed; the message names file and line.
     """
     if kind == "parquet":
         for number, fields in enumerate(read_parquet(stream, name), start=1):
@@ -84,14 +87,29 @@ def read_records(stream: IO[bytes], name: str, kind: Format, dialect: CSVDialect
         if kind == "text":
             yield Record(place, {"text": line.rstrip("\r\n")})
         elif line.strip():
-            yield Record(place, _object(line, place))
+            yield _of_json(line, place)
 
 
-def _object(line: str, place: str) -> dict[str, Any]:
-    value = parsed_json(line, place)
-    if not isinstance(value, dict):
-        raise ValueError(f'{place}: must be a JSON object, like {{"text": ...}}, got {type(value).__name__}')
-    return value
+def readable(records: Iterable[Record]) -> Iterator[Record]:
+    """Yield the same records.
+
+    Raises:
+        ValueError: a record cannot be read.
+    """
+    for record in records:
+        if record.error:
+            raise ValueError(record.error)
+        yield record
+
+
+def _of_json(line: str, place: str) -> Record:
+    try:
+        value = parsed_json(line, place)
+    except ValueError as error:
+        return Record(place, {}, str(error))
+    if isinstance(value, dict):
+        return Record(place, value)
+    return Record(place, {}, f'{place}: must be a JSON object, like {{"text": ...}}, got {type(value).__name__}')
 
 
 def _table(stream: IO[bytes], name: str, kind: Format, dialect: CSVDialect) -> Iterator[Record]:
@@ -110,6 +128,6 @@ def _table(stream: IO[bytes], name: str, kind: Format, dialect: CSVDialect) -> I
     for row in rows if dialect.header else chain([first], rows):
         if is_blank(row, columns):
             continue
-        if error := ragged(row, columns):
-            raise ValueError(error)
-        yield Record(row.place, dict(zip(columns, row.cells, strict=True)))
+        yield Record(
+            row.place, dict(zip_longest(columns, row.cells[: len(columns)], fillvalue="")), ragged(row, columns)
+        )
