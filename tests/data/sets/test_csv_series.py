@@ -120,7 +120,7 @@ def hours(zone: str, first: datetime) -> list[list[str]]:
     ("times", "options", "expected"),
     [
         (zoned("Asia/Kolkata", lambda n: timedelta(days=n)), {}, "2020-03-01T00:00:00+05:30"),
-        (zoned("Europe/Berlin", lambda n: timedelta(days=50 + n)), {}, "2020-04-20T00:00:00+02:00"),
+        (zoned("Europe/Berlin", lambda n: timedelta(days=50 + n)), {}, "2020-04-20"),
         (
             zoned("Europe/Berlin", lambda n: timedelta(days=28 + n)),
             {"timezone": "Europe/Berlin"},

@@ -73,7 +73,7 @@ class SeriesTable(NamedTuple):
     place: str = ""  # name of the data in error messages
     options: CSVOptions = CSVOptions()  # how the table was read, settled: reads new rows in the same way
     offsets: Offsets | None = None  # (steps,) of the wall clock from UTC, if the times have a zone
-    zone: str | None = None  # IANA name, or offset of the last step
+    zone: str | None = None  # IANA name or offset; None without one, or if it changes by unknown rules
     rows: NDArray[np.int64] | None = None  # (steps,) the row of the table; -1 if it was missing and is filled in
     filled: Filled = Filled()
 
@@ -96,14 +96,17 @@ class SeriesTable(NamedTuple):
     def future(self, count: int) -> Times:
         """Return the ``count`` times that follow the last step, on the wall clock.
 
+        If the offset from UTC changes by unknown rules, it is taken to remain that of the last step.
+
         Raises:
             ValueError: the series have no times.
         """
         if self.times is None or self.frequency is None:
             raise ValueError(f"{self.place} has no times")
-        axis = self.frequency.axis(self.times[-1:], None if self.offsets is None else self.offsets[-1:])
-        later = self.frequency.after(axis[0], count)
-        return wall_clock(zone_of(self.zone), later)[0] if self.frequency.elapsed and self.zone else later
+        if self.offsets is None or not self.frequency.elapsed:
+            return self.frequency.after(self.times[-1], count)
+        later = self.frequency.after(self.times[-1] - self.offsets[-1], count)
+        return later + self.offsets[-1] if self.zone is None else wall_clock(zone_of(self.zone), later)[0]
 
 
 def read_series(content: bytes, name: str, options: CSVOptions) -> SeriesTable:
