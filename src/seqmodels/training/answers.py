@@ -49,7 +49,7 @@ def lines(answers: Iterable[Answer], keep: Sequence[str] | None) -> Iterator[dic
     held: list[tuple[int, Example]] = []
     keys: list[str] | None = None
     for number, (example, records) in enumerate(answers, start=1):
-        if keep is not None:
+        if keep is not None and not example.error:
             check_kept(keep, example)
         if not records and keys is None:
             held.append((number, example))
@@ -77,7 +77,7 @@ def check_kept(keep: Sequence[str], example: Example) -> None:
 def _line(row: int, example: Example, prediction: Mapping[str, Any], keep: Sequence[str] | None) -> dict[str, Any]:
     taken = {"row", *prediction}
     names = example.fields if keep is None else keep
-    kept = {f"input.{name}" if name in taken else name: example.fields[name] for name in names}
+    kept = {f"input.{name}" if name in taken else name: example.fields.get(name, "") for name in names}
     return {"row": row, **kept, **prediction}
 
 
