@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from fuzzing.judging import NAME, Reader
+from seqmodels.data.formats.archives.cases import SeriesFile
+from seqmodels.data.formats.archives.ts import parse_ts
 from seqmodels.data.formats.delimited import parse_table
 from seqmodels.data.formats.files import unpacked
 from seqmodels.data.formats.folders import read_tar
@@ -25,7 +27,6 @@ from seqmodels.data.formats.series_table import CSVOptions, SeriesTable, read_se
 from seqmodels.data.formats.strict_text import decoded
 from seqmodels.data.formats.table import CSVDialect
 from seqmodels.data.formats.text_files import documents
-from seqmodels.data.formats.ts import SeriesFile, parse_ts
 from seqmodels.data.text.token_file import read_tokens, token_file
 
 LETTERS = "aB7 ,;:\t\"'\u00e9\u0301\u05d0\u200d\U0001f468\n\r\0\ufeff{}[]#@?\\"

@@ -15,9 +15,10 @@ from torch.nn import functional as F
 from seqmodels.cells import GRUCell, LSTMCell
 from seqmodels.data import DataModule, TextPreprocessing, TextWindow
 from seqmodels.data.text.corpus import Corpus, corpus_of
-from seqmodels.data.text.language_modeling import TokenizedPreparation, WindowedText
+from seqmodels.data.text.language_modeling import TokenizedPreparation
 from seqmodels.data.text.vocabulary import EOS, UNK, CharacterVocabulary
 from seqmodels.data.text.vocabulary_learning import CharacterLearner
+from seqmodels.data.text.windowed import WindowedText
 from seqmodels.data.text.windows import IGNORE
 from seqmodels.models import LanguageModel, SequenceClassifier
 from seqmodels.sequence import leaves
@@ -40,8 +41,7 @@ def lines(*, single: bool = False, bptt: int = 5, random_windows: bool = False, 
     for name, count in (("train", 23), ("val", 11), ("test", 13)):
         starts, lengths = generator.integers(5, size=count), generator.integers(0, 19, size=count)
         texts = ["".join(LETTERS[(s + k) % 5] for k in range(n)) for s, n in zip(starts, lengths, strict=True)]
-        documents = [vocabulary.encode(part) for part in (["".join(texts)] if single else texts)]
-        corpus = corpus_of(documents, len(vocabulary), text.edge)
+        corpus = text.corpus(["".join(texts)] if single else texts)
         splits[name] = WindowedText(corpus, text, bptt=bptt, random_windows=random_windows)
     return given(splits, "language_modeling", {"vocab_size": 7}, **{"batch_size": 3, "seed": 1, **loading})
 
@@ -94,7 +94,7 @@ def test_training_learns_what_comes_next() -> None:
 
 def test_the_gradient_stops_at_the_start_of_a_window_and_the_state_does_not() -> None:
     model = task().train()
-    first, second = (TextWindow(torch.randint(2, 7, (3, 4)), None, torch.randint(2, 7, (3, 4)), fresh, 12, 1.0)
+    first, second = (TextWindow(torch.randint(2, 7, (3, 4)), None, torch.randint(2, 7, (3, 4)), fresh, 1.0)
                      for fresh in (torch.ones(3, dtype=torch.bool), torch.zeros(3, dtype=torch.bool)))  # fmt: skip
     model.measure(first, "train")
     carried = leaves(model._carried["train"])
@@ -120,9 +120,7 @@ def test_validation_inside_an_epoch_leaves_the_state_of_training_alone() -> None
 def test_a_window_without_any_target_has_the_loss_0_and_gradients_of_0() -> None:
     model = task()
     nothing = torch.full((2, 3), IGNORE)
-    window = TextWindow(
-        torch.zeros(2, 3, dtype=torch.long), torch.tensor([1, 1]), nothing, torch.ones(2).bool(), 0, 1.0
-    )
+    window = TextWindow(torch.zeros(2, 3, dtype=torch.long), torch.tensor([1, 1]), nothing, torch.ones(2).bool(), 1.0)
     loss = model.measure(window, "train")
     assert loss.item() == 0
     loss.backward()

@@ -9,10 +9,12 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from seqmodels.data import CharacterLearner, TextPreprocessing, WordLearner
+from seqmodels.data.formats.text_files import DocumentFormat
 from seqmodels.errors import ConfigError
 from seqmodels.training.checkpointing import load_trained
 from seqmodels.training.fit import train
-from seqmodels.training.generation import continuations, write_samples
+from seqmodels.training.generation import continuations, until_all_end, write_samples
 from tests.composing import TINY, composed
 from tests.conftest import Answer
 
@@ -79,6 +81,22 @@ def test_what_a_model_does_not_know_of_a_prompt_is_counted(run: Path, capsys: py
     assert "2 of 5 tokens of the prompt are unknown to the model" in capsys.readouterr().err
     written(run, prompt="the cat", length=2)
     assert capsys.readouterr().err == ""
+
+
+def test_generation_stops_once_all_texts_have_ended() -> None:
+    steps = [[4, 1], [1, 5], [6, 7], [8, 9]]
+    assert list(until_all_end(steps, 1)) == steps[:2]
+    assert list(until_all_end(steps, None)) == steps
+
+
+@pytest.mark.parametrize(
+    ("unit", "words", "end"), [("line", True, 2), ("line", False, 2), ("file", False, 2), ("file", True, None)]
+)
+def test_a_text_ends_with_its_document_if_its_end_is_no_line_end_too(unit: Any, words: bool, end: int | None) -> None:
+    vocabulary = (WordLearner if words else CharacterLearner)(eos=True).learn(["a b"])
+    form = DocumentFormat(unit=unit)
+    text = TextPreprocessing(vocabulary=vocabulary, start=2, ends=True, line_ends=words, documents=form)
+    assert text.end == end
 
 
 @pytest.mark.parametrize(

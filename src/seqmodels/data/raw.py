@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from seqmodels.data.formats.table import CSVDialect
+from seqmodels.data.formats.text_files import DocumentFormat
 from seqmodels.data.splitting import split_stratified
 
 Raw = TypeVar("Raw")
@@ -39,6 +40,8 @@ class LabelledTexts(NamedTuple):
     places: list[str]
     columns: tuple[str, ...] = ("text",)  # the text fields of a new record
     dialect: CSVDialect | None = None  # how the table was read, settled; None if the texts are not from a table
+    label: str = "label"  # its field of the label or labels
+    separator: str | None = None  # of its labels, if it may have several
 
     def take(self, rows: Sequence[int] | Tensor) -> "LabelledTexts":
         """Select rows."""
@@ -68,6 +71,7 @@ class LabelledSeries(NamedTuple):
     labels: Tensor | list[Tensor]  # (rows,) classes, (rows, output) values; a list: one per step
     class_names: tuple[str, ...] = ()  # by class; empty if labels are not classes
     lengths: Tensor | None = None  # (rows,) number of real steps, if series are padded
+    target_names: tuple[str, ...] = ()  # of the output values, if they have a unit and so are scaled for training
 
     def take(self, rows: Sequence[int] | Tensor) -> "LabelledSeries":
         """Select rows."""
@@ -80,6 +84,16 @@ class LabelledSeries(NamedTuple):
             series=series, labels=labels, lengths=None if self.lengths is None else self.lengths[index]
         )
 
+    def split(self, shares: Sequence[float], seed: int) -> list["LabelledSeries"]:
+        """Split at random, stratified by class if labels are classes.
+
+        Raises:
+            ValueError: the shares are not positive or do not sum to 1.
+        """
+        assert isinstance(self.labels, Tensor)
+        groups = self.labels if self.class_names else torch.zeros(len(self.labels))
+        return [self.take(rows) for rows in split_stratified(groups, shares, seed)]
+
 
 class Documents:
     """The documents of a split, re-read on every iteration, so that they need not fit in memory.
@@ -90,6 +104,7 @@ class Documents:
         origin: everything that determines the texts, as plain JSON: options, and ``files`` with size and modification
             time. It is the cache key of the tokens; without it they are not cached.
         vocabulary_documents: learn a vocabulary from at most this many of the first documents.
+        form: how new files hold documents; by default, each file is one.
 
     Example:
         >>> list(Documents.of(["one two", "three"]))
@@ -102,11 +117,13 @@ class Documents:
         name: str = "text",
         origin: Mapping[str, Any] | None = None,
         vocabulary_documents: int | None = None,
+        form: DocumentFormat = DocumentFormat(),  # noqa: B008  (immutable)
     ) -> None:
         self.read = read
         self.name = name
         self.origin = origin
         self.vocabulary_documents = vocabulary_documents
+        self.form = form
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> "Documents":

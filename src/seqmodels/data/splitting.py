@@ -2,12 +2,19 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+Counts = NDArray[np.int64]
 
 
 def split_stratified(labels: Tensor, shares: Sequence[float], seed: int) -> list[Tensor]:
-    """Split rows so that each class has the same share in every part, up to rounding.
+    """Split rows at random into parts that have their share of all rows, and of each class as evenly as possible.
+
+    A part differs from its share by less than one row, and holds at least one if there are enough. The first part keeps
+    a row of each class, and at least half its share of it; classes with few rows may be missing from the others.
 
     Args:
         labels: ``(rows,)`` class per row.
@@ -20,15 +27,63 @@ def split_stratified(labels: Tensor, shares: Sequence[float], seed: int) -> list
     if any(share <= 0 for share in shares) or abs(sum(shares) - 1) > 1e-9:
         raise ValueError(f"shares must be positive and sum to 1, got {tuple(shares)}")
     generator = torch.Generator().manual_seed(seed)
-    parts: list[list[Tensor]] = [[] for _ in shares]
-    edges = torch.tensor([0.0, *shares], dtype=torch.float64).cumsum(0)
-    for label in labels.unique():
-        rows = (labels == label).nonzero().flatten()
-        rows = rows[torch.randperm(len(rows), generator=generator)]
-        bounds = (edges * len(rows)).round().long().tolist()
-        for part, first, end in zip(parts, bounds, bounds[1:], strict=False):
-            part.append(rows[first:end])
-    return [torch.cat(part).sort().values for part in parts]
+    sizes = labels.unique(return_counts=True)[1].tolist()
+    classes = labels.argsort(stable=True).split(sizes)
+    drawn = [rows[torch.randperm(len(rows), generator=generator)] for rows in classes]
+    order = torch.randperm(len(sizes), generator=generator).numpy()  # of the classes that are equally far from even
+    counts = _rows_of_parts(np.array(sizes), np.array(shares), order)
+    cut = [rows.split(taken) for rows, taken in zip(drawn, counts.tolist(), strict=True)]
+    return [torch.cat(part).sort().values for part in zip(*cut, strict=True)]
+
+
+def _rows_of_parts(sizes: Counts, shares: NDArray[np.float64], order: Counts) -> Counts:
+    """Return how many rows of each class each part gets, ``(classes, parts)``.
+
+    Each class is rounded by itself. If the parts are then not of their sizes, rows move between them in the classes
+    where that leaves counts nearest to their exact shares; ``order`` decides between equals.
+    """
+    ends = (np.concatenate([[0.0], shares.cumsum()]) * sizes[:, None]).round().astype(np.int64)
+    counts: Counts = ends[:, 1:] - ends[:, :-1]
+    exact = _exact(sizes, shares)
+    least = np.zeros_like(counts)
+    least[:, 0] = np.maximum(1, (sizes * shares[0] / 2).astype(np.int64))
+    for part in range(1, len(shares)):  # a class of one or two rows may be missing from the first part
+        lacking = counts[:, 0] < least[:, 0]
+        given = np.minimum(counts[:, part], (least - counts)[:, 0]) * lacking
+        counts[:, 0] += given
+        counts[:, part] -= given
+    aim = _sizes_of_parts(counts.sum(0), shares)
+    while (excess := counts.sum(0) - aim).any():
+        source, sink = int(excess.argmax()), int(excess.argmin())
+        cost = 1 + (counts - exact)[:, sink] - (counts - exact)[:, source]  # half the rise of the sum of squares
+        free = order[(counts > least)[order, source]]
+        if not len(free):
+            break
+        cheapest = free[cost[free].argsort(kind="stable")][: min(excess[source], -excess[sink])]
+        chosen = cheapest[cost[cheapest] < cost[cheapest[0]] + 2]  # a second row of a class costs 2 more
+        counts[chosen, source] -= 1
+        counts[chosen, sink] += 1
+    return counts
+
+
+def _exact(sizes: Counts, shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the exact share of each part in each class; those with one row are in the first, and others make up."""
+    single = sizes == 1
+    rest = shares[1:] * sizes.sum() / max(sizes[~single].sum(), 1)
+    exact = np.where(single[:, None], 0.0, rest) * sizes[:, None]
+    return np.column_stack([sizes - exact.sum(1), exact])
+
+
+def _sizes_of_parts(sizes: Counts, shares: NDArray[np.float64]) -> Counts:
+    """Return the sizes of parts by largest remainders; ``sizes`` if they are less than a row off."""
+    rows = sizes.sum()
+    if (np.abs(sizes - shares * rows) < 1).all() and sizes.all():
+        return sizes
+    aim = (shares * rows + 1e-9).astype(np.int64)
+    aim[(aim - shares * rows).argsort(kind="stable")[: rows - aim.sum()]] += 1
+    for part in np.flatnonzero(aim == 0)[: max(rows - len(shares) + 1, 0)]:
+        aim[part], aim[aim.argmax()] = 1, aim.max() - 1
+    return aim
 
 
 def split_random(rows: int, sizes: Sequence[int], seed: int) -> list[list[int]]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from seqmodels.data.batch import TargetKind
-from seqmodels.data.text.windows import IGNORE, TextWindow
+from seqmodels.data.text.windows import IGNORE, STEPS, TextWindow
 from seqmodels.models import LanguageModel
 from seqmodels.sequence import leaves, map_leaves
 from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage, Task
@@ -18,9 +18,9 @@ from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage, Task
 class LanguageModeling(Task[TextWindow]):
     """Train and evaluate a language model with truncated back-propagation through time.
 
-    Metrics are the cross-entropy in nats per token, perplexity and bits per character. The state of each row is carried
-    from window to window, detached, and reset at the start of each document; training, validation and test carry
-    separate states.
+    Metrics are the cross-entropy in nats per token, perplexity and the bits per character of the text; in validation
+    and test also the share of ``unknown`` tokens. The state of each row is carried from window to window, detached, and
+    reset at the start of each document; training, validation and test carry separate states.
 
     Args:
         model, optimizer, scheduler: as in :class:`~seqmodels.tasks.Task`.
@@ -71,8 +71,8 @@ class LanguageModeling(Task[TextWindow]):
         read = self.model.read(batch.inputs, self._state(stage, batch.fresh), batch.lengths)
         self._carried[stage] = map_leaves(Tensor.detach, read.state)
         loss, count = self._loss(read.features, batch)
-        characters = loss.new_tensor(batch.characters / max(count, 1))
-        self._means[stage].add({"loss": loss, "characters": characters}, count)
+        rates = {"characters": batch.characters} | ({} if stage == "train" else {"unknown": batch.unknown})
+        self._means[stage].add({"loss": loss, **{name: loss.new_tensor(rate) for name, rate in rates.items()}}, count)
         if stage != "train":
             return loss
         return loss * batch.weight + self._penalties(read.outputs, read.features)
@@ -104,12 +104,16 @@ class LanguageModeling(Task[TextWindow]):
 
     def records(self, batch: TextWindow, class_names: Sequence[str]) -> list[list[dict[str, Any]]]:  # noqa: ARG002
         """Return for each row its number of tokens, their mean loss in nats, and the perplexity."""
-        read = self.model.read(batch.inputs, self.model.renew(None, batch.fresh), batch.lengths)
-        real = batch.targets != IGNORE
-        losses = torch.zeros_like(real, dtype=read.features.dtype)
-        losses[real] = self.model.losses(read.features[real], batch.targets[real])
-        tokens = real.sum(1)
-        means = losses.sum(1) / tokens
+        state, real = self.model.renew(None, batch.fresh), batch.targets != IGNORE
+        tokens, totals = real.sum(1).cpu(), torch.zeros(len(real), dtype=torch.float64)
+        for first in range(0, real.shape[1], STEPS):  # texts may be long, and there are losses for every token
+            window = slice(first, first + STEPS)
+            here = real[:, window]
+            read = self.model.read(batch.inputs[:, window], state, None if here.all() else here.sum(1).clamp(min=1))
+            losses = self.model.losses(read.features[here], batch.targets[:, window][here])
+            totals.index_add_(0, here.nonzero()[:, 0].cpu(), losses.cpu().double())
+            state = read.state
+        means = totals / tokens
         rows = zip(tokens.tolist(), means.tolist(), means.exp().tolist(), strict=True)
         return [[{"tokens": number, "loss": loss, "perplexity": perplexity}] for number, loss, perplexity in rows]
 
@@ -139,7 +143,7 @@ class LanguageModeling(Task[TextWindow]):
             self._restored = []
 
     def _report(self, stage: Stage) -> None:
-        """Log the loss, the perplexity per token and the bits per character."""
+        """Log the loss, the perplexity per token, the bits per character and the share of unknown tokens."""
         values = self._means[stage].take(partial(self.trainer.strategy.reduce, reduce_op="sum"))
         if not values:
             return
@@ -147,3 +151,5 @@ class LanguageModeling(Task[TextWindow]):
         logged = {"loss": loss, "perplexity": loss.exp()}
         logged["bits_per_character"] = loss / math.log(2) / values["characters"]
         self.log_dict({f"{stage}/{name}": value for name, value in logged.items()}, prog_bar=True, sync_dist=True)
+        if "unknown" in values:
+            self.log(f"{stage}/unknown", values["unknown"], sync_dist=True)

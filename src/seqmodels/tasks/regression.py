@@ -6,9 +6,10 @@ from typing import Any, ClassVar, Literal, get_args
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection, R2Score
+from torchmetrics import MeanAbsoluteError, MeanSquaredError, Metric, MetricCollection, R2Score
 
 from seqmodels.data.batch import SequenceBatch, TargetKind
+from seqmodels.data.series.scaling import Scaling
 from seqmodels.tasks.steps import real_steps, rows_of
 from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage, Task
 
@@ -26,14 +27,20 @@ class Regression(Task[SequenceBatch]):
 
     Metrics are MAE, RMSE and R2 (averaged over the outputs), over all real steps if every step has a target.
 
+    If the data standardise their targets, the loss is that of the standardised ones, and metrics and predictions are in
+    the unit of the data. ``train_mean_mae`` and ``train_mean_rmse`` are then the errors of always predicting the mean
+    of the train split, with which a model must be compared.
+
     Args:
         model, optimizer, scheduler: as in :class:`Task`; the model returns values ``(batch, output)``, or
             ``(batch, time, output)`` if the data have targets for every step.
         loss: the training loss: ``mse``, the mean squared error; ``mae``, the mean absolute error, which is less
             sensitive to outliers and fits the median; or ``huber``, quadratic up to an error of 1 and linear beyond.
+        target_mean, target_deviation: of each output in the train split, if the data standardise their targets.
+        target_names: of the outputs in predictions; a plain list if empty.
 
     Raises:
-        ValueError: ``loss`` is unknown.
+        ValueError: ``loss`` is unknown, or the target options do not have one value for each output.
 
     Example:
         >>> from torch import nn, optim
@@ -50,12 +57,19 @@ class Regression(Task[SequenceBatch]):
         scheduler: SchedulerFactory | None = None,
         *,
         loss: Loss = "mse",
+        target_mean: Sequence[float] | None = None,
+        target_deviation: Sequence[float] | None = None,
+        target_names: Sequence[str] = (),
     ) -> None:
         super().__init__(model, optimizer, scheduler)
         if loss not in get_args(Loss):
             raise ValueError(f"loss must be one of {', '.join(get_args(Loss))}, got {loss!r}")
         self.loss = loss
-        self.metrics.update({"val": _metrics("val/"), "test": _metrics("test/")})
+        self.target_names = tuple(target_names)
+        self.scaling = _units(target_mean, target_deviation)
+        self.metrics.update(
+            {stage: _metrics(f"{stage}/", standardized=self.scaling is not None) for stage in ("val", "test")}
+        )
 
     def measure(self, batch: SequenceBatch, stage: Stage) -> Tensor:
         values, targets = real_steps(self.model(batch.inputs, batch.lengths), batch)
@@ -64,16 +78,40 @@ class Regression(Task[SequenceBatch]):
                 f"targets must have the shape of the model's values {tuple(values.shape)}, got {tuple(targets.shape)}"
             )
         loss = _LOSSES[self.loss](values, targets)
+        if (
+            self.scaling is not None
+        ):  # the mean is left out, as errors do not depend on it and float32 would lose digits
+            deviation = self.scaling.deviation.to(values)
+            values, targets = values * deviation, targets * deviation
         self.record(stage, {"loss": loss}, values, targets)
         return loss
 
     def predict_step(self, batch: SequenceBatch, batch_idx: int = 0) -> Tensor:  # noqa: ARG002
-        """Return the values ``(batch, output)``, or ``(batch, time, output)`` if the model is stepwise."""
-        return self.model(batch.inputs, batch.lengths)
+        """Return the values ``(batch, output)``, or ``(batch, time, output)`` if the model is stepwise.
+
+        If the data standardise their targets, they are float64 on the CPU, in the unit of the data.
+        """
+        values: Tensor = self.model(batch.inputs, batch.lengths)
+        if self.scaling is None:
+            return values
+        mean, deviation = self.scaling
+        return values.cpu().double() * deviation + mean
 
     def records(self, batch: SequenceBatch, class_names: Sequence[str]) -> list[list[dict[str, Any]]]:  # noqa: ARG002
         """Return the values of each row, or of each of its steps."""
-        return [[{"values": row.tolist()}] for row in rows_of(self.predict_step(batch), batch.lengths)]
+        rows = [row.tolist() for row in rows_of(self.predict_step(batch), batch.lengths)]
+        if not self.target_names:
+            return [[{"values": row}] for row in rows]
+        return [[{"values": dict(zip(self.target_names, row, strict=True))}] for row in rows]
+
+
+def _units(mean: Sequence[float] | None, deviation: Sequence[float] | None) -> Scaling | None:
+    """Return the scaling of the targets, if there is one."""
+    if mean is None and deviation is None:
+        return None
+    if mean is None or deviation is None or len(mean) != len(deviation):
+        raise ValueError(f"target_mean and target_deviation must have one value per output, got {mean} and {deviation}")
+    return Scaling.of(mean, deviation)
 
 
 class R2(R2Score):
@@ -83,7 +121,30 @@ class R2(R2Score):
         return super().compute() if self.total >= 2 else torch.full_like(self.residual[:1], torch.nan).squeeze()
 
 
-def _metrics(prefix: str) -> MetricCollection:
-    return MetricCollection(
-        {"mae": MeanAbsoluteError(), "rmse": MeanSquaredError(squared=False), "r2": R2()}, prefix=prefix
-    )
+class TrainMeanMAE(MeanAbsoluteError):  # noqa: N818  (a metric, not an exception)
+    """Compute the mean absolute error of always predicting 0, the mean of standardised targets."""
+
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        super().update(torch.zeros_like(preds), target)
+
+
+class TrainMeanMSE(MeanSquaredError):  # noqa: N818
+    """Compute the (root) mean squared error of always predicting 0, the mean of standardised targets."""
+
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        super().update(torch.zeros_like(preds), target)
+
+
+def _metrics(prefix: str, *, standardized: bool) -> MetricCollection:
+    metrics: dict[str, Metric | MetricCollection] = {
+        "mae": MeanAbsoluteError(),
+        "rmse": MeanSquaredError(squared=False),
+        "r2": R2(),
+    }
+    if standardized:
+        metrics |= {
+            "train_mean_mae": TrainMeanMAE(),
+            "train_mean_rmse": TrainMeanMSE(squared=False),
+        }
+    # groups would be found by equal states, which two different metrics may have in their first batch
+    return MetricCollection(metrics, prefix=prefix, compute_groups=False)

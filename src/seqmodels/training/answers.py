@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import IO, Any, NamedTuple
 
+from seqmodels.data.formats.parquet import write_parquet
 from seqmodels.data.formats.records import Format
 from seqmodels.data.preprocessing import Example
 from seqmodels.errors import ConfigError
@@ -77,13 +78,16 @@ def _line(row: int, example: Example, prediction: Mapping[str, Any], keep: Seque
     return {"row": row, **kept, **prediction}
 
 
-def write_lines(found: Iterator[dict[str, Any]], sink: IO[str], kind: Format) -> None:
-    """Write lines as JSON, CSV or TSV."""
+def write_lines(found: Iterator[dict[str, Any]], sink: IO[Any], kind: Format) -> None:
+    """Write lines as JSON, CSV or TSV to a text file, or as Parquet to a binary one."""
     if kind == "jsonl":
         for line in found:
             sink.write(json.dumps(line, ensure_ascii=False) + "\n")
         return
     rows = map(flatten_record, found)
+    if kind == "parquet":
+        write_parquet(rows, sink)
+        return
     first = next(rows, None)
     if first is None:
         return

@@ -1,7 +1,7 @@
 """Generate text with a trained language model."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import takewhile
 from typing import IO, Any
@@ -49,7 +49,7 @@ def write_samples(config: DictConfig, prompt: str, out: IO[str]) -> None:
         if config.samples == 1:
             _stream(text, prompt, before.tolist(), (row[0] for row in tokens), out)
         else:
-            _print_all(text, prompt, before.tolist(), list(tokens), out)
+            _print_all(text, prompt, before.tolist(), list(until_all_end(tokens, text.end)), out)
 
 
 @torch.inference_mode()
@@ -69,10 +69,20 @@ def continuations(
         yield tokens.tolist()
 
 
+def until_all_end(steps: Iterable[list[int]], end: int | None) -> Iterator[list[int]]:
+    """Yield the next tokens of all continuations until each has had the token ``end``."""
+    ended: set[int] = set()
+    for tokens in steps:
+        yield tokens
+        ended |= {row for row, token in enumerate(tokens) if token == end}
+        if len(ended) == len(tokens):
+            return
+
+
 def _stream(text: TextPreprocessing, prompt: str, before: list[int], tokens: Iterator[int], out: IO[str]) -> None:
     """Write a text token by token, up to the requested length or the end of the document."""
     out.write(prompt)
-    for piece in text.written(takewhile(lambda token: token != text.edge, tokens), before):
+    for piece in text.written(takewhile(lambda token: token != text.end, tokens), before):
         out.write(piece)
         out.flush()
     out.write("\n")

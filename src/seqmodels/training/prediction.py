@@ -44,7 +44,9 @@ def predict(config: DictConfig) -> int:
     except ValueError as error:
         raise ConfigError(str(error)) from error
     if out_kind == "text":
-        raise ConfigError(f"output={config.output} must end in .jsonl, .csv or .tsv, or be - for lines of JSON")
+        raise ConfigError(
+            f"output={config.output} must end in .jsonl, .csv, .tsv or .parquet, or be - for lines of JSON"
+        )
     if not isinstance(config.batch_size, int) or config.batch_size < 1:
         raise ConfigError(f"batch_size must be a positive whole number, got {config.batch_size!r}")
     keep = kept_columns(config.keep)
@@ -54,9 +56,14 @@ def predict(config: DictConfig) -> int:
         task.to(device_of(config.accelerator))
     records = preprocessing.read(config.input, config.format)
     counts = Counts(strict=config.strict)
-    with _output(config.output) as sink, cpu_threads(threads_for(config.threads, task, config.batch_size)):
+    with (
+        _output(config.output, binary=out_kind == "parquet") as sink,
+        cpu_threads(threads_for(config.threads, task, config.batch_size)),
+    ):
         found = predictions(task, preprocessing, records, recipe["class_names"], config.batch_size)
         write_lines(lines(counts.counted(found), keep), sink, out_kind)
+        if counts.examples and len(counts.errors) == counts.examples:
+            raise ValueError(f"no record can be read: {counts.errors[0]}")
     counts.report()
     return counts.examples
 
@@ -133,8 +140,8 @@ def kept_columns(keep: Any) -> list[str] | None:
 
 
 @contextmanager
-def _output(path: str) -> Iterator[IO[str]]:
-    """Yield the stream for the output; a file appears under its name only when it is complete."""
+def _output(path: str, *, binary: bool) -> Iterator[IO[Any]]:
+    """Yield the stream for the output, of text unless ``binary``; a file gets its name only when it is complete."""
     if path == "-":
         yield sys.stdout
         return
@@ -143,4 +150,5 @@ def _output(path: str) -> Iterator[IO[str]]:
             file = stack.enter_context(durable_file(Path(path)))
         except OSError as error:
             raise ConfigError(f"output={path} cannot be written: {error.strerror}") from error
-        yield stack.enter_context(TextIOWrapper(file, encoding="utf-8", newline=""))
+        sink: Any = file
+        yield sink if binary else stack.enter_context(TextIOWrapper(sink, encoding="utf-8", newline=""))

@@ -66,6 +66,12 @@ def test_a_packed_file_with_any_one_byte_changed_never_loads_as_something_else(t
             assert "numbers.bin" in str(error)  # noqa: PT017
 
 
+def test_a_packed_file_is_known_by_its_name_or_its_first_bytes(tmp_path: Path) -> None:
+    for name in ("a.csv.gz", "a.csv"):
+        (tmp_path / name).write_bytes(gzip.compress(CONTENT))
+        assert unpacked(tmp_path / name) == CONTENT
+
+
 def test_what_unpacks_to_hundreds_of_times_its_size_is_refused_and_what_is_merely_large_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

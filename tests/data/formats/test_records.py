@@ -1,6 +1,7 @@
 """Files of records: what is read, and what is named when it cannot be."""
 
 import csv
+import gzip
 import io
 import json
 
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqmodels.data.formats.records import Format, Record, format_of, read_records
+from seqmodels.data.formats.table import CSVDialect, Table
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 
@@ -74,9 +76,32 @@ def test_any_bytes_are_read_or_refused_by_name(content: bytes, kind: Format) -> 
         assert str(error).startswith("new")  # noqa: PT017  (most contents raise nothing)
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_records_are_read_by_the_dialect_that_was_settled_in_training(delimiter: str, packed: bool) -> None:
+    content = f'0{delimiter}"1\r2{delimiter}"3\r'.encode("utf-16")
+    table = Table.parse(content, "old.csv", CSVDialect(header=False, quotes=False, encoding="utf-16"))
+    stream = io.BytesIO(gzip.compress(content) if packed else content)
+    records = list(read_records(stream, "new", "csv", table.dialect))
+    assert [list(record.fields.values()) for record in records] == [row.cells for row in table.rows]
+    assert [tuple(record.fields) for record in records] == [table.columns] * 2
+
+
+def test_another_delimiter_in_the_header_is_used_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "seqmodels"):
+        (record,) = read_records(io.BytesIO(b"a\tb\n1\t2,5\n"), "new", "csv", CSVDialect(";"))
+    assert record.fields == {"a": "1", "b": "2,5"}
+    assert "new: columns are delimited by '\\t' in place of ';'" in caplog.text
+
+
+def test_a_damaged_gzip_stream_is_named() -> None:
+    with pytest.raises(ValueError, match=r"new.csv.gz is not a whole gzip file"):
+        list(read_records(io.BytesIO(gzip.compress(b"a\n1\n")[:-5]), "new.csv.gz", "csv"))
+
+
 def test_a_format_is_that_of_the_suffix_unless_it_is_given() -> None:
-    assert [format_of(path, None) for path in ("a.CSV", "b.tsv", "c.jsonl", "d.txt", "-")] == [
-        *("csv", "tsv", "jsonl", "text", "text")
+    assert [format_of(path, None) for path in ("a.CSV", "b.tsv", "c.jsonl", "d.txt", "-", "e.tsv.gz")] == [
+        *("csv", "tsv", "jsonl", "text", "text", "tsv")
     ]
     assert format_of("a.csv", "text") == "text"
     with pytest.raises(ValueError, match=r"a.xls: its suffix says no format .*format= says it"):

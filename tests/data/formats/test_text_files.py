@@ -1,16 +1,18 @@
 """Text from files: whole documents of every kind of file, and errors that name the byte."""
 
+import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from seqmodels.data.formats import text_files as module
-from seqmodels.data.formats.text_files import blocks, documents, text_files
+from seqmodels.data.formats.text_files import DocumentFormat, blocks, documents, text_files
 
 
-def texts(path: Path, **options: str | None) -> list[str]:
-    return ["".join(lines) for lines in documents(text_files(path), **options)]  # type: ignore[arg-type]
+def texts(path: Path, **options: Any) -> list[str]:
+    return ["".join(lines) for lines in documents(text_files(path), DocumentFormat(**options))]
 
 
 def test_a_file_is_one_document_with_its_line_ends_as_they_are_and_no_mark(tmp_path: Path) -> None:
@@ -30,7 +32,7 @@ def test_a_separator_line_parts_documents_and_belongs_to_none(tmp_path: Path) ->
 def test_a_document_that_is_not_read_does_not_shift_the_next(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("a\nb\n\nc\nd\n")
-    assert [next(lines) for lines in documents([path], separator="")] == ["a\n", "c\n"]
+    assert [next(lines) for lines in documents([path], DocumentFormat(separator=""))] == ["a\n", "c\n"]
 
 
 def test_a_folder_gives_its_text_files_by_name_and_a_line_of_json_is_a_document(tmp_path: Path) -> None:
@@ -41,6 +43,35 @@ def test_a_folder_gives_its_text_files_by_name_and_a_line_of_json_is_a_document(
     lines = [json.dumps({"body": text}) for text in ("a1", "a\u20ac\n2")]
     (tmp_path / "a.jsonl").write_text("\n\n".join(lines) + "\n")
     assert texts(tmp_path, field="body") == ["a1", "a\u20ac\n2", "b", "c"]
+
+
+def test_each_line_may_be_a_document_without_its_line_end_and_blank_lines_are_skipped(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"one \r\n\n  \ntwo\rthree\n\n")
+    assert texts(path, unit="line") == ["one ", "two", "three"]
+
+
+def test_files_may_be_compressed_and_a_truncated_one_is_named(tmp_path: Path) -> None:
+    content = gzip.compress(b"one\n" * 99)
+    (tmp_path / "b.txt.gz").write_bytes(content)
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(b'{"text": "two"}\n'))
+    (tmp_path / "c.csv.gz").write_bytes(b"not a text")
+    assert texts(tmp_path) == ["two", "one\n" * 99]
+    (tmp_path / "b.txt.gz").write_bytes(content[:-9])
+    with pytest.raises(ValueError, match=r"b\.txt\.gz is not a whole gzip file"):
+        texts(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"unit": "page"}, "documents must be one of file, line, got 'page'"),
+        ({"unit": "line", "separator": ""}, "separator='' has no effect with documents=line"),
+    ],
+)
+def test_formats_that_cannot_be_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        DocumentFormat(**options).checked()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from seqmodels.data.formats.ts import parse_ts
+from seqmodels.data.formats.archives.ts import parse_ts
 
 HEADER = "# a comment\n@problemName Own\n@timeStamps false\n@univariate false\n@classLabel true a b\n@data\n"
 TWO = HEADER + "1,2,3:4,5,6:a\n\n7.5,8:-9e0,10:b\n"
@@ -28,6 +28,21 @@ def test_line_ends_byte_order_marks_and_the_case_of_tags_change_nothing(change: 
     file = parse_ts(TWO.replace(*change), "own.ts")
     assert file.labels == ["a", "b"]
     assert [len(series) for series in file.series] == [3, 2]
+
+
+def test_target_numbers_are_labels_without_classes() -> None:
+    file = parse_ts("@classLabel false\n@targetlabel true\n@data\n1,2:3,4:-0.5\n5,6:7,8:1e3\n", "own.ts")
+    assert (file.numeric, file.class_names, file.labels) == (True, (), ["-0.5", "1e3"])
+    assert file.places == ["own.ts, line 4", "own.ts, line 5"]
+    assert file.series[1].tolist() == [[5, 7], [6, 8]]
+
+
+@pytest.mark.parametrize("comment", ["# one", "% two", "  #1,2:3,4:a", "%"])
+def test_comments_anywhere_change_nothing(comment: str) -> None:
+    with_comments = "\n".join(line for content in TWO.split("\n") for line in (comment, content, comment))
+    file, plain = parse_ts(with_comments, "own.ts"), parse_ts(TWO, "own.ts")
+    assert file.labels == plain.labels
+    assert all(map(torch.equal, file.series, plain.series))
 
 
 def test_cases_without_classes_have_no_labels() -> None:
@@ -63,10 +78,12 @@ def test_a_missing_value_is_an_error_unless_filling_in_is_asked_for(unknown: str
         ("@seriesLength 3\n" + HEADER + "1,2:3,4:a\n", "line 8: must have 3 values, as @seriesLength says, got 2"),
         ("@seriesLength many\n" + HEADER, "line 1: @serieslength must be followed by a positive whole number"),
         ("@timeStamps true\n@data\n1\n", "line 1: series with timestamps are not read"),
-        ("@targetLabel true\n@data\n1:2\n", "line 1: cases with numbers for targets are not read"),
+        ("@targetLabel true\n@data\n1:x\n", "line 3: the target must be a finite number, got 'x'"),
+        ("@targetLabel true\n@data\n1:?\n", r"line 3: the target must be a finite number, got '\?'"),
+        ("@targetLabel true\n@classLabel true a\n@data\n1:2\n", "line 3: the header says both classes"),
         ("@missing perhaps\n@data\n1\n", "line 1: @missing must be followed by true or false, got 'perhaps'"),
         ("@classLabel true\n@data\n1\n", "line 1: @classLabel true must be followed by the names"),
-        ("@classLabel true a a\n@data\n1:a\n", "line 1: @classLabel names a class twice"),
+        ("@classLabel true a a\n@data\n1:a\n", "line 1: @classLabel true names a class twice"),
     ],
 )
 def test_what_is_no_whole_file_is_refused_by_line(text: str, reason: str) -> None:

@@ -85,6 +85,18 @@ def test_scaling_inverts_exactly() -> None:
     assert torch.equal(fit_scaling(values, standardize=False).apply(values), values)
 
 
+@pytest.mark.parametrize("unit", [1e-310, 1e-200, 1.0, 1e200, 1e307])
+def test_scaling_does_not_depend_on_the_unit(unit: float) -> None:
+    values = torch.tensor([[1.0], [4.0], [3.0], [9.5]], dtype=torch.float64)
+    expected = (values - values.mean(0)) / values.std(0, correction=0)
+    torch.testing.assert_close(fit_scaling(values * unit).apply(values * unit), expected, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("values", [[14.62] * 77, [0.1 + 0.2, 0.3, 0.3], [0.0] * 5], ids=["constant", "rounding", "0"])
+def test_what_changes_by_rounding_only_is_divided_by_1(values: list[float]) -> None:
+    assert fit_scaling(torch.tensor(values, dtype=torch.float64)[:, None]).deviation.tolist() == [1]
+
+
 def test_a_series_that_never_changes_is_scaled_by_1_and_told(tmp_path: Path) -> None:
     values = values_of()
     values[:, 1] = 0.1

@@ -53,6 +53,19 @@ def test_every_document_is_in_one_split_and_tokens_are_read_without_the_package(
         read(lines, tmp_path, max_documents=5)
 
 
+def test_a_split_for_validation_alone_leaves_no_test_and_one_for_testing_alone_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(HuggingFaceText, "_stream", lambda self, split: (f"{split} {n}" for n in range(20)))
+    validated = HuggingFaceText(path="any", val_split="validation").splits()
+    assert validated.test is None
+    assert len(list(validated.train)) == len(list(validated.val)) == 20
+    tested = HuggingFaceText(path="any", test_split="test").splits()
+    assert tested.test is not None
+    assert [len(list(part)) for part in (tested.train, tested.val, tested.test)] == [19, 1, 20]
+    assert list(tested.val) == ["train 18"]
+
+
 @needs_datasets
 def test_documents_and_those_that_the_vocabulary_is_learnt_from_can_be_limited(lines: Path, tmp_path: Path) -> None:
     data = read(lines, tmp_path, max_documents=2, vocabulary_documents=1)
@@ -71,7 +84,5 @@ def test_what_is_wrong_is_named(lines: Path, tmp_path: Path) -> None:
 
 
 def test_options_are_checked_before_anything_is_read() -> None:
-    with pytest.raises(ValueError, match="val_split and test_split"):
-        HuggingFaceText(path="any", val_split="validation")
     with pytest.raises(ValueError, match="max_documents must be at least 1, got 0"):
         HuggingFaceText(path="any", max_documents=0)

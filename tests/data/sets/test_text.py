@@ -20,9 +20,10 @@ from seqmodels.data import (
     TinyShakespeareData,
     TokenizedPreparation,
 )
-from seqmodels.data.sets.ptb import by_words, spelled
+from seqmodels.data.sets.ptb import by_words
 from seqmodels.data.sets.text import cut, shared_out
 from seqmodels.data.text.corpus import Corpus
+from seqmodels.data.text.language_modeling import by_characters
 from seqmodels.data.text.vocabulary import CharacterVocabulary, WordVocabulary
 from seqmodels.data.text.vocabulary_learning import CharacterLearner, VocabularyLearner, WordLearner
 from tests.datasets import data_of, ready
@@ -74,8 +75,55 @@ def test_files_of_their_own_for_every_split_are_taken_as_they_are(tmp_path: Path
         ["\ufffdal text, long enough"],  # v is in no training text
         ["te\ufffdt text, long enough"],
     ]
-    with pytest.raises(ValueError, match="val_path and test_path must be given together"):
-        TextData(path=tmp_path / "train.txt", val_path=tmp_path / "val.txt")
+
+
+def test_a_file_for_validation_alone_leaves_no_test_and_one_for_testing_alone_does(tmp_path: Path) -> None:
+    for name in SPLITS:
+        (tmp_path / f"{name}.txt").write_text(f"{name} text, long enough to train with; twenty characters are not.")
+    text = (tmp_path / "train.txt").read_text()
+    validated = TextData(path=tmp_path / "train.txt", val_path=tmp_path / "val.txt").splits()
+    assert validated.test is None
+    assert list(validated.train) == [text]
+    tested = TextData(path=tmp_path / "train.txt", test_path=tmp_path / "test.txt").splits()
+    assert "".join([*tested.train, *tested.val]) == text
+    assert tested.test is not None
+    assert list(tested.test) == [(tmp_path / "test.txt").read_text()]
+    prepared = TokenizedPreparation(vocabulary=CharacterLearner(), cache_dir=tmp_path).prepare(validated)
+    assert prepared.splits.test is None
+
+
+def test_each_line_may_be_a_document(tmp_path: Path) -> None:
+    path = tmp_path / "names.txt"
+    path.write_text("".join(f"name {number}\n\n" for number in range(60)))
+    data = own(path, documents="line")
+    parts = [read(data, split) for split in SPLITS]
+    assert [len(part) for part in parts] == [54, 3, 3]
+    assert sorted(name for part in parts for name in part) == sorted(f"name {number}" for number in range(60))
+
+
+def test_characters_and_unknown_tokens_of_a_text_are_counted_and_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    paths = {split: tmp_path / f"{split}.txt" for split in SPLITS}
+    for split, text in {
+        "train": "a cat sat here\n" * 9,
+        "val": "a dog sat here",
+        "test": "here a gnu sat\na fly",
+    }.items():
+        paths[split].write_text(text)
+    caplog.set_level("INFO")
+    for _ in range(2):  # the second time from the cache
+        caplog.clear()
+        data = own(paths["train"], WordLearner(), val_path=paths["val"], test_path=paths["test"], batch_size=1)
+        assert [tuple(data.split(split).corpus.counts) for split in SPLITS] == [(135, 0), (14, 1), (20, 2)]
+        assert "val: 1 documents, 5 tokens, 20.00 % unknown" in caplog.text
+        assert "val: 20.0 % of the tokens are not in the vocabulary" in caplog.text
+        assert "train: 1 documents, 46 tokens, 0.00 % unknown" in caplog.text
+    windows = data.test_dataloader()
+    targets = 8  # six words, a line end and the end
+    assert {(window.characters, window.unknown) for window in windows} == {
+        (len("here a gnu sat\na fly") / targets, 2 / 8)
+    }
 
 
 def test_words_keep_their_lines(tmp_path: Path) -> None:
@@ -85,7 +133,6 @@ def test_words_keep_their_lines(tmp_path: Path) -> None:
     assert read(data, "val")[0].startswith(("the cat\nsat\n", "sat\n", "cat\nsat\n"))
     text = data.split("train").text
     assert isinstance(text.vocabulary, WordVocabulary)
-    assert text.characters[text.vocabulary.tokens.index("cat")] == 4
 
 
 def test_tokens_are_kept_until_the_text_or_the_learner_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,13 +171,19 @@ def test_an_empty_file_is_refused(tmp_path: Path) -> None:
         own(path)
 
 
-def test_shares_cover_every_document_once() -> None:
+@pytest.mark.parametrize("drawn", [["val"], ["val", "test"]])
+def test_shares_cover_every_document_once(drawn: list[str]) -> None:
     for sizes in ([7], [0, 100, 3], list(range(40))):
-        pieces = [sorted(parts.values()) for parts in shared_out(sizes, 3)]
+        parts = shared_out(sizes, drawn, 3)
+        assert {name for part in parts for name in part} == {"train", *drawn}
+        pieces = [sorted(part.values()) for part in parts]
         for size, piece in zip(sizes, pieces, strict=True):
             assert piece[0][0] == 0
             assert piece[-1][1] == size
             assert all(one[1] == two[0] for one, two in pairwise(piece))
+
+
+def test_a_part_of_lines_lies_between_two_characters() -> None:
     assert "".join(cut(iter(["abc\n", "de\n", "f"]), 2, 6)) == "c\nde"
 
 
@@ -207,7 +260,8 @@ def test_reviews_are_documents_without_their_labels(tmp_path: Path) -> None:
 
 
 def test_characters_of_the_treebank_have_no_space_but_underscores() -> None:
-    assert spelled(" a bc <unk> \n d \n") == "a_bc_<unk>\nd\n"
+    text = by_characters(" a bc <unk> \n d \n", space="_")
+    assert text.vocabulary.decode(text.tokens(" a bc <unk> \n d \n")) == "a_bc_<unk>\nd\n"
 
 
 @pytest.mark.parametrize(

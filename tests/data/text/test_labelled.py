@@ -21,13 +21,15 @@ from seqmodels.data import (
     TextCSVData,
     TextCSVMultilabelData,
     TextFolderData,
+    TokenPreprocessing,
     Vocabulary,
 )
 from seqmodels.data.formats.delimited import parse_table
 from seqmodels.data.formats.folders import read_tar
+from seqmodels.data.formats.records import Record
 from seqmodels.data.formats.table import CSVDialect
-from seqmodels.data.text.labelled import TextCounts
 from seqmodels.data.text.token_augmentation import TokenAugmentation, TokenDrop, TokenSwap
+from seqmodels.data.text.token_preprocessing import TextCounts
 from seqmodels.data.text.vocabulary_learning import CharacterLearner, WordLearner
 from tests.datasets import data_of
 
@@ -44,10 +46,16 @@ def csv_data(path: Path, **options: Any) -> DataModule:
     return data_of(TextCSVData, path=path, vocabulary=WordLearner(), **options)
 
 
+def preprocessing_of(data: DataModule) -> TokenPreprocessing:
+    """Set a data module up; return its preprocessing, rebuilt from its node."""
+    data.setup()
+    preprocessing: TokenPreprocessing = build(json.loads(json.dumps(data.preprocessing)))
+    return preprocessing
+
+
 def vocabulary(data: DataModule) -> Vocabulary:
     """Return the vocabulary that was learnt."""
-    learnt: Vocabulary = build(data.preprocessing).vocabulary
-    return learnt
+    return preprocessing_of(data).vocabulary
 
 
 def read(content: str | bytes, **options: Any) -> Any:
@@ -130,7 +138,7 @@ def test_own_parts_are_those_of_their_files_and_only_the_first_teaches_the_vocab
     data.setup()
     assert len(data.split("train")) == 60
     assert "unheard" not in vocabulary(data).tokens
-    assert data.prepared.counts["val"] == TextCounts(rows=1, tokens=3, unknown=2, cut=1, dropped=0)
+    assert data.prepared.counts["val"] == TextCounts(rows=1, tokens=3, unknown=2, cut=1, dropped=0, absent=1)
     assert data.prepared.counts["test"] == TextCounts(rows=2, tokens=6, unknown=5, cut=1, dropped=0)
     assert data.split("test").lengths.tolist() == [2, 1]
 
@@ -139,6 +147,7 @@ def test_own_parts_are_those_of_their_files_and_only_the_first_teaches_the_vocab
     ("options", "message"),
     [
         ({"val_share": 0.0}, r"val_share must lie in \(0, 1\)"),
+        ({"test_share": 1.0}, r"test_share must be 0 or lie in \(0, 1\)"),
         ({"val_share": 0.6, "test_share": 0.5}, "must leave something to train with"),
         ({"max_length": 0}, "max_length must be at least 1 token, got 0"),
         ({"empty": "keep"}, "empty must be one of error, drop, got 'keep'"),
@@ -162,10 +171,64 @@ def test_an_empty_text_is_an_error_by_its_line_or_left_out_and_counted(tmp_path:
     assert sum(counts.rows for counts in data.prepared.counts.values()) == 60
 
 
-def test_a_label_unseen_in_training_is_an_error_by_its_line(tmp_path: Path) -> None:
-    (tmp_path / "val.csv").write_text("text,label\ngood,pos\nwhat,mixed\n", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"val.csv, line 3: the label 'mixed' does not occur .*there: neg, pos"):
+def test_labels_unseen_in_training_are_an_error_by_their_lines(tmp_path: Path) -> None:
+    (tmp_path / "val.csv").write_text("text,label\ngood,pos\nwhat,mixed\nso,odd\nso,mixed\n", encoding="utf-8")
+    first, second = (rf"\S*val\.csv, line {line}" for line in (3, 5))
+    strange = rf"'mixed' \({first}; {second}\), 'odd' \(\S*val\.csv, line 4\); there: neg, pos$"
+    with pytest.raises(ValueError, match=f"labels that do not occur in the train split: {strange}"):
         csv_data(table(tmp_path / "my.csv"), val_path=tmp_path / "val.csv").setup()
+    preprocessing = preprocessing_of(csv_data(table(tmp_path / "my.csv")))
+    with pytest.raises(ValueError, match=strange):
+        preprocessing.labelled(preprocessing.read(str(tmp_path / "val.csv")), ["neg", "pos"])
+
+
+@pytest.mark.parametrize("empty", ["error", "drop"])
+def test_a_labelled_file_is_read_as_a_split_of_the_training(empty: Any, tmp_path: Path) -> None:
+    rows = "good film,pos\nso bad indeed,neg\na good one,pos\n" + ('" ",neg\n' if empty == "drop" else "")
+    (tmp_path / "test.csv").write_text("text,label\n" + rows, encoding="utf-8")
+    records = [
+        {"text": text.strip('"'), "label": label} for text, label in (row.split(",") for row in rows.splitlines())
+    ]
+    (tmp_path / "test.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    data = csv_data(table(tmp_path / "my.csv"), test_path=tmp_path / "test.csv", max_length=2, empty=empty)
+    preprocessing, expected = preprocessing_of(data), data.split("test")
+    for name in ("test.csv", "test.jsonl"):
+        found = preprocessing.labelled(preprocessing.read(str(tmp_path / name)), data.class_names)
+        for part in ("values", "lengths", "targets"):
+            assert torch.equal(getattr(found, part), getattr(expected, part))
+
+
+def test_labels_that_lack_or_cannot_be_read_are_named(tmp_path: Path) -> None:
+    preprocessing = preprocessing_of(csv_data(table(tmp_path / "my.csv")))
+    for record, message in (
+        ({"text": "good"}, "new, line 1: there is no label under 'label', the record has 'text'"),
+        ({"text": "good", "label": 0.5}, "new, line 1: there is no label under 'label', got 0.5"),
+        ({"text": "good", "label": " "}, "new, line 1: .*there is no label"),
+        ({"text": "", "label": "pos"}, "new, line 1: the text '' has no token to read; data.empty=drop"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            preprocessing.labelled([Record("new, line 1", record)], ["neg", "pos"])
+
+
+def test_without_a_share_for_testing_there_is_no_test_split(tmp_path: Path) -> None:
+    data = csv_data(table(tmp_path / "my.csv"), test_share=0)
+    data.setup()
+    assert data.prepared.splits.test is None
+    assert [len(data.split(name)) for name in ("train", "val")] == [54, 6]
+
+
+def test_classes_too_small_for_every_split_are_counted(tmp_path: Path) -> None:
+    rows = ["word x,common\n"] * 100 + [f"word y,rare{row // 3}\n" for row in range(600)]
+    (tmp_path / "my.csv").write_text("text,label\n" + "".join(rows), encoding="utf-8")
+    data = csv_data(tmp_path / "my.csv")
+    data.setup()
+    counts = data.prepared.counts
+    assert {name: (part.rows, part.absent) for name, part in counts.items()} == {
+        "train": (560, 0),
+        "val": (70, 140),
+        "test": (70, 140),
+    }
+    assert str(counts["val"]).endswith(", no text of 140 labels")
 
 
 def test_labels_that_are_numbers_are_in_their_order_and_others_in_that_of_their_characters(tmp_path: Path) -> None:
@@ -186,10 +249,12 @@ def test_many_labels_become_rows_of_zeros_and_ones(tmp_path: Path) -> None:
     rows = [f"text {row},{('x', 'y;x', '')[row % 3]}\n" for row in range(30)]
     (tmp_path / "my.csv").write_text("text,labels\n" + "".join(rows), encoding="utf-8")
     data = data_of(TextCSVMultilabelData, path=tmp_path / "my.csv", vocabulary=WordLearner())
-    data.setup()
+    preprocessing = preprocessing_of(data)
     assert data.class_names == ("x", "y")
     targets = data.split("train").targets
     assert set(map(tuple, targets.tolist())) == {(0.0, 0.0), (1.0, 0.0), (1.0, 1.0)}
+    records = [Record("new", {"text": "text", "labels": labels}) for labels in ("y; x", "", ["x"])]
+    assert preprocessing.labelled(records, data.class_names).targets.tolist() == [[1, 1], [0, 0], [1, 0]]
 
 
 def test_a_folder_of_folders_is_read_and_its_bad_file_named(tmp_path: Path) -> None:
@@ -200,6 +265,19 @@ def test_a_folder_of_folders_is_read_and_its_bad_file_named(tmp_path: Path) -> N
     data = data_of(TextFolderData, path=tmp_path, vocabulary=WordLearner())
     data.setup()
     assert (data.class_names, sum(counts.rows for counts in data.prepared.counts.values())) == (("neg", "pos"), 20)
+    (tmp_path / "neg" / "20.txt.gz").write_bytes(gzip.compress(b"so bad"))
+    preprocessing = preprocessing_of(data_of(TextFolderData, path=tmp_path, vocabulary=WordLearner()))
+    (tmp_path / "a.txt").write_text("so good")
+    examples = list(preprocessing.examples(preprocessing.read(str(tmp_path))))
+    assert len(examples) == 22
+    assert [dict(example.fields) for example in (*examples[:3], examples[-1])] == [
+        {"file": "a.txt"},
+        {"file": "neg/1.txt", "label": "neg"},
+        {"file": "neg/11.txt", "label": "neg"},
+        {"file": "pos/8.txt", "label": "pos"},
+    ]
+    (tmp_path / "a.txt").unlink()
+    assert len(preprocessing.labelled(preprocessing.read(str(tmp_path)), ["neg", "pos"])) == 21
     (tmp_path / "pos" / "bad.txt").write_bytes(b"\xff")
     with pytest.raises(ValueError, match=r"bad.txt, line 1: byte 0xff"):
         data_of(TextFolderData, path=tmp_path, vocabulary=WordLearner()).setup()

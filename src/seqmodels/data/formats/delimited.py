@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from seqmodels.data.formats.files import unpacked
+from seqmodels.data.formats.files import whole_content
 from seqmodels.data.formats.table import CSVDialect, Table
 from seqmodels.data.raw import LabelledTexts
 
@@ -26,7 +26,7 @@ def read_table(
         ValueError: the file is missing, has another encoding or lacks a column, or a row has too few or too many fields
             or no label; the message names file and line.
     """
-    return parse_table(_content(path), str(path), text, label, form, separator=separator)
+    return parse_table(whole_content(path), str(path), text, label, form, separator=separator)
 
 
 def parse_table(
@@ -47,6 +47,8 @@ def parse_table(
         [row.place for row in table.rows],
         tuple(map(str, listed(text))),
         table.dialect,
+        str(label),
+        separator,
     )
 
 
@@ -66,10 +68,3 @@ def labels_of(field: str, separator: str | None, place: str) -> str | tuple[str,
 def listed(column: Column | Sequence[Column]) -> list[Column]:
     """Return one or several columns as a list."""
     return [column] if isinstance(column, str | int) else list(column)
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return unpacked(path)
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from error

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import sys
 import zlib
 from collections.abc import Sequence
 from io import BufferedReader, RawIOBase
@@ -73,6 +74,20 @@ def unpacked(path: Path, *, limit: int | None = None, packed: bool | None = None
     if limit is None and len(content) > most:
         raise ValueError(f"{path} unpacks to more than {most} bytes, {RATIO} times its size: unpack it to read it")
     return content
+
+
+def whole_content(path: str | Path) -> bytes:
+    """Return the bytes of a file, decompressed if packed, or those of standard input for ``-``.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    if str(path) == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return unpacked(Path(path))
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def unpacked_stream(stream: IO[bytes], name: str) -> IO[bytes]:

@@ -2,18 +2,24 @@
 
 import tarfile
 import zlib
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from seqmodels.data.formats.files import unpacked
+from seqmodels.data.formats.records import Record
 from seqmodels.data.formats.strict_text import decoded
+from seqmodels.data.formats.text_files import FileFields
 from seqmodels.data.raw import LabelledTexts
 
+PATTERNS = ("*.txt", "*.txt.gz")
 LIMIT = 16 << 20  # bytes; a larger file is not a text
 TOTAL = 2 << 30  # bytes of all texts in an archive
 
 
 def read_folders(path: Path, *, encoding: str = "utf-8") -> LabelledTexts:
-    """Return the ``.txt`` files in the subfolders of a folder; the subfolder name is the label.
+    """Return the ``.txt`` files, plain or ``.gz``, in the subfolders of a folder; the subfolder name is the label.
 
     Raises:
         ValueError: fewer than two folders with texts, or a text has another encoding or is not a regular file; with its
@@ -22,15 +28,29 @@ def read_folders(path: Path, *, encoding: str = "utf-8") -> LabelledTexts:
     if not path.is_dir():
         raise ValueError(f"{path} is no folder")
     found = LabelledTexts([], [], [])
-    for file in sorted(path.glob("*/*.txt")):
-        if not file.is_file():
-            raise ValueError(f"{file} is no plain file")
+    for file in sorted(chain.from_iterable(path.glob(f"*/{pattern}") for pattern in PATTERNS)):
         if not file.parent.name.isprintable():  # a name that is not UTF-8 or could be mistaken for another
             raise ValueError(f"{str(file.parent)!r}: the name of a folder is a label, and must be printable")
-        _add(found, file.read_bytes(), file.parent.name, str(file), encoding)
+        _add(found, unpacked(file), file.parent.name, str(file), encoding)
     if len(set(found.labels)) < 2:
         raise ValueError(f"{path} must hold at least two folders with .txt files, one for each class")
     return found
+
+
+def text_records(path: Path, label: str, encoding: str) -> Iterator[Record]:
+    """Yield the ``.txt`` files under a folder, plain or ``.gz``, with the name of the subfolder of each as its label.
+
+    Raises:
+        ValueError: there are none, or a text has another encoding or is not a regular file; with its path.
+    """
+    files = sorted(chain.from_iterable(path.rglob(pattern) for pattern in PATTERNS))
+    if not files:
+        raise ValueError(f"{path} has no .txt files, plain or with .gz")
+    for file in files:
+        fields = FileFields(file=str(file.relative_to(path)), text=decoded(unpacked(file), str(file), encoding))
+        if file.parent != path:
+            fields[label] = file.parent.name
+        yield Record(str(file), fields)
 
 
 def read_tar(source: IO[bytes], path: str, *, encoding: str = "utf-8") -> dict[str, LabelledTexts]:

@@ -1,4 +1,4 @@
-"""Streaming records from a file or pipe: CSV or TSV rows, JSON lines, lines of text."""
+"""Streaming records from a file or pipe: rows of CSV, TSV or Parquet, JSON lines, lines of text."""
 
 import logging
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple, get_args
 
 from seqmodels.data.formats.files import unpacked_stream
+from seqmodels.data.formats.parquet import read_parquet
 from seqmodels.data.formats.strict_json import parsed_json
 from seqmodels.data.formats.strict_text import decoded_lines
 from seqmodels.data.formats.table import DELIMITERS, CSVDialect, columns_of, csv_rows, ragged
@@ -14,8 +15,17 @@ from seqmodels.data.formats.table import DELIMITERS, CSVDialect, columns_of, csv
 log = logging.getLogger("seqmodels")
 
 DIALECT = CSVDialect()
-Format = Literal["csv", "tsv", "jsonl", "text"]
-SUFFIXES: dict[str, Format] = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "text"}
+Format = Literal["csv", "tsv", "jsonl", "parquet", "text"]
+SUFFIXES: dict[str, Format] = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".txt": "text",
+    ".text": "text",
+    ".md": "text",
+}
 
 
 class Record(NamedTuple):
@@ -49,8 +59,8 @@ def format_of(path: str, given: str | None, argument: str = "format") -> Format:
 def read_records(stream: IO[bytes], name: str, kind: Format, dialect: CSVDialect = DIALECT) -> Iterator[Record]:
     """Yield the records of a stream lazily; a stream of gzip is unpacked.
 
-    A row of CSV or TSV maps columns to strings, without a header their numbers. A JSON line is an object. A line of
-    text becomes the field ``text``.
+    A row of CSV or TSV maps columns to strings, without a header their numbers. A JSON line is an object; blank ones
+    are skipped. A line of text becomes the field ``text``.
 
     Args:
         stream: the file or pipe.
@@ -62,13 +72,20 @@ def read_records(stream: IO[bytes], name: str, kind: Format, dialect: CSVDialect
     Raises:
         ValueError: a line is not in the encoding or the format; the message names file and line.
     """
+    if kind == "parquet":
+        for number, fields in enumerate(read_parquet(stream, name), start=1):
+            yield Record(f"{name}, row {number}", fields)
+        return
     stream = unpacked_stream(stream, name)
     if kind in ("csv", "tsv"):
         yield from _table(stream, name, kind, dialect.checked())
         return
     for number, line in enumerate(decoded_lines(stream, name, dialect.encoding), start=1):
         place = f"{name}, line {number}"
-        yield Record(place, {"text": line.rstrip("\r\n")} if kind == "text" else _object(line, place))
+        if kind == "text":
+            yield Record(place, {"text": line.rstrip("\r\n")})
+        elif line.strip():
+            yield Record(place, _object(line, place))
 
 
 def _object(line: str, place: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Tables in delimited text: CSV, TSV and the like, with or without a header."""
+"""Tables: delimited text, with or without a header, and Parquet files."""
 
 import csv
 import io
@@ -9,11 +9,12 @@ from itertools import islice
 from typing import Literal, NamedTuple
 
 from seqmodels.data.formats.numbers import parsed_number
+from seqmodels.data.formats.parquet import read_parquet
 from seqmodels.data.formats.strict_text import check_encoding, decoded
 from seqmodels.errors import nearest
 
 DELIMITERS = (",", ";", "\t", "|")
-SAMPLE = 50  # rows by which a delimiter is recognised
+SAMPLE, MOST = 50, 1 << 20  # rows, and characters at most, by which a delimiter is recognised
 
 
 class Row(NamedTuple):
@@ -59,7 +60,7 @@ class CSVDialect(NamedTuple):
         """Return the dialect with the delimiter of a file whose beginning is ``text``."""
         if self.delimiter is not None:
             return self
-        if name.removesuffix(".gz").endswith(".tsv"):
+        if name.lower().removesuffix(".gz").endswith(".tsv"):
             return self._replace(delimiter="\t")
         return self._replace(delimiter=recognised_delimiter(text, quotes=self.quotes) or ",")
 
@@ -75,13 +76,17 @@ class Table(NamedTuple):
 
     @classmethod
     def parse(cls, content: bytes, name: str, dialect: CSVDialect) -> "Table":
-        """Read a file from its bytes. Blank lines are skipped; lines end in LF, CRLF or CR.
+        """Read a file from its bytes; a name that ends in ``.parquet`` is Parquet.
+
+        Blank lines are skipped; lines end in LF, CRLF or CR.
 
         Raises:
             ValueError: it has another encoding, no rows, a column named twice or a row of another length; the message
                 names the line.
         """
         dialect = dialect.checked()
+        if name.endswith(".parquet"):
+            return cls._of_parquet(content, name, dialect)
         text = decoded(content, name, dialect.encoding)
         dialect = dialect.settled(text, name)
         assert dialect.delimiter is not None
@@ -100,6 +105,14 @@ class Table(NamedTuple):
             if error := ragged(row, columns):
                 raise ValueError(f"{error}{hint}")
         return cls(name, columns, rows, dialect, hint)
+
+    @classmethod
+    def _of_parquet(cls, content: bytes, name: str, dialect: CSVDialect) -> "Table":
+        found = list(read_parquet(io.BytesIO(content), name))
+        if not found:
+            raise ValueError(f"{name} has no rows")
+        rows = [Row(f"{name}, row {number}", list(map(str, row.values()))) for number, row in enumerate(found, start=1)]
+        return cls(name, tuple(found[0]), rows, dialect._replace(delimiter=dialect.delimiter or ","))
 
     def index(self, column: str | int) -> int:  # type: ignore[override]  # of a tuple, which a table is by chance
         """Return the number of a column, given by name, or without a header by number.
@@ -175,7 +188,7 @@ def recognised_delimiter(text: str, *, quotes: bool) -> str | None:
     scores: dict[str, tuple[float, float]] = {}
     for delimiter in DELIMITERS:
         try:
-            rows = list(islice(csv_rows(io.StringIO(text, newline=""), "", delimiter, quotes=quotes), SAMPLE))
+            rows = list(islice(csv_rows(io.StringIO(text[:MOST], newline=""), "", delimiter, quotes=quotes), SAMPLE))
         except ValueError:
             continue
         if rows and len(rows[0].cells) > 1:

@@ -1,19 +1,72 @@
 """Plain text files, decoded strictly and read one document at a time."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, groupby
 from operator import itemgetter
 from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args
 
+from seqmodels.data.formats.files import unpacked_stream
 from seqmodels.data.formats.strict_json import parsed_json
 from seqmodels.data.formats.strict_text import decoded_lines
 
-SUFFIXES = (".txt", ".text", ".md", ".jsonl")
+JSON_LINES = (".jsonl", ".ndjson")
+SUFFIXES = (".txt", ".text", ".md", *JSON_LINES)
 BLOCK = 1 << 16  # characters
+
+Unit = Literal["file", "line"]
+
+
+class DocumentFormat(NamedTuple):
+    """How documents are written in text files.
+
+    A ``file`` is a document, or several separated by lines equal to ``separator`` (``""``: blank lines); or each
+    ``line`` is one, without its line end, and blank lines are skipped. In ``.jsonl`` files, the ``field`` of each line
+    is a document.
+
+    Example:
+        >>> DocumentFormat(unit="line", encoding="latin-1").checked().separator is None
+        True
+    """
+
+    unit: Unit = "file"
+    separator: str | None = None
+    field: str = "text"
+    encoding: str = "utf-8"
+
+    def checked(self) -> "DocumentFormat":
+        """Return the format.
+
+        Raises:
+            ValueError: a value is not among its choices; the message names the option.
+        """
+        if self.unit not in get_args(Unit):
+            raise ValueError(f"documents must be one of {', '.join(get_args(Unit))}, got {self.unit!r}")
+        if self.unit == "line" and self.separator is not None:
+            raise ValueError(f"separator={self.separator!r} has no effect with documents=line: leave one of them out")
+        return self
+
+
+class Document(NamedTuple):
+    """A document as an iterator of lines, and its location: ``"my.txt, line 3"``."""
+
+    place: str
+    lines: Iterator[str]
+
+
+class FileFields(dict[str, Any]):
+    """Fields of a record that is a whole text file: ``file``, ``text``, ..."""
+
+
+def carried(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the fields of a record that an output file can carry over: of a whole file its path, not its text."""
+    return (
+        {name: value for name, value in fields.items() if name != "text"} if isinstance(fields, FileFields) else fields
+    )
 
 
 def text_files(path: Path) -> list[Path]:
-    """Return the file ``path``, or all text files under the folder ``path``, sorted by name.
+    """Return the file ``path``, or all text files under the folder ``path``, plain or ``.gz``, sorted by name.
 
     Raises:
         ValueError: no text files found.
@@ -22,31 +75,42 @@ def text_files(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise ValueError(f"path={path}: there is no such file or folder")
-    found = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES and file.is_file())
+    found = sorted(file for file in path.rglob("*") if _suffix(file) in SUFFIXES and file.is_file())
     if not found:
-        raise ValueError(f"path={path}: the folder holds no file that ends in {', '.join(SUFFIXES)}")
+        raise ValueError(f"path={path}: the folder holds no file that ends in {', '.join(SUFFIXES)}, plain or with .gz")
     return found
 
 
-def documents(
-    files: Sequence[Path], *, encoding: str = "utf-8", separator: str | None = None, field: str = "text"
-) -> Iterator[Iterator[str]]:
-    """Yield the documents of the files one by one, each as an iterator of lines, so that memory holds a line at a time.
+def documents(files: Sequence[Path], form: DocumentFormat) -> Iterator[Iterator[str]]:
+    """Yield the documents of files one by one, each as an iterator of lines, so that memory holds a line at a time.
 
-    A file is one document, or several separated by lines equal to ``separator`` (``""``: a blank line). In ``.jsonl``
-    files, the ``field`` of each line is a document. A leading byte order mark is skipped.
+    A leading byte order mark is skipped.
 
     Raises:
-        ValueError: a file is not in ``encoding``, or a JSON line lacks that text field; with file and line.
+        ValueError: a file is not in its encoding or not a whole gzip file, or a JSON line lacks that text field; with
+            file and line.
     """
     for file in files:
-        lines = _lines(file, encoding)
-        if file.suffix == ".jsonl":
-            yield from _records(lines, file, field)
-        elif separator is None:
-            yield lines
-        else:
-            yield from _split_at(lines, separator)
+        json, lines = is_json_lines(file), _lines(file, form.encoding)
+        if form.unit == "line" and not json:
+            lines = filter(str.strip, lines)  # blank lines are no documents
+        for document in split_documents(lines, str(file), form, json=json):
+            yield document.lines
+
+
+def split_documents(lines: Iterator[str], name: str, form: DocumentFormat, *, json: bool) -> Iterator[Document]:
+    """Yield the documents in the lines of a file; ``json``: it holds JSON lines.
+
+    Of a file with a document on each line, all lines are documents, also blank ones.
+    """
+    if json:
+        return _records(lines, name, form.field)
+    if form.unit == "line":
+        return (
+            Document(f"{name}, line {number}", iter([line.rstrip("\r\n")]))
+            for number, line in enumerate(lines, start=1)
+        )
+    return iter([Document(name, lines)]) if form.separator is None else _split_at(lines, name, form.separator)
 
 
 def blocks(lines: Iterable[str]) -> Iterator[str]:
@@ -62,33 +126,46 @@ def blocks(lines: Iterable[str]) -> Iterator[str]:
         yield "".join(held)
 
 
+def is_json_lines(file: Path) -> bool:
+    """Return whether the name of a file says that each line is a JSON object."""
+    return _suffix(file) in JSON_LINES
+
+
+def _suffix(file: Path) -> str:
+    """Return the suffix of a file name, without a final ``.gz``."""
+    return Path(file.name.removesuffix(".gz")).suffix
+
+
 def _lines(file: Path, encoding: str) -> Iterator[str]:
-    """Yield the lines of a file with line ends unchanged."""
+    """Yield the lines of a file, plain or ``.gz``, with line ends unchanged."""
     with file.open("rb") as source:
-        yield from decoded_lines(source, str(file), encoding, newline="")
+        yield from decoded_lines(unpacked_stream(source, str(file)), str(file), encoding, newline="")
 
 
-def _split_at(lines: Iterator[str], separator: str) -> Iterator[Iterator[str]]:
+def _split_at(lines: Iterator[str], name: str, separator: str) -> Iterator[Document]:
     """Split lines at each separator line; empty documents are skipped."""
 
-    def numbered() -> Iterator[tuple[int, str]]:
-        number = 0
-        for line in lines:
+    def numbered() -> Iterator[tuple[int, int, str]]:
+        document = 0
+        for number, line in enumerate(lines, start=1):
             if line.rstrip("\r\n") == separator:
-                number += 1
+                document += 1
             else:
-                yield number, line
+                yield document, number, line
 
     for _, group in groupby(numbered(), key=itemgetter(0)):
-        yield (line for _, line in group)
+        rest = iter(group)
+        _, number, first = next(rest)
+        yield Document(f"{name}, line {number}", chain([first], (line for _, _, line in rest)))
 
 
-def _records(lines: Iterator[str], file: Path, field: str) -> Iterator[Iterator[str]]:
+def _records(lines: Iterator[str], name: str, field: str) -> Iterator[Document]:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
-        record = parsed_json(line, f"{file}, line {number}")
+        place = f"{name}, line {number}"
+        record = parsed_json(line, place)
         text = record.get(field) if isinstance(record, dict) else None
         if not isinstance(text, str):
-            raise ValueError(f"{file}, line {number}: must be an object with a text under {field!r}")
-        yield iter([text])
+            raise ValueError(f"{place}: must be an object with a text under {field!r}")
+        yield Document(place, iter([text]))

@@ -6,6 +6,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+HUGE, UNIT = 1e150, 2.0**600
+ROUNDING = 4 * torch.finfo(torch.float64).eps
+
 
 class Scaling(NamedTuple):
     """Per-series scaling: subtract the mean, divide by the deviation."""
@@ -26,14 +29,20 @@ class Scaling(NamedTuple):
 def fit_scaling(values: Tensor, *, standardize: bool = True) -> Scaling:
     """Return the scaling that gives each of the series ``values (steps, series)`` mean 0 and deviation 1.
 
-    A constant series is divided by 1 and so becomes 0. Without ``standardize``, the scaling is the identity.
+    A series that is constant up to rounding is divided by 1 and so becomes 0. Without ``standardize``, the scaling is
+    the identity.
     """
+    values = values.double()
     if not standardize:
         return Scaling.of([0.0] * values.shape[1], [1.0] * values.shape[1])
-    deviation = values.std(0, correction=0)
+    size = values.abs().amax(0)
+    # a power of two, so that no square overflows or underflows, and usually 1
+    unit = torch.ones_like(size).where(size < HUGE, 1 / UNIT).where((size > 1 / HUGE) | (size == 0), UNIT)
+    within = values * unit
+    mean, deviation = within.mean(0), within.std(0, correction=0)
     # rounding of the mean can give a constant series a tiny non-zero deviation
-    changes = (values != values[0]).any(0) & (deviation > 0)
-    return Scaling(values.mean(0), torch.where(changes, deviation, torch.ones_like(deviation)))
+    changes = (values != values[0]).any(0) & (deviation > ROUNDING * size * unit)
+    return Scaling(mean / unit, (deviation / unit).where(changes, torch.ones_like(deviation)))
 
 
 def seasonal_error(values: Tensor, season: int) -> Tensor:

@@ -30,7 +30,12 @@ OWN_FILES = {
     "text_csv": "TextCSVData",
     "text_csv_multilabel": "TextCSVMultilabelData",
     "text_folder": "TextFolderData",
+    "ts_file": "TSFileData",
+    "ts_file_regression": "TSFileRegressionData",
     "csv_series": "CSVSeriesData",
+    "csv_sequences": "CSVSequencesData",
+    "csv_sequences_regression": "CSVSequencesRegressionData",
+    "idx": "IDXData",
     "hf_text": "HuggingFaceText",
 }
 """Readers for your own files."""

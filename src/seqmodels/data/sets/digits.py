@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from importlib import resources
 
 from seqmodels.data.formats.numbers import parse_numbers
+from seqmodels.data.labelled.preparation import SeriesPreparation, fit_series
+from seqmodels.data.labelled.preprocessing import LabelledPreprocessing
 from seqmodels.data.raw import LabelledSeries, Splits
-from seqmodels.data.series.preparation import SeriesPreparation
+from seqmodels.data.series.scaling import Scaling
 from seqmodels.data.source import Source
 from seqmodels.data.splitting import split_stratified
 
@@ -17,7 +19,9 @@ MEAN, DEVIATION = 4.9, 6.0  # of all pixels
 class DigitsPreparation(SeriesPreparation):
     """Pixels standardised with mean 4.9 and deviation 6.0."""
 
-    mean, deviation = MEAN, DEVIATION
+    def fit(self, train: LabelledSeries) -> LabelledPreprocessing:
+        channels = train.series[0].shape[-1]
+        return fit_series(train, Scaling.of([MEAN] * channels, [DEVIATION] * channels))
 
 
 @dataclass(kw_only=True)

@@ -29,7 +29,7 @@ class HuggingFaceText(Source):
         revision: branch, tag or commit on the hub. Tokens are cached: new data need another revision.
         data_files: files for a builder: a path, or paths by split.
         split, val_split, test_split: splits of the data set to use. If the last two are None, every 20th document is
-            for validation, and the one after it for test.
+            for validation, and the one after it for test. With ``val_split`` alone, there is no test split.
         column: text column.
         max_documents: limit per split, for a quick trial.
         vocabulary_documents: limit for learning the vocabulary; all if None.
@@ -53,8 +53,6 @@ class HuggingFaceText(Source):
     vocabulary_documents: int | None = 100_000
 
     def __post_init__(self) -> None:
-        if (self.val_split is None) != (self.test_split is None):
-            raise ValueError("val_split and test_split must be given together, or neither")
         for name in ("max_documents", "vocabulary_documents"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
@@ -66,15 +64,24 @@ class HuggingFaceText(Source):
             for file in _matching(Path(given).absolute())
         ]
         names = {"train": self.split, "val": self.val_split, "test": self.test_split}
+        held = self._held
         most, learnt_from = self.max_documents, self.vocabulary_documents
         asked = {"names": names, "column": self.column, "most": most, "learnt_from": learnt_from}
         origin = {"files": stamps, **self._where, **asked}
         return Splits(
-            *(
-                Documents(partial(self._read, split, name), self.name, origin, learnt_from)
+            **{
+                split: Documents(partial(self._read, split, name), self.name, origin, learnt_from)
                 for split, name in names.items()
-            )
+                if name is not None or split in held.values()
+            }
         )
+
+    @property
+    def _held(self) -> dict[int, str]:
+        """Splits drawn from ``split``, by the number of a document among ``HELD``."""
+        if self.val_split is not None:
+            return {}
+        return {HELD - 2: "val"} | ({HELD - 1: "test"} if self.test_split is None else {})
 
     @property
     def _where(self) -> dict[str, Any]:
@@ -84,11 +91,10 @@ class HuggingFaceText(Source):
 
     def _read(self, split: str, own: str | None) -> Iterator[Iterator[str]]:
         """Yield the documents of a split, called ``own`` in the data set."""
-        place = Splits._fields.index(split)
+        held = {} if split == "test" and own is not None else self._held
         taken = 0
         for number, text in enumerate(self._stream(own or self.split)):
-            part = {HELD - 2: 1, HELD - 1: 2}.get(number % HELD, 0)
-            if not text or (self.val_split is None and part != place):
+            if not text or (held and held.get(number % HELD, "train") != split):
                 continue
             yield iter([text])
             taken += 1

@@ -1,8 +1,9 @@
 """Japanese vowels: speaker identification from short series of unequal lengths."""
 
+from seqmodels.data.formats.archives.cases import SeriesFile
+from seqmodels.data.formats.archives.ts import parse_ts
 from seqmodels.data.formats.files import load
-from seqmodels.data.formats.ts import SeriesFile, parse_ts
-from seqmodels.data.series.archive import ArchiveSource, archive_file
+from seqmodels.data.labelled.archive import ArchiveSource, archive_file
 
 
 class JapaneseVowelsData(ArchiveSource):

@@ -2,20 +2,17 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
 from seqmodels.data.formats.files import github_file, load, unpacked
 from seqmodels.data.formats.piano_roll import HIGHEST, LOWEST, parse_rolls
 from seqmodels.data.formats.strict_text import decoded
+from seqmodels.data.labelled.preparation import SeriesPreparation
+from seqmodels.data.labelled.roll_preprocessing import RollPreprocessing, next_frames
 from seqmodels.data.raw import LabelledSeries, Splits
-from seqmodels.data.series.preparation import SeriesPreparation
-from seqmodels.data.series.roll_preprocessing import RollPreprocessing
-from seqmodels.data.series.scaling import Scaling
 from seqmodels.data.source import PublishedSource
 from seqmodels.data.splitting import split_random
-from seqmodels.system.names import public_name
 
 NAMES = {"validation": "val", "valid": "val"}  # split names in files that differ from ours
 PITCHES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
@@ -26,8 +23,8 @@ KEY_NAMES = tuple(f"{PITCHES[note % 12]}{note // 12 - 1}" for note in range(LOWE
 class RollPreparation(SeriesPreparation):
     """Frames of 0/1 keys, unscaled."""
 
-    def node(self, scaling: Scaling) -> dict[str, Any]:  # noqa: ARG002
-        return {"_target_": public_name(RollPreprocessing)}
+    def fit(self, train: LabelledSeries) -> RollPreprocessing:  # noqa: ARG002
+        return RollPreprocessing()
 
 
 @dataclass(kw_only=True)
@@ -85,7 +82,11 @@ class JSBChoralesData(PublishedSource):
             there = ", ".join(pieces) or "none"
             lacking = ", ".join(sorted(missing))
             raise ValueError(f"{name}: must have the splits train, valid and test; {lacking} is missing (has: {there})")
-        return Splits(*(next_frames(pieces[split], f"{name}, {split}") for split in Splits._fields))
+        return Splits(*(_labelled(pieces[split], f"{name}, {split}") for split in Splits._fields))
+
+
+def _labelled(pieces: list[Tensor], where: str) -> LabelledSeries:
+    return next_frames(pieces, [f"{where}, piece {number}" for number in range(1, len(pieces) + 1)], KEY_NAMES)
 
 
 def _drawn(pieces: list[Tensor], seed: int) -> dict[str, list[Tensor]]:
@@ -93,11 +94,3 @@ def _drawn(pieces: list[Tensor], seed: int) -> dict[str, list[Tensor]]:
     held = max(1, round(0.1 * len(pieces)))
     parts = zip(("val", "test", "train"), split_random(len(pieces), (held, held), seed), strict=True)
     return {split: [pieces[row] for row in sorted(rows)] for split, rows in parts}
-
-
-def next_frames(pieces: list[Tensor], where: str) -> LabelledSeries:
-    """Return all but the last frame of each piece as series, all but the first as targets."""
-    for number, piece in enumerate(pieces, start=1):
-        if len(piece) < 2:
-            raise ValueError(f"{where}, piece {number}: must have at least 2 frames, one to predict, got {len(piece)}")
-    return LabelledSeries([piece[:-1] for piece in pieces], [piece[1:] for piece in pieces], KEY_NAMES)

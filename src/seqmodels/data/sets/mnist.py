@@ -1,19 +1,19 @@
 """Sequential MNIST: rows, pixels or permuted pixels."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from seqmodels.data.formats.files import DataFile, load, require
 from seqmodels.data.formats.idx import parse_idx
+from seqmodels.data.labelled.image_preprocessing import Layout, as_sequences, check_layout
+from seqmodels.data.labelled.preparation import SeriesPreparation, fit_series
+from seqmodels.data.labelled.preprocessing import LabelledPreprocessing
 from seqmodels.data.raw import LabelledSeries, Splits
-from seqmodels.data.series.preparation import SeriesPreparation
+from seqmodels.data.sequences import SequenceDataset, Sequences
 from seqmodels.data.series.scaling import Scaling
 from seqmodels.data.source import PublishedSource
-
-Layout = Literal["rows", "pixels", "permuted"]
 
 MEAN, DEVIATION = 0.1307, 0.3081  # of all training pixels, after division by 255
 VAL_ROWS = 5000
@@ -49,14 +49,17 @@ class MNISTPreparation(SeriesPreparation):
 
     standardize: bool = True
 
-    def scaling(self, train: LabelledSeries) -> Scaling:
+    def fit(self, train: LabelledSeries) -> LabelledPreprocessing:
         channels = train.series[0].shape[-1]
         mean, deviation = (MEAN, DEVIATION) if self.standardize else (0.0, 1.0)
-        return Scaling.of([255 * mean] * channels, [255 * deviation] * channels)
+        return fit_series(train, Scaling.of([255 * mean] * channels, [255 * deviation] * channels))
 
-    def scaled(self, series: Tensor, scaling: Scaling) -> Tensor:  # noqa: ARG002  (in float32, for memory)
-        pixels = series.div(255)
-        return pixels.sub_(MEAN).div_(DEVIATION) if self.standardize else pixels
+    def dataset(self, part: LabelledSeries, fitted: LabelledPreprocessing) -> Sequences:  # noqa: ARG002
+        """Return a split in the scale of the preprocessing, computed in float32 to need half of the memory."""
+        assert isinstance(part.series, Tensor)
+        assert isinstance(part.labels, Tensor)
+        pixels = part.series.div(255)
+        return SequenceDataset(pixels.sub_(MEAN).div_(DEVIATION) if self.standardize else pixels, part.labels)
 
 
 @dataclass(kw_only=True)
@@ -84,8 +87,7 @@ class MNISTData(PublishedSource):
     data_seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.layout not in get_args(Layout):
-            raise ValueError(f"layout must be one of {', '.join(get_args(Layout))}, got {self.layout!r}")
+        check_layout(self.layout)
 
     def splits(self) -> Splits[LabelledSeries]:
         require(self.set_folder, self.files)
@@ -98,13 +100,3 @@ class MNISTData(PublishedSource):
         pixels = parse_idx(load(self.set_folder, images), images.name)
         classes = parse_idx(load(self.set_folder, labels), labels.name)
         return LabelledSeries(as_sequences(pixels, self.layout, self.data_seed), classes.long(), tuple("0123456789"))
-
-
-def as_sequences(images: Tensor, layout: Layout, seed: int) -> Tensor:
-    """Reshape images ``(rows, height, width)`` to sequences ``(rows, time, input)``."""
-    if layout == "rows":
-        return images
-    pixels = images.flatten(1)
-    if layout == "permuted":
-        pixels = pixels[:, torch.randperm(pixels.shape[1], generator=torch.Generator().manual_seed(seed))]
-    return pixels.unsqueeze(-1)

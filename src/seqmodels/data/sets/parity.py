@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
+from seqmodels.data.labelled.generated import GeneratedSource
 from seqmodels.data.raw import LabelledSeries
-from seqmodels.data.series.generated import GeneratedSource
 
 
 @dataclass(kw_only=True)

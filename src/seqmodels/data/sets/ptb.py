@@ -7,7 +7,6 @@ from typing import Literal, get_args
 
 from seqmodels.data.formats.files import DataFile, load
 from seqmodels.data.formats.strict_text import decoded
-from seqmodels.data.preparation import Prepared
 from seqmodels.data.raw import Documents, Splits
 from seqmodels.data.source import PublishedSource
 from seqmodels.data.text.language_modeling import InMemoryPreparation, by_characters
@@ -45,14 +44,9 @@ class PTBPreparation(InMemoryPreparation):
         if self.level not in get_args(Level):
             raise ValueError(f"level must be one of {', '.join(get_args(Level))}, got {self.level!r}")
 
-    def prepare(self, splits: Splits[Documents]) -> Prepared:
-        if self.level == "characters":
-            splits = Splits(*(Documents.of(map(spelled, part)) for part in splits))
-        return super().prepare(splits)
-
     def fit(self, texts: Sequence[str]) -> TextPreprocessing:
         (text,) = texts
-        return by_characters(text) if self.level == "characters" else by_words(text)
+        return by_characters(text, space="_") if self.level == "characters" else by_words(text)
 
 
 class PTBData(PublishedSource):
@@ -85,8 +79,3 @@ def by_words(text: str) -> TextPreprocessing:
     words = sorted(counts.keys() - {UNK}, key=lambda word: (-counts[word], word))
     vocabulary = WordVocabulary([UNK, EOS, *words], normalization=None, lowercase=False, splitting="spaces")
     return TextPreprocessing(vocabulary=vocabulary, start=1, ends=False, line_ends=True)
-
-
-def spelled(text: str) -> str:
-    """Strip the lines of a text and replace each space in them by ``_``."""
-    return "".join(line.strip().replace(" ", "_") + "\n" for line in text.splitlines())

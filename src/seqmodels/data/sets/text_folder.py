@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from seqmodels.data.formats.folders import read_folders
+from seqmodels.data.formats.table import CSVDialect
 from seqmodels.data.raw import LabelledTexts
 from seqmodels.data.text.sources import OwnTexts
 
@@ -13,4 +14,4 @@ class TextFolderData(OwnTexts):
     name = "text_folder"
 
     def read(self, path: Path) -> LabelledTexts:
-        return read_folders(path, encoding=self.encoding)
+        return read_folders(path, encoding=self.encoding)._replace(dialect=CSVDialect(encoding=self.encoding))

@@ -4,10 +4,10 @@ import re
 from dataclasses import InitVar, dataclass, field
 from pathlib import Path
 
+from seqmodels.data.formats.archives.cases import SeriesFile, parse_cases
+from seqmodels.data.formats.archives.files import case_file, series_format
 from seqmodels.data.formats.files import DataFile, locate, published_bytes, unpacked
-from seqmodels.data.formats.strict_text import decoded
-from seqmodels.data.formats.ts import SeriesFile, parse_ts
-from seqmodels.data.series.archive import ArchiveSource, archive_file
+from seqmodels.data.labelled.archive import ArchiveSource, archive_file
 from seqmodels.errors import nearest
 
 
@@ -75,8 +75,10 @@ class UCRUEAData(ArchiveSource):
     def read(self, part: str) -> SeriesFile:
         file = self._file(part)
         path = self._located(file)
-        content = published_bytes(path, file) if file.urls else unpacked(path)
-        return parse_ts(decoded(content, path.name), path.name, missing=self.missing)
+        kind = series_format(path.name)
+        assert kind is not None
+        content = published_bytes(path, file) if file.urls and kind == "ts" else unpacked(path)
+        return parse_cases(case_file(content, path.name, kind), missing=self.missing)
 
     def _file(self, part: str) -> DataFile:
         """Return the file of a part; if not in ``files``, it has only a name."""
@@ -84,11 +86,12 @@ class UCRUEAData(ArchiveSource):
         return next((file for file in self.files if file.name == name), DataFile(name, 0, "", ()))
 
     def _located(self, file: DataFile) -> Path:
-        path = locate(self.set_folder, file)
+        arff = file._replace(name=file.name.removesuffix(".ts") + ".arff")
+        path = locate(self.set_folder, file) or locate(self.set_folder, arff)
         if path is None:
             there = sorted(found.name for found in self.set_folder.glob("*") if found.is_dir())
             raise FileNotFoundError(
-                f"{self.set_folder.absolute() / self.archive} lacks {Path(file.name).name} (plain or with .gz)"
+                f"{self.set_folder.absolute() / self.archive} lacks {Path(file.name).name} or .arff (plain or with .gz)"
                 f"{nearest(self.archive, there)} (archives there: {', '.join(there) or 'none'})"
             )
         return path

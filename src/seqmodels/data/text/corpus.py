@@ -13,6 +13,13 @@ Piece = tuple[int, int]
 """Range of a piece of text: inputs ``tokens[first:end]``, targets ``tokens[first + 1:end + 1]``."""
 
 
+class Counts(NamedTuple):
+    """Number of characters of a text, and of its tokens that are not in the vocabulary."""
+
+    characters: int = 0
+    unknown: int = 0
+
+
 class Corpus(NamedTuple):
     """Concatenated documents in an array, or in a memory-mapped file that need not fit in memory.
 
@@ -23,6 +30,7 @@ class Corpus(NamedTuple):
 
     tokens: Tokens
     offsets: NDArray[np.int64]  # (documents + 1,), ascending; the last is the number of tokens minus one
+    counts: Counts = Counts()
 
     @property
     def documents(self) -> int:
@@ -60,14 +68,16 @@ def corpus_of(documents: Iterable[Sequence[int]], vocab_size: int, edge: int | N
 
 def joined(corpora: Sequence[Corpus], edge: int | None) -> Corpus:
     """Return the documents of several corpora as one, in memory; texts without ``edge`` continue one another."""
+    counts = Counts(*map(sum, zip(*(corpus.counts for corpus in corpora), strict=True)))
     if edge is None:
         tokens = np.concatenate([corpus.tokens for corpus in corpora])
-        return Corpus(tokens, np.array([0, len(tokens) - 1], np.int64))
+        return Corpus(tokens, np.array([0, len(tokens) - 1], np.int64), counts)
     # the edge that ends a corpus is the one that starts the next
     parts = [corpus.tokens[:-1] for corpus in corpora[:-1]] + [corpora[-1].tokens]
     starts = np.cumsum([0, *(len(part) for part in parts[:-1])])
     offsets = [corpus.offsets[:-1] + start for corpus, start in zip(corpora, starts, strict=True)]
-    return Corpus(np.concatenate(parts), np.concatenate([*offsets, corpora[-1].offsets[-1:] + starts[-1]]))
+    ends = corpora[-1].offsets[-1:] + starts[-1]
+    return Corpus(np.concatenate(parts), np.concatenate([*offsets, ends]), counts)
 
 
 def token_type(vocab_size: int) -> np.dtype[np.integer]:

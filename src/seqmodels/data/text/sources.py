@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from seqmodels.data.batch import TargetKind
+from seqmodels.data.formats.strict_text import check_encoding
 from seqmodels.data.raw import LabelledTexts, Splits
 from seqmodels.data.source import PublishedSource, Source
 from seqmodels.data.text.labelled import TextPreparation
@@ -32,7 +33,8 @@ class OwnTexts(Source):
     Args:
         path: all texts, or the training texts.
         val_path, test_path: validation and test texts; drawn from ``path`` if None.
-        val_share, test_share: share of ``path`` to draw for a split without its own path, stratified by class.
+        val_share, test_share: share of ``path`` to draw for a split without its own path, stratified by class; with a
+            ``test_share`` of 0 there is no test split.
         encoding: encoding of the files.
         data_seed: seed of the draw.
     """
@@ -54,15 +56,11 @@ class OwnTexts(Source):
         drawn = self._drawn()
         for name, share in drawn.items():
             if not 0 < share < 1:
-                raise ValueError(f"{name}_share must lie in (0, 1) where there is no {name}_path, got {share}")
+                limits = "be 0 or lie" if name == "test" else "lie"
+                raise ValueError(f"{name}_share must {limits} in (0, 1) where there is no {name}_path, got {share}")
         if sum(drawn.values()) >= 1:
             raise ValueError(f"val_share and test_share must leave something to train with, got {list(drawn.values())}")
-        try:
-            "".encode(self.encoding)
-        except LookupError as error:
-            raise ValueError(
-                f"encoding must be one that Python knows, like utf-8 or latin-1, got {self.encoding!r}"
-            ) from error
+        check_encoding(self.encoding)
 
     @abstractmethod
     def read(self, path: Path) -> LabelledTexts:
@@ -79,4 +77,4 @@ class OwnTexts(Source):
     def _drawn(self) -> dict[str, float]:
         """Return the shares of the splits drawn from ``path``."""
         paths = {"val": (self.val_path, self.val_share), "test": (self.test_path, self.test_share)}
-        return {name: share for name, (path, share) in paths.items() if path is None}
+        return {name: share for name, (path, share) in paths.items() if path is None and (name, share) != ("test", 0)}

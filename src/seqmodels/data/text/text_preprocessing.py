@@ -2,18 +2,29 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from seqmodels.data.collate import pad
-from seqmodels.data.preprocessing import Preprocessing
-from seqmodels.data.text.vocabulary import PAD, REPLACEMENT, UNK, Vocabulary, WordVocabulary
-from seqmodels.data.text.windows import IGNORE, TextWindow
+from seqmodels.data.formats.files import unpacked_stream
+from seqmodels.data.formats.records import Record, format_of
+from seqmodels.data.formats.strict_text import decoded_lines
+from seqmodels.data.formats.text_files import (
+    DocumentFormat,
+    FileFields,
+    carried,
+    is_json_lines,
+    split_documents,
+    text_files,
+)
+from seqmodels.data.preprocessing import Example, Preprocessing, opened
+from seqmodels.data.text.corpus import Corpus, Counts, corpus_of
+from seqmodels.data.text.vocabulary import REPLACEMENT, Vocabulary
+from seqmodels.data.text.windowed import TokenCounts, WindowedText
+from seqmodels.data.text.windows import IGNORE, STEPS, TextWindow
 from seqmodels.system.names import public_name
 
 CONTEXT = 16
@@ -30,14 +41,19 @@ class TextPreprocessing(Preprocessing):
             a line end.
         ends: whether that token also ends a document.
         line_ends: encode line ends as ``<eos>``, since word vocabularies have no other token for them.
+        space: character that stands for spaces; the spaces around lines are then dropped.
+        documents: how text files hold documents.
     """
 
     vocabulary: Vocabulary
     start: int
     ends: bool
     line_ends: bool = False
+    space: str | None = None
+    documents: DocumentFormat | Mapping[str, Any] = DocumentFormat()  # noqa: RUF009  (immutable)
 
     def __post_init__(self) -> None:
+        self.form = DocumentFormat(**self.documents) if isinstance(self.documents, Mapping) else self.documents
         size = len(self.vocabulary)
         if not 0 <= self.start < size:
             raise ValueError(f"start must be a token of the vocabulary, 0 to {size - 1}, got {self.start}")
@@ -53,6 +69,8 @@ class TextPreprocessing(Preprocessing):
             "start": self.start,
             "ends": self.ends,
             "line_ends": self.line_ends,
+            "space": self.space,
+            "documents": self.form._asdict(),
         }
 
     @property
@@ -60,8 +78,14 @@ class TextPreprocessing(Preprocessing):
         """The token between documents, if there is one."""
         return self.start if self.ends else None
 
+    @property
+    def end(self) -> int | None:
+        """The token that ends a generated text: the edge, unless it is also that of line ends within documents."""
+        return None if self.line_ends and self.form.unit == "file" else self.edge
+
     def tokens(self, text: str) -> list[int]:
         """Return the tokens of a text."""
+        text = with_space(text, self.space)
         if not self.line_ends:
             return self.vocabulary.encode(text)
         assert self.vocabulary.eos is not None
@@ -72,19 +96,16 @@ class TextPreprocessing(Preprocessing):
             found += self.vocabulary.encode(line)
         return found
 
-    @cached_property
-    def characters(self) -> NDArray[np.int64]:
-        """Number of text characters per token, ``(vocab,)``.
+    def corpus(self, texts: Iterable[str], *, from_start: bool = False) -> Corpus:
+        """Return texts as a corpus in memory; ``from_start``: the start token precedes a single stream.
 
-        A word includes the space after it; an edge counts 0, as does a character whose bytes are split over tokens.
+        Raises:
+            ValueError: no texts, or several of a single stream.
         """
-        vocabulary = self.vocabulary
-        counts = [len(vocabulary.decode([token]).replace(REPLACEMENT, "")) for token in range(len(vocabulary))]
-        if isinstance(vocabulary, WordVocabulary):
-            counts = [count + 1 for count in counts]
-        for name, token in vocabulary.specials.items():
-            counts[token] = 1 if name == UNK or (self.line_ends and name != PAD) else 0
-        return np.array(counts, np.int64)
+        tokenizer = CountingTokenizer(self)
+        start = [self.start] if from_start and not self.ends else []
+        documents = ([*start, *tokenizer(text)] for text in texts)
+        return corpus_of(documents, len(self.vocabulary), self.edge)._replace(counts=tokenizer.counts)
 
     def prompt(self, text: str) -> Tensor:
         """Return the tokens a model reads before generating, ``(time,)``; for an empty text, the start token."""
@@ -107,16 +128,56 @@ class TextPreprocessing(Preprocessing):
             done = len(text)
         yield text[done:]
 
+    def read(self, path: str, format: str | None = None) -> Iterator[Record]:
+        """Yield the documents of a text file or folder as in training, or the records of a table or of JSON lines."""
+        folder = Path(path) if Path(path).is_dir() else None
+        if folder is None and format_of(path, format) != "text":
+            yield from super().read(path, format)
+            return
+        for file in [path] if folder is None else map(str, text_files(folder)):
+            json = is_json_lines(Path(file))
+            for place, lines in split_documents(self._lines(file), file, self.form, json=json):
+                fields = FileFields() if self.form.unit == "file" and not json else dict[str, Any]()
+                if folder is not None or isinstance(fields, FileFields):
+                    fields["file"] = file if folder is None else str(Path(file).relative_to(folder))
+                fields["text"] = "".join(lines)
+                yield Record(place, fields)
+
+    def _lines(self, path: str) -> Iterator[str]:
+        name = "standard input" if path == "-" else path
+        with opened(path) as source:
+            yield from decoded_lines(unpacked_stream(source, name), name, self.form.encoding, newline="")
+
+    def examples(self, records: Iterable[Record]) -> Iterator[Example]:
+        """Yield the examples to predict, in order, and log the share of unknown tokens after the last.
+
+        Of a whole file, its path is carried over to the output and not its text.
+        """
+        documents = tokens = unknown = 0
+        for example in super().examples(records):
+            if example.value is not None:
+                documents, tokens = documents + 1, tokens + len(example.value) - 1
+                unknown += int((example.value[1:] == self.vocabulary.unknown).sum())
+            yield example._replace(fields=carried(example.fields))
+        TokenCounts(documents, tokens, unknown).say("input")
+
     def encode(self, record: Mapping[str, Any]) -> Tensor:
-        """Return the tokens of a record's field ``text``, with the start token and, if any, the end token."""
-        text = record.get("text")
-        if not isinstance(text, str):
-            raise ValueError(f"a record must have a text under 'text', got {text!r}")
+        """Return the tokens of a record's text, with the start token and, if any, the end token."""
+        text = self._text(record)
         ending = [self.start] if self.ends else []
         tokens = [self.start, *self.tokens(text), *ending]
         if len(tokens) < 2:
             raise ValueError("text: must hold at least one token, got none")
         return torch.tensor(tokens)
+
+    def _text(self, record: Mapping[str, Any]) -> str:
+        name = self.form.field if self.form.field in record else "text"
+        text = record.get(name)
+        if not isinstance(text, str):
+            raise ValueError(f"a record must have a text under {self.form.field!r}, got {text!r}")
+        if self.form.unit == "line" and not text.strip():
+            raise ValueError("text: the line is blank")
+        return text
 
     def collate(self, values: Sequence[Tensor]) -> TextWindow:
         """Collate texts as fresh rows, with every token but the first as a target."""
@@ -124,5 +185,41 @@ class TextPreprocessing(Preprocessing):
         targets = torch.full_like(inputs, IGNORE)
         for row, value in enumerate(values):
             targets[row, : len(value) - 1] = value[1:]
-        characters = int(self.characters[targets[targets != IGNORE].numpy()].sum())
-        return TextWindow(inputs, lengths, targets, torch.ones(len(values), dtype=torch.bool), characters, 1.0)
+        return TextWindow(inputs, lengths, targets, torch.ones(len(values), dtype=torch.bool), 1.0)
+
+    def labelled(self, records: Iterable[Record], class_names: Sequence[str]) -> WindowedText:  # noqa: ARG002
+        """Return the texts of records, each read whole from its start; blank lines are skipped as in training.
+
+        Raises:
+            ValueError: a record has no text, there is none, or there are several for a model of a single stream.
+        """
+        texts = []
+        for place, fields in records:
+            if self.form.unit == "line" and not str(fields.get(self.form.field, fields.get("text", ""))).strip():
+                continue
+            try:
+                texts.append(self._text(fields))
+            except ValueError as error:
+                raise ValueError(f"{place}: {error}") from error
+        corpus = self.corpus(texts, from_start=True)
+        TokenCounts.of(corpus).say("input")
+        return WindowedText(corpus, self, bptt=STEPS, whole=True)
+
+
+class CountingTokenizer:
+    """Tokenises texts and counts their characters and unknown tokens."""
+
+    def __init__(self, text: TextPreprocessing) -> None:
+        self.text = text
+        self.counts = Counts()
+
+    def __call__(self, text: str) -> list[int]:
+        tokens = self.text.tokens(text)
+        unknown = 0 if self.text.vocabulary.unknown is None else tokens.count(self.text.vocabulary.unknown)
+        self.counts = Counts(self.counts.characters + len(text), self.counts.unknown + unknown)
+        return tokens
+
+
+def with_space(text: str, space: str | None) -> str:
+    """Replace spaces by a character and drop those around lines; without one, return the text as it is."""
+    return text if space is None else "\n".join(line.strip().replace(" ", space) for line in text.split("\n"))

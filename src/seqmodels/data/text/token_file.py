@@ -1,8 +1,8 @@
 """Memory-mapped token files, for texts larger than memory.
 
 Layout: the tokens, in the smallest integer dtype that fits the vocabulary; the document offsets as 64-bit integers; a
-JSON header with the origin of the file and the CRC-32 of everything before it; the header's length, its own CRC-32 and
-a magic mark. The mark is last, so that truncated files are invalid, as are files with a changed byte.
+JSON header with the origin of the file, counts of its text and the CRC-32 of everything before it; the length and the
+CRC-32 of the header and a magic mark. The mark is last, so that truncated files are invalid, as are changed ones.
 """
 
 import json
@@ -10,16 +10,17 @@ import os
 import struct
 import zlib
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from seqmodels.data.text.corpus import Corpus, token_type
+from seqmodels.data.text.corpus import Corpus, Counts, token_type
 from seqmodels.system.durable import remove_strays, write_durably
 
-MARK = b"seqmodels tokens 2"
+MARK = b"seqmodels tokens 3"
 END = struct.Struct(f"<QI{len(MARK)}s")
 ALIGNMENT = 8  # bytes, of the offsets array
 CHUNK = 1 << 20  # bytes
@@ -29,12 +30,19 @@ Documents = Iterable[Iterable[Sequence[int]]]
 
 
 def token_file(
-    path: Path, documents: Documents, *, vocab_size: int, edge: int | None, origin: Mapping[str, Any]
+    path: Path,
+    documents: Documents,
+    *,
+    vocab_size: int,
+    edge: int | None,
+    origin: Mapping[str, Any],
+    counts: Callable[[], Counts] = Counts,
 ) -> Corpus:
     """Return the corpus in the file ``path``, writing it first unless one made from ``origin`` exists.
 
-    Documents are only read, one by one, if the file is written. It is renamed atomically once complete and on disk;
-    leftovers of an interrupted write are removed by the next.
+    Documents are only read, one by one, if the file is written; ``counts`` is then called for the statistics
+    of their text. The file is renamed atomically once complete and on disk; leftovers of an interrupted write are
+    removed by the next.
 
     Raises:
         ValueError: no documents, or several without ``edge``.
@@ -45,7 +53,9 @@ def token_file(
         return made
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_strays(path.parent)
-    write_durably(path, lambda out: _write(out, documents, vocab_size, edge, origin))
+    write_durably(
+        path, partial(_write, documents=documents, vocab_size=vocab_size, edge=edge, origin=origin, counts=counts)
+    )
     made = read_tokens(path, origin)
     assert made is not None
     return made
@@ -62,7 +72,7 @@ def read_tokens(path: Path, origin: Mapping[str, Any]) -> Corpus | None:
     kind = np.dtype(header["type"])
     tokens = np.memmap(path, kind, "r", 0, (header["tokens"],))
     offsets = np.memmap(path, "<i8", "r", _aligned(header["tokens"] * kind.itemsize), (header["documents"] + 1,))
-    return Corpus(tokens, np.array(offsets))
+    return Corpus(tokens, np.array(offsets), Counts(*header["counts"]))
 
 
 def made_from(path: Path) -> dict[str, Any] | None:
@@ -104,7 +114,15 @@ def _crc32(path: Path, header: Mapping[str, Any]) -> int:
     return crc32
 
 
-def _write(out: BinaryIO, documents: Documents, vocab_size: int, edge: int | None, origin: Mapping[str, Any]) -> None:
+def _write(
+    out: BinaryIO,
+    documents: Documents,
+    *,
+    vocab_size: int,
+    edge: int | None,
+    origin: Mapping[str, Any],
+    counts: Callable[[], Counts],
+) -> None:
     kind = token_type(vocab_size).newbyteorder("<")
     border = np.array([] if edge is None else [edge], kind)
     offsets = array("q", [0])
@@ -130,8 +148,8 @@ def _write(out: BinaryIO, documents: Documents, vocab_size: int, edge: int | Non
         offsets[-1] = max(offsets[-1] - 1, 0)
     put(bytes(_aligned(out.tell()) - out.tell()))
     put(np.asarray(offsets, "<i8").tobytes())
-    facts = {"tokens": count, "documents": len(offsets) - 1, "type": kind.str, "crc32": crc32, "origin": origin}
-    header = json.dumps(facts).encode()
+    facts = {"tokens": count, "documents": len(offsets) - 1, "type": kind.str, "crc32": crc32, "counts": counts()}
+    header = json.dumps({**facts, "origin": origin}).encode()
     out.write(header + END.pack(len(header), zlib.crc32(header), MARK))
 
 

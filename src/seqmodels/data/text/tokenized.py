@@ -4,15 +4,16 @@ import hashlib
 import json
 from collections.abc import Mapping
 from copy import copy
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from seqmodels.data.formats.text_files import blocks
+from seqmodels.data.formats.text_files import DocumentFormat, blocks
 from seqmodels.data.raw import Documents, Splits
 from seqmodels.data.text.bpe import BPEVocabulary
-from seqmodels.data.text.corpus import Corpus, corpus_of
-from seqmodels.data.text.text_preprocessing import TextPreprocessing
+from seqmodels.data.text.corpus import Corpus
+from seqmodels.data.text.text_preprocessing import CountingTokenizer, TextPreprocessing
 from seqmodels.data.text.token_file import made_from, token_file
 from seqmodels.data.text.vocabulary import EOS, CharacterVocabulary, Vocabulary, WordVocabulary
 from seqmodels.data.text.vocabulary_learning import VocabularyLearner
@@ -25,7 +26,7 @@ VOCABULARIES = {kind.__name__: kind for kind in (CharacterVocabulary, WordVocabu
 def tokenized(
     splits: Splits[Documents], learner: VocabularyLearner, cache_dir: str | Path | None
 ) -> tuple[TextPreprocessing, Splits[Corpus]]:
-    """Return the tokenisation, learnt from the training split only, and the tokens of each split.
+    """Return the tokenisation, learnt from the training split only, and the tokens of each split that is not None.
 
     Tokens are cached in ``cache_dir`` (default: ``tokens`` in the cache folder of this package), one file per split,
     and reused until the origin of the documents or the learner options change. Documents without an origin are kept in
@@ -44,14 +45,24 @@ def tokenized(
     stem = f"{name}-{hashlib.sha256(place.encode()).hexdigest()[:16]}"
     paths = {split: folder / f"{stem}.{split}.tokens" for split in Splits._fields}
     with exclusive(folder / f"{stem}.lock"):
-        text = _kept(paths["train"], made) or _learnt(splits.train, learner)
+        text = _kept(paths["train"], made, splits.train.form) or _learnt(splits.train, learner)
         origin = {**made, "text": text.node}
         corpora = {}
         for split, documents in splits._asdict().items():
-            tokens = (map(text.tokens, blocks(lines)) for lines in documents.read())
+            if documents is None:
+                continue
+            tokenizer = CountingTokenizer(text)
+            tokens = (map(tokenizer, blocks(lines)) for lines in documents.read())
             size = len(text.vocabulary)
             try:
-                corpora[split] = token_file(paths[split], tokens, vocab_size=size, edge=text.edge, origin=origin)
+                corpora[split] = token_file(
+                    paths[split],
+                    tokens,
+                    vocab_size=size,
+                    edge=text.edge,
+                    origin=origin,
+                    counts=partial(getattr, tokenizer, "counts"),
+                )
             except ValueError as error:
                 raise ValueError(f"the {split} split of {name}: {error}") from error
         return text, Splits(**corpora)
@@ -59,11 +70,10 @@ def tokenized(
 
 def in_memory(splits: Splits[Documents], text: TextPreprocessing) -> Splits[Corpus]:
     """Tokenise each split in memory."""
-    size = len(text.vocabulary)
-    return Splits(*(corpus_of(map(text.tokens, documents), size, text.edge) for documents in splits))
+    return splits.map(text.corpus)
 
 
-def _kept(path: Path, made: Mapping[str, Any]) -> TextPreprocessing | None:
+def _kept(path: Path, made: Mapping[str, Any], form: DocumentFormat) -> TextPreprocessing | None:
     """Return the preprocessing a token file was made with, if everything else about its origin matches."""
     origin = made_from(path)
     if origin is None or {**origin, "text": None} != {**json.loads(json.dumps(made)), "text": None}:
@@ -72,7 +82,11 @@ def _kept(path: Path, made: Mapping[str, Any]) -> TextPreprocessing | None:
     name = node["vocabulary"]["_target_"].rpartition(".")[2]
     options = {key: value for key, value in node["vocabulary"].items() if key != "_target_"}
     return TextPreprocessing(
-        vocabulary=VOCABULARIES[name](**options), start=node["start"], ends=node["ends"], line_ends=node["line_ends"]
+        vocabulary=VOCABULARIES[name](**options),
+        start=node["start"],
+        ends=node["ends"],
+        line_ends=node["line_ends"],
+        documents=form,
     )
 
 
@@ -85,4 +99,6 @@ def _learnt(train: Documents, learner: VocabularyLearner) -> TextPreprocessing:
     vocabulary: Vocabulary = learner.learn(block for lines in documents for block in blocks(lines))
     assert vocabulary.eos is not None
     words = isinstance(vocabulary, WordVocabulary)
-    return TextPreprocessing(vocabulary=vocabulary, start=vocabulary.eos, ends=True, line_ends=words)
+    return TextPreprocessing(
+        vocabulary=vocabulary, start=vocabulary.eos, ends=True, line_ends=words, documents=train.form
+    )

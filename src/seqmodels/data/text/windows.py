@@ -1,5 +1,6 @@
 """Windows over text for truncated back-propagation through time."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 from itertools import islice, pairwise
@@ -16,6 +17,8 @@ from seqmodels.data.text.corpus import Corpus, Piece, equal_rows, training_rows,
 IGNORE = -100
 """Target value with nothing to predict; ignored by ``torch.nn.functional.cross_entropy`` by default."""
 
+STEPS = 64
+"""Steps that are read at a time where their number does not matter: for the loss of new texts."""
 
 Slot = tuple[int, int, bool]
 """Start and end of a window, and whether a document starts there."""
@@ -28,9 +31,10 @@ class TextWindow(NamedTuple):
     lengths: Tensor | None  # (batch,) real steps per row, at least 1; None if every step has a target
     targets: Tensor  # (batch, time) the next tokens; IGNORE in padding and in finished rows
     fresh: Tensor  # (batch,) bool: a document starts here, from the initial state
-    characters: int  # number of characters of the targets
     scale: float  # window length relative to the usual one; factor for the learning rate
     weight: float = 1.0  # of its mean loss among all processes, by number of targets
+    characters: float = math.nan  # of the whole text, per target
+    unknown: float = math.nan  # share of the targets of the whole text that are not in the vocabulary
 
 
 class EpochNumber:
@@ -53,7 +57,6 @@ class WindowLoader(ResumableLoader[TextWindow]):
 
     Args:
         corpus: tokens and documents.
-        characters: ``(vocab,)`` number of characters per token.
         rows: batch size per process.
         bptt: window length in steps.
         training: shuffle documents in each epoch.
@@ -66,7 +69,6 @@ class WindowLoader(ResumableLoader[TextWindow]):
     ORIGIN = "tokens"
 
     corpus: Corpus
-    characters: NDArray[np.int64]
     _: KW_ONLY
     rows: int
     bptt: int
@@ -140,7 +142,6 @@ class WindowLoader(ResumableLoader[TextWindow]):
         time = max(lengths)
         inputs = np.zeros((len(slots), time), np.int64)
         targets = np.full((len(slots), time), IGNORE, np.int64)
-        characters = 0
         for row, slot in enumerate(slots):
             if slot is None:
                 continue
@@ -148,7 +149,6 @@ class WindowLoader(ResumableLoader[TextWindow]):
             text = self.corpus.tokens[first : end + 1]
             inputs[row, : end - first] = text[:-1]
             targets[row, : end - first] = text[1:]
-            characters += int(self.characters[text[1:]].sum())
         ragged = min(lengths) < time or None in slots
         fresh = [slot is None or slot[2] for slot in slots]
         return TextWindow(
@@ -156,9 +156,9 @@ class WindowLoader(ResumableLoader[TextWindow]):
             torch.tensor(lengths) if ragged else None,
             torch.from_numpy(targets),
             torch.tensor(fresh),
-            characters,
             scale,
             weight,
+            *(count / self.corpus.targets for count in self.corpus.counts),
         )
 
 

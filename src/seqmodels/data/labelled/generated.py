@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import torch
 
+from seqmodels.data.labelled.preparation import Unscaled
 from seqmodels.data.raw import LabelledSeries, Splits
-from seqmodels.data.series.preparation import Unscaled
 from seqmodels.data.source import Source
 
 

@@ -3,14 +3,12 @@
 from abc import abstractmethod
 from dataclasses import dataclass
 
-import torch
-
+from seqmodels.data.formats.archives.cases import Missing, SeriesFile
 from seqmodels.data.formats.files import DataFile
-from seqmodels.data.formats.ts import Missing, SeriesFile
+from seqmodels.data.labelled.files import labelled_series
+from seqmodels.data.labelled.preparation import Standardization
 from seqmodels.data.raw import LabelledSeries, Splits
-from seqmodels.data.series.preparation import Standardization
 from seqmodels.data.source import PublishedSource
-from seqmodels.data.splitting import split_stratified
 
 REPOSITORIES = (
     "https://raw.githubusercontent.com/aeon-toolkit/aeon/a101ddc8b35a65441609b45c9bcce5aeafa0c131/aeon/datasets/data/",
@@ -33,7 +31,7 @@ class ArchiveSource(PublishedSource):
     Args:
         val_share: share of the train file held out as the val split. With 0, nothing is held out: all rows are used for
             training, and the val split equals the train split. Use this for a final run, once all options are fixed.
-        missing: how to handle missing values, see :func:`~seqmodels.data.formats.ts.parse_ts`.
+        missing: how to handle missing values, see :func:`~seqmodels.data.formats.archives.cases.parse_cases`.
         data_seed: seed for drawing the val split.
     """
 
@@ -54,28 +52,12 @@ class ArchiveSource(PublishedSource):
         """Read the file ``TRAIN`` or ``TEST``."""
 
     def splits(self) -> Splits[LabelledSeries]:
-        train, test = self.read("TRAIN"), self.read("TEST")
-        check_pair(train, test)
-        names = train.class_names
-        labels, test_labels = (torch.tensor([names.index(label) for label in part.labels]) for part in (train, test))
-        whole, tested = LabelledSeries(train.series, labels, names), LabelledSeries(test.series, test_labels, names)
+        file = self.read("TRAIN")
+        whole, tested = (labelled_series(part, file, numeric=False) for part in (file, self.read("TEST")))
         if self.val_share == 0:
             return Splits(whole, whole, tested)
-        rows = split_stratified(labels, (1 - self.val_share, self.val_share), self.data_seed)
-        if len(rows[0]) == 0:
-            raise ValueError(f"the train split is empty: val_share={self.val_share} of {len(labels)} rows leaves none")
-        return Splits(whole.take(rows[0]), whole.take(rows[1]), tested)
-
-
-def check_pair(train: SeriesFile, test: SeriesFile) -> None:
-    """Raise ``ValueError`` if two files do not belong to one problem: no classes, or different ones."""
-    for part in (train, test):
-        if not part.class_names:
-            raise ValueError(f"{part.name}: its cases have no classes (@classLabel false)")
-    for row, label in enumerate(test.labels, start=1):
-        if label not in train.class_names:
-            known = ", ".join(train.class_names)
-            raise ValueError(f"{test.name}, case {row}: class {label!r} is not one of the training file's: {known}")
-    channels, others = train.series[0].shape[1], test.series[0].shape[1]
-    if channels != others:
-        raise ValueError(f"{test.name}: has {others} dimensions, {train.name} has {channels}")
+        train, val = whole.split((1 - self.val_share, self.val_share), self.data_seed)
+        if len(train.series) == 0:
+            rows = len(whole.series)
+            raise ValueError(f"the train split is empty: val_share={self.val_share} of {rows} rows leaves none")
+        return Splits(train, val, tested)

@@ -1,15 +1,20 @@
 """Preprocessing of numeric series, standardised like the training data."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from seqmodels.data.formats.ts import Missing, parse_case
-from seqmodels.data.preprocessing import Preprocessing
+from seqmodels.data.formats.archives.cases import Missing, parse_case
+from seqmodels.data.formats.archives.files import read_cases, series_format
+from seqmodels.data.formats.records import Record
+from seqmodels.data.labelled.preprocessing import LabelledPreprocessing
+from seqmodels.data.labelled.targets import TargetFields
+from seqmodels.data.sequences import Sequences
 from seqmodels.data.series.scaling import Scaling
+from seqmodels.system.names import public_name
 
 
 def filled_field(record: Mapping[str, Any], name: str) -> str:
@@ -25,21 +30,32 @@ def filled_field(record: Mapping[str, Any], name: str) -> str:
 
 
 @dataclass(kw_only=True)
-class SeriesPreprocessing(Preprocessing):
+class SeriesPreprocessing(LabelledPreprocessing):
     """A record's field ``series`` (or ``text``) as a sequence of steps, standardised per channel.
 
     In JSON, the field is a list of steps, each a list with one number per channel, or a plain number for a single
     channel. As text, it is a line in the ``.ts`` format, ``1.0,2.0,3.0:4.0,5.0,6.0`` for two channels and three steps;
-    a class after the last channel is ignored.
+    a class or target after the last channel is used as such. Files in the formats ``.ts`` and ``.arff`` are read too.
 
     Args:
         mean, deviation: per channel, from the training data.
-        missing: as in :func:`~seqmodels.data.formats.ts.parse_ts`.
+        missing: as in :func:`~seqmodels.data.formats.archives.cases.parse_cases`.
+        target: field of the class or target number of a labelled record.
+        target_mean, target_deviation: of the target number, from the training data; empty if targets are classes, or
+            numbers that are not scaled.
+
+    Example:
+        >>> fitted = SeriesPreprocessing(mean=[2.0], deviation=[0.5])
+        >>> fitted.encode({"series": [1.0, 2.0, 3.0]}).tolist()
+        [[-2.0], [0.0], [2.0]]
     """
 
     mean: Sequence[float]
     deviation: Sequence[float]
     missing: Missing = "error"
+    target: str = "label"
+    target_mean: Sequence[float] = ()
+    target_deviation: Sequence[float] = ()
 
     def __post_init__(self) -> None:
         channels, others = len(self.mean), len(self.deviation)
@@ -48,20 +64,49 @@ class SeriesPreprocessing(Preprocessing):
         if not all(value > 0 for value in self.deviation):
             raise ValueError(f"deviation must be positive, got {list(self.deviation)}")
         self.scaling = Scaling.of(self.mean, self.deviation)
+        self.targets = TargetFields.of([self.target], self.target_mean, self.target_deviation)
+
+    @property
+    def node(self) -> dict[str, Any]:
+        return {"_target_": public_name(type(self)), **asdict(self)}
+
+    def scaled(self, series: Tensor) -> Tensor:
+        return self.scaling.apply(series.double()).float()
+
+    def read(self, path: str, format: str | None = None) -> Iterator[Record]:
+        if series_format(path, format) is None:
+            yield from super().read(path, format)
+            return
+        file = read_cases(path, format)
+        for place, dimensions, label in file.cases:
+            target = {self.target: label} if file.class_names or file.numeric else {}
+            yield Record(place, {"series": tuple(dimensions), **target})
 
     def encode(self, record: Mapping[str, Any]) -> Tensor:
         """Return the standardised series of a record, ``(time, channels)``."""
         field = filled_field(record, "series")
         value = record[field]
-        values = self._line(value, field) if isinstance(value, str) else self._steps(value, field)
-        series = self.scaling.apply(values).float()
+        dimensions = value.strip().split(":") if isinstance(value, str) else value
+        is_text = isinstance(value, str | tuple)
+        values = self._parsed(dimensions, field) if is_text else self._steps(value, field)
+        series = self.scaled(values)
         if not bool(series.isfinite().all()):
             step = int((~series.isfinite()).any(1).nonzero()[0]) + 1
             raise ValueError(f"{field}, step {step}: a value is too large to be a finite number once standardised")
         return series
 
-    def _line(self, text: str, field: str) -> Tensor:
-        parts = text.strip().split(":")
+    def labelled(self, records: Iterable[Record], class_names: Sequence[str]) -> Sequences:
+        return super().labelled((Record(place, self._with_target(fields)) for place, fields in records), class_names)
+
+    def _with_target(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """Return a record with the target after the last colon of its line, if it has one there, as a field."""
+        line = fields.get(filled_field(fields, "series"))
+        if self.target in fields or not isinstance(line, str) or line.count(":") != len(self.mean):
+            return fields
+        return {**fields, self.target: line.rpartition(":")[2]}
+
+    def _parsed(self, parts: Sequence[str], field: str) -> Tensor:
+        """Return the series of a line, without the class or target that may follow it."""
         channels = len(self.mean)
         if len(parts) not in (channels, channels + 1):
             raise ValueError(f"{field}: must have {channels} channels, separated by colons, got {len(parts)}")

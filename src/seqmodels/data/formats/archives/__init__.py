@@ -1,0 +1,1 @@
+"""The formats of the UCR and UEA archives of labelled series."""

@@ -1,0 +1,1 @@
+"""Labelled series and images: from files to scaled tensors with their targets."""

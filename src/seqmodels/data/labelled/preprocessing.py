@@ -1,0 +1,65 @@
+"""Base class of the preprocessing of labelled series: the same scaling of values and targets for every file."""
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from seqmodels.data.formats.records import Record
+from seqmodels.data.labelled.targets import TargetFields
+from seqmodels.data.preprocessing import Example, Preprocessing
+from seqmodels.data.raw import LabelledSeries
+from seqmodels.data.sequences import RaggedDataset, SequenceDataset, Sequences
+
+PLAIN = (str, int, float, bool, type(None))
+
+
+class LabelledPreprocessing(Preprocessing):
+    """Series with targets, from the data set of the training or from records of a new file."""
+
+    targets: TargetFields
+    """The fields of a record that hold its targets, and their scaling."""
+
+    @property
+    @abstractmethod
+    def node(self) -> dict[str, Any]:
+        """The configuration that rebuilds it, as plain JSON."""
+
+    @abstractmethod
+    def scaled(self, series: Tensor) -> Tensor:
+        """Return series ``(..., channels)`` scaled, as float32."""
+
+    def dataset(self, part: LabelledSeries) -> Sequences:
+        """Return a split of the data set with scaled series, and scaled targets if they have a unit."""
+        labels = part.labels
+        if part.target_names and isinstance(labels, Tensor):
+            labels = self.targets.scaling.apply(labels).float()
+        if isinstance(part.series, Tensor):
+            assert isinstance(labels, Tensor)
+            return SequenceDataset(self.scaled(part.series), labels, part.lengths)
+        return RaggedDataset([self.scaled(series) for series in part.series], labels)
+
+    def examples(self, records: Iterable[Record]) -> Iterator[Example]:
+        """Yield the examples to predict, in order; only plain values of a record are carried over, not its series."""
+        for example in super().examples(records):
+            yield example._replace(
+                fields={name: value for name, value in example.fields.items() if isinstance(value, PLAIN)}
+            )
+
+    def labelled(self, records: Iterable[Record], class_names: Sequence[str]) -> Sequences:
+        held = list(records)
+        return RaggedDataset(self.sequences(held), self.targets.read(held, class_names))
+
+    def sequences(self, records: Iterable[Record]) -> list[Tensor]:
+        """Return the sequences of all records.
+
+        Raises:
+            ValueError: a record cannot be read; the message has its location.
+        """
+        sequences = []
+        for example in self.examples(records):
+            if example.value is None:
+                raise ValueError(example.error)
+            sequences.append(example.value)
+        return sequences
