@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +127,9 @@ def test_time_that_restarts_names_the_column_that_tells_series_apart(
     wanted = rf"line 3, column day: time restarts.*{expected}" + ("" if len(names) == 1 else r"\[shop,kind\]")
     with pytest.raises(ValueError, match=wanted):
         ready(CSVSeriesData, path=path, time="day", input_length=2, horizon=1)
+    if len(names) > 1:
+        with pytest.raises(ValueError, match=r"'kind' seems to be the column that .*data.group=\[shop,kind\]"):
+            ready(CSVSeriesData, path=path, time="day", group="shop", input_length=2, horizon=1)
 
 
 def test_words_become_the_categories_of_the_training_part_alone(tmp_path: Path) -> None:
@@ -303,14 +306,14 @@ def test_without_a_test_share_there_is_no_test_split(tmp_path: Path) -> None:
     assert days_of(whole(data, "val")).max() == 39
 
 
-def single(folder: Path, days: Sequence[np.datetime64], values: Sequence[Any], **options: Any) -> ForecastPreprocessing:
+def single(folder: Path, days: Iterable[Any], values: Iterable[Any], **options: Any) -> ForecastPreprocessing:
     path = folder / "single.csv"
     path.write_text("day,y\n" + "".join(f"{day},{value}\n" for day, value in zip(days, values, strict=True)))
     steps = {"input_length": INPUT, "horizon": 3, "season": 2}
     return preprocessing(ready(CSVSeriesData, path=path, time="day", target="y", **steps, **options))
 
 
-def future_of(made: ForecastPreprocessing, days: Sequence[np.datetime64], values: Sequence[Any]) -> list[str]:
+def future_of(made: ForecastPreprocessing, days: Iterable[Any], values: Iterable[Any]) -> list[str]:
     """Return the days that are forecast after a few rows."""
     rows = [{"day": str(day), "y": str(value)} for day, value in zip(days, values, strict=True)]
     (example,) = made.examples(Record(f"new.csv, line {number}", row) for number, row in enumerate(rows, start=2))

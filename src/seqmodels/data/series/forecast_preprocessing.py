@@ -18,7 +18,7 @@ from seqmodels.data.preprocessing import Example, Preprocessing
 from seqmodels.data.series.panels.layouts import Layout, Wide
 from seqmodels.data.series.panels.panel import Panel
 from seqmodels.data.series.panels.reading import Group, Reading, static_values
-from seqmodels.data.series.panels.records import table_from, tables_in
+from seqmodels.data.series.panels.records import holds_lists, table_from, tables_in
 from seqmodels.data.series.panels.roles import Roles, expanded, unseen
 from seqmodels.data.series.panels.scaling import GroupScale, GroupScaling
 from seqmodels.data.series.scaling import Scaling
@@ -132,15 +132,16 @@ class ForecastPreprocessing(Preprocessing):
             ValueError: a table cannot be read, or none of its groups; with the location.
         """
         for part in tables_in(records):
+            of_rows = not holds_lists(part[0])
             try:
                 groups = self._groups(part)
             except ValueError as error:
-                if len(part) > 1:
+                if of_rows:
                     raise
                 yield Example(part[0].place, None, str(error))
                 continue
             examples = [self._example(group) for group in groups]
-            if len(part) > 1 and all(example.value is None for example in examples):
+            if of_rows and all(example.value is None for example in examples):
                 raise ValueError(examples[0].error)
             yield from examples
 

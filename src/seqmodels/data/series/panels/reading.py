@@ -31,24 +31,32 @@ def groups_of(table: Table, options: CSVOptions, group: Sequence[str]) -> list[G
     """Return the rows of each group, in the order of their first rows.
 
     Raises:
-        ValueError: a row belongs to no group, a time cannot be read, or without group columns, several series have
-            rows: the message names the column that seems to tell them apart.
+        ValueError: a row belongs to no group, a time cannot be read, or a group has rows of several series: the message
+            names the column that seems to tell them apart.
     """
     stamps = stamps_of(table, options)
     if not group:
-        if stamps is not None:
-            _check_single(table, stamps, options)
-        return [Group((), table, stamps)]
+        found = [Group((), table, stamps)]
+    else:
+        rows = _rows_of(table, group)
+        found = [Group(key, table.take(taken), stamps and stamps.take(taken)) for key, taken in rows.items()]
+    for single in found:
+        if single.stamps is not None:
+            _check_single(single.table, single.stamps, options, group)
+    return found
+
+
+def _rows_of(table: Table, group: Sequence[str]) -> dict[tuple[str, ...], list[int]]:
     rows: dict[tuple[str, ...], list[int]] = {}
     columns = [table.cells(name) for name in group]
     for row, key in enumerate(zip(*columns, strict=True)):
         if "" in key:
             raise ValueError(f"{table.place(row, group[key.index('')])}: is empty, so the row belongs to no series")
         rows.setdefault(key, []).append(row)
-    return [Group(key, table.take(taken), stamps and stamps.take(taken)) for key, taken in rows.items()]
+    return rows
 
 
-def _check_single(table: Table, stamps: Stamps, options: CSVOptions) -> None:
+def _check_single(table: Table, stamps: Stamps, options: CSVOptions, group: Sequence[str]) -> None:
     """Raise ``ValueError`` if time restarts, and there are columns by which it does not."""
     instants = stamps.times if stamps.offsets is None else stamps.times - stamps.offsets
     change = np.diff(instants).astype(np.int64)
@@ -58,7 +66,7 @@ def _check_single(table: Table, stamps: Stamps, options: CSVOptions) -> None:
     codes = {
         column: np.unique(table.cells(column), return_inverse=True)[1]
         for column in table.columns
-        if column not in options.time_columns
+        if column not in (*options.time_columns, *group)
     }
     few = [column for column, code in codes.items() if 0 < code.max() < len(code) // 2]
     few.sort(key=lambda column: codes[column].max())
@@ -68,7 +76,7 @@ def _check_single(table: Table, stamps: Stamps, options: CSVOptions) -> None:
         order = np.lexsort((np.arange(len(number)), number))
         same = np.diff(number[order]) == 0
         if (np.diff(instants[order]).astype(np.int64)[same] > 0).all():
-            names = columns[0] if len(columns) == 1 else f"[{','.join(columns)}]"
+            names = columns[0] if len(columns) + len(group) == 1 else f"[{','.join((*group, *columns))}]"
             seem = "seems" if len(columns) == 1 else "seem"
             which = "column that tells" if len(columns) == 1 else "columns that tell"
             raise ValueError(
