@@ -9,11 +9,16 @@ from seqmodels.data.formats.table import Row, Table
 from seqmodels.data.series.panels.roles import Roles
 
 
+def holds_lists(record: Record) -> bool:
+    """Return whether the fields of a record are lists of steps."""
+    return any(isinstance(value, list) for value in record.fields.values())
+
+
 def tables_in(records: Iterable[Record]) -> Iterator[list[Record]]:
     """Yield the records of each table: one whose fields are lists of steps by itself, then all others together."""
     rows: list[Record] = []
     for record in records:
-        if not record.fields or any(isinstance(value, list) for value in record.fields.values()):
+        if not record.fields or holds_lists(record):
             yield [record]
         else:
             rows.append(record)
@@ -27,8 +32,9 @@ def table_from(records: Sequence[Record], roles: Roles, options: CSVOptions, req
     Raises:
         ValueError: records have different fields, or lists of different lengths.
     """
-    place, fields, _ = next(readable(records))
-    if any(isinstance(value, list) for value in fields.values()):
+    first = next(readable(records))
+    place, fields = first.place, first.fields
+    if holds_lists(first):
         return _of_lists(fields, place, roles, options, required)
     rows: list[Row] = []
     for record in readable(records):
