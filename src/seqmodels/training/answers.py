@@ -1,7 +1,6 @@
 """Files of predictions: what was read beside what was predicted."""
 
 import csv
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import IO, Any, NamedTuple
@@ -10,6 +9,7 @@ from seqmodels.data.formats.parquet import write_parquet
 from seqmodels.data.formats.records import Format
 from seqmodels.data.preprocessing import Example
 from seqmodels.errors import ConfigError
+from seqmodels.system.json_text import json_text
 
 
 class Answer(NamedTuple):
@@ -26,7 +26,7 @@ def flatten_record(record: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(value, dict):
             row |= {f"{name}.{key}": inner for key, inner in flatten_record(value).items()}
         else:
-            row[name] = json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
+            row[name] = json_text(value) if isinstance(value, list) else value
     return row
 
 
@@ -82,7 +82,7 @@ def write_lines(found: Iterator[dict[str, Any]], sink: IO[Any], kind: Format) ->
     """Write lines as JSON, CSV or TSV to a text file, or as Parquet to a binary one."""
     if kind == "jsonl":
         for line in found:
-            sink.write(json.dumps(line, ensure_ascii=False) + "\n")
+            sink.write(json_text(line) + "\n")
         return
     rows = map(flatten_record, found)
     if kind == "parquet":
