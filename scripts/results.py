@@ -9,18 +9,15 @@ not run again (--again does). Exits with 1 where a row misses its goal.
 """
 
 import argparse
-import json
 import statistics
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parents[1]
-STORE, PAGE, README = ROOT / "docs" / "results.json", ROOT / "docs" / "results.md", ROOT / "README.md"
-WITHOUT_EFFECT = ("threads", "trainer", "logger", "paths.output_dir", "paths.data_dir", "hydra.run.dir")
-BEGIN, END = "<!-- results -->", "<!-- end of results -->"
+from tabulating.page import between_marks, markdown, spread
+from tabulating.runs import ROOT, STORE, Run, load, run_all, save, taken
+
+PAGE, README = STORE.with_name("results.md"), ROOT / "README.md"
 
 
 class Row(NamedTuple):
@@ -47,7 +44,15 @@ ROWS = (
     Row("names", "test/accuracy", 0.80, "LSTM .75 to .85"),
     Row("tiny_shakespeare", "test/loss", 1.55, "small Transformer on a CPU 1.88 nats", (1,), least=False),
     Row("ptb", "test/perplexity", 120, "87.2 after 40 epochs, 110.4 after 6", (1,), least=False),
-    Row("ett", "test/mse", 0.365, "SegRNN .351, plain GRU 1.135", least=False, also=("test/mae",)),
+    Row("ett_96", "test/mse", 0.375, "SegRNN from 96 hours .368", least=False, also=("test/mae",)),
+    Row(
+        "ett_720",
+        "test/mse",
+        0.365,
+        "SegRNN from 720 hours .351, before its evaluation was corrected; plain GRU 1.135",
+        least=False,
+        also=("test/mae",),
+    ),
     Row("jsb_chorales", "test/loss", 8.4, "GRU 8.43, TCN 8.10 nats a frame", least=False),
     Row("adding", "test/loss", 1e-3, "always answering 1 has .167", (1, 2, 3), least=False),
     Row("adding_elman", "test/loss", 0.15, "stays near .167: the gradient vanishes"),
@@ -71,74 +76,42 @@ def main() -> int:
     parser.add_argument("--read", nargs="+", type=Path, default=[], help="folders of runs to take in; run nothing")
     parser.add_argument("--render", action="store_true", help="run nothing, write the page")
     arguments = parser.parse_args()
-    known: dict[str, Any] = json.loads(STORE.read_text()) if STORE.is_file() else {}
     rows = [row for row in ROWS if not arguments.experiments or row.experiment in arguments.experiments]
-    known |= dict(read(folder) for folder in arguments.read)
-    STORE.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
-    for row in [] if arguments.render or arguments.read else rows:
-        for seed in row.seeds:
-            command = row.command(seed)
-            if arguments.again or command not in known:
-                known[command] = run(command)
-                STORE.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
-    between_marks(PAGE, f"{table(known)}\n\n{measured_on(known)}")
-    between_marks(README, table(known, short=True))
+    failed = []
+    if arguments.read:
+        save(load(STORE) | taken(arguments.read), STORE)
+    elif not arguments.render:
+        known = {} if arguments.again else load(STORE)
+        commands = [row.command(seed) for row in rows for seed in row.seeds]
+        failed = run_all([command for command in commands if command not in known], STORE)
+    known = load(STORE)
+    between_marks(PAGE, "results", f"{table(known)}\n\n{measured_on(known)}")
+    between_marks(README, "results", table(known, short=True))
     missed = [row.experiment for row in rows if (found := values(row, known)) and not reached(row, found)]
     print("missed: " + ", ".join(missed) if missed else "all of them reached")
-    return int(bool(missed))
+    return int(bool(missed or failed))
 
 
-def run(command: str) -> dict[str, Any]:
-    """Run a command of ours and return what came out."""
-    print(command, flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        words = [str(Path(sys.executable).parent / "seqmodels"), *command.split()[1:], f"paths.output_dir={folder}"]
-        subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
-        _, found = read(Path(folder))
-    print({name: value for name, value in found["metrics"].items() if "test/" in name}, flush=True)
-    return found
-
-
-def read(folder: Path) -> tuple[str, dict[str, Any]]:
-    """Return the command of a finished run, and its final metrics with what they were measured on."""
-    environment = json.loads(Path(folder, "environment.json").read_text())
-    options = dict(word.split("=", 1) for word in environment["command"][2:])
-    experiment, seed = options.pop("experiment"), options.pop("seed", "1")
-    words = [f"{key}={value}" for key, value in options.items() if key not in WITHOUT_EFFECT]
-    found = {
-        "metrics": json.loads(Path(folder, "metrics.json").read_text()),
-        "threads": environment["threads"],
-        "date": environment["time"][:10],
-        "machine": f"{environment['cpu_count']} cores, torch {environment['packages']['torch']}",
-    }
-    return " ".join([f"seqmodels train experiment={experiment}", *words, f"seed={seed}"]), found
-
-
-def values(row: Row, known: dict[str, Any]) -> list[dict[str, Any]]:
+def values(row: Row, known: dict[str, Run]) -> list[Run]:
     """Return the runs of a row that are known."""
     return [found for seed in row.seeds if (found := known.get(row.command(seed))) is not None]
 
 
-def reached(row: Row, found: list[dict[str, Any]]) -> bool:
+def reached(row: Row, found: list[Run]) -> bool:
     value = statistics.fmean(one["metrics"][row.metric] for one in found)
     return value >= row.goal if row.least else value <= row.goal
 
 
-def between_marks(page: Path, content: str) -> None:
-    text = page.read_text()
-    page.write_text(f"{text[: text.index(BEGIN) + len(BEGIN)]}\n\n{content}\n\n{text[text.index(END) :]}")
-
-
-def table(known: dict[str, Any], *, short: bool = False) -> str:
+def table(known: dict[str, Run], *, short: bool = False) -> str:
     """Return the results as a table in Markdown."""
     header = ["`experiment=`", "figure", "published"]
     header += [] if short else ["goal", "parameters", "minutes", "seeds"]
-    lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
+    lines = []
     for row in ROWS:
         if not (found := values(row, known)):
             continue
         figures = ", ".join(
-            f"{name} {_spread([one['metrics'][name] for one in found])}" for name in (row.metric, *row.also)
+            f"{name} {spread([one['metrics'][name] for one in found])}" for name in (row.metric, *row.also)
         )
         cells = [
             f"`{' '.join([row.experiment, *row.options])}`",
@@ -149,24 +122,24 @@ def table(known: dict[str, Any], *, short: bool = False) -> str:
             minutes = statistics.fmean(one["metrics"]["seconds"] / 60 for one in found)
             cells += [f"{'≥' if row.least else '≤'} {row.goal:g}", f"{found[0]['metrics']['parameters']:,.0f}"]
             cells += [f"{minutes:.1f}", ", ".join(str(seed) for seed in row.seeds[: len(found)])]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        lines.append(cells)
+    return markdown(header, lines)
 
 
-def measured_on(known: dict[str, Any]) -> str:
-    dates, machines = ({run[name] for run in known.values()} for name in ("date", "machine"))
-    threads = sorted({str(run["threads"]) for run in known.values()})
+def measured_on(known: dict[str, Run]) -> str:
+    """Return what the table does not say of its runs: the machines, dates and threads."""
+    found = {row.experiment: values(row, known) for row in ROWS}
+    machines = sorted({run["machine"] for runs in found.values() for run in runs})
+    lines = []
+    for machine in machines:
+        here = {name: runs for name, runs in found.items() if any(run["machine"] == machine for run in runs)}
+        dates = sorted({run["date"] for runs in here.values() for run in runs if run["machine"] == machine})
+        which = "" if len(machines) == 1 else f": {', '.join(f'`{name}`' for name in here)}"
+        lines.append(f"{', '.join(dates)}, {machine}{which}")
     return (
-        f"Minutes are those of training, on {' or '.join(threads)} thread of a machine that other work was using, too: "
-        "it is quicker alone. Where there are several seeds, figures are mean ± standard deviation. "
-        f"{', '.join(sorted(dates))}; {'; '.join(sorted(machines))}."
+        "Minutes are those of training, on one CPU thread or one GPU that other work was using, too: it is quicker "
+        f"alone. Where there are several seeds, figures are mean ± standard deviation. {'; '.join(lines)}."
     )
-
-
-def _spread(numbers: list[float]) -> str:
-    mean = statistics.fmean(numbers)
-    spread = f" ± {statistics.stdev(numbers):.2g}" if len(numbers) > 1 else ""
-    return f"{mean:.4g}{spread}" if mean < 1e4 else f"{mean:.0f}"
 
 
 if __name__ == "__main__":

@@ -77,9 +77,18 @@ class PublishedSeries(SeriesSource, PublishedSource):
     """Options for reading the file."""
 
     def panel(self) -> Panel:
-        (file,) = self.files
-        table = Table.parse(load(self.set_folder, file), file.name, self.options.dialect)
+        table = Table.parse(*self.content(), self.options.dialect)
         return read_panel(table, self.options._replace(season=self.season), self.roles)
+
+    def content(self) -> tuple[bytes, str]:
+        """Return the content of the file, and its name for messages.
+
+        Raises:
+            FileNotFoundError: the file is missing.
+            ValueError: it is damaged or a different file.
+        """
+        (file,) = self.files
+        return load(self.set_folder, file), file.name
 
 
 def names_of(columns: str | int | Sequence[str | int] | None) -> tuple[str, ...]:

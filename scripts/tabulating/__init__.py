@@ -1,0 +1,1 @@
+"""Runs of commands whose results are published, and the tables of them."""
