@@ -199,6 +199,16 @@ def file_readers(folder: Path) -> list[Reader]:
             lambda found: finite(found[0]),
             (b"@data\n", b"@classLabel true ", b"@dimensions ", b"@seriesLength ", b"@timestamps true\n"),
         ),
+        Reader(
+            "arff archive",
+            lambda content: [series.tolist() for series in parse_arff(decoded(content, NAME), NAME).series],
+            [
+                b"%x\n@relation o\n@attribute b relational\n@attribute t numeric\n@end b\n@attribute y {a,'b c'}\n@data\n"
+                b"'1,2\\n3,4','b c'\n\"5,?\\n6,?\",a\n",
+                b"@attribute t0 numeric\n@attribute t1 real\n@attribute target numeric\n@data\n1,2e3,-4\n",
+            ],
+            sound=finite,
+        ),
         Reader("idx", lambda c: parse_idx(c, NAME).tolist(), [IMAGES], write_idx),
         Reader("piano rolls", read_rolls, [b'{"train": [[[60, 64], [-1], []], [[21.0]]], "test": []}'], write_rolls),
         Reader("gzip", on_disk(".gz", unpacked), [gzip.compress(TABLE, mtime=0)]),
