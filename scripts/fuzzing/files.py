@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from fuzzing.judging import NAME, Reader
+from seqmodels.data.formats.archives.arff import parse_arff
 from seqmodels.data.formats.archives.cases import SeriesFile
 from seqmodels.data.formats.archives.ts import parse_ts
 from seqmodels.data.formats.delimited import parse_table
@@ -203,7 +204,7 @@ def file_readers(folder: Path) -> list[Reader]:
             "arff archive",
             lambda content: [series.tolist() for series in parse_arff(decoded(content, NAME), NAME).series],
             [
-                b"%x\n@relation o\n@attribute b relational\n@attribute t numeric\n@end b\n@attribute y {a,'b c'}\n@data\n"
+                b"%x\n@relation o\n@attribute b relational\n@attribute t real\n@end b\n@attribute y {a,'b c'}\n@data\n"
                 b"'1,2\\n3,4','b c'\n\"5,?\\n6,?\",a\n",
                 b"@attribute t0 numeric\n@attribute t1 real\n@attribute target numeric\n@data\n1,2e3,-4\n",
             ],
