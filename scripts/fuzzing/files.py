@@ -27,7 +27,7 @@ from seqmodels.data.formats.records import Format, read_records
 from seqmodels.data.formats.series_table import CSVOptions, SeriesTable, read_series
 from seqmodels.data.formats.strict_text import decoded
 from seqmodels.data.formats.table import CSVDialect
-from seqmodels.data.formats.text_files import documents
+from seqmodels.data.formats.text_files import DocumentFormat, documents
 from seqmodels.data.text.token_file import read_tokens, token_file
 
 LETTERS = "aB7 ,;:\t\"'\u00e9\u0301\u05d0\u200d\U0001f468\n\r\0\ufeff{}[]#@?\\"
@@ -216,12 +216,12 @@ def file_readers(folder: Path) -> list[Reader]:
         Reader("tar", lambda c: read_tar(io.BytesIO(c), NAME), tar_seeds, sound=inside, share=30),
         Reader(
             "documents",
-            on_disk(".txt", lambda path: [list(lines) for lines in documents([path], separator="")]),
+            on_disk(".txt", lambda path: [list(lines) for lines in documents([path], DocumentFormat(separator=""))]),
             [b"one\n\ntwo\r\n\r\n\xe2\x82\xac"],
         ),
         Reader(
             "documents in json",
-            on_disk(".jsonl", lambda path: [list(lines) for lines in documents([path])]),
+            on_disk(".jsonl", lambda path: [list(lines) for lines in documents([path], DocumentFormat())]),
             [b'{"text": "a"}\n\n{"text": "\\ud83d\\ude00"}'],
         ),
         Reader("token file", on_disk(".tokens", tokens), [seed_tokens], sound=known_tokens),
