@@ -45,6 +45,10 @@ class TextPreparation(Preparation):
             empty=self.empty,
             dialect={} if train.dialect is None else train.dialect._asdict(),
         )
+        if train.dialect is not None:
+            columns = ", ".join(train.columns)
+            log.info("text: %s; label: %s; columns delimited by %r", columns, train.label, train.dialect.delimiter)
+        log.info("vocabulary: %s; %d labels", vocabulary, len(names))
         datasets, counts = {}, {}
         for name, part in splits._asdict().items():
             if part is None:
