@@ -30,7 +30,7 @@ class PublishedTexts(PublishedSource):
 
 @dataclass(kw_only=True)
 class OwnTexts(OwnFiles):
-    """Your own labelled texts; options as for all your own files, plus one.
+    """Your own labelled texts; splits as for all own files.
 
     Args:
         encoding: encoding of the files.
@@ -45,9 +45,9 @@ class OwnTexts(OwnFiles):
         super().__post_init__()
         check_encoding(self.encoding)
 
+    def read(self, paths: Sequence[Path]) -> list[LabelledTexts]:
+        return [self.texts(path) for path in paths]
+
     @abstractmethod
     def texts(self, path: Path) -> LabelledTexts:
         """Read the texts at a path."""
-
-    def read(self, paths: Sequence[Path]) -> list[LabelledTexts]:
-        return [self.texts(path) for path in paths]
