@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from seqmodels.data.batch import TargetKind
-from seqmodels.data.text.windows import IGNORE, STEPS, TextWindow
+from seqmodels.data.text.windows import IGNORE, READ, TextWindow
 from seqmodels.models import LanguageModel
 from seqmodels.sequence import leaves, map_leaves
 from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage, Task
@@ -106,8 +106,9 @@ class LanguageModeling(Task[TextWindow]):
         """Return for each row its number of tokens, their mean loss in nats, and the perplexity."""
         state, real = self.model.renew(None, batch.fresh), batch.targets != IGNORE
         tokens, totals = real.sum(1).cpu(), torch.zeros(len(real), dtype=torch.float64)
-        for first in range(0, real.shape[1], STEPS):  # texts may be long, and there are losses for every token
-            window = slice(first, first + STEPS)
+        steps = max(READ // len(real), 1)  # texts may be long, and each token has a logit for every other
+        for first in range(0, real.shape[1], steps):
+            window = slice(first, first + steps)
             here = real[:, window]
             read = self.model.read(batch.inputs[:, window], state, None if here.all() else here.sum(1).clamp(min=1))
             losses = self.model.losses(read.features[here], batch.targets[:, window][here])

@@ -286,3 +286,4 @@ def test_published_sets_have_the_published_numbers_of_tokens(
 def test_the_treebank_by_characters_has_the_published_number_of_them(data_dir: Path) -> None:
     data = ready(PTBData, data_dir=data_dir, level="characters")
     assert [len(data.split(split).corpus.tokens) for split in SPLITS] == [5017482, 393042, 442423]
+    assert data.split("test").corpus.counts == (442423, 0)

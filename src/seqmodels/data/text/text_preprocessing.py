@@ -10,7 +10,7 @@ from torch import Tensor
 
 from seqmodels.data.collate import pad
 from seqmodels.data.formats.files import unpacked_stream
-from seqmodels.data.formats.records import Record, format_of
+from seqmodels.data.formats.records import Record, format_of, readable
 from seqmodels.data.formats.strict_text import decoded_lines
 from seqmodels.data.formats.text_files import (
     DocumentFormat,
@@ -24,7 +24,7 @@ from seqmodels.data.preprocessing import Example, Preprocessing, opened
 from seqmodels.data.text.corpus import Corpus, Counts, corpus_of
 from seqmodels.data.text.vocabulary import REPLACEMENT, Vocabulary
 from seqmodels.data.text.windowed import TokenCounts, WindowedText
-from seqmodels.data.text.windows import IGNORE, STEPS, TextWindow
+from seqmodels.data.text.windows import IGNORE, READ, TextWindow
 from seqmodels.system.names import public_name
 
 CONTEXT = 16
@@ -194,7 +194,7 @@ class TextPreprocessing(Preprocessing):
             ValueError: a record has no text, there is none, or there are several for a model of a single stream.
         """
         texts = []
-        for place, fields in records:
+        for place, fields, _ in readable(records):
             if self.form.unit == "line" and not str(fields.get(self.form.field, fields.get("text", ""))).strip():
                 continue
             try:
@@ -203,7 +203,7 @@ class TextPreprocessing(Preprocessing):
                 raise ValueError(f"{place}: {error}") from error
         corpus = self.corpus(texts, from_start=True)
         TokenCounts.of(corpus).say("input")
-        return WindowedText(corpus, self, bptt=STEPS, whole=True)
+        return WindowedText(corpus, self, bptt=READ, whole=True)
 
 
 class CountingTokenizer:
@@ -216,7 +216,8 @@ class CountingTokenizer:
     def __call__(self, text: str) -> list[int]:
         tokens = self.text.tokens(text)
         unknown = 0 if self.text.vocabulary.unknown is None else tokens.count(self.text.vocabulary.unknown)
-        self.counts = Counts(self.counts.characters + len(text), self.counts.unknown + unknown)
+        characters = len(with_space(text, self.text.space))
+        self.counts = Counts(self.counts.characters + characters, self.counts.unknown + unknown)
         return tokens
 
 

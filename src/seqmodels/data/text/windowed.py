@@ -53,7 +53,7 @@ class WindowedText(Split[TextWindow]):
         corpus: tokens and documents.
         text: the tokenisation.
         bptt, random_windows: as in :class:`WindowPreparation`.
-        whole: never cut a single text into rows for evaluation, so that its loss is exact.
+        whole: evaluate a single text in one row, so that its loss is exact; ``bptt`` is then shared by all rows.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class WindowedText(Split[TextWindow]):
         return WindowLoader(
             self.corpus,
             rows=rows,
-            bptt=self.bptt,
+            bptt=max(self.bptt // rows, 1) if self.whole else self.bptt,
             training=shuffle,
             random_windows=shuffle and self.random_windows,
             seed=loading.seed,

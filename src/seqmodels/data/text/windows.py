@@ -17,8 +17,8 @@ from seqmodels.data.text.corpus import Corpus, Piece, equal_rows, training_rows,
 IGNORE = -100
 """Target value with nothing to predict; ignored by ``torch.nn.functional.cross_entropy`` by default."""
 
-STEPS = 64
-"""Steps that are read at a time where their number does not matter: for the loss of new texts."""
+READ = 2048
+"""Tokens of all rows that are read at a time where their number does not matter: for the loss of new texts."""
 
 Slot = tuple[int, int, bool]
 """Start and end of a window, and whether a document starts there."""
