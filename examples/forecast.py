@@ -43,7 +43,7 @@ assert error < 0.5 * naive, "the network has not learned the season"
 # %% Forecast the weeks after the end of the file
 assert run(["predict", f"run={folder / 'run'}", f"input={path}", f"output={folder / 'forecast.jsonl'}"]) == 0
 lines = [json.loads(line) for line in (folder / "forecast.jsonl").read_text().splitlines()]
-times, forecast = [line["time"] for line in lines], [line["sales"]["forecast"] for line in lines]
+times, forecast = [line["time"] for line in lines], [line["forecast"] for line in lines]
 assert len(forecast) == horizon
 assert times[0] == str(weeks[-1] + timedelta(weeks=1))
 

@@ -69,7 +69,7 @@ def test_options_that_data_sets_share_are_no_data_set(tmp_path: Path) -> None:
             "+data.batchsize=3",
             "data.batchsize: seqmodels.data.DigitsData has no argument 'batchsize'; did you mean 'batch_size'",
         ),
-        ("data.batch_size=many", "data.batch_size must be a number, like 32, got 'many'"),
+        ("data.batch_size=many", "data.batch_size must be a whole number, got 'many'"),
         (
             "data.batch_size=0",
             "data .seqmodels.data.DigitsData.: batch_size must be a whole number of at least 1, got 0",

@@ -250,3 +250,24 @@ def test_locked_dropout_does_nothing_in_evaluation_or_at_0() -> None:
     x = torch.randn(2, 3, 4)
     assert LockedDropout(0.4).eval()(x) is x
     assert LockedDropout(0.0)(x) is x
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning", "ignore::DeprecationWarning")
+@pytest.mark.parametrize("backend", ["auto", "native"])
+@pytest.mark.parametrize("lengths", [None, torch.tensor(LENGTHS)], ids=["whole", "ragged"])
+def test_a_compiled_lstm_trains_and_evaluates_as_it_does_uncompiled(backend: str, lengths: Tensor | None) -> None:
+    layer, x = Recurrent(LSTMCell(INPUT, 5), backend=backend), torch.randn(BATCH, TIME, INPUT)
+    compiled: Any = torch.compile(layer, backend="aot_eager")
+    run = partial(layer, lengths=lengths)
+    assert_same(measured(partial(compiled, lengths=lengths), layer, x), measured(run, layer, x))
+    with torch.no_grad():
+        assert_close(compiled(x, lengths=lengths)[0], run(x)[0], **TOLERANCE[torch.float32])
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning", "ignore::DeprecationWarning")
+def test_a_compiled_layer_runs_the_hooks_of_its_cell() -> None:
+    layer, x = Recurrent(GRUCell(INPUT, 5)), torch.randn(BATCH, TIME, INPUT)
+    torch.nn.utils.spectral_norm(layer.cell, "weight_hh")
+    compiled: Any = torch.compile(layer.eval(), backend="aot_eager")
+    for _ in range(2):  # the second call finds the weight that the first one computed
+        assert_same(measured(compiled, layer, x), measured(layer, layer, x))

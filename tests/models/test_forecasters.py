@@ -79,13 +79,16 @@ def test_a_window_that_does_not_change_is_divided_by_1() -> None:
 
 
 @pytest.mark.parametrize("likelihood", LIKELIHOODS, ids=lambda likelihood: type(likelihood).__name__)
-def test_one_step_recursively_is_one_step_directly(likelihood: Likelihood) -> None:
-    options: dict[str, Any] = {**SIZES, "horizon": 1, "likelihood": likelihood, "depth": 2}
+@pytest.mark.parametrize("known_size", [0, 2])
+def test_one_step_recursively_is_one_step_directly(likelihood: Likelihood, known_size: int) -> None:
+    options: dict[str, Any] = {**SIZES, "horizon": 1, "likelihood": likelihood, "depth": 2, "known_size": known_size}
+    options["input_size"] += known_size
     cell = partial(LSTMCell, hidden_size=6)
     direct, recursive = DirectForecaster(cell, **options), RecursiveForecaster(cell, **options)
     recursive.load_state_dict(direct.state_dict())
-    inputs, known = windows()
-    torch.testing.assert_close(recursive(inputs, known[:, :1]), direct(inputs, known[:, :1]), **EXACT)
+    inputs = torch.cat([windows()[0], torch.randn(BATCH, TIME, known_size)], -1)
+    known = torch.randn(BATCH, 1, known_size)
+    torch.testing.assert_close(recursive(inputs, known), direct(inputs, known), **EXACT)
 
 
 @pytest.mark.parametrize("normalization", ["none", "last", "window"])
@@ -125,7 +128,76 @@ def test_what_is_known_of_the_future_is_read(model: type[DirectForecaster] | typ
     difference = (network(inputs, known) - network(inputs, changed)).detach().abs()
     assert float(difference.sum()) > 0
     if model is RecursiveForecaster:
-        assert float(difference[:, :2].sum()) == 0, "a step is read once it is there"
+        assert float(difference[:, :1].sum()) == 0, "a step is read to forecast it, not before"
+        assert float(difference[:, 1].sum()) > 0
+
+
+def test_a_recursive_forecaster_from_before_the_last_layer_read_known_features_forecasts_the_same() -> None:
+    sizes = {**SIZES, "input_size": SERIES + 2}
+    model = RecursiveForecaster(partial(GRUCell, hidden_size=6), **sizes, known_size=2).eval()
+    with torch.no_grad():
+        model.read_out.weight[:, 6:] = 0
+    inputs = torch.cat([windows()[0], torch.randn(BATCH, TIME, 2)], -1)
+    expected = model(inputs, torch.randn(BATCH, HORIZON, 2).clone())[:, :1]  # zero weights ignore what is known
+    old = {name: value[:, :6] if name == "read_out.weight" else value for name, value in model.state_dict().items()}
+    other = RecursiveForecaster(partial(GRUCell, hidden_size=6), **sizes, known_size=2).eval()
+    other.load_state_dict(old)
+    known = torch.randn(BATCH, HORIZON, 2)
+    assert torch.equal(other(inputs, known), model(inputs, known))
+    assert torch.equal(other(inputs, known)[:, :1], expected)
+
+
+GROUPS: dict[str, Any] = {"static_size": 2, "series": 4, "series_embedding": 3}
+
+
+@pytest.mark.parametrize("name", ["direct", "recursive", "segment"])
+def test_static_features_and_the_group_are_read_for_their_own_window_alone(name: str) -> None:
+    model = forecaster(name, **GROUPS)
+    inputs, known = windows()
+    static, series = torch.randn(BATCH, 2), torch.tensor([0, 1, 2, 3, 3])
+    before = model(inputs, known, None, static, series)
+    for changed in ((static + torch.eye(BATCH, 2), series), (static, torch.tensor([3, 2, 2, 3, 3]))):
+        difference = (model(inputs, known, None, *changed) - before).detach().abs().amax((1, 2, 3))
+        assert (difference > 0).tolist() == [True, True, False, False, False]
+
+
+@pytest.mark.parametrize("name", ["direct", "recursive", "segment"])
+def test_a_group_that_is_not_in_the_training_data_has_no_embedding(name: str) -> None:
+    model = forecaster(name, series=4, series_embedding=3)
+    for number in (-1, 4):
+        with pytest.raises(ValueError, match="each of the 4 groups of the training data, and none for a new group"):
+            model(*windows(1), series=torch.tensor([number]))
+    with pytest.raises(ValueError, match="needs series"):
+        model(*windows(1))
+    with pytest.raises(ValueError, match=r"static must have shape \(batch, 2\), got None"):
+        forecaster(name, static_size=2)(*windows(1))
+
+
+def test_recursion_with_groups_reads_its_own_forecasts_as_inputs() -> None:
+    model = forecaster("recursive", **GROUPS)
+    groups = torch.randn(BATCH, 2), torch.tensor([0, 1, 2, 3, 3])
+    inputs, known = windows()
+    forecast = model(inputs, known, None, *groups)[..., 0]
+    torch.testing.assert_close(model(inputs, known, forecast, *groups)[..., 0], forecast, **EXACT)
+
+
+def test_a_segment_forecaster_reads_the_features_of_a_segment_with_that_segment() -> None:
+    cell = partial(GRUCell, hidden_size=6)
+    sizes = {**SIZES, "input_size": SERIES + 2, "known_size": 1}
+    model = SegmentForecaster(cell, **sizes, segment=4, embedding_size=8).eval()
+    inputs = torch.cat([windows()[0], torch.randn(BATCH, TIME, 2)], -1)
+    known = torch.randn(BATCH, HORIZON, 1)
+    before = model(inputs, known)
+    for step, segment in ((0, range(4)), (HORIZON - 1, range(4, HORIZON))):
+        later = known.clone()
+        later[:, step] += 1
+        steps = (model(inputs, later) - before).detach().abs().amax((0, 2, 3)).nonzero().flatten()
+        assert steps.tolist() == list(segment)
+    ignored, read = inputs.clone(), inputs.clone()
+    ignored[:, 0, -2:] += 1  # 13 steps are three segments of 4 and one step
+    read[:, 1, -2:] += 1
+    assert torch.equal(model(ignored, known), before)
+    assert not torch.equal(model(read, known), before)
 
 
 def segment_loop(model: SegmentForecaster, inputs: Tensor) -> Tensor:
@@ -175,7 +247,7 @@ def test_every_cell_reads_and_writes_segments(cell: Any) -> None:
     ("build", "reason"),
     [
         (lambda: forecaster("direct", normalization="first"), "normalization must be one of none, last, window"),
-        (lambda: SegmentForecaster(GRUCell, **{**SIZES, "input_size": 5}), "reads nothing but the 3 series"),
+        (lambda: forecaster("direct", series_embedding=-1), "series_embedding must be a size, or 0 for none, got -1"),
         (lambda: SegmentForecaster(GRUCell, **SIZES, embedding_size=7), "embedding_size even"),
         (lambda: forecaster("segment")(torch.zeros(2, 3, SERIES)), "at least one segment of 4 steps, got 3"),
         (
@@ -229,3 +301,69 @@ def test_numbers_about_a_value_become_numbers_about_the_scaled_value(likelihood:
     unmoved = likelihood.statistics(numbers)
     for before, after in zip(unmoved.values(), likelihood.statistics(moved).values(), strict=True):
         torch.testing.assert_close(after, before * scale + location, **EXACT)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.8])
+@pytest.mark.parametrize("likelihood", [*LIKELIHOODS, QuantileForecast([0.1, 0.4, 0.5, 0.9])], ids=repr)
+def test_the_score_of_a_value_is_the_least_margin_of_an_interval_that_holds_it(
+    likelihood: Likelihood, share: float
+) -> None:
+    params, targets = likelihood.constrained(torch.randn(500, likelihood.size)), torch.randn(500)
+    score = likelihood.score(params, targets, share)
+    for margin, held in ((score + 1e-9, True), (score - 1e-9, False)):
+        low, high = likelihood.bounds(params, margin, share)
+        inside = ((low <= targets) & (targets <= high))[held | (score > 0)]  # every interval reaches to the point
+        assert bool((inside == held).all())
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS, ids=lambda likelihood: type(likelihood).__name__)
+def test_the_point_is_within_every_interval(likelihood: Likelihood) -> None:
+    params = likelihood.constrained(torch.randn(50, likelihood.size))
+    for margin in (-3.0, 0.0, 2.0) if isinstance(likelihood, QuantileForecast) else (0.0, 2.0):
+        low, high = likelihood.bounds(params, margin, likelihood.share)
+        point = likelihood.point(params)
+        assert bool(((low <= point) & (point <= high)).all())
+
+
+def test_a_likelihood_states_the_margin_of_its_own_probabilities() -> None:
+    assert GaussianForecast().stated_margin(0.95) == pytest.approx(1.959964)
+    assert PointForecast().stated_margin(0.95) is None
+    levels = QuantileForecast([0.05, 0.1, 0.5, 0.9, 0.95])
+    assert [levels.stated_margin(share) for share in (0.9, 0.8, 0.7)] == [0, 0, None]
+    params = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])
+    bounds = {share: [float(bound) for bound in levels.bounds(params, 0.0, share)] for share in (0.9, 0.8)}
+    assert bounds == {0.9: [1, 5], 0.8: [2, 4]}
+    shares = [QuantileForecast(levels).share for levels in ([0.05, 0.5, 0.95], [0.1, 0.5], [0.5])]
+    assert shares == [0.9, 0.8, 0.95]
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS, ids=lambda likelihood: type(likelihood).__name__)
+def test_intervals_are_those_of_the_calibration_else_those_that_are_stated(likelihood: Likelihood) -> None:
+    model = forecaster("direct", likelihood=likelihood)
+    params = model(*windows())
+    stated = likelihood.stated_margin(0.95)
+    found = model.interval(params, 0.95)
+    assert (found is None) == (stated is None)
+    if found is not None and stated is not None:
+        torch.testing.assert_close(found, likelihood.bounds(params, stated, 0.95))
+    margin = torch.rand(HORIZON, SERIES)
+    model.margin.copy_(margin)
+    torch.testing.assert_close(model.interval(params, 0.95), likelihood.bounds(params, margin, 0.95))
+
+
+def test_weights_without_margins_or_with_those_of_another_horizon_are_not_calibrated() -> None:
+    model = forecaster("recursive")
+    model.margin.fill_(2.0)
+    calibrated = model.state_dict()
+    model.load_state_dict({name: value for name, value in calibrated.items() if name != "margin"})
+    assert bool(model.margin.isinf().all())
+    model.load_state_dict({**calibrated, "margin": torch.full((HORIZON, SERIES), 2.0)})
+    assert bool((model.margin == 2).all())
+    model.load_state_dict({**calibrated, "margin": torch.full((HORIZON + 1, SERIES), 2.0)})
+    assert bool(model.margin.isinf().all())
+
+
+def test_a_window_that_is_constant_up_to_rounding_is_divided_by_1() -> None:
+    x, _, scale = scaled((900 + 1e-5 * torch.randn(2, 50, 1)).float(), 1, "window")
+    assert torch.equal(scale, torch.ones(2, 1, 1, dtype=torch.float32))
+    assert float(x.abs().max()) < 1e-3

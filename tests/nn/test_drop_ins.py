@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 from torch.func import functional_call
-from torch.nn.utils import parametrizations
+from torch.nn.utils import parametrizations, prune, spectral_norm, weight_norm
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pack_sequence
 from torch.testing import assert_close
 
@@ -192,6 +192,29 @@ def test_weights_may_be_replaced_for_a_call_or_computed_from_others() -> None:
     gradient = normed.get_parameter("parametrizations.weight_hh_l0.original0").grad
     assert gradient is not None
     assert gradient.any()
+
+
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated:FutureWarning")
+@pytest.mark.parametrize("kind", ["GRU", "LSTM"])
+def test_hooks_that_compute_weights_train_as_torch_does(kind: str) -> None:
+    modules = [getattr(library, kind)(INPUT, HIDDEN, dtype=torch.float64) for library in (nn, torch.nn)]
+    modules[0].load_state_dict(modules[1].state_dict())
+    optimizers = []
+    for module in modules:
+        torch.manual_seed(1)
+        prune.random_unstructured(weight_norm(spectral_norm(module, "weight_hh_l0"), "weight_ih_l0"), "bias_hh_l0", 0.5)
+        optimizers.append(torch.optim.SGD(module.parameters(), 0.1))
+    x = torch.randn(TIME, BATCH, INPUT, dtype=torch.float64)
+    for _ in range(2):
+        ys = [module(x)[0] for module in modules]
+        assert_close(*ys, **TOLERANCE[torch.float64])
+        for y, optimizer in zip(ys, optimizers, strict=True):
+            optimizer.zero_grad()
+            y.sin().sum().backward()
+            optimizer.step()
+    ours, theirs = (module.state_dict() for module in modules)
+    assert ours.keys() == theirs.keys()
+    assert_close(ours, theirs, **TOLERANCE[torch.float64])
 
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")  # dynamo asks for it itself

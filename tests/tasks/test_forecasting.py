@@ -1,4 +1,4 @@
-"""Forecasting: metrics against their definitions, naive forecasts by hand, learning, records of a prediction."""
+"""Forecasting: metrics against their definitions, learning, records of a prediction."""
 
 from functools import partial
 from pathlib import Path
@@ -9,39 +9,17 @@ import pytest
 import torch
 
 from seqmodels.cells import GRUCell
-from seqmodels.config.build import build
-from seqmodels.data import CSVSeriesData, DataModule, ForecastBatch
-from seqmodels.data.formats.records import Record
+from seqmodels.data import DataModule, ForecastBatch
 from seqmodels.models import DirectForecaster, RecursiveForecaster, SequenceRegressor
 from seqmodels.models.likelihoods import GaussianForecast, Likelihood, PointForecast, QuantileForecast
 from seqmodels.tasks import Forecasting
-from seqmodels.tasks.forecast_metrics import KINDS, ForecastErrors, persistence
-from tests.datasets import ready
-from tests.tasks.small import trainer
-
-SEASON, INPUT, HORIZON = 5, 11, 4
+from seqmodels.tasks.forecast_metrics import KINDS
+from tests.tasks.small import HORIZON, SEASON, forecasting, series, trainer
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> DataModule:
-    step = np.arange(90)
-    table = np.stack([100 + 10 * np.sin(2 * np.pi * step / SEASON) + np.cos(7 * step), 0.01 * step + np.cos(step)], 1)
-    path = tmp_path / "my.csv"
-    days = np.datetime64("2020-01-01") + step
-    lines = [f"{day},{float(a)!r},{float(b)!r}" for day, (a, b) in zip(days, table, strict=True)]
-    path.write_text("day,wave,drift\n" + "\n".join(lines))
-    steps = {"input_length": INPUT, "horizon": HORIZON, "season": SEASON}
-    return ready(CSVSeriesData, path=path, time="day", **steps, batch_size=7)
-
-
-def task(data: DataModule, model: Any = DirectForecaster, likelihood: Likelihood | None = None) -> Forecasting:
-    sizes = data.sizes
-    network = model(
-        partial(GRUCell, hidden_size=9),
-        **{name: sizes[name] for name in ("input_size", "output_size", "horizon")},
-        likelihood=likelihood,
-    )
-    return Forecasting(network, partial(torch.optim.Adam, lr=0.02), names=sizes["names"])
+    return series(tmp_path)
 
 
 def by_hand(forecast: np.ndarray, target: np.ndarray, data: DataModule, raw: np.ndarray) -> dict[str, float]:
@@ -65,7 +43,7 @@ def by_hand(forecast: np.ndarray, target: np.ndarray, data: DataModule, raw: np.
 
 
 def test_metrics_of_a_test_are_those_computed_by_hand_on_raw_numbers(data: DataModule, tmp_path: Path) -> None:
-    network = task(data)
+    network = forecasting(data)
     metrics = trainer().test(network, datamodule=data, verbose=False)[0]
     raw = np.loadtxt(tmp_path / "my.csv", delimiter=",", skiprows=1, usecols=(1, 2))
     origins = range(72, 90 - HORIZON + 1)  # 63, 9 and 18 steps
@@ -83,28 +61,6 @@ def test_metrics_of_a_test_are_those_computed_by_hand_on_raw_numbers(data: DataM
     }
 
 
-def test_persistence_repeats_the_last_value() -> None:
-    inputs = torch.tensor([[[1.0], [2.0], [3.0], [4.0], [5.0]]])
-    assert persistence(inputs, 3).flatten().tolist() == [5, 5, 5]
-
-
-def test_metrics_do_not_hang_on_how_windows_are_batched() -> None:
-    forecasts, targets = torch.randn(9, 4, 2), torch.randn(9, 4, 2)
-    scales = torch.rand(3, 9, 2).double() + 0.1
-    whole, parts = (ForecastErrors(2, ["model"]) for _ in range(2))
-    whole.update({"model": forecasts}, targets, *scales)
-    for rows in ([0, 1, 2, 3, 4, 5], [6], [7, 8]):
-        parts.update({"model": forecasts[rows]}, targets[rows], *scales[:, rows])
-    for name, value in whole.compute().items():
-        torch.testing.assert_close(parts.compute()[name], value)
-
-
-def test_a_forecast_of_zero_for_zero_has_no_relative_error() -> None:
-    errors = ForecastErrors(1, ["model"])
-    errors.update({"model": torch.zeros(2, 3, 1)}, torch.zeros(2, 3, 1), torch.zeros(2, 1), *torch.ones(2, 2, 1))
-    assert errors.compute()["smape"] == 0
-
-
 @pytest.mark.parametrize("model", [DirectForecaster, RecursiveForecaster])
 @pytest.mark.parametrize(
     "likelihood",
@@ -112,7 +68,7 @@ def test_a_forecast_of_zero_for_zero_has_no_relative_error() -> None:
     ids=lambda value: type(value).__name__,
 )
 def test_training_makes_every_loss_smaller(data: DataModule, model: Any, likelihood: Likelihood) -> None:
-    network = task(data, model, likelihood)
+    network = forecasting(data, model, likelihood)
     before = trainer().validate(network, datamodule=data, verbose=False)[0]["val/loss"]
     fitting = trainer(max_epochs=2)
     fitting.fit(network, datamodule=data)
@@ -125,28 +81,52 @@ def test_training_makes_every_loss_smaller(data: DataModule, model: Any, likelih
     [
         (PointForecast(), ["forecast"]),
         (QuantileForecast([0.1, 0.5]), ["forecast", "q0.1", "q0.5"]),
+        (QuantileForecast([0.1, 0.5, 0.9]), ["forecast", "low", "high", "q0.1", "q0.5", "q0.9"]),
         (GaussianForecast(), ["forecast", "low", "high"]),
     ],
+    ids=["point", "one_sided", "quantiles", "gaussian"],
 )
-def test_a_prediction_names_every_step_its_time_and_each_series(
-    data: DataModule, likelihood: Likelihood, kinds: list[str], tmp_path: Path
+def test_a_prediction_has_a_record_for_each_series_and_step(
+    data: DataModule, likelihood: Likelihood, kinds: list[str]
 ) -> None:
-    network = task(data, likelihood=likelihood).eval()
-    preprocessing = build(data.preprocessing)
-    lines = (tmp_path / "my.csv").read_text().splitlines()
-    rows = [Record("new", dict(zip(lines[0].split(","), line.split(","), strict=True))) for line in lines[1:]]
-    batch = preprocessing.collate([example.value for example in preprocessing.examples(rows)])
+    network = forecasting(data, likelihood=likelihood).eval()
     with torch.no_grad():
-        (records,) = network.records(batch, [])
-    assert [record["series"] for record in records] == ["wave"] * 4 + ["drift"] * 4
-    assert [record["step"] for record in records] == [1, 2, 3, 4] * 2
-    assert [record["time"] for record in records] == ["2020-03-31", "2020-04-01", "2020-04-02", "2020-04-03"] * 2
-    for record in records:
-        assert list(record) == ["series", "step", "time", *kinds]
-        if record["series"] == "wave":
-            assert 60 < record["forecast"] < 140, "in the units of the data"
-        if "low" in kinds:
-            assert record["low"] < record["forecast"] < record["high"]
+        windows = network.records(data.split("test").__getitems__([0, 2]), [])
+    assert len(windows) == 2
+    for records, first in zip(windows, (13, 15), strict=True):
+        times = [f"2020-03-{first + step}" for step in range(HORIZON)]
+        assert [tuple(record.values())[:3] for record in records] == [
+            (name, step, time) for name in ("wave", "drift") for step, time in enumerate(times, start=1)
+        ]
+        for record in records:
+            assert list(record) == ["series", "step", "time", *kinds]
+            assert 60 < record["forecast"] < 140 or record["series"] == "drift", "in the units of the data"
+            if "low" in kinds:
+                assert record["low"] < record["forecast"] < record["high"]
+
+
+@pytest.mark.parametrize("likelihood", [PointForecast(), QuantileForecast(), GaussianForecast()], ids=repr)
+def test_values_far_from_zero_come_back_exactly(data: DataModule, likelihood: Likelihood) -> None:
+    """A forecast of values near 1e9 is that of the values near 0, moved: float32 has steps of 128 there."""
+    network = forecasting(data, likelihood=likelihood).eval()
+    network.model.margin.fill_(0.25)
+    batch: ForecastBatch = data.split("test").__getitems__([0, 1, 2])
+    with torch.no_grad():
+        moved = batch._replace(mean=batch.mean + 1.6e9)
+        records, far = ([record for rows in network.records(each, []) for record in rows] for each in (batch, moved))
+        params, shifted = (network.predict_step(each) for each in (batch, moved))
+    for near, moved_record in zip(records, far, strict=True):
+        for name in ("forecast", "low", "high"):
+            assert moved_record[name] - 1.6e9 == pytest.approx(near[name], abs=1e-5)
+        assert moved_record["high"] - moved_record["low"] > 0.01
+    point = likelihood.point(shifted) - 1.6e9
+    torch.testing.assert_close(point, likelihood.point(params), atol=1e-5, rtol=0)
+
+
+def test_a_batch_on_another_device_keeps_its_scale_on_the_cpu(data: DataModule) -> None:
+    batch: ForecastBatch = data.split("test").__getitems__([0, 1])
+    devices = {name: value.device.type for name, value in batch.to("meta")._asdict().items()}
+    assert {name for name, device in devices.items() if device == "cpu"} == {"mean", "deviation", "seasonal_error"}
 
 
 def test_a_network_that_does_not_forecast_is_refused(data: DataModule) -> None:
@@ -156,7 +136,7 @@ def test_a_network_that_does_not_forecast_is_refused(data: DataModule) -> None:
 
 
 def test_only_training_shows_a_network_what_came(data: DataModule) -> None:
-    network = task(data, RecursiveForecaster).eval()
+    network = forecasting(data, RecursiveForecaster).eval()
     batch: ForecastBatch = data.split("val").__getitems__([0, 1])
     other = batch._replace(targets=batch.targets + 1)
     with torch.no_grad():

@@ -1,6 +1,7 @@
 """The run folder: complete files, and an error before training if it is not writable."""
 
 import json
+import re
 from functools import partial
 from pathlib import Path
 
@@ -47,6 +48,30 @@ def test_the_command_names_the_folder_before_it_starts(flags: list[str], no_fold
         command([*flags, f"hydra.{kind}.dir='{no_folder}'"])
 
 
+@pytest.mark.parametrize("flags", [[], ["-m"]])
+@pytest.mark.parametrize("result", ["metrics.json", "model/config.json", "checkpoints/best.ckpt"])
+def test_a_folder_that_holds_another_run_is_refused_before_anything_is_written(
+    flags: list[str], result: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "jobs" / "seed=2"
+    (path := folder / result).parent.mkdir(parents=True)
+    path.touch()
+    place = [f"hydra.run.dir={folder}"]
+    if flags:
+        place = [f"hydra.sweep.dir={folder.parent}", "hydra.sweep.subdir=${hydra.job.override_dirname}", "seed=1,2"]
+    with pytest.raises(ConfigError, match=rf"{folder} already holds another run \({result.split('/', maxsplit=1)[0]}"):
+        command([*flags, *place])
+    assert [found for found in folder.parent.rglob("*") if found.is_file()] == [path]
+
+
+def test_jobs_are_added_to_the_folder_of_an_earlier_multirun_under_other_names(tmp_path: Path) -> None:
+    (tmp_path / "seed=1").mkdir()
+    (tmp_path / "seed=1" / "metrics.json").touch()
+    name = ["hydra.sweep.subdir=${hydra.job.override_dirname}", f"hydra.sweep.dir={tmp_path}"]
+    assert command(["-m", *name, "seed=-1,-2"]) == 1, "refused for their seeds, which the jobs check"
+    assert (tmp_path / "seed=-2" / ".hydra").is_dir()
+
+
 def test_what_a_killed_run_has_left_goes_as_the_next_begins(tmp_path: Path) -> None:
     prepare_run_folder(tmp_path, CONFIG)
     (tmp_path / "checkpoints").mkdir()
@@ -82,6 +107,12 @@ def test_json_comes_back_as_it_was_written(tmp_path: Path) -> None:
     write_json(tmp_path / "x.json", content)
     assert read_json(tmp_path / "x.json") == content
     assert "\u20ac" in (tmp_path / "x.json").read_text("utf-8")
+
+
+def test_numbers_that_json_does_not_have_become_null(tmp_path: Path) -> None:
+    write_json(tmp_path / "x.json", {"test/auroc": float("nan"), "deep": [(float("inf"), 1.5, {"x": -float("inf")})]})
+    assert read_json(tmp_path / "x.json") == {"test/auroc": None, "deep": [[None, 1.5, {"x": None}]]}
+    assert not re.search("NaN|Infinity", (tmp_path / "x.json").read_text())
 
 
 def test_a_run_keeps_its_best_checkpoints_and_the_last_each_with_its_sha256(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ class Fused:
         if why := _context_refusal(x):
             return why
         try:
-            own = copy.deepcopy(cell, {id(one): one for one in inspect(cell).uncopied})
+            own = _copied(cell)
             with torch.random.fork_rng(devices=[], enabled=True):
                 wx, state = own.project(x), own.initial_state(x[:, 0])
             wx, state = _in_one_dtype(wx, state, torch.is_autocast_enabled(x.device.type))
@@ -189,6 +189,15 @@ class Fused:
         if not self._warned:
             log.warning("fused kernels run as torch operators, not as compiled C++: %s", why)
             self._warned = True
+
+
+def _copied(cell: Cell[Any]) -> Cell[Any]:
+    """Return a deep copy of a cell, whose weights may be results of other ones, as those of ``spectral_norm`` are."""
+    found = inspect(cell)
+    memo: dict[int, Any] = {id(one): one for one in found.uncopied}
+    results = [tensor for tensor in found.tensors if not tensor.is_leaf]
+    memo |= {id(tensor): tensor.detach().clone().requires_grad_() for tensor in results}
+    return copy.deepcopy(cell, memo)
 
 
 def _context_refusal(x: Tensor) -> str | None:

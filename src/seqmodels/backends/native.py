@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch._compile import _disable_dynamo  # torch.compiler.disable imports all of dynamo: a second at every start
 
 from seqmodels.backends.backend import Projection
 from seqmodels.cells import Cell, ElmanCell, LSTMCell, ProjectedLSTMCell, ResetAfterGRUCell
@@ -48,6 +49,7 @@ class Native:
             raise Refused(why)
         return self.run(cell, x, state, lengths)
 
+    @_disable_dynamo  # which breaks its graph at a torch.nn.LSTM as well: oneDNN's kernel cannot be traced
     def run(self, cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None) -> tuple[Tensor, Any]:
         """Run a cell that is not refused."""
         kernel = _KERNELS[type(cell)]

@@ -1,6 +1,7 @@
 """``unroll``: running a cell over a sequence with the back-end of a name, or the fastest."""
 
 import logging
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -12,7 +13,8 @@ from seqmodels.backends.fused import Fused
 from seqmodels.backends.native import Native
 from seqmodels.backends.scan import Scan
 from seqmodels.cells import Cell, LSTMCell
-from seqmodels.cells.base import State
+from seqmodels.cells.base import State, cells_in, run_inner_pre_hooks
+from seqmodels.cells.hooks import call, has_hooks
 from seqmodels.errors import Refused, UnsupportedContext, nearest
 from seqmodels.sequence import length_mask
 from seqmodels.sequence import reverse as reverse_time
@@ -38,6 +40,11 @@ def unroll(
     Past a sequence's length its output is 0 and its state stays as it is, so that the
     final state is the one after its last real step; what the padding holds, NaN included, has no effect.
 
+    Hooks of ``cell`` run once, as in a call of ``torch.nn.GRU``: forward pre-hooks get ``(cell, (x, state))``, forward
+    hooks ``(cell, (x, state), (y, final state))``, and what they return replaces it; backward hooks get the gradients
+    of ``x`` and ``y``. So ``spectral_norm``, ``weight_norm`` and ``prune`` of ``torch.nn.utils`` work with every
+    back-end. Of the cells inside a wrapper only the forward pre-hooks run, which get the same and must return None.
+
     Args:
         cell: any :class:`~seqmodels.cells.Cell`.
         x: inputs ``(batch, time, input)``, in the dtype of the cell's parameters (under autocast in any floating
@@ -61,6 +68,22 @@ def unroll(
         >>> y.shape, state.c.shape
         (torch.Size([3, 7, 5]), torch.Size([3, 5]))
     """
+    run = partial(_unrolled, cell, lengths=lengths, reverse=reverse, backend=backend)
+    if not isinstance(cell, Cell) or not any(map(has_hooks, cells_in(cell))):
+        return run(x, state)
+
+    def forward(x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        run_inner_pre_hooks(cell, x, state)
+        return run(x, state)
+
+    result: tuple[Tensor, State] = call(cell, forward, x, state)
+    return result
+
+
+def _unrolled(
+    cell: Cell[State], x: Tensor, state: State | None, *, lengths: Tensor | None, reverse: bool, backend: str
+) -> tuple[Tensor, State]:
+    """Run a cell whose hooks have run."""
     checked_x(cell, x)
     lengths = checked_lengths(lengths, x)
     state = checked_state(cell, x, state)

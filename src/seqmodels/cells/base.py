@@ -1,7 +1,7 @@
 """The contract that every recurrent cell keeps."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from numbers import Integral
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
+from seqmodels.cells.hooks import run_pre_hooks
 from seqmodels.sequence import leaves
 
 State = TypeVar("State", bound=tuple[Any, ...])
@@ -30,6 +31,9 @@ class Cell(nn.Module, ABC, Generic[State]):
 
     Parameters follow one convention: ``weight_ih (gates * hidden, input)``, ``weight_hh (gates * hidden, hidden)`` and
     one ``bias (gates * hidden,)``, their rows in the order of :attr:`gates`.
+
+    Hooks that are registered on a cell run once per sequence, as they do on ``torch.nn.GRU``: see
+    :func:`~seqmodels.backends.unroll`.
 
     Example:
         >>> from typing import NamedTuple
@@ -107,6 +111,7 @@ class Cell(nn.Module, ABC, Generic[State]):
         """
         if x.dim() != 2 or x.shape[-1] != self.input_size:
             raise ValueError(f"x must have shape (batch, {self.input_size}), got {tuple(x.shape)}")
+        run_inner_pre_hooks(self, x, state)
         initial = self.initial_state(x)
         if state is None:
             return self.step(self.project(x), initial)
@@ -135,6 +140,25 @@ class Cell(nn.Module, ABC, Generic[State]):
 
     def extra_repr(self) -> str:
         return f"{self.input_size}, {self.hidden_size}"
+
+
+def cells_in(cell: nn.Module) -> "Iterator[Cell[Any]]":
+    """Yield a cell and those that it holds, at any depth, the outer ones first."""
+    return (one for one in cell.modules() if isinstance(one, Cell))
+
+
+def run_inner_pre_hooks(cell: Cell[Any], x: Tensor, state: Any) -> None:
+    """Run the forward pre-hooks of the cells that a cell holds, whose methods it uses without calling them.
+
+    Raises:
+        TypeError: one of them returns other arguments, which nothing would read.
+    """
+    for inner in cells_in(cell):
+        if inner is not cell and run_pre_hooks(inner, x, state):
+            raise TypeError(
+                f"a forward pre-hook of a {type(inner).__name__} inside a {type(cell).__name__} must return None; "
+                f"to replace the input, register it on the {type(cell).__name__}"
+            )
 
 
 def empty_parameters(device: Device, dtype: DType) -> Callable[..., nn.Parameter]:

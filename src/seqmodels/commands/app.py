@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -14,16 +14,17 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from seqmodels.commands.launch import is_first, share_folder
+from seqmodels.commands.launch import from_first_process, is_first, launch, share_folder
 from seqmodels.config.compose import check_single, compose, composed, config_folder, implied
-from seqmodels.config.hydra_internals import Hydra, parse_flags, run, show
-from seqmodels.config.quoting import literal_paths, quoted
+from seqmodels.config.hydra_internals import Hydra, job_folders, parse_flags, run, show
+from seqmodels.config.quoting import literal_values, quoted
 from seqmodels.config.trust import trusted
 from seqmodels.config.variables import concealed
 from seqmodels.errors import ConfigError, RunFailed
 from seqmodels.system.durable import check_writable
 from seqmodels.system.streams import discard_output
 from seqmodels.training.finding import run_folder
+from seqmodels.training.runs import check_no_run
 
 Work = Callable[[DictConfig], Mapping[str, float]]
 
@@ -43,7 +44,7 @@ def run_app(command: str, work: Work, tokens: list[str], prepare: Callable[[list
     Returns:
         The exit status: 0 on success, 1 if a job failed, 2 if the command line is wrong.
     """
-    tokens = literal_paths(tokens)
+    tokens = literal_values(tokens)
     with trusted(tokens):
         return _run(command, work, prepare(tokens))
 
@@ -64,6 +65,8 @@ def _run(command: str, work: Work, tokens: list[str]) -> int:
                 check_single(overrides)
                 share_folder(config, "run")
                 _check_folder(config.hydra.run)
+                if command == "train" and config.resume is None:
+                    _check_no_run(lambda: [Path(config.hydra.run.dir)])
                 run(hydra, command, config, _job(work))
     except SystemExit as stop:
         return _status(stop)
@@ -81,13 +84,15 @@ def _sweep(hydra: Hydra, command: str, config: DictConfig, work: Work, overrides
     folder = Path(config.hydra.sweep.dir).absolute()  # absolute, so that every launcher finds it
     _check_folder(config.hydra.sweep)
     lines = [f"hydra.sweep.dir={quoted(str(folder))}", "hydra.mode=MULTIRUN"]
+    if command == "train" and folder.is_dir():
+        _check_no_run(lambda: job_folders(hydra, command, config, [*overrides, lines[0]]))
     if not is_first():
         lines += ["hydra.output_subdir=null", "hydra/job_logging=none", "hydra/hydra_logging=none"]
     try:
         hydra.multirun(command, _job(work), [*overrides, *lines])
     finally:
         if folder.is_dir() and is_first():
-            from seqmodels.commands.tables import print_comparison  # noqa: PLC0415  (imports rich, which a run does not need)
+            from seqmodels.commands.comparison import print_comparison  # noqa: PLC0415  (imports rich, which a run does not need)
 
             print_comparison(folder)
 
@@ -166,6 +171,20 @@ def _check_folder(place: DictConfig) -> None:
         return
     except OSError as error:
         raise ConfigError(f"the folder {folder} for the run cannot be written: {error.strerror}") from error
+
+
+def _check_no_run(folders: Callable[[], Sequence[Path]]) -> None:
+    """Check before Hydra writes into them that folders hold no other run; a restarted process finds its own."""
+    if (process := launch()) is not None and process.restart:
+        return
+
+    def check() -> None:
+        try:
+            check_no_run(folders())
+        except OmegaConfBaseException:  # a name depends on values that Hydra sets only at run time
+            return
+
+    from_first_process("folders", check)
 
 
 def _show_info(args: argparse.Namespace, command: str) -> int:

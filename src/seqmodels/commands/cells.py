@@ -7,7 +7,6 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 from rich.table import Table
-from rich.text import Text
 
 from seqmodels.commands.tables import console
 from seqmodels.config.compose import config_folder
@@ -43,8 +42,7 @@ def main(tokens: list[str]) -> int:
         cell = build(OmegaConf.load(path))(3)
         document = inspect.getdoc(type(cell)) or ""
         running = [name for name, reason in backends_for(cell, torch.zeros(1, 2, 3)).items() if reason is None]
-        texts = (type(cell).__name__, path.stem, paper(document), equations(document), ", ".join(running))
-        table.add_row(*map(Text, texts))
+        table.add_row(type(cell).__name__, path.stem, paper(document), equations(document), ", ".join(running))
     console().print(table)
     return 0
 

@@ -7,6 +7,7 @@ from rich.table import Table
 
 from seqmodels.commands.tables import console
 from seqmodels.config.compose import compose
+from seqmodels.config.quoting import literal_values
 from seqmodels.errors import ConfigError, nearest
 
 USAGE = """seqmodels data list                        list the options of data=... and the files they need
@@ -30,7 +31,8 @@ def main(tokens: list[str]) -> int:
     overrides = [token for token in rest if "=" in token]
     if len(names) != (action != "list"):
         raise ConfigError(f"seqmodels data {action} takes {'no name' if action == 'list' else 'one name'}, got {names}")
-    data_dir = str(compose("train", [*(f"data={name}" for name in names), *overrides]).paths.data_dir)
+    chosen = literal_values([*(f"data={name}" for name in names), *overrides])
+    data_dir = str(compose("train", chosen).paths.data_dir)
     return _list() if action == "list" else _files(action, names[0], data_dir)
 
 

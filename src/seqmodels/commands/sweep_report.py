@@ -75,7 +75,7 @@ def report(folder: Path, study: "Study", confirmation: "Study | None", facts: "F
         command = _write_best(folder, study, best, facts)
     write_page(folder / "page.html", f"Sweep {folder.name}", study, confirmation, command)
     for trial in failed(trials):
-        out.print(f"trial {trial.number} failed: {trial.user_attrs.get('cause')}", markup=False, highlight=False)
+        out.print(f"trial {trial.number} failed: {trial.user_attrs.get('cause')}")
     states = Counter(trial.state.name.lower() for trial in trials)
     counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
     for line in (
@@ -84,7 +84,7 @@ def report(folder: Path, study: "Study", confirmation: "Study | None", facts: "F
         f"page: {folder / 'page.html'}",
         f"sweep folder: {folder}",
     ):
-        out.print(line, soft_wrap=True, highlight=False, markup=False)
+        out.print(line, soft_wrap=True)
     return 1 if failed(trials) or (confirmation is not None and failed(confirmation.get_trials(deepcopy=False))) else 0
 
 
@@ -99,7 +99,7 @@ def _write_best(folder: Path, study: "Study", best: "FrozenTrial", facts: "Facts
     for name, trial in {**{f"trial_{t.number:04d}": t for t in front}, "best": best}.items():
         values = zip(study.metric_names or [], trial.values, strict=False)
         comment = [
-            f"seqmodels train --config-dir {folder} experiment={name}",
+            shlex.join(["seqmodels", "train", "--config-dir", str(folder), f"experiment={name}"]),
             f"trial {trial.number} of {len(study.trials)}: {', '.join(f'{n} {v:.4g}' for n, v in values)}",
         ]
         overrides = [*facts.overrides, *space.overrides(trial.params)]

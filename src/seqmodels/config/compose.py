@@ -3,6 +3,7 @@
 Everything here runs before torch is imported, so that a typo on the command line is reported at once.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,17 +14,20 @@ from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from seqmodels.config.allowlist import check_names, check_package
+from seqmodels.config.allowlist import check_names, check_package, resolve
 from seqmodels.config.explaining import COMPOSE_ERRORS, explain, first_lines, is_group, options_of
 from seqmodels.config.files import check_files
 from seqmodels.config.hydra_internals import Hydra, create_config_search_path
 from seqmodels.config.hydra_names import check_hydra_names
+from seqmodels.config.quoting import quoted_for_shell
 from seqmodels.config.variables import track_environment
 from seqmodels.errors import ConfigError, nearest
 
+OVERRIDE_KEY = re.compile(r"[+~]{0,2}[\w./@:-]+")
 EMBEDDED_DATA = {"language_modeling": "python_docs", "regression": "adding"}  # embedded or generated, no files needed
 
 
@@ -111,12 +115,23 @@ def parse(overrides: list[str]) -> list[Override]:
     """Parse the overrides of a command line.
 
     Raises:
-        ConfigError: one of them is not ``key=value``.
+        ConfigError: one of them is not ``key=value``, or its value must be quoted.
     """
-    try:
-        return OverridesParser.create().parse_overrides(overrides)
-    except COMPOSE_ERRORS as error:
-        raise ConfigError(f"cannot read an override: {first_lines(error)}; overrides look like key=value") from error
+    parser = OverridesParser.create()
+    parsed = []
+    for override in overrides:
+        try:
+            parsed.append(parser.parse_override(override))
+        except COMPOSE_ERRORS as error:
+            raise ConfigError(_unreadable(override, error)) from error
+    return parsed
+
+
+def _unreadable(override: str, error: Exception) -> str:
+    key, equals, value = override.partition("=")
+    if equals and isinstance(error, HydraException) and OVERRIDE_KEY.fullmatch(key) and value[0] not in "[{":
+        return f"cannot read the value of {override}: quote it, {quoted_for_shell(key, value)}"
+    return f"cannot read an override: {first_lines(error)}; overrides look like key=value"
 
 
 def check_single(overrides: list[str]) -> None:
@@ -124,7 +139,8 @@ def check_single(overrides: list[str]) -> None:
     for override in parse(overrides):
         if override.is_sweep_override():
             raise ConfigError(
-                f"{override.input_line}: several values; add -m to run each of them, or quote a value that has commas"
+                f"{override.input_line}: several values; add -m to run each of them, "
+                f"or quote a text that has commas: {quoted_for_shell(*str(override.input_line).split('=', 1))}"
             )
 
 
@@ -156,7 +172,7 @@ def _compose_checked(hydra: Hydra, config_name: str, overrides: list[Override]) 
         raise
     except COMPOSE_ERRORS as error:
         raise explain(hydra, config_name, overrides, error) from error
-    _check_texts(hydra, config_name, overrides)
+    _check_texts(hydra, config_name, overrides, config)
     added = {override.key_or_group.partition(".")[0]: override for override in overrides if override.is_add()}
     known = {str(key) for key in config} - set(added)
     for name, override in added.items():
@@ -165,19 +181,35 @@ def _compose_checked(hydra: Hydra, config_name: str, overrides: list[Override]) 
     return config
 
 
-def _check_texts(hydra: Hydra, config_name: str, overrides: list[Override]) -> None:
-    """Check without importing torch that no override replaces a number by a text."""
+def _check_texts(hydra: Hydra, config_name: str, overrides: list[Override], config: DictConfig) -> None:
+    """Check that no override replaces a number by a text where only a number is valid."""
     texts = [o for o in overrides if isinstance(o.value(), str) and not is_group(hydra, o) and not o.is_add()]
     texts = [o for o in texts if "${" not in str(o.value()) and not o.key_or_group.startswith("hydra.")]
     if not texts:
         return
-    lines = [str(override.input_line) for override in overrides if override not in texts]
-    config = hydra.compose_config(config_name, lines, RunMode.RUN, with_log_configuration=False)
+    # defaults as the groups set them: an experiment may give a number where a text is valid
+    chosen = [o for o in overrides if is_group(hydra, o) and o.key_or_group != "experiment"]
+    lines = [str(o.input_line) for o in (*chosen, *(o for o in overrides if o.key_or_group == "hydra.searchpath"))]
+    defaults = hydra.compose_config(config_name, lines, RunMode.RUN, with_log_configuration=False)
     for override in texts:
-        before = OmegaConf.select(config, override.key_or_group, throw_on_resolution_failure=False)
-        if isinstance(before, int | float):
-            kind = "true or false" if isinstance(before, bool) else f"a number, like {before}"
-            raise ConfigError(f"{override.key_or_group} must be {kind}, got {override.value()!r}")
+        key = override.key_or_group
+        default = OmegaConf.select(defaults, key, throw_on_resolution_failure=False)
+        value = OmegaConf.select(config, key, throw_on_resolution_failure=False)  # maybe of a later override
+        if isinstance(default, int | float) and isinstance(value, str):
+            _check_text(config, key, value, default)
+
+
+def _check_text(config: DictConfig, key: str, value: str, default: float) -> None:
+    """Check a text in the place of a number: below a ``_target_`` its annotation decides, elsewhere the default."""
+    place, _, name = key.rpartition(".")
+    node: Any = OmegaConf.select(config, place, throw_on_resolution_failure=False) if place else None
+    if OmegaConf.is_dict(node) and isinstance(node.get("_target_"), str):
+        from seqmodels.config.signatures import check_argument  # noqa: PLC0415  (imports torch, so only for this case)
+
+        check_argument(resolve(node["_target_"], place), place, name, value)
+        return
+    kind = "true or false" if isinstance(default, bool) else f"a number, like {default}"
+    raise ConfigError(f"{key} must be {kind}, got {value!r}")
 
 
 def _check_targets(config: DictConfig) -> None:

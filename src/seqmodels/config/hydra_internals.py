@@ -2,18 +2,22 @@
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 from hydra._internal.callbacks import Callbacks
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import _run_hydra, create_config_search_path, get_args_parser
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import configure_log, run_job
 from hydra.types import HydraContext, RunMode
-from omegaconf import DictConfig, read_write
+from omegaconf import DictConfig, open_dict, read_write
 
 from seqmodels.errors import ConfigError, nearest
 
-__all__ = ["Hydra", "create_config_search_path", "parse_flags", "run", "show"]
+__all__ = ["Hydra", "create_config_search_path", "job_folders", "parse_flags", "run", "show"]
 
 
 def run(hydra: Hydra, name: str, config: DictConfig, job: Callable[[DictConfig], Any]) -> Any:
@@ -36,6 +40,27 @@ def run(hydra: Hydra, name: str, config: DictConfig, job: Callable[[DictConfig],
     done = run_job(job, config, "hydra.run.dir", None, HydraContext(hydra.config_loader, callbacks))
     callbacks.on_run_end(config=config, config_name=name, job_return=done)
     return done.return_value  # raises the exception of the job, if any
+
+
+def job_folders(hydra: Hydra, name: str, config: DictConfig, overrides: list[str]) -> list[Path]:
+    """Return the folders of the jobs of a multirun by Hydra's own sweeper, without running them; of others, none.
+
+    ``name``, ``config`` and ``overrides`` are those of the multirun.
+    """
+    if not str(config.hydra.sweeper._target_).endswith(".BasicSweeper"):
+        return []
+    params = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
+    parsed = OverridesParser.create(config_loader=hydra.config_loader).parse_overrides([*params, *overrides])
+    (jobs,) = BasicSweeper.split_arguments(parsed, None)
+    before, folders = HydraConfig.instance().cfg, []
+    for number, lines in enumerate(jobs):
+        job = hydra.compose_config(name, lines, RunMode.MULTIRUN, with_log_configuration=False)
+        with read_write(job), open_dict(job):
+            job.hydra.job.num = job.hydra.job.id = number
+        HydraConfig.instance().set_config(job)
+        folders.append(Path(str(job.hydra.sweep.dir), str(job.hydra.sweep.subdir)))
+    HydraConfig.instance().cfg = before
+    return folders
 
 
 def parse_flags(tokens: list[str]) -> argparse.Namespace:

@@ -58,8 +58,8 @@ def check_signature(function: Function, node: dict[str, Any], place: str, given:
         if key not in parameters and not is_open:
             known = ", ".join(parameters)
             raise ConfigError(f"{where}: {target} has no argument {key!r}{nearest(key, parameters)} (it has: {known})")
-        if key in hints and (rule := _broken_rule(hints[key], node[key])):
-            raise ConfigError(f"{where} must be {rule}, got {node[key]!r}")
+        if key in hints:
+            _check_value(where, hints[key], node[key])
     if node.get("_partial_", False):
         return
     for name, parameter in parameters.items():
@@ -69,6 +69,22 @@ def check_signature(function: Function, node: dict[str, Any], place: str, given:
         )
         if not optional and name not in keys and name not in given:
             raise ConfigError(f"{join(place, name)} must be given: {target} needs it")
+
+
+def check_argument(function: Function, place: str, key: str, value: Any) -> None:
+    """Check the type of one argument of ``function``, for the key at ``place``.
+
+    Raises:
+        ConfigError: the value does not have the annotated type.
+    """
+    for part in parts_of(function):
+        if key in (hints := _hints(part)):
+            _check_value(join(place, key), hints[key], value)
+
+
+def _check_value(where: str, annotation: Any, value: Any) -> None:
+    if rule := _broken_rule(annotation, value):
+        raise ConfigError(f"{where} must be {rule}, got {value!r}")
 
 
 def _hints(function: Function) -> dict[str, Any]:
@@ -83,11 +99,20 @@ def _broken_rule(annotation: Any, value: Any) -> str:
     """Return what ``value`` must be, or an empty string if it is valid or the annotation is not scalar."""
     if isinstance(annotation, InitVar):
         annotation = annotation.type
-    if get_origin(annotation) is Literal:
-        choices = get_args(annotation)
-        return "" if value in choices else f"one of {', '.join(map(repr, choices))}{nearest(str(value), choices)}"
-    options = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
-    if any(option not in KINDS for option in options):
+    options = _options(annotation)
+    choices = [choice for option in options if get_origin(option) is Literal for choice in get_args(option)]
+    kinds = [option for option in options if get_origin(option) is not Literal]
+    if any(kind not in KINDS for kind in kinds):
         return ""
-    fits = type(value) in options or (type(value) is int and float in options)
-    return "" if fits else " or ".join(KINDS[option] for option in options)
+    if type(value) in kinds or (type(value) is int and float in kinds) or value in choices:
+        return ""
+    one_of = "one of " if len(choices) > 1 else ""
+    listed = [f"{one_of}{', '.join(map(repr, choices))}{nearest(str(value), choices)}"] if choices else []
+    return " or ".join([*(KINDS[kind] for kind in kinds), *listed])
+
+
+def _options(annotation: Any) -> list[Any]:
+    """Return the alternatives of an annotation; those of a union, nested ones included."""
+    if get_origin(annotation) not in (Union, types.UnionType):
+        return [annotation]
+    return [option for member in get_args(annotation) for option in _options(member)]

@@ -1,7 +1,13 @@
-"""What a forecaster predicts for each future value: a point, quantiles, or a normal distribution."""
+"""What a forecaster predicts for each future value: a point, quantiles, or a normal distribution.
+
+Every likelihood also defines an interval around its point, for a *margin* which says how wide it is. Calibration on the
+validation part (:mod:`seqmodels.tasks.calibration`) finds the margin at which intervals cover the wanted share of the
+outcomes; a likelihood that states probabilities has a margin of its own.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from statistics import NormalDist
 from typing import Literal
 
 import torch
@@ -14,7 +20,6 @@ _POINT_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "mae": F.l1_loss,
     "huber": F.huber_loss,
 }
-Z_95 = 1.959964  # 95 % of a normal distribution lie within this many standard deviations of its mean
 
 __all__ = ["GaussianForecast", "Likelihood", "PointForecast", "QuantileForecast"]
 
@@ -31,8 +36,11 @@ class Likelihood(ABC):
     size: int
     """Number of parameters for each value."""
 
+    share: float = 0.95
+    """Share of the outcomes that an interval covers unless another is asked for."""
+
     def __repr__(self) -> str:
-        options = ", ".join(f"{name}={value!r}" for name, value in vars(self).items() if name != "size")
+        options = ", ".join(f"{name}={value!r}" for name, value in vars(self).items() if name not in ("size", "share"))
         return f"{type(self).__name__}({options})"
 
     def constrained(self, outputs: Tensor) -> Tensor:
@@ -51,9 +59,21 @@ class Likelihood(ABC):
     def point(self, params: Tensor) -> Tensor:
         """Return the point forecast, ``(...)``."""
 
+    def statistics(self, params: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
+        """Return the parts of a forecast other than point and interval, by name, each ``(...)``; none by default."""
+        return {}
+
     @abstractmethod
-    def statistics(self, params: Tensor) -> dict[str, Tensor]:
-        """Return the parts of a forecast other than its point, by name: quantiles or bounds, each ``(...)``."""
+    def score(self, params: Tensor, targets: Tensor, share: float) -> Tensor:
+        """Return the least margin, ``(...)``, at which the interval of ``params`` contains each target."""
+
+    @abstractmethod
+    def bounds(self, params: Tensor, margin: Tensor | float, share: float) -> tuple[Tensor, Tensor]:
+        """Return the lower and the upper bound, each ``(...)``, of the interval for ``share`` with a margin."""
+
+    @abstractmethod
+    def stated_margin(self, share: float) -> float | None:
+        """Return the margin at which intervals cover ``share`` if the likelihood is right; None if it states none."""
 
 
 class PointForecast(Likelihood):
@@ -83,8 +103,15 @@ class PointForecast(Likelihood):
     def point(self, params: Tensor) -> Tensor:
         return params[..., 0]
 
-    def statistics(self, params: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
-        return {}
+    def score(self, params: Tensor, targets: Tensor, share: float) -> Tensor:  # noqa: ARG002
+        return (targets - params[..., 0]).abs()
+
+    def bounds(self, params: Tensor, margin: Tensor | float, share: float) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+        """Return the point minus and plus the margin."""
+        return params[..., 0] - margin, params[..., 0] + margin
+
+    def stated_margin(self, share: float) -> float | None:  # noqa: ARG002
+        return None
 
 
 class QuantileForecast(Likelihood):
@@ -107,6 +134,7 @@ class QuantileForecast(Likelihood):
             raise ValueError(f"levels must ascend in (0, 1) with 0.5 among them, got {list(levels)}")
         self.levels = tuple(levels)
         self.size = len(self.levels)
+        self.share = round(1 - 2 * min(self.levels[0], 1 - self.levels[-1]), 6) or type(self).share
 
     def loss(self, params: Tensor, targets: Tensor) -> Tensor:
         error = targets[..., None] - params
@@ -119,6 +147,30 @@ class QuantileForecast(Likelihood):
     def statistics(self, params: Tensor) -> dict[str, Tensor]:
         quantiles = self._sorted(params).unbind(-1)
         return {f"q{level:g}": quantile for level, quantile in zip(self.levels, quantiles, strict=True)}
+
+    def score(self, params: Tensor, targets: Tensor, share: float) -> Tensor:
+        """Return how far a target is outside of its quantiles, negative inside (Romano et al., 2019, equation 6)."""
+        low, high = self._outer(params, share)
+        return torch.maximum(low - targets, targets - high)
+
+    def bounds(self, params: Tensor, margin: Tensor | float, share: float) -> tuple[Tensor, Tensor]:
+        """Return the outer quantiles moved apart by the margin, or together if it is negative, up to the median."""
+        (low, high), point = self._outer(params, share), self.point(params)
+        return torch.minimum(low - margin, point), torch.maximum(high + margin, point)
+
+    def stated_margin(self, share: float) -> float | None:
+        tails = [self.levels[index] - tail for index, tail in zip(self._pair(share), _tails(share), strict=True)]
+        return 0.0 if max(map(abs, tails)) < 1e-6 else None
+
+    def _pair(self, share: float) -> tuple[int, int]:
+        """Return the indices of the levels that are nearest to the tails of a central interval."""
+        low, high = ([abs(level - tail) for level in self.levels] for tail in _tails(share))
+        return low.index(min(low)), high.index(min(high))
+
+    def _outer(self, params: Tensor, share: float) -> tuple[Tensor, Tensor]:
+        low, high = self._pair(share)
+        quantiles = self._sorted(params)
+        return quantiles[..., low], quantiles[..., high]
 
     def _sorted(self, params: Tensor) -> Tensor:
         """Sort quantiles, which may cross; that never increases their error (Chernozhukov et al., 2010)."""
@@ -135,8 +187,9 @@ class GaussianForecast(Likelihood):
         ValueError: ``least`` is not positive.
 
     Example:
-        >>> GaussianForecast().statistics(torch.tensor([[0.0, 1.0]]))
-        {'low': tensor([-1.9600]), 'high': tensor([1.9600])}
+        >>> likelihood = GaussianForecast()
+        >>> likelihood.bounds(torch.tensor([[0.0, 1.0]]), likelihood.stated_margin(0.95), 0.95)
+        (tensor([-1.9600]), tensor([1.9600]))
     """
 
     size = 2
@@ -161,7 +214,20 @@ class GaussianForecast(Likelihood):
     def point(self, params: Tensor) -> Tensor:
         return params[..., 0]
 
-    def statistics(self, params: Tensor) -> dict[str, Tensor]:
-        """Return the bounds of the central 95 % interval."""
+    def score(self, params: Tensor, targets: Tensor, share: float) -> Tensor:  # noqa: ARG002
+        """Return the distance from the mean in standard deviations."""
         mean, deviation = params.unbind(-1)
-        return {"low": mean - Z_95 * deviation, "high": mean + Z_95 * deviation}
+        return (targets - mean).abs() / deviation
+
+    def bounds(self, params: Tensor, margin: Tensor | float, share: float) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+        """Return the mean minus and plus ``margin`` standard deviations."""
+        mean, deviation = params.unbind(-1)
+        return mean - margin * deviation, mean + margin * deviation
+
+    def stated_margin(self, share: float) -> float | None:
+        return NormalDist().inv_cdf((1 + share) / 2)
+
+
+def _tails(share: float) -> tuple[float, float]:
+    """Return the levels of the bounds of the central interval that covers ``share``."""
+    return (1 - share) / 2, (1 + share) / 2

@@ -26,7 +26,7 @@ def scaled(inputs: Tensor, output_size: int, normalization: Normalization) -> Sc
     """Normalise the first ``output_size`` features of ``inputs (batch, time, input)``, each window separately.
 
     ``last`` subtracts the last value; ``window`` subtracts the window's mean and divides by its standard deviation (Kim
-    et al., 2022, without weights); a constant window is divided by 1.
+    et al., 2022, without weights); a window that is constant up to rounding is divided by 1.
     """
     series, others = inputs[..., :output_size], inputs[..., output_size:]
     location, scale = torch.zeros_like(series[:, :1]), torch.ones_like(series[:, :1])
@@ -35,5 +35,5 @@ def scaled(inputs: Tensor, output_size: int, normalization: Normalization) -> Sc
     elif normalization == "window":
         location = series.mean(1, keepdim=True)
         deviation = series.std(1, keepdim=True, correction=0)
-        scale = torch.where(deviation > 1e-5, deviation, scale)
+        scale = torch.where(deviation > 1e-5 * location.abs().clamp_min(1), deviation, scale)
     return Scaled(torch.cat([(series - location) / scale, others], -1), location, scale)

@@ -1,5 +1,6 @@
 """A sweep: its trials, then the best few trials again with other seeds."""
 
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -53,7 +54,8 @@ class Sweep:
                 storage = open_storage(self.settings["storage"], self.folder)
                 study = open_study(storage, name, facts.objectives, self.settings["pruner"])
                 total = self._enqueue_grid(study, space) if self.settings["grid"] else int(self.settings["trials"])
-            _log(f"{total} trials in {self.folder}; sweep.dir='{self.folder}' with the same command joins or continues")
+            again = shlex.quote(f"sweep.dir={self.folder}")
+            _log(f"{total} trials in {self.folder}; {again} with the same command joins or continues")
 
             def ask() -> Trial:
                 study.sampler = sampler_for(self.settings["sampler"], self.settings["seed"], study)

@@ -3,7 +3,7 @@
 import inspect
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from functools import partial
 from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args
@@ -63,6 +63,16 @@ class Task(LightningModule, ABC, Generic[Batch]):
     @abstractmethod
     def measure(self, batch: Batch, stage: Stage) -> Tensor:
         """Return the loss of a batch, and :meth:`record` it, to be logged as ``"{stage}/loss"`` at the epoch's end."""
+
+    def take_over(self, weights: Mapping[str, Tensor]) -> None:
+        """Take over from the weights of an earlier training what validation measures; nothing by default.
+
+        For a training on all data, which leaves none to validate on.
+        """
+
+    def tables(self) -> dict[str, list[dict[str, Any]]]:
+        """Return tables of the last test that are written beside its metrics, by file name; none by default."""
+        return {}
 
     @abstractmethod
     def records(self, batch: Batch, class_names: Sequence[str]) -> list[list[dict[str, Any]]]:

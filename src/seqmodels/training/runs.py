@@ -3,8 +3,9 @@
 import json
 import os
 import platform
+import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -17,6 +18,7 @@ from yaml import YAMLError
 from seqmodels.config.variables import environment_unresolved
 from seqmodels.errors import ConfigError
 from seqmodels.system.durable import remove_strays, write_text
+from seqmodels.system.json_text import json_text
 from seqmodels.training.renamed import with_public_names
 
 PACKAGES = ("seqmodels", "torch", "lightning", "hydra-core", "omegaconf", "torchmetrics", "numpy", "safetensors")
@@ -56,6 +58,23 @@ def prepare_run_folder(folder: Path, config: Mapping[str, Any]) -> None:
         raise ConfigError(f"paths.output_dir={folder} cannot be written: {error}") from error
 
 
+def check_no_run(folders: Sequence[Path]) -> None:
+    """Check that folders for new runs hold no results, which would pass for those of the new runs.
+
+    Raises:
+        ConfigError: one of them holds metrics, a model or checkpoints.
+    """
+    for folder in folders:
+        results = [folder / "metrics.json", folder / "model", *sorted((folder / "checkpoints").glob("*.ckpt"))]
+        found = ", ".join(str(path.relative_to(folder)) for path in results if path.exists())
+        if found:
+            again = shlex.quote(f"resume={folder}")
+            raise ConfigError(
+                f"the folder {folder} already holds another run ({found}): delete it, choose another folder with "
+                f"hydra.run.dir= (of a multirun: hydra.sweep.dir=), or continue that run with {again}"
+            )
+
+
 def environment() -> dict[str, Any]:
     """Return what a run depends on besides its configuration: versions, machine, time, command."""
     import torch  # noqa: PLC0415  (this module is imported by commands that must start fast)
@@ -73,8 +92,8 @@ def environment() -> dict[str, Any]:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write plain data as indented JSON, atomically."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    """Write plain data as indented JSON, atomically; numbers that are not finite become null."""
+    write_text(path, json_text(content, indent=2) + "\n")
 
 
 def read_json(path: Path) -> Any:

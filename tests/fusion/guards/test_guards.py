@@ -120,9 +120,21 @@ def test_a_change_of_the_cell_itself_is_noticed() -> None:
     assert_noticed(cell, cell.half)
     assert_noticed(cell, lambda: cell.to("meta"))
     assert_noticed(cell, lambda: cell.register_buffer("mask", torch.ones(2)))
-    assert_noticed(cell, lambda: cell.cell.cell.register_forward_pre_hook(lambda *args: None))
     assert_noticed(cell, lambda: setattr(cell.cell.cell.bias, "gain", 2.0))
     assert_noticed(cell, lambda: cell.rates.update(h=0.2))
+
+
+def test_hooks_are_noticed_where_the_step_runs_them() -> None:
+    cell: Any = stack()
+    found, seen = inspect(cell), []
+    for one in (cell, cell.cell, cell.cell.cell):  # unroll runs these, before the step
+        one.register_forward_pre_hook(lambda *given: seen.append(given))
+        one.register_forward_hook(lambda *given: seen.append(given))
+    assert accepts(found, cell)
+    assert inspect(cell).digest == found.digest
+    calling: Any = Plain(layer=nn.Linear(SIZE, SIZE), inner=GRUCell(2, SIZE))
+    assert_noticed(calling, lambda: calling.layer.register_forward_pre_hook(lambda *given: None))
+    assert_noticed(calling, lambda: calling.inner.register_forward_hook(lambda *given: None))
 
 
 def test_a_parameter_that_is_replaced_by_one_like_it_is_given_instead() -> None:

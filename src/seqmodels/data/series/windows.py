@@ -30,6 +30,12 @@ class ForecastBatch(NamedTuple):
     seasonal_error: Tensor  # (batch, output) float64  mean absolute seasonal difference, the scale of MASE
     naive: Tensor  # (batch, horizon, output)  the seasonal-naive forecast, scaled
 
+    def to(self, device: torch.device | str) -> "ForecastBatch":
+        """Return the batch on a device; what is float64 stays on the CPU, since not every device has that type."""
+        kept = ("mean", "deviation", "seasonal_error")
+        moved = {name: x.to(device, non_blocking=True) for name, x in self._asdict().items() if name not in kept}
+        return self._replace(**moved)
+
 
 class Groups(NamedTuple):
     """Tensors of all groups: their steps one after the other, and what holds for a whole group."""

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from seqmodels.data.formats.delimited import labels_of
 from seqmodels.data.formats.folders import text_records
-from seqmodels.data.formats.records import Record
+from seqmodels.data.formats.records import Record, readable
 from seqmodels.data.formats.table import CSVDialect
 from seqmodels.data.formats.text_files import carried
 from seqmodels.data.labelled.targets import TargetFields, check_known
@@ -121,7 +121,7 @@ class TokenPreprocessing(Preprocessing):
 
     def labelled(self, records: Iterable[Record], class_names: Sequence[str]) -> RaggedDataset:
         found = LabelledTexts([], [], [], separator=self.separator)
-        for place, fields in records:
+        for place, fields, _ in readable(records):
             try:
                 found.texts.append(self._text(fields))
                 found.labels.append(self._labels(fields))

@@ -19,9 +19,10 @@ from types import (
 from typing import Any
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 from torch._subclasses import FakeTensor
 
+from seqmodels.cells.wrappers.wrapper import Wrapper
 from seqmodels.errors import Refused
 
 vars_of: Callable[[type], MappingProxyType[str, Any]] = type.__dict__["__dict__"].__get__
@@ -105,6 +106,14 @@ def name_of(cls: type) -> str:
 def derives(cls: type, base: type) -> bool:
     """Return whether ``base`` is a base of a class, whatever its metaclass says."""
     return any(known is base for known in mro_of(cls))
+
+
+def uncalled(cell: nn.Module) -> Iterator[nn.Module]:
+    """Yield a cell and what the wrappers of this package wrap in it: they call methods of a cell, never the cell."""
+    yield cell
+    while derives(type(cell), Wrapper) and static(type(cell), "__module__").startswith("seqmodels."):
+        cell = vars(cell)["_modules"]["cell"]
+        yield cell
 
 
 def slot(value: Any, name: str) -> Any:

@@ -8,6 +8,7 @@ import types
 import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from operator import itemgetter
 from types import BuiltinFunctionType, BuiltinMethodType, FunctionType, MemberDescriptorType, MethodType, ModuleType
 from typing import Any
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from seqmodels.cells.base import Cell
+from seqmodels.cells.hooks import ATTRIBUTES as HOOKS
 from seqmodels.errors import Refused
 from seqmodels.fusion.guards.guard_text import GuardText, comparison
 from seqmodels.fusion.guards.reachable import (
@@ -28,6 +30,7 @@ from seqmodels.fusion.guards.reachable import (
     name_of,
     parts,
     static,
+    uncalled,
     vars_of,
 )
 from seqmodels.fusion.guards.user_code import contents, is_constant, is_lasting, is_library, reads
@@ -64,6 +67,7 @@ class Walk:
     def __init__(self) -> None:
         self.text = GuardText()
         self.inside = True
+        self.uncalled: set[int] = set()  # ids of the cells whose hooks no step runs
         self.walked = 0
         self.variables: dict[int, str] = {}  # of objects, by id
         self.scopes: dict[int, str] = {}  # variables of dicts from which single names are read
@@ -83,6 +87,7 @@ class Walk:
         self.modules: list[tuple[str, ModuleType, str]] = []  # of users, in attributes of objects
 
     def over(self, cell: nn.Module) -> None:
+        self.uncalled = set(map(id, uncalled(cell)))
         self.text.require([self._met(self.text.variable(), cell, "")])
         while self.queue or self.code or self._modules_read():
             if not self.queue:
@@ -158,7 +163,17 @@ class Walk:
         except Refused as error:
             raise Refused(f"attribute {readable(path)!r} holds {error}") from None
         for part in found:
-            self._part(variable, part, path)
+            self._part(variable, self._without_hooks(part) if id(value) in self.uncalled else part, path)
+
+    def _without_hooks(self, part: Part) -> Part:
+        """Return the attributes of a cell but for its hooks, which may change: they have run before its step does."""
+        labels = [*part.labels]
+        for i, name in enumerate(part.keys or ()):
+            if name in HOOKS:
+                labels[i] = None
+                if part.values[i]:
+                    self._share(part.values[i])
+        return replace(part, labels=labels)
 
     def _part(self, variable: str, part: Part, path: str) -> None:
         source = part.source.format(variable)

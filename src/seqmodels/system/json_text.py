@@ -1,0 +1,23 @@
+"""JSON as its standard defines it: numbers that are not finite become null."""
+
+import json
+import math
+from typing import Any
+
+
+def json_text(content: Any, indent: int | None = None) -> str:
+    """Return plain data as JSON text; NaN and infinite numbers, which JSON does not have, become ``null``.
+
+    Example:
+        >>> json_text({"test/auroc": float("nan"), "losses": [0.5, float("inf")]})
+        '{"test/auroc": null, "losses": [0.5, null]}'
+    """
+    return json.dumps(_finite(content), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
