@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor
 
@@ -24,7 +24,8 @@ class RollPreprocessing(LabelledPreprocessing):
     The targets of a piece are its own next frames.
     """
 
-    targets: ClassVar[TargetFields] = TargetFields.of(["frames"])
+    def __post_init__(self) -> None:
+        self.targets = TargetFields.of(["frames"])
 
     def scaled(self, series: Tensor) -> Tensor:
         return series.float()
