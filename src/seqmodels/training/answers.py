@@ -2,13 +2,16 @@
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from io import TextIOWrapper
 from itertools import chain
+from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from seqmodels.data.formats.parquet import write_parquet
 from seqmodels.data.formats.records import Format
 from seqmodels.data.preprocessing import Example
 from seqmodels.errors import ConfigError
+from seqmodels.system.durable import durable_file
 from seqmodels.system.json_text import json_text
 
 
@@ -46,7 +49,7 @@ def lines(answers: Iterable[Answer], keep: Sequence[str] | None) -> Iterator[dic
     held: list[tuple[int, Example]] = []
     keys: list[str] | None = None
     for number, (example, records) in enumerate(answers, start=1):
-        if keep is not None:
+        if keep is not None and not example.error:
             check_kept(keep, example)
         if not records and keys is None:
             held.append((number, example))
@@ -74,8 +77,15 @@ def check_kept(keep: Sequence[str], example: Example) -> None:
 def _line(row: int, example: Example, prediction: Mapping[str, Any], keep: Sequence[str] | None) -> dict[str, Any]:
     taken = {"row", *prediction}
     names = example.fields if keep is None else keep
-    kept = {f"input.{name}" if name in taken else name: example.fields[name] for name in names}
+    kept = {f"input.{name}" if name in taken else name: example.fields.get(name, "") for name in names}
     return {"row": row, **kept, **prediction}
+
+
+def write_tables(folder: Path, tables: Mapping[str, list[dict[str, Any]]]) -> None:
+    """Write tables as CSV files of a folder, by name."""
+    for name, rows in tables.items():
+        with durable_file(folder / name) as file, TextIOWrapper(file, encoding="utf-8", newline="") as sink:
+            write_lines(iter(rows), sink, "csv")
 
 
 def write_lines(found: Iterator[dict[str, Any]], sink: IO[Any], kind: Format) -> None:

@@ -12,8 +12,12 @@ from omegaconf import DictConfig
 from seqmodels.config.build import plain, target_of
 from seqmodels.data import Loading
 from seqmodels.data.loaders import ResumableLoader, Split
+from seqmodels.data.series.windows import WindowDataset
 from seqmodels.errors import ConfigError
 from seqmodels.system.threads import cpu_threads, threads_for
+from seqmodels.tasks import Forecasting, Task
+from seqmodels.tasks.backtest import Backtest, backtest
+from seqmodels.training.answers import write_tables
 from seqmodels.training.checkpointing import Recipe, load_trained, preprocessing_of
 from seqmodels.training.finding import weights_of
 from seqmodels.training.fit import build_trainer, check_config, load_data
@@ -38,7 +42,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
         ValueError: ``config.input`` cannot be read or has no targets; the message names file and line.
     """
     with quiet():
-        parts = check_config(config)
+        parts, folder = check_config(config), Path(config.paths.output_dir)
         task, recipe = load_trained(weights_of(config.run, config.ckpt))
         split = test_split(parts, recipe) if config.input is None else labelled_split(config, recipe)
         options = loading_of(parts["data"])
@@ -47,11 +51,29 @@ def evaluate(config: DictConfig) -> dict[str, float]:
             processes(trainer, "evaluate", resolved_config(config)),
             cpu_threads(threads_for(config.get("threads"), task, options.rows("test"))),
         ):
-            (found,) = trainer.test(task, datamodule=TestData(split, options), verbose=False)
-        metrics = {name: float(value) for name, value in found.items()}
+            if config.backtest is None:
+                (found,) = trainer.test(task, datamodule=TestData(split, options), verbose=False)
+                metrics, tables = {name: float(value) for name, value in found.items()}, task.tables()
+            else:
+                task.to(trainer.strategy.root_device)
+                metrics, tables = backtested(task, split, config.backtest, options.rows("test"))
         if trainer.is_global_zero:
-            write_json(Path(config.paths.output_dir, "metrics.json"), metrics)
+            write_json(folder / "metrics.json", metrics)
+            write_tables(folder, tables)
         return metrics
+
+
+def backtested(task: Task[Any], split: Split[Any], origins: Any, batch_size: int) -> Backtest:
+    """Return forecasts from several origins in a split, and their metrics.
+
+    Raises:
+        ConfigError: the model does not forecast, or ``origins`` is not a positive whole number.
+    """
+    if not isinstance(task, Forecasting) or not isinstance(split, WindowDataset):
+        raise ConfigError("backtest= tests forecasts, and the model of this run makes none: leave it out")
+    if not isinstance(origins, int) or isinstance(origins, bool) or origins < 1:
+        raise ConfigError(f"backtest must be a number of origins to forecast from, at least 1, got {origins!r}")
+    return backtest(task, split, origins, batch_size)
 
 
 class TestData(LightningDataModule):

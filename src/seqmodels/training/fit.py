@@ -16,12 +16,12 @@ from seqmodels.data.catalog import DATASETS
 from seqmodels.errors import ConfigError, nearest
 from seqmodels.system.threads import cpu_threads, threads_for
 from seqmodels.tasks import Task
+from seqmodels.training.answers import write_tables
 from seqmodels.training.checkpoint_file import (
     LAST,
     PREVIOUS,
     DurableCheckpointIO,
     OnFullDisk,
-    copy_checkpoint,
     newest_valid,
     restore_previous,
 )
@@ -34,10 +34,9 @@ from seqmodels.training.checkpointing import (
     save_model,
 )
 from seqmodels.training.failures import explain_failures
-from seqmodels.training.finding import REFIT
 from seqmodels.training.processes import processes
 from seqmodels.training.quiet import quiet
-from seqmodels.training.refitting import StopAfter, best_epochs, check_refit, refit_config
+from seqmodels.training.refitting import StopAfter, best_checkpoint, check_refit, refit_config, save_refit
 from seqmodels.training.resuming import ResumePoints, StepSeeds, csv_rows
 from seqmodels.training.runs import prepare_run_folder, resolved_config, write_json
 
@@ -66,14 +65,20 @@ def train(config: DictConfig, *callbacks: Callback) -> dict[str, float]:
     with quiet():
         parts = check_config(config)
         check_refit(config, parts)
-        done = _trained(config, parts, callbacks)
+        checked_seed(config.seed)
+        checkpoint = starting_checkpoint(config)
+        data = load_data(parts, "fit")
+        done = _trained(config, parts, data, checkpoint, callbacks)
         folder, metrics = Path(config.paths.output_dir), done.metrics
         if config.refit is not None:
-            epochs = best_epochs(done.trainer)
+            best = best_checkpoint(done.trainer)
+            epochs = best["epoch"] + 1
             log.info("refit=all: training on all data for %d epochs, those of the best checkpoint", epochs)
+            data.join_splits()
             again = refit_config(config)
-            done = _trained(again, check_config(again), (*callbacks, StopAfter(epochs)), everything=True)
-            copy_checkpoint(Path(again.paths.output_dir, "checkpoints", LAST), folder / "checkpoints" / f"{REFIT}.ckpt")
+            last, own = starting_checkpoint(again), (*callbacks, StopAfter(epochs))
+            done = _trained(again, check_config(again), data, last, own)
+            save_refit(done.trainer, done.task, best)
             metrics["refit/epochs"] = epochs
         if done.trainer.is_global_zero:
             write_json(folder / "metrics.json", metrics)
@@ -91,16 +96,16 @@ class Trained(NamedTuple):
 
 
 def _trained(
-    config: DictConfig, parts: Mapping[str, Any], callbacks: Sequence[Callback], *, everything: bool = False
+    config: DictConfig,
+    parts: Mapping[str, Any],
+    data: DataModule,
+    checkpoint: Path | None,
+    callbacks: Sequence[Callback],
 ) -> Trained:
-    """Train and test once; with ``everything``, on the rows of all splits."""
+    """Train and test once, starting from a checkpoint if one is given."""
     folder, resolved = Path(config.paths.output_dir), resolved_config(config)
-    checkpoint = starting_checkpoint(config)
     seed = checked_seed(config.seed)
     seed_everything(seed, workers=True, verbose=False)
-    data = load_data(parts, "fit")
-    if everything:
-        data.join_splits()
     recipe = recipe_of(resolved, data)
     task = build_task(config, data.sizes)
     if checkpoint is not None:
@@ -120,6 +125,8 @@ def _trained(
         metrics |= best_score(trainer)
         if config.test and data.has_test:
             metrics |= test(trainer, task, data)
+            if trainer.is_global_zero:
+                write_tables(folder, task.tables())
         elif config.test:
             log.info("there is no test split: the model is not tested")
     metrics["parameters"] = sum(parameter.numel() for parameter in task.model.parameters())

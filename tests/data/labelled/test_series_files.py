@@ -107,7 +107,7 @@ def test_a_label_may_stand_in_a_field_or_after_the_last_colon(tmp_path: Path) ->
     [
         (
             "1,2:3,4:z\n1,2:3,4:x\n1:2:w\n5:6:z\n",
-            r"'z' \(new.txt, line 1 and 1 more\); 'w' \(new.txt, line 3\); the cl",
+            r"'z' \(new.txt, line 1; new.txt, line 4\), 'w' \(new.txt, line 3\); there: x, y",
         ),
         ("1,2:3,4\n", "new.txt, line 1: the target 'label' is missing"),
         ("1,2:x,4:y\n", "new.txt, line 1: text, dimension 2, value 1: must be a finite number"),

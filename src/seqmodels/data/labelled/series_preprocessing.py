@@ -9,7 +9,7 @@ from torch import Tensor
 
 from seqmodels.data.formats.archives.cases import Missing, parse_case
 from seqmodels.data.formats.archives.files import read_cases, series_format
-from seqmodels.data.formats.records import Record
+from seqmodels.data.formats.records import Record, readable
 from seqmodels.data.labelled.preprocessing import LabelledPreprocessing
 from seqmodels.data.labelled.targets import TargetFields
 from seqmodels.data.sequences import Sequences
@@ -96,7 +96,9 @@ class SeriesPreprocessing(LabelledPreprocessing):
         return series
 
     def labelled(self, records: Iterable[Record], class_names: Sequence[str]) -> Sequences:
-        return super().labelled((Record(place, self._with_target(fields)) for place, fields in records), class_names)
+        return super().labelled(
+            (record._replace(fields=self._with_target(record.fields)) for record in readable(records)), class_names
+        )
 
     def _with_target(self, fields: dict[str, Any]) -> dict[str, Any]:
         """Return a record with the target after the last colon of its line, if it has one there, as a field."""
