@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from fuzzing.judging import NAME, Reader
+from seqmodels.data.formats.archives.arff import parse_arff
 from seqmodels.data.formats.archives.cases import SeriesFile
 from seqmodels.data.formats.archives.ts import parse_ts
 from seqmodels.data.formats.delimited import parse_table
@@ -22,11 +23,11 @@ from seqmodels.data.formats.folders import read_tar
 from seqmodels.data.formats.idx import parse_idx
 from seqmodels.data.formats.numbers import parse_numbers
 from seqmodels.data.formats.piano_roll import parse_rolls
-from seqmodels.data.formats.records import Format, read_records
+from seqmodels.data.formats.records import Format, read_records, readable
 from seqmodels.data.formats.series_table import CSVOptions, SeriesTable, read_series
 from seqmodels.data.formats.strict_text import decoded
 from seqmodels.data.formats.table import CSVDialect
-from seqmodels.data.formats.text_files import documents
+from seqmodels.data.formats.text_files import DocumentFormat, documents
 from seqmodels.data.text.token_file import read_tokens, token_file
 
 LETTERS = "aB7 ,;:\t\"'\u00e9\u0301\u05d0\u200d\U0001f468\n\r\0\ufeff{}[]#@?\\"
@@ -36,6 +37,7 @@ PLAIN = b"a,b\n1,2.5\n-3,4e2\n"
 ZONED = b"day,a\n0001-01-01T05:00:00+05:00,1\n0001-01-01T06:00:00+05:00,2\n0001-01-01T07:00:00+05:00,3\n"
 IMAGES = bytes([0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 1, 7, 9])
 ORIGIN = {"source": "fuzz"}
+GAPPY = CSVOptions(time="day", timezone="Europe/Berlin", impute="seasonal", gaps="fill")
 
 
 def text(random: Random, letters: str = LETTERS, least: int = 0) -> str:
@@ -55,7 +57,7 @@ def series_of(content: bytes, options: CSVOptions) -> SeriesTable:
 
 
 def records(kind: Format) -> Callable[[bytes], Any]:
-    return lambda content: [fields for _, fields in read_records(io.BytesIO(content), NAME, kind)]
+    return lambda content: [record.fields for record in readable(read_records(io.BytesIO(content), NAME, kind))]
 
 
 def write_records(delimiter: str) -> Callable[[Random], tuple[bytes, Any]]:
@@ -190,6 +192,12 @@ def file_readers(folder: Path) -> list[Reader]:
             [DATED, DATED.replace(b"2020-01-0", b"01/0").replace(b",1,", b"/2020,1,"), ZONED],
             sound=finite,
         ),
+        Reader(
+            "series with gaps in a zone",
+            lambda c: series_of(c, GAPPY).values.tolist(),
+            [DATED.replace(b"2020-01-02,-3,4e2\n", b""), DATED.replace(b"2020-01", b"2020-03"), ZONED],
+            sound=finite,
+        ),
         Reader("numbers", lambda c: parse_numbers(decoded(c, NAME), NAME).tolist(), [b"1,2\n3,4e5\n"], write_numbers),
         Reader(
             "ts archive",
@@ -199,18 +207,28 @@ def file_readers(folder: Path) -> list[Reader]:
             lambda found: finite(found[0]),
             (b"@data\n", b"@classLabel true ", b"@dimensions ", b"@seriesLength ", b"@timestamps true\n"),
         ),
+        Reader(
+            "arff archive",
+            lambda content: [series.tolist() for series in parse_arff(decoded(content, NAME), NAME).series],
+            [
+                b"%x\n@relation o\n@attribute b relational\n@attribute t real\n@end b\n@attribute y {a,'b c'}\n@data\n"
+                b"'1,2\\n3,4','b c'\n\"5,?\\n6,?\",a\n",
+                b"@attribute t0 numeric\n@attribute t1 real\n@attribute target numeric\n@data\n1,2e3,-4\n",
+            ],
+            sound=finite,
+        ),
         Reader("idx", lambda c: parse_idx(c, NAME).tolist(), [IMAGES], write_idx),
         Reader("piano rolls", read_rolls, [b'{"train": [[[60, 64], [-1], []], [[21.0]]], "test": []}'], write_rolls),
         Reader("gzip", on_disk(".gz", unpacked), [gzip.compress(TABLE, mtime=0)]),
         Reader("tar", lambda c: read_tar(io.BytesIO(c), NAME), tar_seeds, sound=inside, share=30),
         Reader(
             "documents",
-            on_disk(".txt", lambda path: [list(lines) for lines in documents([path], separator="")]),
+            on_disk(".txt", lambda path: [list(lines) for lines in documents([path], DocumentFormat(separator=""))]),
             [b"one\n\ntwo\r\n\r\n\xe2\x82\xac"],
         ),
         Reader(
             "documents in json",
-            on_disk(".jsonl", lambda path: [list(lines) for lines in documents([path])]),
+            on_disk(".jsonl", lambda path: [list(lines) for lines in documents([path], DocumentFormat())]),
             [b'{"text": "a"}\n\n{"text": "\\ud83d\\ude00"}'],
         ),
         Reader("token file", on_disk(".tokens", tokens), [seed_tokens], sound=known_tokens),

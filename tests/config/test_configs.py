@@ -17,6 +17,7 @@ from seqmodels.config.allowlist import nodes
 from seqmodels.config.build import build, check, plain, target_of
 from seqmodels.config.compose import config_folder
 from seqmodels.config.signatures import parameters_of
+from seqmodels.data.sets import OWN_FILES
 from seqmodels.errors import ConfigError
 from seqmodels.training.checkpointing import build_model, build_task
 from seqmodels.training.fit import train
@@ -44,6 +45,7 @@ def test_keys_are_the_keywords_of_the_constructor(group: str, tmp_path: Path) ->
     given = {"input_size", "vocab_size", "output_size", "time", "layer", "module", "device", "dtype"}
     given |= {"model", "optimizer", "scheduler", "params"}
     given |= {"horizon", "known_size", "season", "names", "mean", "deviation", "seasonal_error"}
+    given |= {"target_names", "target_mean", "target_deviation"}
     for name in options(group):
         config: Any = OmegaConf.load(CONFIGS / group / f"{name}.yaml")
         keywords = set(parameters_of(target_of({"_target_": config._target_})))
@@ -67,7 +69,7 @@ def test_options_that_data_sets_share_are_no_data_set(tmp_path: Path) -> None:
             "+data.batchsize=3",
             "data.batchsize: seqmodels.data.DigitsData has no argument 'batchsize'; did you mean 'batch_size'",
         ),
-        ("data.batch_size=many", "data.batch_size must be a number, like 32, got 'many'"),
+        ("data.batch_size=many", "data.batch_size must be a whole number, got 'many'"),
         (
             "data.batch_size=0",
             "data .seqmodels.data.DigitsData.: batch_size must be a whole number of at least 1, got 0",
@@ -134,7 +136,7 @@ def test_every_optimizer_and_scheduler_builds(optimizer: str, tmp_path: Path) ->
 
 @pytest.mark.parametrize("name", options("data"))
 def test_every_data_set_builds_with_a_task_and_model_that_fit(name: str, tmp_path: Path) -> None:
-    own = ["data.path=here"] if name.startswith("text") or name in ("csv_series", "hf_text") else []
+    own = ["data.images=here", "data.labels=here"] if name == "idx" else ["data.path=here"] * (name in OWN_FILES)
     config = composed(tmp_path, f"data={name}", *own)
     assert build(config.data).target_kind == target_of(config.task).needs
     check(plain(config.model), "model", {**SIZES, "vocab_size": 11, "horizon": 5})

@@ -95,8 +95,7 @@ def test_published_data_are_loaded_from_the_folder_that_the_environment_names(
 def test_own_files_are_loaded_by_their_path(tmp_path: Path) -> None:
     path = tmp_path / "my.csv"
     path.write_text("text,label\n" + "good,pos\nbad,neg\n" * 20)
-    splits = load("text_csv", path=path, val_share=0.2)
-    train, val, test = splits.train, splits.val, splits.test
+    train, val, test = load("text_csv", path=path, val_share=0.2)
     assert test is not None
     assert (len(train.texts), len(val.texts), len(test.texts)) == (28, 8, 4)
     assert set(zip(train.texts, train.labels, strict=True)) == {("good", "pos"), ("bad", "neg")}

@@ -79,13 +79,16 @@ def test_a_window_that_does_not_change_is_divided_by_1() -> None:
 
 
 @pytest.mark.parametrize("likelihood", LIKELIHOODS, ids=lambda likelihood: type(likelihood).__name__)
-def test_one_step_recursively_is_one_step_directly(likelihood: Likelihood) -> None:
-    options: dict[str, Any] = {**SIZES, "horizon": 1, "likelihood": likelihood, "depth": 2}
+@pytest.mark.parametrize("known_size", [0, 2])
+def test_one_step_recursively_is_one_step_directly(likelihood: Likelihood, known_size: int) -> None:
+    options: dict[str, Any] = {**SIZES, "horizon": 1, "likelihood": likelihood, "depth": 2, "known_size": known_size}
+    options["input_size"] += known_size
     cell = partial(LSTMCell, hidden_size=6)
     direct, recursive = DirectForecaster(cell, **options), RecursiveForecaster(cell, **options)
     recursive.load_state_dict(direct.state_dict())
-    inputs, known = windows()
-    torch.testing.assert_close(recursive(inputs, known[:, :1]), direct(inputs, known[:, :1]), **EXACT)
+    inputs = torch.cat([windows()[0], torch.randn(BATCH, TIME, known_size)], -1)
+    known = torch.randn(BATCH, 1, known_size)
+    torch.testing.assert_close(recursive(inputs, known), direct(inputs, known), **EXACT)
 
 
 @pytest.mark.parametrize("normalization", ["none", "last", "window"])
@@ -125,7 +128,23 @@ def test_what_is_known_of_the_future_is_read(model: type[DirectForecaster] | typ
     difference = (network(inputs, known) - network(inputs, changed)).detach().abs()
     assert float(difference.sum()) > 0
     if model is RecursiveForecaster:
-        assert float(difference[:, :2].sum()) == 0, "a step is read once it is there"
+        assert float(difference[:, :1].sum()) == 0, "a step is read to forecast it, not before"
+        assert float(difference[:, 1].sum()) > 0
+
+
+def test_a_recursive_forecaster_from_before_the_last_layer_read_known_features_forecasts_the_same() -> None:
+    sizes = {**SIZES, "input_size": SERIES + 2}
+    model = RecursiveForecaster(partial(GRUCell, hidden_size=6), **sizes, known_size=2).eval()
+    with torch.no_grad():
+        model.read_out.weight[:, 6:] = 0
+    inputs = torch.cat([windows()[0], torch.randn(BATCH, TIME, 2)], -1)
+    expected = model(inputs, torch.randn(BATCH, HORIZON, 2).clone())[:, :1]  # zero weights ignore what is known
+    old = {name: value[:, :6] if name == "read_out.weight" else value for name, value in model.state_dict().items()}
+    other = RecursiveForecaster(partial(GRUCell, hidden_size=6), **sizes, known_size=2).eval()
+    other.load_state_dict(old)
+    known = torch.randn(BATCH, HORIZON, 2)
+    assert torch.equal(other(inputs, known), model(inputs, known))
+    assert torch.equal(other(inputs, known)[:, :1], expected)
 
 
 GROUPS: dict[str, Any] = {"static_size": 2, "series": 4, "series_embedding": 3}

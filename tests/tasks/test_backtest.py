@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from seqmodels.cells import GRUCell
+from seqmodels.config.build import build
 from seqmodels.data import CSVSeriesData, DataModule
 from seqmodels.models import DirectForecaster
 from seqmodels.models.likelihoods import GaussianForecast
@@ -89,6 +90,26 @@ def test_the_metrics_of_a_backtest_follow_from_its_rows(tmp_path: Path) -> None:
         assert found["steps"] == len(mine) == ORIGINS * HORIZON
         assert found["raw_mae"] == pytest.approx(mean(mine, error))
     assert len(tables["backtest_series.csv"]) == 4
+
+
+@pytest.mark.parametrize("timed", [True, False], ids=["times", "steps"])
+def test_a_backtest_of_a_file_forecasts_what_prediction_does_from_the_steps_before(timed: bool, tmp_path: Path) -> None:
+    data = sales(tmp_path, timed=timed)
+    task, preprocessing = trained(data).eval(), build(data.preprocessing)
+    path, short = tmp_path / "sales.csv", tmp_path / "short.csv"
+    windows = preprocessing.labelled(preprocessing.read(str(path)), [])
+    rows = backtest(task, windows, 1, batch_size=9).tables["backtest.csv"]
+    header, *lines = path.read_text().splitlines()
+    first = STEPS - HORIZON  # of the first shop
+    short.write_text("\n".join([header, *lines[:first], *lines[STEPS:-HORIZON]]))
+    found: Rows = []
+    with torch.inference_mode():
+        for example in preprocessing.examples(preprocessing.read(str(short))):
+            (records,) = task.records(preprocessing.collate([example.value]), [])
+            found += [{**example.fields, **record} for record in records]
+    assert len(found) == len(rows) == 2 * 2 * HORIZON
+    for row, record in zip(rows, found, strict=True):
+        assert {name: row[name] for name in record} == pytest.approx(record, rel=1e-6)
 
 
 def test_without_times_origins_and_times_are_numbers_of_steps(tmp_path: Path) -> None:

@@ -59,6 +59,7 @@ from seqmodels.data.sets.sunspots import SunspotsData as SunspotsData
 from seqmodels.data.sets.text import TextData as TextData
 from seqmodels.data.sets.text_csv import TextCSVData as TextCSVData
 from seqmodels.data.sets.text_csv_multilabel import TextCSVMultilabelData as TextCSVMultilabelData
+from seqmodels.data.sets.text_csv_regression import TextCSVRegressionData as TextCSVRegressionData
 from seqmodels.data.sets.text_folder import TextFolderData as TextFolderData
 from seqmodels.data.sets.tiny_shakespeare import TinyShakespeareData as TinyShakespeareData
 from seqmodels.data.sets.ts_file import TSFileData as TSFileData

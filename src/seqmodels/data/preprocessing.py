@@ -14,7 +14,7 @@ from torch import Tensor
 from seqmodels.data.batch import SequenceBatch
 from seqmodels.data.collate import pad
 from seqmodels.data.formats.records import Record, format_of, read_records
-from seqmodels.data.formats.table import CSVDialect
+from seqmodels.data.formats.table import CSVDialect, suffix_of
 from seqmodels.data.loaders import Split
 
 
@@ -47,15 +47,18 @@ class Preprocessing(ABC):
 
         Args:
             path: path of the file.
-            format: format of the file; by default, its suffix tells.
+            format: format of the file; by default, its suffix tells. A file with the suffix of the training file is
+                delimited like it.
 
         Raises:
             ValueError: the file cannot be read or is not in its format; the message names file and line.
         """
-        kind = format_of(path, format)
+        dialect = CSVDialect(**self.dialect)
+        is_table = format is None and dialect.suffix == suffix_of(path)
+        kind = "csv" if is_table else format_of(path, format)
         with opened(path) as source:
             name = "standard input" if path == "-" else path
-            yield from read_records(source, name, kind, CSVDialect(**self.dialect))
+            yield from read_records(source, name, kind, dialect)
 
     @abstractmethod
     def encode(self, record: Mapping[str, Any]) -> Tensor:
@@ -72,11 +75,14 @@ class Preprocessing(ABC):
 
         A record that cannot be read yields an example without a value.
         """
-        for place, fields in records:
+        for place, fields, error in records:
+            if error:
+                yield Example(place, None, error, fields)
+                continue
             try:
                 yield Example(place, self.encode(fields), fields=fields)
-            except ValueError as error:
-                yield Example(place, None, f"{place}: {error}", fields)
+            except ValueError as reason:
+                yield Example(place, None, f"{place}: {reason}", fields)
 
     def collate(self, values: Sequence[Any]) -> Any:
         """Collate the values of examples into a batch with unknown targets."""

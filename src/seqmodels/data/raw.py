@@ -42,6 +42,7 @@ class LabelledTexts(NamedTuple):
     dialect: CSVDialect | None = None  # how the table was read, settled; None if the texts are not from a table
     label: str = "label"  # its field of the label or labels
     separator: str | None = None  # of its labels, if it may have several
+    numbers: bool = False  # whether labels are numbers to predict
 
     def take(self, rows: Sequence[int] | Tensor) -> "LabelledTexts":
         """Select rows."""
@@ -53,13 +54,13 @@ class LabelledTexts(NamedTuple):
         )
 
     def split(self, shares: Sequence[float], seed: int) -> list["LabelledTexts"]:
-        """Split at random, stratified by class; multi-label rows are split without stratification.
+        """Split at random, stratified by class; rows with numbers or several labels are split without stratification.
 
         Raises:
             ValueError: the shares are not positive or do not sum to 1.
         """
         index = {label: number for number, label in enumerate(dict.fromkeys(self.labels))}
-        single = all(isinstance(label, str) or len(label) == 1 for label in self.labels)
+        single = not self.numbers and all(isinstance(label, str) or len(label) == 1 for label in self.labels)
         groups = torch.tensor([index[label] if single else 0 for label in self.labels])
         return [self.take(rows) for rows in split_stratified(groups, shares, seed)]
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from seqmodels.layers import recurrent_stack
 from seqmodels.layers.stack import CellFactory
@@ -96,8 +97,7 @@ class Forecaster(nn.Module, ABC):
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
         """Load weights without margins, or with those of another horizon, as those of an uncalibrated network."""
-        margin = state_dict.get(f"{prefix}margin")
-        if margin is None or margin.shape != self.margin.shape:
+        if getattr(state_dict.get(f"{prefix}margin"), "shape", None) != self.margin.shape:
             state_dict[f"{prefix}margin"] = torch.full_like(self.margin, torch.inf)
         super()._load_from_state_dict(state_dict, prefix, *others)
 
@@ -208,6 +208,7 @@ class DirectForecaster(RecurrentForecaster):
 class RecursiveForecaster(RecurrentForecaster):
     """Forecasts one step, reads its own forecast as the next input, and so on for all steps of ``known``.
 
+    What is known of a step is read by the last layer to forecast it, and with its value as the input of the next step.
     In training each step is forecast from the true ones before it (teacher forcing). Options are those of
     :class:`~seqmodels.models.forecaster.RecurrentForecaster`.
 
@@ -228,7 +229,7 @@ class RecursiveForecaster(RecurrentForecaster):
                 "the inputs are features that nobody forecasts (data.features): make them targets, name them in "
                 "data.future if their future values are known, or forecast directly (model=forecaster)"
             )
-        return nn.Linear(self.recurrent.output_size, self.output_size * self.likelihood.size)
+        return nn.Linear(self.recurrent.output_size + known_size, self.output_size * self.likelihood.size)
 
     def forward(
         self,
@@ -244,11 +245,23 @@ class RecursiveForecaster(RecurrentForecaster):
         if targets is not None:
             true = torch.cat([(targets - location) / scale, known], -1)[:, :-1]
             y, _ = self.recurrent(torch.cat([x, at_every_step(true, features)], 1))
-            return self.likelihood.shifted(self._params(self.read_out(y[:, -steps:]), steps), location, scale)
+            return self.likelihood.shifted(self._read(y[:, -steps:], known), location, scale)
         y, state = self.recurrent(x)
-        params = [self._params(self.read_out(y[:, -1]), 1)]
-        for step in range(steps - 1):
-            own = torch.cat([self.likelihood.point(params[-1]), known[:, step : step + 1]], -1)
+        params = [self._read(y[:, -1:], known[:, :1])]
+        for step in range(1, steps):
+            own = torch.cat([self.likelihood.point(params[-1]), known[:, step - 1 : step]], -1)
             y, state = self.recurrent(at_every_step(own, features), state)
-            params.append(self._params(self.read_out(y[:, -1]), 1))
+            params.append(self._read(y, known[:, step : step + 1]))
         return self.likelihood.shifted(torch.cat(params, 1), location, scale)
+
+    def _read(self, y: Tensor, known: Tensor) -> Tensor:
+        """Return the parameters ``(batch, steps, output, size)`` of steps from the outputs at those before them."""
+        outputs: Tensor = self.read_out(torch.cat([y, known], -1))
+        return self._params(outputs, y.shape[1])
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
+        """Load weights; the last layer of earlier versions did not read what is known of the step to forecast."""
+        name, narrow = f"{prefix}read_out.weight", self.recurrent.output_size
+        if getattr(state_dict.get(name), "shape", None) == (self.read_out.out_features, narrow):
+            state_dict[name] = F.pad(state_dict[name], (0, self.read_out.in_features - narrow))
+        super()._load_from_state_dict(state_dict, prefix, *others)

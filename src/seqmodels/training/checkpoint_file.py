@@ -102,11 +102,6 @@ class DurableCheckpointIO(CheckpointIO):
             logger.warning("cannot remove the old checkpoint %s: %s", target, error.strerror)
 
 
-def copy_checkpoint(source: Path, target: Path) -> None:
-    """Copy a checkpoint atomically, with its sidecar."""
-    DurableCheckpointIO().save_checkpoint(load_checkpoint(source), target)
-
-
 def load_checkpoint(path: PathLike, map_location: Any | None = "cpu") -> dict[str, Any]:
     """Return the content of a checkpoint: plain data, migrated to the current format.
 

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from seqmodels.config.build import check, construct, plain, target_of
 from seqmodels.data import DataModule
-from seqmodels.data.catalog import DATASETS
+from seqmodels.data.catalog import DATASETS, READERS
 from seqmodels.errors import ConfigError, nearest
 from seqmodels.system.threads import cpu_threads, threads_for
 from seqmodels.tasks import Task
@@ -22,7 +22,6 @@ from seqmodels.training.checkpoint_file import (
     PREVIOUS,
     DurableCheckpointIO,
     OnFullDisk,
-    copy_checkpoint,
     newest_valid,
     restore_previous,
 )
@@ -35,10 +34,9 @@ from seqmodels.training.checkpointing import (
     save_model,
 )
 from seqmodels.training.failures import explain_failures
-from seqmodels.training.finding import REFIT
 from seqmodels.training.processes import processes
 from seqmodels.training.quiet import quiet
-from seqmodels.training.refitting import StopAfter, best_epochs, check_refit, refit_config
+from seqmodels.training.refitting import StopAfter, best_checkpoint, check_refit, refit_config, save_refit
 from seqmodels.training.resuming import ResumePoints, StepSeeds, csv_rows
 from seqmodels.training.runs import prepare_run_folder, resolved_config, write_json
 
@@ -67,14 +65,20 @@ def train(config: DictConfig, *callbacks: Callback) -> dict[str, float]:
     with quiet():
         parts = check_config(config)
         check_refit(config, parts)
-        done = _trained(config, parts, callbacks)
+        checked_seed(config.seed)
+        checkpoint = starting_checkpoint(config)
+        data = load_data(parts, "fit")
+        done = _trained(config, parts, data, checkpoint, callbacks)
         folder, metrics = Path(config.paths.output_dir), done.metrics
         if config.refit is not None:
-            epochs = best_epochs(done.trainer)
+            best = best_checkpoint(done.trainer)
+            epochs = best["epoch"] + 1
             log.info("refit=all: training on all data for %d epochs, those of the best checkpoint", epochs)
+            data.join_splits()
             again = refit_config(config)
-            done = _trained(again, check_config(again), (*callbacks, StopAfter(epochs)), everything=True)
-            copy_checkpoint(Path(again.paths.output_dir, "checkpoints", LAST), folder / "checkpoints" / f"{REFIT}.ckpt")
+            last, own = starting_checkpoint(again), (*callbacks, StopAfter(epochs))
+            done = _trained(again, check_config(again), data, last, own)
+            save_refit(done.trainer, done.task, best)
             metrics["refit/epochs"] = epochs
         if done.trainer.is_global_zero:
             write_json(folder / "metrics.json", metrics)
@@ -92,16 +96,16 @@ class Trained(NamedTuple):
 
 
 def _trained(
-    config: DictConfig, parts: Mapping[str, Any], callbacks: Sequence[Callback], *, everything: bool = False
+    config: DictConfig,
+    parts: Mapping[str, Any],
+    data: DataModule,
+    checkpoint: Path | None,
+    callbacks: Sequence[Callback],
 ) -> Trained:
-    """Train and test once; with ``everything``, on the rows of all splits."""
+    """Train and test once, starting from a checkpoint if one is given."""
     folder, resolved = Path(config.paths.output_dir), resolved_config(config)
-    checkpoint = starting_checkpoint(config)
     seed = checked_seed(config.seed)
     seed_everything(seed, workers=True, verbose=False)
-    data = load_data(parts, "fit")
-    if everything:
-        data.join_splits()
     recipe = recipe_of(resolved, data)
     task = build_task(config, data.sizes)
     if checkpoint is not None:
@@ -155,7 +159,7 @@ def check_config(config: DictConfig) -> dict[str, Any]:
     data, task = target_of(config.data), target_of(config.task)
     yields, needs = getattr(data, "target_kind", None), getattr(task, "needs", None)
     if yields is not None and needs is not None and yields != needs:
-        fitting = ", ".join(dataset.name for dataset in DATASETS if dataset.target_kind == needs)
+        fitting = ", ".join(dataset.name for dataset in (*DATASETS, *READERS) if dataset.target_kind == needs)
         raise ConfigError(
             f"data ({data.__name__}) yields targets for {yields}, "
             f"but task ({task.__name__}) needs targets for {needs}; use task={yields}, or data= one of {fitting}"

@@ -8,10 +8,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from omegaconf import DictConfig, open_dict
 
 from seqmodels.errors import ConfigError
+from seqmodels.tasks import Task
 from seqmodels.training.checkpoint_file import load_checkpoint
-
-FOLDER = "refit"
-"""Folder of the second training within the run."""
+from seqmodels.training.finding import REFIT
 
 
 class StopAfter(Callback):
@@ -46,7 +45,7 @@ def check_refit(config: DictConfig, parts: Mapping[str, Any]) -> None:
 
 def refit_config(config: DictConfig) -> DictConfig:
     """Return the configuration of the training on all data, within the folder of the run."""
-    folder = Path(config.paths.output_dir, FOLDER)
+    folder = Path(config.paths.output_dir, REFIT)
     again = config.copy()
     with open_dict(again):
         again.paths.output_dir = str(folder)
@@ -58,14 +57,20 @@ def refit_config(config: DictConfig) -> DictConfig:
     return again
 
 
-def best_epochs(trainer: Trainer) -> int:
-    """Return the number of epochs after which the best checkpoint was saved.
+def best_checkpoint(trainer: Trainer) -> dict[str, Any]:
+    """Return the content of the best checkpoint.
 
     Raises:
-        ConfigError: there is no best checkpoint.
+        ConfigError: there is none.
     """
     path = getattr(trainer.checkpoint_callback, "best_model_path", "")
     if not path:
         raise ConfigError("refit=all: the run kept no best checkpoint")
-    epochs: int = load_checkpoint(path)["epoch"] + 1
-    return epochs
+    return load_checkpoint(path)
+
+
+def save_refit(trainer: Trainer, task: Task[Any], best: Mapping[str, Any]) -> None:
+    """Save the network trained on all data as a checkpoint of the run, with what the best one has from validation."""
+    task.take_over(best["state_dict"])
+    folder = Path(trainer.default_root_dir).parent / "checkpoints"
+    trainer.save_checkpoint(folder / f"{REFIT}.ckpt")

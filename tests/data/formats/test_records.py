@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqmodels.data.formats.records import Format, Record, format_of, read_records
+from seqmodels.data.formats.records import Format, Record, format_of, read_records, readable
 from seqmodels.data.formats.table import CSVDialect, Table
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 
 
 def read(content: bytes, kind: Format) -> list[Record]:
-    return list(read_records(io.BytesIO(content), "new", kind))
+    return list(readable(read_records(io.BytesIO(content), "new", kind)))
 
 
 @given(st.lists(st.tuples(TEXT, TEXT), min_size=1))
@@ -87,6 +87,24 @@ def test_records_are_read_by_the_dialect_that_was_settled_in_training(delimiter:
     assert [tuple(record.fields) for record in records] == [table.columns] * 2
 
 
+@pytest.mark.parametrize(
+    ("content", "kind", "broken"),
+    [
+        (b"id,text\n1,a\n2\n3,b,c\n4,d\n", "csv", [{"id": "2", "text": ""}, {"id": "3", "text": "b"}]),
+        (b'{"text": "a"}\n{"text": \n[3]\n{"text": "d"}\n', "jsonl", [{}, {}]),
+    ],
+)
+def test_broken_rows_are_records_with_an_error_and_do_not_stop_the_others(
+    content: bytes, kind: Format, broken: list[dict[str, str]]
+) -> None:
+    records = list(read_records(io.BytesIO(content), "new", kind))
+    assert [bool(record.error) for record in records] == [False, True, True, False]
+    assert [record.fields for record in records if record.error] == broken
+    assert [record.fields["text"] for record in records if not record.error] == ["a", "d"]
+    with pytest.raises(ValueError, match=r"^new, line [23]"):
+        list(readable(records))
+
+
 def test_another_delimiter_in_the_header_is_used_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO", "seqmodels"):
         (record,) = read_records(io.BytesIO(b"a\tb\n1\t2,5\n"), "new", "csv", CSVDialect(";"))
@@ -106,5 +124,5 @@ def test_a_format_is_that_of_the_suffix_unless_it_is_given() -> None:
     assert format_of("a.csv", "text") == "text"
     with pytest.raises(ValueError, match=r"a.xls: its suffix says no format .*format= says it"):
         format_of("a.xls", None)
-    with pytest.raises(ValueError, match="format must be one of csv, tsv, jsonl, text, got 'xls'"):
+    with pytest.raises(ValueError, match="format must be one of csv, tsv, jsonl, parquet, text, got 'xls'"):
         format_of("a.csv", "xls")

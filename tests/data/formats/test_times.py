@@ -41,6 +41,8 @@ def seconds(found: np.ndarray) -> list[str]:
         (["2016-07-01 02:00:00 UTC"], "2016-07-01T02:00:00"),
         (["19580329"], "1958-03-29T00:00:00"),
         (["2016 7 1 5"], "2016-07-01T05:00:00"),
+        (["1958Q3", "1958Q4"], "1958-07-01T00:00:00"),
+        (["13-04-2020 7:30", "03-05-2020 8:30"], "2020-04-13T07:30:00"),
         (["12/30/2020 1:05 PM"], "2020-12-30T13:05:00"),
         (["1949-01", "1949-02"], "1949-01-01T00:00:00"),
         (["1700", "1701"], "1700-01-01T00:00:00"),
@@ -196,7 +198,10 @@ def test_rows_are_regular_through_a_change_of_clocks_and_go_on_by_the_rules_of_t
     found = read(*texts[:-7], zone="Europe/Berlin")
     assert (found.frequency.elapsed, str(found.frequency)) == (elapsed, step)
     assert continued(found, 7) == [text.replace(" ", "T") for text in texts[-7:]]
-    assert read(*texts).frequency == found.frequency, "the change of clocks is no gap without rules either"
+    without = read(*texts[:-7])
+    assert without.frequency == found.frequency, "the change of clocks is no gap without rules either"
+    local = [np.datetime64(text) for text in continued(without, 7)]
+    assert local == [np.datetime64(text[:19]) for text in texts[-7:]]
 
 
 def test_times_keep_their_offset_and_it_goes_on() -> None:
@@ -206,11 +211,11 @@ def test_times_keep_their_offset_and_it_goes_on() -> None:
     assert float((features + 0.5) * 6) == pytest.approx(2), "1 January 2020 was a Wednesday"
 
 
-def test_without_rules_the_last_offset_goes_on_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_rules_local_times_go_on_without_an_offset_and_this_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     rows = "".join(f"{text},1\n" for text in zoned(BERLIN, datetime(2020, 3, 25), DAY, 9))
     with caplog.at_level("INFO", "seqmodels"):
         table = read_series(f"day,y\n{rows}".encode(), "my.csv", CSVOptions(time="day"))
-    assert table.style.texts(table.future(1)) == ["2020-04-03T00:00:00+02:00"]
+    assert table.style.texts(table.future(1)) == ["2020-04-03"], "no offset, as earlier rows have another"
     assert "my.csv: the offset of its times from UTC changes (+01:00, +02:00)" in caplog.text
 
 
@@ -280,7 +285,7 @@ def test_new_rows_are_read_and_go_on_by_the_frequency_of_training(
 @pytest.mark.parametrize(
     ("texts", "frequency", "reason"),
     [
-        (["2020-01-01", "2020-01-02", "2020-01-03"], HOURS, "1 day apart, but .* trained with rows 1 hour apart"),
+        (["2020-01-01", "2020-01-02", "2020-01-03"], HOURS, "1 day apart, but .*is for rows 1 hour apart"),
         (["2020-01-06", "2020-01-13", "2020-01-20"], WORKING, "1 week apart, but .* rows 1 working day apart"),
         (["2020-01-01", "2020-01-02", "2020-01-03"], Frequency(months=1), "1 day apart, but .* 1 month apart"),
         (["2020-01-01", "2020-02-01", "2020-03-01"], QUARTERS, r"1 month apart, but .* 3 months \(month ends\) apart"),

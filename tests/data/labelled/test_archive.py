@@ -112,7 +112,7 @@ def test_a_class_of_the_test_file_that_training_has_not_is_refused_by_case(tmp_p
     write(tmp_path)
     path = tmp_path / "ucr-uea" / "Own" / "Own_TEST.ts"
     path.write_text(HEADER.format(names="x y z") + "1,2:3,4:x\n1,2:3,4:z\n")
-    with pytest.raises(ValueError, match=r"not classes of .*: 'z' \(Own_TEST\.ts, line 5\); the classes are x, y"):
+    with pytest.raises(ValueError, match=r"labels that do not occur .*: 'z' \(Own_TEST\.ts, line 5\); there: x, y"):
         own(tmp_path)
 
 

@@ -107,7 +107,7 @@ def test_a_label_may_stand_in_a_field_or_after_the_last_colon(tmp_path: Path) ->
     [
         (
             "1,2:3,4:z\n1,2:3,4:x\n1:2:w\n5:6:z\n",
-            r"'z' \(new.txt, line 1 and 1 more\); 'w' \(new.txt, line 3\); the cl",
+            r"'z' \(new.txt, line 1; new.txt, line 4\), 'w' \(new.txt, line 3\); there: x, y",
         ),
         ("1,2:3,4\n", "new.txt, line 1: the target 'label' is missing"),
         ("1,2:x,4:y\n", "new.txt, line 1: text, dimension 2, value 1: must be a finite number"),
@@ -146,6 +146,15 @@ def test_an_archive_is_read_as_arff_where_there_is_no_ts_file(tmp_path: Path) ->
     data.prepare_data()
     data.setup()
     assert (data.class_names, len(data.split("test")), data.sizes["time"]) == (("a", "b"), 10, 2)
+
+
+@pytest.mark.parametrize(("value", "other"), [("14.62", "14.62"), ("2e200", "-1e200")])
+def test_a_constant_channel_is_0_and_a_huge_one_is_standardised(value: str, other: str, tmp_path: Path) -> None:
+    path = tmp_path / "own.ts"
+    path.write_text(CLASSES + f"{value},{other}:0,1:x\n{value},{other}:2,3:y\n" * 20)
+    values = ready(TSFileData, path=path).split("train").values
+    expected = torch.tensor([0.0, 0.0] if value == other else [1.0, -1.0])
+    torch.testing.assert_close(values[:2, 0], expected, **TOLERANCE[torch.float32])
 
 
 def test_options_of_a_target_scale_must_match() -> None:

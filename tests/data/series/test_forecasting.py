@@ -1,5 +1,6 @@
 """Windows of series: in which part they lie, what they are scaled by, what a new file becomes."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -275,3 +276,17 @@ def test_ett_has_the_windows_that_papers_count(data_dir: Path) -> None:
     data = ready(ETTData, data_dir=data_dir, input_length=720, horizon=96)
     assert [len(data.split(name)) for name in SPLITS] == [7825, 2785, 2785]
     assert (data.sizes["output_size"], data.sizes["season"]) == (7, 24)
+
+
+def test_a_weekly_season_of_a_year_is_that_of_the_baseline(tmp_path: Path) -> None:
+    weeks = np.datetime64("2010-01-04") + 7 * np.arange(180)
+    values = [math.sin(2 * math.pi * week / 52) + week / 1000 for week in range(180)]
+    path = tmp_path / "weekly.csv"
+    path.write_text("week,co2\n" + "\n".join(f"{week},{value!r}" for week, value in zip(weeks, values, strict=True)))
+    data = ready(CSVSeriesData, path=path, time="week", input_length=INPUT, horizon=HORIZON)
+    assert data.sizes["season"] == 52
+    test = data.split("test")
+    batch = test.__getitems__(list(range(len(test))))
+    error = (raw(data, batch.targets) - raw(data, batch.naive)).abs()
+    torch.testing.assert_close(error, torch.full_like(error, 0.052), rtol=0, atol=1e-5)
+    assert batch.seasonal_error[0].item() == pytest.approx(0.052)

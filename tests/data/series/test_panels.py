@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +127,9 @@ def test_time_that_restarts_names_the_column_that_tells_series_apart(
     wanted = rf"line 3, column day: time restarts.*{expected}" + ("" if len(names) == 1 else r"\[shop,kind\]")
     with pytest.raises(ValueError, match=wanted):
         ready(CSVSeriesData, path=path, time="day", input_length=2, horizon=1)
+    if len(names) > 1:
+        with pytest.raises(ValueError, match=r"'kind' seems to be the column that .*data.group=\[shop,kind\]"):
+            ready(CSVSeriesData, path=path, time="day", group="shop", input_length=2, horizon=1)
 
 
 def test_words_become_the_categories_of_the_training_part_alone(tmp_path: Path) -> None:
@@ -166,8 +169,12 @@ def test_columns_known_ahead_are_read_from_the_rows_ahead(tmp_path: Path) -> Non
 def test_rows_ahead_that_are_missing_are_counted(tmp_path: Path) -> None:
     data = panel(tmp_path, future="promo")
     new = write(tmp_path / "new.csv", list(rows(["north", "south"], last=33, ahead=1)))
-    first, second = preprocessing(data).examples(records(new))
-    assert first.value is second.value is None
+    with pytest.raises(ValueError, match=r"line 35: promo must be given for the 2 steps to forecast, .* 1 of "):
+        list(preprocessing(data).examples(records(new)))
+    table = [*rows(["north"], last=33, ahead=1), *rows(["south"], last=33, ahead=2)]
+    first, second = preprocessing(data).examples(records(write(new, table)))
+    assert first.value is None
+    assert second.value is not None
     assert "promo must be given for the 2 steps to forecast, in rows without sales: 1 of these rows" in first.error
     assert first.fields == {"shop": "north"}
     assert first.place == "new.csv, line 2"
@@ -285,7 +292,7 @@ def test_a_run_says_what_it_reads(tmp_path: Path, caplog: pytest.LogCaptureFixtu
         panel(tmp_path, table, **options)
     lines = [record.getMessage().removeprefix(f"{tmp_path}/shops.csv: ") for record in caplog.records]
     assert lines[-4].startswith("3 series by shop, each of 31 to 40 steps, 1 day apart; 2 missing rows inserted, 1 mis")
-    assert lines[-3] == "forecasts sales; known ahead promo, month; static region=coast, region=hill"
+    assert lines[-3] == "forecasts sales; known ahead promo, month; static region (coast, hill)"
     assert lines[-2] == (
         "splits: train 78 steps from 2021-03-01 to 2021-03-28 (60 windows); val 11 steps from 2021-03-29 to 2021-04-01 "
         "(8 windows); test 16 steps from 2021-04-02 to 2021-04-09 (14 windows, 1 series without one)"
@@ -297,3 +304,55 @@ def test_without_a_test_share_there_is_no_test_split(tmp_path: Path) -> None:
     data = panel(tmp_path, split=[0.8, 0.2, 0])
     assert not data.has_test
     assert days_of(whole(data, "val")).max() == 39
+
+
+def single(folder: Path, days: Iterable[Any], values: Iterable[Any], **options: Any) -> ForecastPreprocessing:
+    path = folder / "single.csv"
+    path.write_text("day,y\n" + "".join(f"{day},{value}\n" for day, value in zip(days, values, strict=True)))
+    steps = {"input_length": INPUT, "horizon": 3, "season": 2}
+    return preprocessing(ready(CSVSeriesData, path=path, time="day", target="y", **steps, **options))
+
+
+def future_of(made: ForecastPreprocessing, days: Iterable[Any], values: Iterable[Any]) -> list[str]:
+    """Return the days that are forecast after a few rows."""
+    rows = [{"day": str(day), "y": str(value)} for day, value in zip(days, values, strict=True)]
+    (example,) = made.examples(Record(f"new.csv, line {number}", row) for number, row in enumerate(rows, start=2))
+    assert example.value is not None
+    return example.value.times.numpy().astype("datetime64[us]").astype("datetime64[D]").astype(str).tolist()
+
+
+def test_a_few_rows_continue_at_the_frequency_of_the_training_data(tmp_path: Path) -> None:
+    every = np.datetime64("2020-01-06") + np.arange(300)
+    weekdays = every[np.is_busday(every)]
+    made = single(tmp_path, weekdays, np.arange(len(weekdays)) % 7)
+    assert future_of(made, weekdays[:5], range(5)) == ["2020-01-13", "2020-01-14", "2020-01-15"], "asked on a Friday"
+    assert future_of(made, weekdays[3:8], range(5)) == ["2020-01-16", "2020-01-17", "2020-01-20"], "through a weekend"
+    with pytest.raises(ValueError, match="1 week apart, but the model is for rows 1 working day apart"):
+        future_of(made, every[4:60:7], range(8))
+
+
+def test_values_that_a_forecast_does_not_read_may_be_missing(tmp_path: Path) -> None:
+    days = np.datetime64("2020-01-06") + np.arange(40)
+    strict = single(tmp_path, days, np.arange(40) % 7)
+    values: list[Any] = list(range(9))
+    assert future_of(strict, days[:9], ["NA", *values[1:]])[0] == "2020-01-15"
+    with pytest.raises(ValueError, match=r"new\.csv, line 6, column y: a value is missing"):
+        future_of(strict, days[:9], [*values[:4], "NA", *values[5:]])
+    filling = single(tmp_path, days, np.arange(40) % 7, impute="forward")
+    assert future_of(filling, days[:9], [*values[:4], "NA", *values[5:]])[0] == "2020-01-15"
+
+
+def test_large_values_that_change_little_keep_their_units(tmp_path: Path) -> None:
+    days = np.datetime64("2020-01-06") + np.arange(60)
+    values = 1.6e9 + 0.5 * np.arange(60)
+    path = tmp_path / "meter.csv"
+    lines = [f"{day},{value!r}" for day, value in zip(days, values.tolist(), strict=True)]
+    path.write_text("\n".join(["day,y", *lines]))
+    data = ready(CSVSeriesData, path=path, time="day", input_length=INPUT, horizon=3)
+    batch = whole(data, "test")
+    back = batch.targets.double() * batch.deviation[:, None] + batch.mean[:, None]
+    expected = torch.tensor(
+        [[1.6e9 + 0.5 * (48 + row + h) for h in range(3)] for row in range(10)], dtype=torch.float64
+    )
+    assert batch.mean.dtype == torch.float64
+    torch.testing.assert_close(back[..., 0], expected, rtol=0, atol=1e-4)

@@ -1,16 +1,15 @@
 """Streaming records from a file or pipe: rows of CSV, TSV or Parquet, JSON lines, lines of text."""
 
 import logging
-from collections.abc import Iterator
-from itertools import chain
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from itertools import chain, zip_longest
 from typing import IO, Any, Literal, NamedTuple, get_args
 
 from seqmodels.data.formats.files import unpacked_stream
 from seqmodels.data.formats.parquet import read_parquet
 from seqmodels.data.formats.strict_json import parsed_json
 from seqmodels.data.formats.strict_text import decoded_lines
-from seqmodels.data.formats.table import DELIMITERS, CSVDialect, columns_of, csv_rows, ragged
+from seqmodels.data.formats.table import DELIMITERS, CSVDialect, columns_of, csv_rows, is_blank, ragged, suffix_of
 
 log = logging.getLogger("seqmodels")
 
@@ -33,6 +32,7 @@ class Record(NamedTuple):
 
     place: str
     fields: dict[str, Any]
+    error: str = ""  # why it cannot be read, with its location
 
 
 def format_of(path: str, given: str | None, argument: str = "format") -> Format:
@@ -49,7 +49,7 @@ def format_of(path: str, given: str | None, argument: str = "format") -> Format:
         return given  # type: ignore[return-value]
     if path == "-":
         return "text"
-    suffix = Path(path.lower().removesuffix(".gz")).suffix
+    suffix = suffix_of(path)
     if suffix not in SUFFIXES:
         known = ", ".join(SUFFIXES)
         raise ValueError(f"{path}: its suffix says no format (known: {known}); {argument}= says it")
@@ -58,6 +58,8 @@ def format_of(path: str, given: str | None, argument: str = "format") -> Format:
 
 def read_records(stream: IO[bytes], name: str, kind: Format, dialect: CSVDialect = DIALECT) -> Iterator[Record]:
     """Yield the records of a stream lazily; a stream of gzip is unpacked.
+
+    A row with too few or too many fields, or a line that is not a JSON object, becomes a record with an error.
 
     A row of CSV or TSV maps columns to strings, without a header their numbers. A JSON line is an object; blank ones
     are skipped. A line of text becomes the field ``text``.
@@ -70,7 +72,7 @@ def read_records(stream: IO[bytes], name: str, kind: Format, dialect: CSVDialect
             of it but another usual delimiter, that is used and logged.
 
     Raises:
-        ValueError: a line is not in the encoding or the format; the message names file and line.
+        ValueError: a line is not in the encoding, or quotes are not closed; the message names file and line.
     """
     if kind == "parquet":
         for number, fields in enumerate(read_parquet(stream, name), start=1):
@@ -85,14 +87,29 @@ def read_records(stream: IO[bytes], name: str, kind: Format, dialect: CSVDialect
         if kind == "text":
             yield Record(place, {"text": line.rstrip("\r\n")})
         elif line.strip():
-            yield Record(place, _object(line, place))
+            yield _of_json(line, place)
 
 
-def _object(line: str, place: str) -> dict[str, Any]:
-    value = parsed_json(line, place)
-    if not isinstance(value, dict):
-        raise ValueError(f'{place}: must be a JSON object, like {{"text": ...}}, got {type(value).__name__}')
-    return value
+def readable(records: Iterable[Record]) -> Iterator[Record]:
+    """Yield the same records.
+
+    Raises:
+        ValueError: a record cannot be read.
+    """
+    for record in records:
+        if record.error:
+            raise ValueError(record.error)
+        yield record
+
+
+def _of_json(line: str, place: str) -> Record:
+    try:
+        value = parsed_json(line, place)
+    except ValueError as error:
+        return Record(place, {}, str(error))
+    if isinstance(value, dict):
+        return Record(place, value)
+    return Record(place, {}, f'{place}: must be a JSON object, like {{"text": ...}}, got {type(value).__name__}')
 
 
 def _table(stream: IO[bytes], name: str, kind: Format, dialect: CSVDialect) -> Iterator[Record]:
@@ -109,6 +126,8 @@ def _table(stream: IO[bytes], name: str, kind: Format, dialect: CSVDialect) -> I
         raise ValueError(f"{name} is empty" + (": its first line must name the columns" if dialect.header else ""))
     columns = columns_of(first, header=dialect.header)
     for row in rows if dialect.header else chain([first], rows):
-        if error := ragged(row, columns):
-            raise ValueError(error)
-        yield Record(row.place, dict(zip(columns, row.cells, strict=True)))
+        if is_blank(row, columns):
+            continue
+        yield Record(
+            row.place, dict(zip_longest(columns, row.cells[: len(columns)], fillvalue="")), ragged(row, columns)
+        )

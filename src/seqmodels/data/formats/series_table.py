@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seqmodels.data.formats.columns import numeric_columns, parsed_column
-from seqmodels.data.formats.gaps import Filled, Impute, filled
+from seqmodels.data.formats.gaps import Filled, Impute, Numbers, filled
 from seqmodels.data.formats.table import CSVDialect, Row, Table
 from seqmodels.data.formats.times.frequency import Frequency, Gaps
 from seqmodels.data.formats.times.grid import Grid, grid_of
@@ -73,7 +73,7 @@ class SeriesTable(NamedTuple):
     place: str = ""  # name of the data in error messages
     options: CSVOptions = CSVOptions()  # how the table was read, settled: reads new rows in the same way
     offsets: Offsets | None = None  # (steps,) of the wall clock from UTC, if the times have a zone
-    zone: str | None = None  # IANA name, or offset of the last step
+    zone: str | None = None  # IANA name or offset; None without one, or if it changes by unknown rules
     rows: NDArray[np.int64] | None = None  # (steps,) the row of the table; -1 if it was missing and is filled in
     filled: Filled = Filled()
 
@@ -96,14 +96,17 @@ class SeriesTable(NamedTuple):
     def future(self, count: int) -> Times:
         """Return the ``count`` times that follow the last step, on the wall clock.
 
+        If the offset from UTC changes by unknown rules, it is taken to remain that of the last step.
+
         Raises:
             ValueError: the series have no times.
         """
         if self.times is None or self.frequency is None:
             raise ValueError(f"{self.place} has no times")
-        axis = self.frequency.axis(self.times[-1:], None if self.offsets is None else self.offsets[-1:])
-        later = self.frequency.after(axis[0], count)
-        return wall_clock(zone_of(self.zone), later)[0] if self.frequency.elapsed and self.zone else later
+        if self.offsets is None or not self.frequency.elapsed:
+            return self.frequency.after(self.times[-1], count)
+        later = self.frequency.after(self.times[-1] - self.offsets[-1], count)
+        return later + self.offsets[-1] if self.zone is None else wall_clock(zone_of(self.zone), later)[0]
 
 
 def read_series(content: bytes, name: str, options: CSVOptions) -> SeriesTable:
@@ -149,7 +152,7 @@ def series_of(
     options = options.checked()
     names = options.columns or numeric_columns(table, options.time_columns)
     stamps = stamps or stamps_of(table, options)
-    grid, rows = None, np.arange(len(table.rows))
+    grid = None
     if stamps is not None:
         grid = grid_of(
             stamps,
@@ -158,19 +161,10 @@ def series_of(
             frequency=options.frequency,
             timezone=options.timezone,
         )
-        rows = grid.rows
         options = options._replace(date_format=stamps.date_format, frequency=grid.frequency)
-    cells = [parsed_column(table, name) for name in names]
-    values = np.stack([numbers[rows] for numbers, _ in cells], 1)
-    missing = np.stack([empty[rows] | (rows < 0) for _, empty in cells], 1)
+    rows = np.arange(len(table.rows)) if grid is None else grid.rows
     first = 0 if last is None else max(0, len(rows) - last)
-    report = _report(table, names, rows, missing, grid)
-    season = options.season or (1 if options.frequency is None else options.frequency.season)
-    for column, name in enumerate(names):
-        _check_missing(table, name, rows[first:], missing[first:, column], options.impute)
-        if missing[:, column].any():
-            how = options.impute or "forward"  # what is missing lies before the last steps
-            values[:, column] = filled(values[:, column], missing[:, column], how, season)
+    values, missing = _values(table, names, rows, options, first)
     found = SeriesTable(
         names=tuple(names),
         values=torch.from_numpy(values),
@@ -181,9 +175,29 @@ def series_of(
         offsets=None if grid is None else grid.offsets,
         zone=None if grid is None else grid.zone,
         rows=rows,
-        filled=report,
+        filled=_report(table, names, rows, missing, grid),
     )
     return found.steps(first, len(rows))
+
+
+def _values(
+    table: Table, names: Sequence[str], rows: NDArray[np.int64], options: CSVOptions, first: int
+) -> tuple[Numbers, NDArray[np.bool_]]:
+    """Return the values ``(steps, series)``, filled in, and which of them were missing.
+
+    Raises:
+        ValueError: a value from step ``first`` on is missing and is not to be filled in.
+    """
+    cells = [parsed_column(table, name) for name in names]
+    values = np.stack([numbers[rows] for numbers, _ in cells], 1)
+    missing = np.stack([empty[rows] | (rows < 0) for _, empty in cells], 1)
+    season = options.season or (1 if options.frequency is None else options.frequency.season)
+    for column, name in enumerate(names):
+        _check_missing(table, name, rows[first:], missing[first:, column], options.impute)
+        if missing[:, column].any():
+            how = options.impute or "forward"  # what is missing lies before the first step
+            values[:, column] = filled(values[:, column], missing[:, column], how, season)
+    return values, missing
 
 
 def _check_missing(

@@ -68,11 +68,13 @@ def decoded_lines(
 
 def _not_in(name: str, encoding: str, line: int, before: int, error: UnicodeError) -> ValueError:
     """Return the error for bytes that start at offset ``before`` of the file, in the given line."""
-    what = str(error)  # for the few codecs that give no position
+    what, likely = str(error), "latin-1"  # for the few codecs that give no position
     if isinstance(error, UnicodeDecodeError):
         line += error.object.count(b"\n", 0, error.start)
+        if before + error.start == 0 and error.object[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            likely = "utf-16"
         what = f"byte 0x{error.object[error.start]:02x} at offset {before + error.start} is not {encoding}"
     return ValueError(
-        f"{name}, line {line}: {what}; convert the file, for example by iconv -f LATIN1 -t UTF-8, "
-        "or say how it is written (encoding=latin-1) where the reader has that option"
+        f"{name}, line {line}: {what}; convert the file, for example by iconv -f {likely.upper()} -t UTF-8; "
+        f"to train with it as it is, set data.encoding={likely} if the data set has that option"
     )

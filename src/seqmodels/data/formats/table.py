@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from pathlib import PurePath
 from typing import Literal, NamedTuple
 
 from seqmodels.data.formats.numbers import parsed_number
@@ -30,6 +31,7 @@ class CSVDialect(NamedTuple):
     If ``delimiter`` is None, it is a tab for ``.tsv`` files, else recognised among comma, semicolon, tab and ``|`` by
     the first rows. Without a ``header``, columns are called by their numbers from 0. With ``quotes``, fields in double
     quotes may contain delimiters, line breaks and doubled quotes. ``decimal`` is the decimal separator of numbers.
+    ``suffix`` is that of the file that was read: others with it are delimited as well, whatever it is.
 
     Example:
         >>> Table.parse(b"day;load\\nMon;1,5\\n", "my.csv", CSVDialect(decimal=",")).dialect.delimiter
@@ -41,14 +43,15 @@ class CSVDialect(NamedTuple):
     quotes: bool = True
     encoding: str = "utf-8"
     decimal: str = "."
+    suffix: str | None = None
 
     def checked(self) -> "CSVDialect":
-        r"""Return the dialect with a written ``\t`` as a tab.
+        r"""Return the dialect with a written ``\t`` as a tab; an empty delimiter, as a tab becomes in a shell, is None.
 
         Raises:
             ValueError: a value is not among its choices; the message names the option.
         """
-        delimiter = "\t" if self.delimiter == "\\t" else self.delimiter
+        delimiter = "\t" if self.delimiter == "\\t" else self.delimiter or None
         if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
             raise ValueError(f"delimiter must be a single character, like ';' or '\\t', got {delimiter!r}")
         if self.decimal not in (".", ","):
@@ -57,12 +60,10 @@ class CSVDialect(NamedTuple):
         return self._replace(delimiter=delimiter)
 
     def settled(self, text: str, name: str) -> "CSVDialect":
-        """Return the dialect with the delimiter of a file whose beginning is ``text``."""
-        if self.delimiter is not None:
-            return self
-        if name.lower().removesuffix(".gz").endswith(".tsv"):
-            return self._replace(delimiter="\t")
-        return self._replace(delimiter=recognised_delimiter(text, quotes=self.quotes) or ",")
+        """Return the dialect with the delimiter and suffix of a file whose beginning is ``text``."""
+        suffix = suffix_of(name)
+        usual = "\t" if suffix == ".tsv" else recognised_delimiter(text, quotes=self.quotes) or ","
+        return self._replace(delimiter=self.delimiter or usual, suffix=suffix)
 
 
 class Table(NamedTuple):
@@ -101,6 +102,7 @@ class Table(NamedTuple):
         other = recognised_delimiter(text, quotes=dialect.quotes)
         looks = f"; the file looks delimited by {other!r}: data.delimiter={_written(other)}" if other else ""
         hint = looks if other != dialect.delimiter else ""
+        rows = [row for row in rows if not is_blank(row, columns)]
         for row in rows:
             if error := ragged(row, columns):
                 raise ValueError(f"{error}{hint}")
@@ -140,8 +142,13 @@ class Table(NamedTuple):
         return f"{self.rows[row].place}, column {column}"
 
 
+def suffix_of(name: str) -> str:
+    """Return the suffix of the name of a file in lower case, before ``.gz``."""
+    return PurePath(name.lower().removesuffix(".gz")).suffix
+
+
 def csv_rows(lines: Iterable[str], name: str, delimiter: str, *, quotes: bool = True) -> Iterator[Row]:
-    """Yield the rows of delimited text lazily, skipping blank lines; ``name`` is used in error messages.
+    """Yield the rows of delimited text lazily, skipping empty lines; ``name`` is used in error messages.
 
     Raises:
         ValueError: a quoted field is not closed or is followed by text, or a field is too long; with the line.
@@ -151,7 +158,7 @@ def csv_rows(lines: Iterable[str], name: str, delimiter: str, *, quotes: bool = 
     try:
         for cells in reader:
             place, line = f"{name}, line {line}", reader.line_num + 1
-            if len(cells) > 1 or (cells and cells[0].strip()):
+            if cells:
                 yield Row(place, cells)
     except csv.Error as error:
         raise ValueError(f"{name}, line {reader.line_num}: {error}") from error
@@ -169,6 +176,11 @@ def columns_of(first: Row, *, header: bool) -> tuple[str, ...]:
         if count > 1:
             raise ValueError(f"{first.place}: the column {name!r} is named twice")
     return tuple(first.cells)
+
+
+def is_blank(row: Row, columns: Sequence[str]) -> bool:
+    """Return whether a row of a table with several columns is a line of spaces."""
+    return len(row.cells) == 1 < len(columns) and not row.cells[0].strip()
 
 
 def ragged(row: Row, columns: Sequence[str]) -> str:

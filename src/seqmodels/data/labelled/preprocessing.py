@@ -1,7 +1,9 @@
 """Base class of the preprocessing of labelled series: the same scaling of values and targets for every file."""
 
+import json
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, is_dataclass
 from typing import Any
 
 from torch import Tensor
@@ -11,6 +13,7 @@ from seqmodels.data.labelled.targets import TargetFields
 from seqmodels.data.preprocessing import Example, Preprocessing
 from seqmodels.data.raw import LabelledSeries
 from seqmodels.data.sequences import RaggedDataset, SequenceDataset, Sequences
+from seqmodels.system.names import public_name
 
 PLAIN = (str, int, float, bool, type(None))
 
@@ -22,9 +25,11 @@ class LabelledPreprocessing(Preprocessing):
     """The fields of a record that hold its targets, and their scaling."""
 
     @property
-    @abstractmethod
     def node(self) -> dict[str, Any]:
-        """The configuration that rebuilds it, as plain JSON."""
+        """The configuration that rebuilds it, as plain JSON: its fields."""
+        assert is_dataclass(self)
+        values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return {"_target_": public_name(type(self)), **values}
 
     @abstractmethod
     def scaled(self, series: Tensor) -> Tensor:

@@ -117,9 +117,12 @@ def grouped(rows: Iterable[Record], layout: SequenceLayout) -> Iterator[Record]:
     assert layout.id is not None
     sequences: dict[str, list[Record]] = {}
     for row in rows:
-        if any(isinstance(row.fields.get(column), list) for columns in layout.columns for column in columns):
+        lists = any(isinstance(row.fields.get(column), list) for columns in layout.columns for column in columns)
+        if lists or not row.fields:
             yield row
             continue
+        if row.error:
+            raise ValueError(row.error)
         key = str(row.fields.get(layout.id) if row.fields.get(layout.id) is not None else "").strip()
         if not key:
             raise ValueError(f"{row.place}: the column {layout.id!r} tells the sequence of a row, and is empty")

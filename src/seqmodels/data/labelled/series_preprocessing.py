@@ -1,7 +1,7 @@
 """Preprocessing of numeric series, standardised like the training data."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -9,12 +9,11 @@ from torch import Tensor
 
 from seqmodels.data.formats.archives.cases import Missing, parse_case
 from seqmodels.data.formats.archives.files import read_cases, series_format
-from seqmodels.data.formats.records import Record
+from seqmodels.data.formats.records import Record, readable
 from seqmodels.data.labelled.preprocessing import LabelledPreprocessing
 from seqmodels.data.labelled.targets import TargetFields
 from seqmodels.data.sequences import Sequences
 from seqmodels.data.series.scaling import Scaling
-from seqmodels.system.names import public_name
 
 
 def filled_field(record: Mapping[str, Any], name: str) -> str:
@@ -66,10 +65,6 @@ class SeriesPreprocessing(LabelledPreprocessing):
         self.scaling = Scaling.of(self.mean, self.deviation)
         self.targets = TargetFields.of([self.target], self.target_mean, self.target_deviation)
 
-    @property
-    def node(self) -> dict[str, Any]:
-        return {"_target_": public_name(type(self)), **asdict(self)}
-
     def scaled(self, series: Tensor) -> Tensor:
         return self.scaling.apply(series.double()).float()
 
@@ -96,7 +91,9 @@ class SeriesPreprocessing(LabelledPreprocessing):
         return series
 
     def labelled(self, records: Iterable[Record], class_names: Sequence[str]) -> Sequences:
-        return super().labelled((Record(place, self._with_target(fields)) for place, fields in records), class_names)
+        return super().labelled(
+            (record._replace(fields=self._with_target(record.fields)) for record in readable(records)), class_names
+        )
 
     def _with_target(self, fields: dict[str, Any]) -> dict[str, Any]:
         """Return a record with the target after the last colon of its line, if it has one there, as a field."""

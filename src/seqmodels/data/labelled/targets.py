@@ -11,7 +11,8 @@ from seqmodels.data.formats.numbers import parsed_number
 from seqmodels.data.formats.records import Record
 from seqmodels.data.series.scaling import Scaling
 
-SHOWN = 20  # class names in an error message
+SHOWN = 20
+"""Number of labels, and of places of each, that an error shows."""
 
 
 class TargetFields(NamedTuple):
@@ -34,6 +35,14 @@ class TargetFields(NamedTuple):
                 f"got {list(mean)} and {list(deviation)}"
             )
         return cls(tuple(names), Scaling.of(mean, deviation))
+
+    def scaled(self, rows: Iterable[Sequence[Any]], places: Iterable[str]) -> Tensor:
+        """Return target numbers scaled, float32 ``(rows, targets)``.
+
+        Raises:
+            ValueError: a target is not a number; the message has its location.
+        """
+        return self.scaling.apply(number_targets(rows, places, self.names)).float()
 
     @property
     def sizes(self) -> dict[str, Any]:
@@ -58,7 +67,7 @@ class TargetFields(NamedTuple):
         cells = [[field_of(record, name) for name in self.names] for record in records]
         places = [record.place for record in records]
         if not class_names:
-            return self.scaling.apply(number_targets(cells, places, self.names)).float()
+            return self.scaled(cells, places)
         labels = [row[0] for row in cells]
         if not any(isinstance(label, list) for label in labels):
             return class_targets(labels, places, class_names)
@@ -82,20 +91,25 @@ def class_targets(labels: Iterable[Any], places: Iterable[str], class_names: Seq
         ValueError: labels are not classes; the message names all of them, with the locations where they occur first.
     """
     index = {name: number for number, name in enumerate(class_names)}
-    unknown: dict[str, list[str]] = {}
-    targets = []
-    for label, place in zip(map(str, labels), places, strict=True):
-        targets.append(index.get(label, -1))
-        if label not in index:
-            unknown.setdefault(label, []).append(place)
-    if unknown:
-        found = "; ".join(
-            f"{label!r} ({found[0]}{f' and {len(found) - 1} more' if len(found) > 1 else ''})"
-            for label, found in unknown.items()
-        )
-        known = ", ".join(class_names[:SHOWN]) + (", ..." if len(class_names) > SHOWN else "")
-        raise ValueError(f"labels that are not classes of the training data: {found}; the classes are {known}")
-    return torch.tensor(targets, dtype=torch.long)
+    texts = list(map(str, labels))
+    check_known(zip(texts, places, strict=True), class_names)
+    return torch.tensor([index[text] for text in texts], dtype=torch.long)
+
+
+def check_known(labels: Iterable[tuple[str, str]], class_names: Sequence[str]) -> None:
+    """Raise ``ValueError``, naming all labels, each with its location, that are not among the classes."""
+    known, strange = set(class_names), dict[str, list[str]]()
+    for label, place in labels:
+        if label not in known:
+            strange.setdefault(label, []).append(place)
+    if strange:
+        found = _shortened([f"{label!r} ({_shortened(places, '; ')})" for label, places in strange.items()])
+        raise ValueError(f"labels that do not occur in the train split: {found}; there: {_shortened(class_names)}")
+
+
+def _shortened(items: Sequence[str], comma: str = ", ") -> str:
+    rest = len(items) - SHOWN
+    return comma.join(items[:SHOWN]) + (f"{comma}and {rest} more" if rest > 0 else "")
 
 
 def number_targets(rows: Iterable[Sequence[Any]], places: Iterable[str], names: Sequence[str]) -> Tensor:

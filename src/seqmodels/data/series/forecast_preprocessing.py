@@ -17,9 +17,9 @@ from seqmodels.data.formats.times.frequency import Frequency, Gaps
 from seqmodels.data.preprocessing import Example, Preprocessing
 from seqmodels.data.series.panels.layouts import Layout, Wide
 from seqmodels.data.series.panels.panel import Panel
-from seqmodels.data.series.panels.reading import Group, Reading, groups_of, static_values
-from seqmodels.data.series.panels.records import table_from, tables_in
-from seqmodels.data.series.panels.roles import Roles, encoded, expanded, unseen
+from seqmodels.data.series.panels.reading import Group, Reading, static_values
+from seqmodels.data.series.panels.records import holds_lists, table_from, tables_in
+from seqmodels.data.series.panels.roles import Roles, expanded, unseen
 from seqmodels.data.series.panels.scaling import GroupScale, GroupScaling
 from seqmodels.data.series.scaling import Scaling
 from seqmodels.data.series.windows import ForecastBatch, Groups, Span, WindowDataset
@@ -45,6 +45,7 @@ class ForecastPreprocessing(Preprocessing):
         frequency: of the training data, the fields of a ``Frequency``; None if they had no times.
         season: number of steps in a season.
         seasonal_error: mean absolute seasonal difference of each column to forecast in the training data.
+        wide: columns with values of a table whose ``layout`` is wide.
         layout, future, static, group: as in :class:`~seqmodels.data.CSVSeriesData`.
         categories: values of each column with words.
         static_mean, static_deviation: of each static feature.
@@ -70,6 +71,7 @@ class ForecastPreprocessing(Preprocessing):
     season: int = 1
     seasonal_error: Sequence[float] | None = None
     layout: Layout = "long"
+    wide: Sequence[str] = ()
     future: Sequence[str] = ()
     static: Sequence[str] = ()
     group: Sequence[str] = ()
@@ -98,7 +100,9 @@ class ForecastPreprocessing(Preprocessing):
             static=tuple(self.static),
             group=tuple(self.group),
         )
-        self.reading = Reading(self.options, roles, self.categories, ragged=self.layout != "long")
+        kept = (*roles.features, *roles.future) if self.layout == "columns" else roles.group
+        wide = None if self.layout == "long" else Wide(self.layout, self.options.time_columns, tuple(self.wide), kept)
+        self.reading = Reading(self.options, roles, self.categories, wide)
         mean, deviation = (values[:outputs] for values in (self.mean, self.deviation))
         error = [1.0] * outputs if self.seasonal_error is None else self.seasonal_error
         single = {"key": (), "mean": mean, "deviation": deviation, "seasonal_error": error}
@@ -121,28 +125,32 @@ class ForecastPreprocessing(Preprocessing):
     def examples(self, records: Iterable[Record]) -> Iterator[Example]:
         """Yield the last window of each group, without a batch dimension; the steps after it are forecast.
 
-        The group columns are the fields of an example. A group of several that cannot be read, and a record with lists
-        of steps, yields an example without a value.
+        The group columns are the fields of an example. A group that cannot be read, or a record with lists of steps,
+        yields an example without a value.
 
         Raises:
-            ValueError: a table cannot be read, or its only group; with the location.
+            ValueError: a table cannot be read, or none of its groups; with the location.
         """
         for part in tables_in(records):
+            of_rows = not holds_lists(part[0])
             try:
                 groups = self._groups(part)
             except ValueError as error:
-                if len(part) > 1:
+                if of_rows:
                     raise
                 yield Example(part[0].place, None, str(error))
                 continue
-            for group in groups:
-                place, fields = group.table.rows[0].place, dict(zip(self.reading.roles.group, group.key, strict=True))
-                try:
-                    yield Example(place, self.window(group), fields=fields)
-                except ValueError as error:
-                    if len(part) > 1 and len(groups) == 1:
-                        raise
-                    yield Example(place, None, str(error), fields)
+            examples = [self._example(group) for group in groups]
+            if of_rows and all(example.value is None for example in examples):
+                raise ValueError(examples[0].error)
+            yield from examples
+
+    def _example(self, group: Group) -> Example:
+        place, fields = group.table.rows[0].place, dict(zip(self.reading.roles.group, group.key, strict=True))
+        try:
+            return Example(place, self.window(group), fields=fields)
+        except ValueError as error:
+            return Example(place, None, str(error), fields)
 
     def window(self, group: Group) -> ForecastBatch:
         """Return the last window of a group and the steps after it, with zero targets.
@@ -160,9 +168,8 @@ class ForecastPreprocessing(Preprocessing):
                 f"{series.place}: the model reads input_length={self.input_length} steps, the series{which} has {steps}"
             )
         groups = self._tensors([group], [self._continued(series, group)], [steps])
-        if series.times is None:
-            before = len(group.table.rows) - steps  # the numbers of steps count the rows before the window
-            groups = groups._replace(times=groups.times + before)
+        if series.times is None and series.rows is not None:
+            groups = groups._replace(times=groups.times + int(series.rows[0]))  # steps are counted from the first row
         return self._windows(groups, [Span(0, steps, steps + self.horizon)], series.place)[0]
 
     def _continued(self, series: SeriesTable, group: Group) -> SeriesTable:
@@ -191,12 +198,14 @@ class ForecastPreprocessing(Preprocessing):
         if not groups:
             raise ValueError("there are no rows to evaluate")
         tables = [self.reading.series(group) for group in groups]
-        longest = max(len(table.values) for table in tables)
-        if longest < self.input_length + self.horizon:
+        needed, lengths = self.input_length + self.horizon, [len(table.values) for table in tables]
+        if max(lengths) < needed:
             raise ValueError(
                 f"{tables[0].place}: a window of input_length={self.input_length} and horizon={self.horizon} needs "
-                f"{self.input_length + self.horizon} steps, the longest series has {longest}"
+                f"{needed} steps, the longest series has {max(lengths)}"
             )
+        if short := sum(length < needed for length in lengths):
+            log.info("%s: %d of %d series are shorter than %d steps", tables[0].place, short, len(tables), needed)
         tensors = self._tensors(groups, tables, [self.input_length] * len(groups))
         return self._windows(tensors, [Span(0, 0, len(table.values)) for table in tables], tables[0].place)
 
@@ -209,13 +218,11 @@ class ForecastPreprocessing(Preprocessing):
         roles = self.reading.roles
         required = roles.target or () if self.layout == "long" else ()
         table = table_from(records, roles, self.options, required)
-        if self.layout != "long":
-            names = tuple(key[-1] for key in self.scaling.scales) if self.layout == "columns" else None
-            kept = (*roles.features, *self.future) if self.layout == "columns" else roles.group
-            table = Wide(self.layout, self.options.time_columns, names, kept).long(table)
+        if self.reading.wide is not None:
+            table = self.reading.wide.present(table).long(table)
         for column, count in unseen(table, self.categories).items():
             log.info("%s: %d values of %s are not in the training data", table.name, count, column)
-        groups = groups_of(encoded(table, self.categories), self.options, roles.group)
+        groups = self.reading.groups(table)
         if new := [", ".join(group.key) for group in groups if group.key not in self.scaling.scales]:
             log.info(
                 "%s: scaled by their own rows, as they are not in the training data: %s", table.name, "; ".join(new)

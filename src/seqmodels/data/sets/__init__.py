@@ -29,6 +29,7 @@ OWN_FILES = {
     "text": "TextData",
     "text_csv": "TextCSVData",
     "text_csv_multilabel": "TextCSVMultilabelData",
+    "text_csv_regression": "TextCSVRegressionData",
     "text_folder": "TextFolderData",
     "ts_file": "TSFileData",
     "ts_file_regression": "TSFileRegressionData",

@@ -94,7 +94,7 @@ class CSVSeriesData(SeriesSource):
             return read_panel(table, self.options, self.roles)
         wide, roles = self._wide()
         options = self.options._replace(date_format=None) if self.layout == "years" else self.options
-        return read_panel(wide.long(table), options, roles, ragged=True)._replace(layout=self.layout)
+        return read_panel(table, options, roles, wide)
 
     def _wide(self) -> tuple[Wide, Roles]:
         """Return how to read a wide table, and the roles of the columns of the long table that it becomes."""

@@ -11,5 +11,5 @@ class TextCSVData(TextTable):
 
     name = "text_csv"
 
-    def read(self, path: Path) -> LabelledTexts:
+    def texts(self, path: Path) -> LabelledTexts:
         return self.table(path, separator=None)

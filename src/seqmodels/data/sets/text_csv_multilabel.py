@@ -26,5 +26,5 @@ class TextCSVMultilabelData(TextTable):
         if not self.separator:
             raise ValueError("separator must be at least one character, got none")
 
-    def read(self, path: Path) -> LabelledTexts:
+    def texts(self, path: Path) -> LabelledTexts:
         return self.table(path, separator=self.separator)

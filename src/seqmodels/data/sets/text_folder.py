@@ -13,5 +13,5 @@ class TextFolderData(OwnTexts):
 
     name = "text_folder"
 
-    def read(self, path: Path) -> LabelledTexts:
+    def texts(self, path: Path) -> LabelledTexts:
         return read_folders(path, encoding=self.encoding)._replace(dialect=CSVDialect(encoding=self.encoding))

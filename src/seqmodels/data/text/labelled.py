@@ -5,8 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from seqmodels.data.labelled.targets import class_names_of, number_targets
 from seqmodels.data.preparation import Preparation, Prepared
 from seqmodels.data.raw import LabelledTexts, Splits
+from seqmodels.data.series.scaling import fit_scaling
 from seqmodels.data.text.token_preprocessing import Empty, TokenPreprocessing, check_options
 from seqmodels.data.text.vocabulary_learning import VocabularyLearner
 
@@ -35,7 +37,7 @@ class TextPreparation(Preparation):
         if not train.texts:
             raise ValueError("the train split is empty")
         vocabulary = self.vocabulary.learn(train.texts)
-        names = _label_names(train.labels)
+        names = () if train.numbers else _label_names(train.labels)
         preprocessing = TokenPreprocessing(
             vocabulary=vocabulary,
             field=train.columns,
@@ -44,6 +46,7 @@ class TextPreparation(Preparation):
             separator=train.separator,
             empty=self.empty,
             dialect={} if train.dialect is None else train.dialect._asdict(),
+            **_scale(train),
         )
         if train.dialect is not None:
             columns = ", ".join(train.columns)
@@ -55,12 +58,19 @@ class TextPreparation(Preparation):
                 continue
             datasets[name], counts[name] = preprocessing.dataset(part, names)
             log.info("%s: %s", name, counts[name])
-        sizes = {"vocab_size": len(vocabulary), "output_size": len(names)}
+        sizes: dict[str, Any] = {"vocab_size": len(vocabulary), "output_size": len(names) or 1}
+        sizes |= preprocessing.targets.sizes if train.numbers else {}
         return Prepared(Splits(**datasets), sizes, preprocessing.node, names, counts)
 
 
 def _label_names(labels: Iterable[Any]) -> tuple[str, ...]:
-    """Return all labels, sorted; numerically if they are integers."""
-    names = {label for row in labels for label in ((row,) if isinstance(row, str) else row)}
-    numbers = all(len(name) < 20 and name.isascii() and name.removeprefix("-").isdigit() for name in names)
-    return tuple(sorted(names, key=lambda name: (int(name), name) if numbers else (0, name)))
+    """Return all labels, sorted."""
+    return class_names_of(label for row in labels for label in ((row,) if isinstance(row, str) else row))
+
+
+def _scale(train: LabelledTexts) -> dict[str, list[float]]:
+    """Return mean and deviation of the labels if they are numbers."""
+    if not train.numbers:
+        return {}
+    mean, deviation = fit_scaling(number_targets([[label] for label in train.labels], train.places, [train.label]))
+    return {"target_mean": mean.tolist(), "target_deviation": deviation.tolist()}

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from seqmodels.data.collate import pad
 from seqmodels.data.formats.files import unpacked_stream
-from seqmodels.data.formats.records import Record, format_of
+from seqmodels.data.formats.records import Record, format_of, readable
 from seqmodels.data.formats.strict_text import decoded_lines
 from seqmodels.data.formats.text_files import (
     DocumentFormat,
@@ -194,7 +194,7 @@ class TextPreprocessing(Preprocessing):
             ValueError: a record has no text, there is none, or there are several for a model of a single stream.
         """
         texts = []
-        for place, fields in records:
+        for place, fields, _ in readable(records):
             if self.form.unit == "line" and not str(fields.get(self.form.field, fields.get("text", ""))).strip():
                 continue
             try:

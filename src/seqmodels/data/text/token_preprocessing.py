@@ -12,9 +12,10 @@ from torch import Tensor
 
 from seqmodels.data.formats.delimited import labels_of
 from seqmodels.data.formats.folders import text_records
-from seqmodels.data.formats.records import Record
+from seqmodels.data.formats.records import Record, readable
 from seqmodels.data.formats.table import CSVDialect
 from seqmodels.data.formats.text_files import carried
+from seqmodels.data.labelled.targets import TargetFields, check_known
 from seqmodels.data.preprocessing import Example, Preprocessing
 from seqmodels.data.raw import LabelledTexts
 from seqmodels.data.sequences import RaggedDataset
@@ -23,9 +24,6 @@ from seqmodels.system.names import public_name
 
 Empty = Literal["error", "drop"]
 log = logging.getLogger("seqmodels")
-
-SHOWN = 20
-"""Number of labels, and of places of each, that an error shows."""
 
 
 class TextCounts(NamedTuple):
@@ -59,6 +57,7 @@ class TokenPreprocessing(Preprocessing):
         empty: whether a text without tokens among labelled ones is an error (``error``) or dropped and counted
             (``drop``); it has no prediction.
         dialect: how the training table was written, the fields of a ``CSVDialect``; new files are read in the same way.
+        target_mean, target_deviation: of the number to predict, if the label is one, from the training data.
     """
 
     vocabulary: Vocabulary
@@ -68,9 +67,12 @@ class TokenPreprocessing(Preprocessing):
     separator: str | None = None
     empty: Empty = "error"
     dialect: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    target_mean: Sequence[float] = ()
+    target_deviation: Sequence[float] = ()
 
     def __post_init__(self) -> None:
         check_options(self.max_length, self.empty)
+        self.targets = TargetFields.of([self.label], self.target_mean, self.target_deviation)
 
     @property
     def fields(self) -> list[str]:
@@ -88,6 +90,8 @@ class TokenPreprocessing(Preprocessing):
             "separator": self.separator,
             "empty": self.empty,
             "dialect": dict(self.dialect),
+            "target_mean": list(self.target_mean),
+            "target_deviation": list(self.target_deviation),
         }
 
     def read(self, path: str, format: str | None = None) -> Iterator[Record]:
@@ -117,7 +121,7 @@ class TokenPreprocessing(Preprocessing):
 
     def labelled(self, records: Iterable[Record], class_names: Sequence[str]) -> RaggedDataset:
         found = LabelledTexts([], [], [], separator=self.separator)
-        for place, fields in records:
+        for place, fields, _ in readable(records):
             try:
                 found.texts.append(self._text(fields))
                 found.labels.append(self._labels(fields))
@@ -143,16 +147,20 @@ class TokenPreprocessing(Preprocessing):
                 "data.empty=drop leaves such texts out"
             )
         limit, unknown = self.max_length, self.vocabulary.unknown
-        targets = class_targets(part.take(kept), class_names)
+        targets = class_targets(part.take(kept), class_names) if class_names else self._numbers(part.take(kept))
         counts = TextCounts(
             rows=len(kept),
             tokens=sum(map(len, encoded)),
             unknown=sum(row.count(unknown) for row in encoded) if unknown is not None else 0,
             cut=sum(len(row) > limit for row in encoded) if limit is not None else 0,
             dropped=len(encoded) - len(kept),
-            absent=len(class_names) - len(targets.unique()) if targets.dim() == 1 else int((targets.sum(0) == 0).sum()),
+            absent=_absent(targets, class_names),
         )
         return RaggedDataset([torch.tensor(encoded[row][:limit]) for row in kept], targets), counts
+
+    def _numbers(self, part: LabelledTexts) -> Tensor:
+        """Return the numbers to predict, standardised, float32 ``(rows, 1)``."""
+        return self.targets.scaled([[label] for label in part.labels], part.places)
 
     def _labels(self, record: Mapping[str, Any]) -> str | tuple[str, ...]:
         """Return the label or labels of a record.
@@ -161,7 +169,8 @@ class TokenPreprocessing(Preprocessing):
             ValueError: there is none, or it is neither a text nor a whole number, nor with a separator a list of texts.
         """
         value = record.get(self.label)
-        if isinstance(value, int) and not isinstance(value, bool):
+        kinds = int | float if self.target_mean else int
+        if isinstance(value, kinds) and not isinstance(value, bool):
             value = str(value)
         if self.separator is not None and isinstance(value, list) and all(isinstance(label, str) for label in value):
             return tuple(dict.fromkeys(value))
@@ -187,14 +196,7 @@ def class_targets(part: LabelledTexts, names: Sequence[str]) -> Tensor:
     """
     index = {name: number for number, name in enumerate(names)}
     rows = [(label,) if isinstance(label, str) else label for label in part.labels]
-    strange: dict[str, list[str]] = {}
-    for labels, place in zip(rows, part.places, strict=True):
-        for label in labels:
-            if label not in index:
-                strange.setdefault(label, []).append(place)
-    if strange:
-        found = _shortened([f"{label!r} ({_shortened(places, '; ')})" for label, places in strange.items()])
-        raise ValueError(f"labels that do not occur in the train split: {found}; there: {_shortened(list(names))}")
+    check_known(((label, place) for row, place in zip(rows, part.places, strict=True) for label in row), names)
     if part.separator is None:
         return torch.tensor([index[label] for (label,) in rows], dtype=torch.long)
     targets = torch.zeros(len(rows), len(index))
@@ -203,9 +205,11 @@ def class_targets(part: LabelledTexts, names: Sequence[str]) -> Tensor:
     return targets
 
 
-def _shortened(items: Sequence[str], comma: str = ", ") -> str:
-    rest = len(items) - SHOWN
-    return comma.join(items[:SHOWN]) + (f"{comma}and {rest} more" if rest > 0 else "")
+def _absent(targets: Tensor, class_names: Sequence[str]) -> int:
+    """Return how many classes or labels no row has."""
+    if not class_names:
+        return 0
+    return len(class_names) - len(targets.unique()) if targets.dim() == 1 else int((targets.sum(0) == 0).sum())
 
 
 def _text(record: Mapping[str, Any], field: str) -> str:

@@ -158,9 +158,7 @@ def check_steps(frequency: Frequency, times: Times, place: Callable[[int], str],
     if not fitted and len(steps) > 1 and (steps == steps[0]).all():
         own = frequency_of(times, place)
         if own.months or own.microseconds != frequency.microseconds:
-            raise ValueError(
-                f"{place(0)}: the rows are {own} apart, but the model was trained with rows {frequency} apart"
-            )
+            raise ValueError(f"{place(0)}: the rows are {own} apart, but the model is for rows {frequency} apart")
     if gaps == "allow" or (gaps == "fill" and (steps > 0).all()):
         return
     row = int(((steps != 1) if gaps == "error" else (steps == 0)).argmax()) + 1
@@ -178,7 +176,7 @@ def _monthly(times: Times) -> Frequency | None:
     inside = times - months.astype("datetime64[us]")
     left = (months + 1).astype("datetime64[us]") - times
     same_day = bool((inside == inside[0]).all())
-    month_end = bool((left == left[0]).all()) and left[0] <= np.timedelta64(DAY, "us")
+    month_end = bool((left == left[0]).all() and left[0] <= np.timedelta64(DAY, "us"))
     steps = np.diff(months).astype(np.int64)
     if not (same_day or month_end) or (steps == 0).any():
         return None

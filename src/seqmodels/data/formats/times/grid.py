@@ -18,7 +18,7 @@ class Grid(NamedTuple):
 
     times: Times  # (steps,) wall clock
     offsets: Offsets | None  # (steps,) if the times have a zone
-    zone: str | None  # its IANA name, or the last offset
+    zone: str | None  # its IANA name or offset; None if the offset changes by rules that are not known
     frequency: Frequency
     rows: NDArray[np.int64]  # (steps,) -1 for missing rows
 
@@ -49,8 +49,8 @@ def grid_of(
         if skipped.any():
             row = int(skipped.argmax())
             raise ValueError(f"{place(row)}: {times[row]} does not exist in {timezone}, as clocks go forward")
-    if timezone is None and offsets is not None:
-        zone = zone_name(offsets[-1])
+    if timezone is None and offsets is not None and (offsets == offsets[0]).all():
+        zone = zone_name(offsets[0])
     check_ascending(times if offsets is None else times - offsets, times, place)
     found = frequency or frequency_of(times, place, offsets)
     check_steps(found, found.axis(times, offsets), place, gaps, fitted=frequency is None)

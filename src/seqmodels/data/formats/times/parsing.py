@@ -13,14 +13,16 @@ from seqmodels.data.formats.times.zones import MICROSECOND, Offsets, Times, zone
 
 log = logging.getLogger("seqmodels")
 
+CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H", " %I:%M %p", " %I:%M:%S %p")
+AMBIGUOUS = tuple(f"{day}{clock}" for day in ("%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y") for clock in CLOCKS)
+"""Is 3/4/2020 in March or April?"""
 FORMATS = (
     *("%Y-%m", "%Y/%m", "%Y", "%Y/%m/%d", "%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S"),
     *("%d.%m.%Y", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S", "%m/%Y", "%b %Y", "%d %b %Y", "%d-%b-%Y", "%b %d, %Y"),
-    *("%d/%m/%Y", "%d/%m/%Y %H:%M", "%d/%m/%Y %H:%M:%S", "%m/%d/%Y", "%m/%d/%Y %H:%M", "%m/%d/%Y %H:%M:%S"),
-    *("%d/%m/%Y %I:%M:%S %p", "%d/%m/%Y %I:%M %p", "%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y %I:%M %p"),
+    *AMBIGUOUS,
     # columns joined with a space
     *("%Y %m", "%Y %m %d", "%Y %m %d %H", "%Y %m %d %H %M", "%Y %m %d %H %M %S"),
-    *("%Y-%m-%d %H", "%d.%m.%Y %H", "%d/%m/%Y %H", "%m/%d/%Y %H"),
+    *("%Y-%m-%d %H", "%d.%m.%Y %H"),
 )
 ISO = "iso"
 UNIX = {
@@ -68,7 +70,7 @@ def parse_times(
         return _parsed(texts, place, date_format, f"as {date_format!r}", zone)
     for name in (ISO, *FORMATS):
         if _reads(_reader(name), texts[0]):
-            same = [other for other in FORMATS if _is_ambiguous(other)] if _is_ambiguous(name) else []
+            same = AMBIGUOUS if name in AMBIGUOUS else ()
             fitting = [other for other in same if all(_reads(_reader(other), text) for text in texts)]
             found = _unambiguous(fitting, texts, place) if fitting else name
             return _parsed(texts, place, found, "like the rows before", zone)
@@ -76,11 +78,6 @@ def parse_times(
         f"{place(0)}: {texts[0]!r} is no date in a known format; data.date_format says how it is written: "
         "'%d.%m.%y' for example, or unix, unix_ms, unix_us for a count since 1970"
     )
-
-
-def _is_ambiguous(name: str) -> bool:
-    """Return whether day and month can be confused: is 3/4/2020 in March or April?"""
-    return name.startswith(("%d/%m/%Y", "%m/%d/%Y"))
 
 
 def _unambiguous(fitting: list[str], texts: Sequence[str], place: Callable[[int], str]) -> str:
@@ -99,6 +96,8 @@ def _iso(text: str) -> datetime:
     # of ISO 8601 without hyphens, only whole dates: other digits are a year or some other number
     if text.isdecimal() and not (len(text) == 8 and "1000" <= text[:4] < "3000"):
         raise ValueError("digits alone")
+    if quarter := re.fullmatch(r"(\d{4})-?Q([1-4])", text):
+        return datetime(int(quarter[1]), 3 * int(quarter[2]) - 2, 1)
     return datetime.fromisoformat(re.sub(r" UTC$", "+00:00", text))
 
 
@@ -149,6 +148,6 @@ def log_change_of_zone(stamps: Stamps, name: str, zone: str | None) -> None:
     if zone is None and stamps.offsets is not None and len(found := list(dict.fromkeys(stamps.offsets.tolist()))) > 1:
         offsets = ", ".join(zone_name(np.timedelta64(offset, "us")) for offset in found)
         log.info(
-            "%s: the offset of its times from UTC changes (%s); later times continue with the last one: "
-            "data.timezone, Europe/Berlin for example, names the rules by which it changes", name, offsets
+            "%s: the offset of its times from UTC changes (%s); forecasts have local times without an offset, and "
+            "continue with the last one: data.timezone, Europe/Berlin for example, names the rules", name, offsets
         )  # fmt: skip

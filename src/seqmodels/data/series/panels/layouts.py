@@ -1,10 +1,13 @@
 """Layouts of tables: from wide tables to long ones, which have one row per series and time."""
 
+import logging
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from seqmodels.data.formats.columns import numeric_columns
 from seqmodels.data.formats.table import Row, Table
+
+log = logging.getLogger("seqmodels")
 
 Layout = Literal["long", "columns", "years"]
 
@@ -30,19 +33,43 @@ class Wide(NamedTuple):
     kept: tuple[str, ...] = ()
     """Columns that belong to all series, or with ``years`` name a series."""
 
-    def long(self, table: Table) -> Table:
-        """Return the table with one row per series and time.
+    def settled(self, table: Table) -> "Wide":
+        """Return the layout with the columns with values of a table.
 
         Raises:
-            ValueError: columns are missing, or a year has neither 12 nor 4 of them.
+            ValueError: a year has neither 12 nor 4 of them.
         """
         values = self.values or numeric_columns(table, (*self.time, *self.kept))
-        years = self.layout == "years"
-        if years and len(values) not in MONTHS:
+        if self.layout == "years" and len(values) not in MONTHS:
             raise ValueError(
                 f"{table.name}: layout=years needs 12 or 4 columns with values, months or quarters, got "
                 f"{len(values)} ({', '.join(values)}): data.target lists them"
             )
+        return self._replace(values=values)
+
+    def present(self, table: Table) -> "Wide":
+        """Return the layout without the series that a table does not have; other columns with numbers are logged.
+
+        Raises:
+            ValueError: the table has none of the series.
+        """
+        if self.layout == "years" or self.values is None:
+            return self
+        values = tuple(name for name in self.values if name in table.columns)
+        if not values:
+            raise ValueError(f"{table.name} has none of the columns {', '.join(self.values)}")
+        known = {*self.values, *self.time, *self.kept}
+        if others := [name for name in table.columns if name not in known]:
+            log.info("%s: columns left out, as the model was trained without them: %s", table.name, ", ".join(others))
+        return self._replace(values=values)
+
+    def long(self, table: Table) -> Table:
+        """Return the table with one row per series and time.
+
+        Raises:
+            ValueError: columns are missing.
+        """
+        values, years = self.settled(table).values or (), self.layout == "years"
         names = (*self.time, *self.kept, VALUE) if years else (*self.time, *self.kept, COLUMN, VALUE)
         for name in names:
             if names.count(name) > 1:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from seqmodels.data.formats.series_table import SeriesTable
 from seqmodels.data.raw import Splits
-from seqmodels.data.series.panels.layouts import Layout
+from seqmodels.data.series.panels.layouts import Wide
 from seqmodels.data.series.panels.roles import Categories, Roles, expanded
 from seqmodels.data.splitting import split_by_time
 
@@ -29,7 +29,7 @@ class Panel(NamedTuple):
     tables: tuple[SeriesTable, ...]  # of each group, in ascending order of time
     group: tuple[str, ...] = ()  # names of the group columns
     roles: Roles = Roles()
-    layout: Layout = "long"  # of the table that was read
+    wide: Wide | None = None  # how the table was read, if it was wide
     categories: Categories = MappingProxyType({})  # values of the columns with words
     static_names: tuple[str, ...] = ()
     static: Tensor = torch.zeros(1, 0, dtype=torch.float64)  # (groups, static)

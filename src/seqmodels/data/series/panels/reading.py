@@ -12,6 +12,7 @@ from seqmodels.data.formats.columns import is_missing, parsed_column
 from seqmodels.data.formats.series_table import CSVOptions, SeriesTable, series_of, stamps_of
 from seqmodels.data.formats.table import Table
 from seqmodels.data.formats.times.parsing import Stamps
+from seqmodels.data.series.panels.layouts import Wide
 from seqmodels.data.series.panels.panel import Panel
 from seqmodels.data.series.panels.roles import Categories, Roles, categories_in, encoded, expanded
 
@@ -30,24 +31,32 @@ def groups_of(table: Table, options: CSVOptions, group: Sequence[str]) -> list[G
     """Return the rows of each group, in the order of their first rows.
 
     Raises:
-        ValueError: a row belongs to no group, a time cannot be read, or without group columns, several series have
-            rows: the message names the column that seems to tell them apart.
+        ValueError: a row belongs to no group, a time cannot be read, or a group has rows of several series: the message
+            names the column that seems to tell them apart.
     """
     stamps = stamps_of(table, options)
     if not group:
-        if stamps is not None:
-            _check_single(table, stamps, options)
-        return [Group((), table, stamps)]
+        found = [Group((), table, stamps)]
+    else:
+        rows = _rows_of(table, group)
+        found = [Group(key, table.take(taken), stamps and stamps.take(taken)) for key, taken in rows.items()]
+    for single in found:
+        if single.stamps is not None:
+            _check_single(single.table, single.stamps, options, group)
+    return found
+
+
+def _rows_of(table: Table, group: Sequence[str]) -> dict[tuple[str, ...], list[int]]:
     rows: dict[tuple[str, ...], list[int]] = {}
     columns = [table.cells(name) for name in group]
     for row, key in enumerate(zip(*columns, strict=True)):
         if "" in key:
             raise ValueError(f"{table.place(row, group[key.index('')])}: is empty, so the row belongs to no series")
         rows.setdefault(key, []).append(row)
-    return [Group(key, table.take(taken), stamps and stamps.take(taken)) for key, taken in rows.items()]
+    return rows
 
 
-def _check_single(table: Table, stamps: Stamps, options: CSVOptions) -> None:
+def _check_single(table: Table, stamps: Stamps, options: CSVOptions, group: Sequence[str]) -> None:
     """Raise ``ValueError`` if time restarts, and there are columns by which it does not."""
     instants = stamps.times if stamps.offsets is None else stamps.times - stamps.offsets
     change = np.diff(instants).astype(np.int64)
@@ -57,7 +66,7 @@ def _check_single(table: Table, stamps: Stamps, options: CSVOptions) -> None:
     codes = {
         column: np.unique(table.cells(column), return_inverse=True)[1]
         for column in table.columns
-        if column not in options.time_columns
+        if column not in (*options.time_columns, *group)
     }
     few = [column for column, code in codes.items() if 0 < code.max() < len(code) // 2]
     few.sort(key=lambda column: codes[column].max())
@@ -67,11 +76,12 @@ def _check_single(table: Table, stamps: Stamps, options: CSVOptions) -> None:
         order = np.lexsort((np.arange(len(number)), number))
         same = np.diff(number[order]) == 0
         if (np.diff(instants[order]).astype(np.int64)[same] > 0).all():
-            names = columns[0] if len(columns) == 1 else f"[{','.join(columns)}]"
-            which = "column tells" if len(columns) == 1 else "columns tell"
+            names = columns[0] if len(columns) + len(group) == 1 else f"[{','.join((*group, *columns))}]"
+            seem = "seems" if len(columns) == 1 else "seem"
+            which = "column that tells" if len(columns) == 1 else "columns that tell"
             raise ValueError(
                 f"{table.place(row, options.time_columns[0])}: time restarts, as where several series are in one "
-                f"table, and {' and '.join(map(repr, columns))} seems to be the {which} them apart: data.group={names}"
+                f"table, and {' and '.join(map(repr, columns))} {seem} to be the {which} them apart: data.group={names}"
             )
 
 
@@ -85,19 +95,23 @@ def history(table: Table, target: Sequence[str], *, leading: bool) -> tuple[int,
 
 
 class Reading(NamedTuple):
-    """How the table of each group becomes series."""
+    """How a table becomes series."""
 
     options: CSVOptions
     roles: Roles
     categories: Categories
-    ragged: bool = False  # whether empty cells around the values of a series are no part of it
+    wide: Wide | None = None  # how to make it a long table
+
+    def groups(self, table: Table) -> list[Group]:
+        """Return the rows of each group of a long table, with words as numbers."""
+        return groups_of(encoded(table, self.categories), self.options, self.roles.group)
 
     def series(self, group: Group, *, last: int | None = None) -> SeriesTable:
         """Return the series of a group up to the last row with a target."""
         first, end = 0, len(group.table.rows)
         targets, features, future = self.roles.inputs(self.categories)
-        if self.ragged or self.roles.future:
-            first, end = history(group.table, targets, leading=self.ragged)
+        if self.wide is not None or self.roles.future:  # else empty cells around the values are missing values
+            first, end = history(group.table, targets, leading=self.wide is not None)
         names = (*targets, *features, *future)
         table = series_of(*self._span(group, first, end, names), last=last)
         return table._replace(features=len(names) - len(targets))
@@ -109,7 +123,7 @@ class Reading(NamedTuple):
             ValueError: there are fewer rows, or values are missing.
         """
         targets, _, future = self.roles.inputs(self.categories)
-        first, end = history(group.table, targets, leading=self.ragged)
+        first, end = history(group.table, targets, leading=self.wide is not None)
         rows = group.table.rows
         if (missing := steps - (len(rows) - end)) <= 0:
             table = series_of(*self._span(group, first, end + steps, future), last=steps)
@@ -130,23 +144,25 @@ class Reading(NamedTuple):
         return group.table.take(taken), self.options._replace(columns=names), stamps
 
 
-def read_panel(table: Table, options: CSVOptions, roles: Roles, *, ragged: bool = False) -> Panel:
-    """Return the panel of a long table.
+def read_panel(table: Table, options: CSVOptions, roles: Roles, wide: Wide | None = None) -> Panel:
+    """Return the panel of a table.
 
     Args:
-        table: a table with a row per time, and per group.
+        table: the table as written.
         options: how to read its times and numbers.
-        roles: what each column is.
-        ragged: empty cells before the first and after the last value of a series are no part of it.
+        roles: what each column is, of the long table that it becomes.
+        wide: how to make it a long table, if it is wide.
 
     Raises:
         ValueError: the table cannot be read; the message names line and column.
     """
+    if wide is not None:
+        wide = wide.settled(table)
+        table = wide.long(table)
     roles = roles.settled(table, options.time_columns)
     categories = categories_in(table, (*roles.features, *roles.future, *roles.static))
-    table = encoded(table, categories)
-    groups = groups_of(table, options, roles.group)
-    reading = Reading(options, roles, categories, ragged)
+    reading = Reading(options, roles, categories, wide)
+    groups = reading.groups(table)
     longest = max(range(len(groups)), key=lambda number: len(groups[number].table.rows))
     first = reading.series(groups[longest])
     settled = reading._replace(options=options._replace(frequency=first.frequency))
@@ -157,6 +173,7 @@ def read_panel(table: Table, options: CSVOptions, roles: Roles, *, ragged: bool 
         tables=tuple(tables),
         group=roles.group,
         roles=roles,
+        wide=wide,
         categories=categories,
         static_names=static,
         static=torch.stack([static_values(group, roles.static, static) for group in groups]),

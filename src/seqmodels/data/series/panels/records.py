@@ -3,17 +3,22 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from seqmodels.data.formats.records import Record
+from seqmodels.data.formats.records import Record, readable
 from seqmodels.data.formats.series_table import CSVOptions, table_of
 from seqmodels.data.formats.table import Row, Table
 from seqmodels.data.series.panels.roles import Roles
+
+
+def holds_lists(record: Record) -> bool:
+    """Return whether the fields of a record are lists of steps."""
+    return any(isinstance(value, list) for value in record.fields.values())
 
 
 def tables_in(records: Iterable[Record]) -> Iterator[list[Record]]:
     """Yield the records of each table: one whose fields are lists of steps by itself, then all others together."""
     rows: list[Record] = []
     for record in records:
-        if any(isinstance(value, list) for value in record.fields.values()):
+        if not record.fields or holds_lists(record):
             yield [record]
         else:
             rows.append(record)
@@ -27,11 +32,12 @@ def table_from(records: Sequence[Record], roles: Roles, options: CSVOptions, req
     Raises:
         ValueError: records have different fields, or lists of different lengths.
     """
-    place, fields = records[0]
-    if any(isinstance(value, list) for value in fields.values()):
+    first = next(readable(records))
+    place, fields = first.place, first.fields
+    if holds_lists(first):
         return _of_lists(fields, place, roles, options, required)
     rows: list[Row] = []
-    for record in records:
+    for record in readable(records):
         if list(record.fields) != list(fields):
             wanted, got = (", ".join(names) for names in (fields, record.fields))
             raise ValueError(f"{record.place}: must have the fields {wanted}, got {got}")

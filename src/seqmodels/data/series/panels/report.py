@@ -48,11 +48,16 @@ def _filled(parts: Sequence[Filled]) -> str:
 
 
 def _columns(train: Panel, calendar: Sequence[str]) -> str:
+    roles, words = train.roles, train.categories
+    features, future, static = (
+        [f"{name} ({', '.join(words[name])})" if name in words else name for name in columns]
+        for columns in (roles.features, roles.future, roles.static)
+    )
     inputs = {
         "forecasts": train.names[: train.outputs],
-        "reads": train.names[train.outputs : len(train.names) - train.known],
-        "known ahead": (*train.names[len(train.names) - train.known :], *calendar),
-        "static": train.static_names,
+        "reads": features,
+        "known ahead": (*future, *calendar),
+        "static": static,
     }
     return "; ".join(f"{what} {', '.join(names)}" for what, names in inputs.items() if names)
 
