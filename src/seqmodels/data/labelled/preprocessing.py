@@ -36,14 +36,18 @@ class LabelledPreprocessing(Preprocessing):
         """Return series ``(..., channels)`` scaled, as float32."""
 
     def dataset(self, part: LabelledSeries) -> Sequences:
-        """Return a split of the data set with scaled series, and scaled targets if they have a unit."""
+        """Return a split of the data set with scaled series, and scaled targets if they have a unit.
+
+        Raises:
+            ValueError: a value is too large to be a float32 number once scaled.
+        """
         labels = part.labels
         if part.target_names and isinstance(labels, Tensor):
             labels = self.targets.scaling.apply(labels).float()
         if isinstance(part.series, Tensor):
             assert isinstance(labels, Tensor)
-            return SequenceDataset(self.scaled(part.series), labels, part.lengths)
-        return RaggedDataset([self.scaled(series) for series in part.series], labels)
+            return SequenceDataset(_finite(self.scaled(part.series)), labels, part.lengths)
+        return RaggedDataset([_finite(self.scaled(series), row) for row, series in enumerate(part.series, 1)], labels)
 
     def examples(self, records: Iterable[Record]) -> Iterator[Example]:
         """Yield the examples to predict, in order; only plain values of a record are carried over, not its series."""
@@ -68,3 +72,10 @@ class LabelledPreprocessing(Preprocessing):
                 raise ValueError(example.error)
             sequences.append(example.value)
         return sequences
+
+
+def _finite(scaled: Tensor, row: int | None = None) -> Tensor:
+    if bool(scaled.isinf().any()):
+        row = row or int(scaled.isinf().flatten(1).any(1).nonzero()[0]) + 1
+        raise ValueError(f"row {row} of a split: a value is too large: scaled as in training, it is no finite number")
+    return scaled
