@@ -17,17 +17,18 @@ from fuzzing.judging import NAME, Reader
 from seqmodels.data.formats.archives.arff import parse_arff
 from seqmodels.data.formats.archives.cases import SeriesFile
 from seqmodels.data.formats.archives.ts import parse_ts
-from seqmodels.data.formats.delimited import parse_table
 from seqmodels.data.formats.files import unpacked
 from seqmodels.data.formats.folders import read_tar
 from seqmodels.data.formats.idx import parse_idx
 from seqmodels.data.formats.numbers import parse_numbers
 from seqmodels.data.formats.piano_roll import parse_rolls
-from seqmodels.data.formats.records import Format, read_records, readable
+from seqmodels.data.formats.records import read_records, readable
 from seqmodels.data.formats.series_table import CSVOptions, SeriesTable, read_series
 from seqmodels.data.formats.strict_text import decoded
+from seqmodels.data.formats.suffixes import Format
 from seqmodels.data.formats.table import CSVDialect
 from seqmodels.data.formats.text_files import DocumentFormat, documents
+from seqmodels.data.text.labelled_table import parse_table
 from seqmodels.data.text.token_file import read_tokens, token_file
 
 LETTERS = "aB7 ,;:\t\"'\u00e9\u0301\u05d0\u200d\U0001f468\n\r\0\ufeff{}[]#@?\\"

@@ -7,7 +7,8 @@ from typing import Any
 
 from fuzzing.judging import NAME, Reader
 from seqmodels.config.build import build
-from seqmodels.data.formats.records import Format, read_records
+from seqmodels.data.formats.records import read_records
+from seqmodels.data.formats.suffixes import Format
 from seqmodels.data.preprocessing import Preprocessing
 from seqmodels.data.text.text_preprocessing import TextPreprocessing
 from seqmodels.data.text.vocabulary import Vocabulary, WordVocabulary

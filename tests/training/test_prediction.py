@@ -106,7 +106,7 @@ def test_an_empty_file_gives_an_empty_one(run: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"input": "nowhere.jsonl"}, "input=nowhere.jsonl cannot be read: No such file"),
+        ({"input": "nowhere.jsonl"}, "nowhere.jsonl cannot be read: No such file"),
         ({"output": "nowhere/out.jsonl"}, "output=nowhere/out.jsonl cannot be written: No such file"),
         ({"output": "out.txt"}, r"output=out.txt must end in .jsonl, .csv, .tsv or .parquet"),
         ({"output": "out.xls"}, "out.xls: its suffix says no format"),

@@ -1,20 +1,19 @@
 """Preprocessing of data into network inputs, as fitted on the training data."""
 
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
 from types import MappingProxyType
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from seqmodels.data.batch import SequenceBatch
 from seqmodels.data.collate import pad
-from seqmodels.data.formats.records import Record, format_of, read_records
-from seqmodels.data.formats.table import CSVDialect, suffix_of
+from seqmodels.data.formats.files import opened, shown_name
+from seqmodels.data.formats.records import Record, read_records
+from seqmodels.data.formats.suffixes import format_of, suffix_of
+from seqmodels.data.formats.table import CSVDialect
 from seqmodels.data.loaders import Split
 
 
@@ -57,8 +56,7 @@ class Preprocessing(ABC):
         is_table = format is None and dialect.suffix == suffix_of(path)
         kind = "csv" if is_table else format_of(path, format)
         with opened(path) as source:
-            name = "standard input" if path == "-" else path
-            yield from read_records(source, name, kind, dialect)
+            yield from read_records(source, shown_name(path), kind, dialect)
 
     @abstractmethod
     def encode(self, record: Mapping[str, Any]) -> Tensor:
@@ -100,21 +98,3 @@ class Preprocessing(ABC):
             ValueError: a record cannot be read or has no target, or a class does not occur in ``class_names``.
         """
         raise ValueError(f"{type(self).__name__} cannot read targets from a file: test on the data of the run")
-
-
-@contextmanager
-def opened(path: str) -> Iterator[IO[bytes]]:
-    """Open a file, or standard input for ``-``.
-
-    Raises:
-        ValueError: it cannot be read.
-    """
-    if path == "-":
-        yield sys.stdin.buffer
-        return
-    try:
-        source = Path(path).open("rb")  # noqa: SIM115
-    except OSError as error:
-        raise ValueError(f"input={path} cannot be read: {error.strerror}") from error
-    with source:
-        yield source

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from seqmodels.data.formats.parquet import write_parquet
-from seqmodels.data.formats.records import Format
+from seqmodels.data.formats.suffixes import Format
 from seqmodels.data.preprocessing import Example
 from seqmodels.errors import ConfigError
 from seqmodels.system.durable import durable_file

@@ -13,7 +13,8 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from seqmodels.data import Preprocessing
-from seqmodels.data.formats.records import Record, format_of
+from seqmodels.data.formats.records import Record
+from seqmodels.data.formats.suffixes import format_of
 from seqmodels.errors import ConfigError
 from seqmodels.system.devices import device_of
 from seqmodels.system.durable import durable_file

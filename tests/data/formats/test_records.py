@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqmodels.data.formats.records import Format, Record, format_of, read_records, readable
+from seqmodels.data.formats.records import Record, read_records, readable
+from seqmodels.data.formats.suffixes import Format, format_of
 from seqmodels.data.formats.table import CSVDialect, Table
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))

@@ -24,10 +24,10 @@ from seqmodels.data import (
     TokenPreprocessing,
     Vocabulary,
 )
-from seqmodels.data.formats.delimited import parse_table
 from seqmodels.data.formats.folders import read_tar
 from seqmodels.data.formats.records import Record
 from seqmodels.data.formats.table import CSVDialect
+from seqmodels.data.text.labelled_table import parse_table
 from seqmodels.data.text.token_augmentation import TokenAugmentation, TokenDrop, TokenSwap
 from seqmodels.data.text.token_preprocessing import TextCounts
 from seqmodels.data.text.vocabulary_learning import CharacterLearner, WordLearner

@@ -1,10 +1,11 @@
-"""Files of published data sets: locating and verifying them."""
+"""Reading of files, packed or not, and verification of published ones."""
 
 import gzip
 import hashlib
 import sys
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
@@ -74,6 +75,29 @@ def unpacked(path: Path, *, limit: int | None = None, packed: bool | None = None
     if limit is None and len(content) > most:
         raise ValueError(f"{path} unpacks to more than {most} bytes, {RATIO} times its size: unpack it to read it")
     return content
+
+
+def shown_name(path: str | Path) -> str:
+    """Return the name of a file in messages; ``-`` is standard input."""
+    return "standard input" if str(path) == "-" else str(path)
+
+
+@contextmanager
+def opened(path: str) -> Iterator[IO[bytes]]:
+    """Open a file, or standard input for ``-``.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    if path == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        source = Path(path).open("rb")  # noqa: SIM115
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
+    with source:
+        yield source
 
 
 def whole_content(path: str | Path) -> bytes:

@@ -3,28 +3,18 @@
 import logging
 from collections.abc import Iterable, Iterator
 from itertools import chain, zip_longest
-from typing import IO, Any, Literal, NamedTuple, get_args
+from typing import IO, Any, NamedTuple
 
 from seqmodels.data.formats.files import unpacked_stream
 from seqmodels.data.formats.parquet import read_parquet
 from seqmodels.data.formats.strict_json import parsed_json
 from seqmodels.data.formats.strict_text import decoded_lines
-from seqmodels.data.formats.table import DELIMITERS, CSVDialect, columns_of, csv_rows, is_blank, ragged, suffix_of
+from seqmodels.data.formats.suffixes import Format
+from seqmodels.data.formats.table import DELIMITERS, CSVDialect, columns_of, csv_rows, is_blank, ragged
 
 log = logging.getLogger("seqmodels")
 
 DIALECT = CSVDialect()
-Format = Literal["csv", "tsv", "jsonl", "parquet", "text"]
-SUFFIXES: dict[str, Format] = {
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".parquet": "parquet",
-    ".txt": "text",
-    ".text": "text",
-    ".md": "text",
-}
 
 
 class Record(NamedTuple):
@@ -33,27 +23,6 @@ class Record(NamedTuple):
     place: str
     fields: dict[str, Any]
     error: str = ""  # why it cannot be read, with its location
-
-
-def format_of(path: str, given: str | None, argument: str = "format") -> Format:
-    """Return the format of a file: ``given``, or inferred from its suffix; a pipe (``-``) is lines of text.
-
-    Of a suffix ``.csv.gz``, the first counts.
-
-    Raises:
-        ValueError: unknown format.
-    """
-    if given is not None:
-        if given not in get_args(Format):
-            raise ValueError(f"{argument} must be one of {', '.join(get_args(Format))}, got {given!r}")
-        return given  # type: ignore[return-value]
-    if path == "-":
-        return "text"
-    suffix = suffix_of(path)
-    if suffix not in SUFFIXES:
-        known = ", ".join(SUFFIXES)
-        raise ValueError(f"{path}: its suffix says no format (known: {known}); {argument}= says it")
-    return SUFFIXES[suffix]
 
 
 def read_records(stream: IO[bytes], name: str, kind: Format, dialect: CSVDialect = DIALECT) -> Iterator[Record]:

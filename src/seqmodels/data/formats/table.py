@@ -6,16 +6,21 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from pathlib import PurePath
 from typing import Literal, NamedTuple
 
 from seqmodels.data.formats.numbers import parsed_number
 from seqmodels.data.formats.parquet import read_parquet
 from seqmodels.data.formats.strict_text import check_encoding, decoded
+from seqmodels.data.formats.suffixes import suffix_of
 from seqmodels.errors import nearest
 
 DELIMITERS = (",", ";", "\t", "|")
 SAMPLE, MOST = 50, 1 << 20  # rows, and characters at most, by which a delimiter is recognised
+
+
+Column = str | int
+Columns = Column | Sequence[Column]
+"""Columns as given in options: one or several, by name, or without a header by number."""
 
 
 class Row(NamedTuple):
@@ -116,7 +121,7 @@ class Table(NamedTuple):
         rows = [Row(f"{name}, row {number}", list(map(str, row.values()))) for number, row in enumerate(found, start=1)]
         return cls(name, tuple(found[0]), rows, dialect._replace(delimiter=dialect.delimiter or ","))
 
-    def index(self, column: str | int) -> int:  # type: ignore[override]  # of a tuple, which a table is by chance
+    def index(self, column: Column) -> int:  # type: ignore[override]  # of a tuple, which a table is by chance
         """Return the number of a column, given by name, or without a header by number.
 
         Raises:
@@ -128,7 +133,7 @@ class Table(NamedTuple):
         close = nearest(str(column), self.columns)
         raise ValueError(f"{self.name} has no column {column!r}{close} (it has: {known}){self.hint}")
 
-    def cells(self, column: str | int) -> list[str]:
+    def cells(self, column: Column) -> list[str]:
         """Return the cells of a column as written, without spaces around them."""
         index = self.index(column)
         return [row.cells[index].strip() for row in self.rows]
@@ -137,14 +142,20 @@ class Table(NamedTuple):
         """Select rows."""
         return self._replace(rows=[self.rows[row] for row in rows])
 
-    def place(self, row: int, column: str | int) -> str:
+    def place(self, row: int, column: Column) -> str:
         """Return the location of a cell for error messages: ``"my.csv, line 3, column price"``."""
         return f"{self.rows[row].place}, column {column}"
 
 
-def suffix_of(name: str) -> str:
-    """Return the suffix of the name of a file in lower case, before ``.gz``."""
-    return PurePath(name.lower().removesuffix(".gz")).suffix
+def names_of(columns: Columns | None) -> tuple[str, ...]:
+    """Return one, several or no columns by name; those without a header are called by their numbers.
+
+    Example:
+        >>> names_of("day"), names_of([0, "load"]), names_of(None)
+        (('day',), ('0', 'load'), ())
+    """
+    given = [] if columns is None else [columns] if isinstance(columns, str | int) else columns
+    return tuple(map(str, given))
 
 
 def csv_rows(lines: Iterable[str], name: str, delimiter: str, *, quotes: bool = True) -> Iterator[Row]:

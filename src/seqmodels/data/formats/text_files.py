@@ -6,12 +6,12 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
-from seqmodels.data.formats.files import unpacked_stream
+from seqmodels.data.formats.files import opened, shown_name, unpacked_stream
 from seqmodels.data.formats.strict_json import parsed_json
 from seqmodels.data.formats.strict_text import decoded_lines
+from seqmodels.data.formats.suffixes import SUFFIXES, suffix_of
 
-JSON_LINES = (".jsonl", ".ndjson")
-SUFFIXES = (".txt", ".text", ".md", *JSON_LINES)
+TEXTS = tuple(suffix for suffix, kind in SUFFIXES.items() if kind in ("text", "jsonl"))
 BLOCK = 1 << 16  # characters
 
 Unit = Literal["file", "line"]
@@ -75,9 +75,9 @@ def text_files(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise ValueError(f"path={path}: there is no such file or folder")
-    found = sorted(file for file in path.rglob("*") if _suffix(file) in SUFFIXES and file.is_file())
+    found = sorted(file for file in path.rglob("*") if suffix_of(file.name) in TEXTS and file.is_file())
     if not found:
-        raise ValueError(f"path={path}: the folder holds no file that ends in {', '.join(SUFFIXES)}, plain or with .gz")
+        raise ValueError(f"path={path}: the folder holds no file that ends in {', '.join(TEXTS)}, plain or with .gz")
     return found
 
 
@@ -91,7 +91,7 @@ def documents(files: Sequence[Path], form: DocumentFormat) -> Iterator[Iterator[
             file and line.
     """
     for file in files:
-        json, lines = is_json_lines(file), _lines(file, form.encoding)
+        json, lines = is_json_lines(file), lines_of(str(file), form.encoding)
         if form.unit == "line" and not json:
             lines = filter(str.strip, lines)  # blank lines are no documents
         for document in split_documents(lines, str(file), form, json=json):
@@ -128,18 +128,18 @@ def blocks(lines: Iterable[str]) -> Iterator[str]:
 
 def is_json_lines(file: Path) -> bool:
     """Return whether the name of a file says that each line is a JSON object."""
-    return _suffix(file) in JSON_LINES
+    return SUFFIXES.get(suffix_of(file.name)) == "jsonl"
 
 
-def _suffix(file: Path) -> str:
-    """Return the suffix of a file name, without a final ``.gz``."""
-    return Path(file.name.removesuffix(".gz")).suffix
+def lines_of(path: str, encoding: str) -> Iterator[str]:
+    """Yield the lines of a file, plain or ``.gz``, or of standard input for ``-``, with line ends unchanged.
 
-
-def _lines(file: Path, encoding: str) -> Iterator[str]:
-    """Yield the lines of a file, plain or ``.gz``, with line ends unchanged."""
-    with file.open("rb") as source:
-        yield from decoded_lines(unpacked_stream(source, str(file)), str(file), encoding, newline="")
+    Raises:
+        ValueError: it cannot be read, is not in that encoding or not a whole gzip file; with file and line.
+    """
+    name = shown_name(path)
+    with opened(path) as source:
+        yield from decoded_lines(unpacked_stream(source, name), name, encoding, newline="")
 
 
 def _split_at(lines: Iterator[str], name: str, separator: str) -> Iterator[Document]:

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from seqmodels.data.formats.files import whole_content
+from seqmodels.data.formats.files import shown_name, whole_content
 from seqmodels.data.formats.idx import parse_idx
 from seqmodels.data.formats.records import Record
 from seqmodels.data.formats.strict_json import parsed_json
@@ -97,7 +97,7 @@ class ImagePreprocessing(LabelledPreprocessing):
         if format != "idx" and (format is not None or "idx" not in Path(path).name):
             yield from super().read(path, format)
             return
-        name = "standard input" if path == "-" else path
+        name = shown_name(path)
         for number, image in enumerate(parse_idx(whole_content(path), name), start=1):
             yield Record(f"{name}, image {number}", {"image": image})
 

@@ -8,16 +8,15 @@ from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
-from seqmodels.data.formats.delimited import listed
 from seqmodels.data.formats.files import whole_content
-from seqmodels.data.formats.records import SUFFIXES, Record, read_records
-from seqmodels.data.formats.table import CSVDialect, Table
+from seqmodels.data.formats.records import Record, read_records
+from seqmodels.data.formats.suffixes import SUFFIXES, suffix_of
+from seqmodels.data.formats.table import Column, Columns, CSVDialect, Table, names_of
 from seqmodels.data.labelled.sequence_preparation import SequencePreparation
 from seqmodels.data.labelled.sequence_table import SequenceLayout, SequenceRecords, grouped, layout_of
 from seqmodels.data.own_files import OwnFiles
 
 log = logging.getLogger("seqmodels")
-Column = str | int
 
 
 class _Rows(NamedTuple):
@@ -29,7 +28,7 @@ class _Rows(NamedTuple):
 
 def _rows(path: Path, dialect: CSVDialect) -> _Rows:
     content, name = whole_content(path), str(path)
-    kind = SUFFIXES.get(Path(name.lower().removesuffix(".gz")).suffix)
+    kind = SUFFIXES.get(suffix_of(name))
     if kind in ("jsonl", "parquet"):  # their values may be lists
         records = list(read_records(BytesIO(content), name, kind))
         if not records:
@@ -68,7 +67,7 @@ class SequenceTables(OwnFiles):
     time: Column | None = None
     columns: Sequence[Column] | None = None
     channels: Sequence[str] | None = None
-    exclude: Column | Sequence[Column] = ()
+    exclude: Columns = ()
     header: bool = True
     delimiter: str | None = None
     quotes: bool = True
@@ -84,7 +83,7 @@ class SequenceTables(OwnFiles):
 
     @property
     @abstractmethod
-    def targets(self) -> list[str]:
+    def targets(self) -> tuple[str, ...]:
         """The columns of the targets."""
 
     def read(self, paths: Sequence[Path]) -> list[SequenceRecords]:
@@ -105,9 +104,9 @@ class SequenceTables(OwnFiles):
             self.targets,
             id=None if self.id is None else str(self.id),
             time=None if self.time is None else str(self.time),
-            features=None if self.columns is None else list(map(str, self.columns)),
+            features=None if self.columns is None else names_of(self.columns),
             channels=self.channels,
-            exclude=list(map(str, listed(self.exclude))),
+            exclude=names_of(self.exclude),
             lists=[column for column, value in first.items() if isinstance(value, list)],
             place=name,
         )

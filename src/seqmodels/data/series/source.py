@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from seqmodels.data.formats.delimited import listed
 from seqmodels.data.formats.files import load
 from seqmodels.data.formats.series_table import CSVOptions
-from seqmodels.data.formats.table import Table
+from seqmodels.data.formats.table import Columns, Table, names_of
 from seqmodels.data.raw import Splits
 from seqmodels.data.series.forecasting import ForecastPreparation
 from seqmodels.data.series.panels.panel import Panel
@@ -38,9 +37,9 @@ class SeriesSource(Source):
     default_split: ClassVar[tuple[float, float, float]] = (0.7, 0.1, 0.2)
 
     split: Sequence[float] | None = None
-    target: str | int | Sequence[str | int] | None = None
-    features: str | int | Sequence[str | int] = ()
-    future: str | int | Sequence[str | int] = ()
+    target: Columns | None = None
+    features: Columns = ()
+    future: Columns = ()
     season: int | None = None
 
     def __post_init__(self) -> None:
@@ -89,8 +88,3 @@ class PublishedSeries(SeriesSource, PublishedSource):
         """
         (file,) = self.files
         return load(self.set_folder, file), file.name
-
-
-def names_of(columns: str | int | Sequence[str | int] | None) -> tuple[str, ...]:
-    """Return one, several or no columns as names; unnamed columns are called by their numbers."""
-    return () if columns is None else tuple(map(str, listed(columns)))

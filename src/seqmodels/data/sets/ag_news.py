@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from seqmodels.data.formats.delimited import parse_table, read_table
 from seqmodels.data.formats.files import DataFile, load, locate
 from seqmodels.data.formats.table import CSVDialect
 from seqmodels.data.raw import LabelledTexts, Splits
+from seqmodels.data.text.labelled_table import parse_table, read_table
 from seqmodels.data.text.sources import PublishedTexts
 
 MIRROR = "https://raw.githubusercontent.com/mhjabreel/CharCnn_Keras/master/data/ag_news_csv/"

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from seqmodels.data.labelled.sequence_source import Column, SequenceTables
+from seqmodels.data.formats.table import Column
+from seqmodels.data.labelled.sequence_source import SequenceTables
 
 
 @dataclass(kw_only=True)
@@ -19,5 +20,5 @@ class CSVSequencesData(SequenceTables):
     label: Column = "label"
 
     @property
-    def targets(self) -> list[str]:
-        return [str(self.label)]
+    def targets(self) -> tuple[str, ...]:
+        return (str(self.label),)

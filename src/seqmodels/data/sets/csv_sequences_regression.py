@@ -1,10 +1,9 @@
 """Sequences and target numbers from your own CSV or TSV table."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from seqmodels.data.formats.delimited import listed
-from seqmodels.data.labelled.sequence_source import Column, SequenceTables
+from seqmodels.data.formats.table import Columns, names_of
+from seqmodels.data.labelled.sequence_source import SequenceTables
 
 
 @dataclass(kw_only=True)
@@ -20,8 +19,8 @@ class CSVSequencesRegressionData(SequenceTables):
     name = "csv_sequences_regression"
     target_kind = "regression"
 
-    target: Column | Sequence[Column] = "target"
+    target: Columns = "target"
 
     @property
-    def targets(self) -> list[str]:
-        return list(map(str, listed(self.target)))
+    def targets(self) -> tuple[str, ...]:
+        return names_of(self.target)

@@ -1,20 +1,18 @@
 """Your own CSV file as series to forecast."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from seqmodels.data.formats.delimited import listed
 from seqmodels.data.formats.files import unpacked
 from seqmodels.data.formats.gaps import Impute
 from seqmodels.data.formats.series_table import CSVOptions
-from seqmodels.data.formats.table import CSVDialect, Table
+from seqmodels.data.formats.table import Columns, CSVDialect, Table, names_of
 from seqmodels.data.formats.times.frequency import Gaps
 from seqmodels.data.series.panels.layouts import COLUMN, VALUE, Layout, Wide
 from seqmodels.data.series.panels.panel import Panel
 from seqmodels.data.series.panels.reading import read_panel
 from seqmodels.data.series.panels.roles import Roles
-from seqmodels.data.series.source import SeriesSource, names_of
+from seqmodels.data.series.source import SeriesSource
 
 
 @dataclass(kw_only=True)
@@ -52,9 +50,9 @@ class CSVSeriesData(SeriesSource):
     license = "your own"
 
     path: str | Path
-    time: str | int | Sequence[str | int] | None = None
-    group: str | int | Sequence[str | int] = ()
-    static: str | int | Sequence[str | int] = ()
+    time: Columns | None = None
+    group: Columns = ()
+    static: Columns = ()
     layout: Layout = "long"
     header: bool = True
     delimiter: str | None = None
@@ -68,7 +66,7 @@ class CSVSeriesData(SeriesSource):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        times = () if self.time is None else tuple(map(str, listed(self.time)))
+        times = names_of(self.time)
         self.options = CSVOptions(
             time=times[0] if len(times) == 1 else times or None,
             dialect=CSVDialect(self.delimiter, self.header, self.quotes, self.encoding, self.decimal),

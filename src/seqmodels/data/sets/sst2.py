@@ -1,9 +1,9 @@
 """Stanford Sentiment Treebank, binary, full sentences."""
 
-from seqmodels.data.formats.delimited import parse_table
 from seqmodels.data.formats.files import DataFile, load
 from seqmodels.data.formats.table import CSVDialect
 from seqmodels.data.raw import LabelledTexts, Splits
+from seqmodels.data.text.labelled_table import parse_table
 from seqmodels.data.text.sources import PublishedTexts
 
 MIRROR = "https://raw.githubusercontent.com/clairett/pytorch-sentiment-classification/master/data/SST2/"

@@ -1,12 +1,11 @@
 """Labelled texts from a table."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from seqmodels.data.formats.delimited import read_table
-from seqmodels.data.formats.table import CSVDialect
+from seqmodels.data.formats.table import Column, Columns, CSVDialect
 from seqmodels.data.raw import LabelledTexts
+from seqmodels.data.text.labelled_table import read_table
 from seqmodels.data.text.sources import OwnTexts
 
 
@@ -23,8 +22,8 @@ class TextTable(OwnTexts):
         quotes: whether fields in double quotes may contain delimiters, line breaks and doubled quotes.
     """
 
-    text: str | int | Sequence[str | int] = "text"
-    label: str | int = "label"
+    text: Columns = "text"
+    label: Column = "label"
     header: bool = True
     delimiter: str | None = None
     quotes: bool = True

@@ -9,18 +9,18 @@ import torch
 from torch import Tensor
 
 from seqmodels.data.collate import pad
-from seqmodels.data.formats.files import unpacked_stream
-from seqmodels.data.formats.records import Record, format_of, readable
-from seqmodels.data.formats.strict_text import decoded_lines
+from seqmodels.data.formats.records import Record, readable
+from seqmodels.data.formats.suffixes import format_of
 from seqmodels.data.formats.text_files import (
     DocumentFormat,
     FileFields,
     carried,
     is_json_lines,
+    lines_of,
     split_documents,
     text_files,
 )
-from seqmodels.data.preprocessing import Example, Preprocessing, opened
+from seqmodels.data.preprocessing import Example, Preprocessing
 from seqmodels.data.text.corpus import Corpus, Counts, corpus_of
 from seqmodels.data.text.vocabulary import REPLACEMENT, Vocabulary
 from seqmodels.data.text.windowed import TokenCounts, WindowedText
@@ -136,17 +136,12 @@ class TextPreprocessing(Preprocessing):
             return
         for file in [path] if folder is None else map(str, text_files(folder)):
             json = is_json_lines(Path(file))
-            for place, lines in split_documents(self._lines(file), file, self.form, json=json):
+            for place, lines in split_documents(lines_of(file, self.form.encoding), file, self.form, json=json):
                 fields = FileFields() if self.form.unit == "file" and not json else dict[str, Any]()
                 if folder is not None or isinstance(fields, FileFields):
                     fields["file"] = file if folder is None else str(Path(file).relative_to(folder))
                 fields["text"] = "".join(lines)
                 yield Record(place, fields)
-
-    def _lines(self, path: str) -> Iterator[str]:
-        name = "standard input" if path == "-" else path
-        with opened(path) as source:
-            yield from decoded_lines(unpacked_stream(source, name), name, self.form.encoding, newline="")
 
     def examples(self, records: Iterable[Record]) -> Iterator[Example]:
         """Yield the examples to predict, in order, and log the share of unknown tokens after the last.

@@ -10,7 +10,6 @@ from typing import Any, Literal, NamedTuple, get_args
 import torch
 from torch import Tensor
 
-from seqmodels.data.formats.delimited import labels_of
 from seqmodels.data.formats.folders import text_records
 from seqmodels.data.formats.records import Record, readable
 from seqmodels.data.formats.table import CSVDialect
@@ -19,6 +18,7 @@ from seqmodels.data.labelled.targets import TargetFields, check_known
 from seqmodels.data.preprocessing import Example, Preprocessing
 from seqmodels.data.raw import LabelledTexts
 from seqmodels.data.sequences import RaggedDataset
+from seqmodels.data.text.labelled_table import labels_of
 from seqmodels.data.text.vocabulary import Vocabulary
 from seqmodels.system.names import public_name
 

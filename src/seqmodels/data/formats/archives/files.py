@@ -5,15 +5,16 @@ from pathlib import Path
 from seqmodels.data.formats.archives.arff import arff_cases
 from seqmodels.data.formats.archives.cases import CaseFile
 from seqmodels.data.formats.archives.ts import ts_cases
-from seqmodels.data.formats.files import whole_content
+from seqmodels.data.formats.files import shown_name, whole_content
 from seqmodels.data.formats.strict_text import decoded
+from seqmodels.data.formats.suffixes import suffix_of
 
 READERS = {"ts": ts_cases, "arff": arff_cases}
 
 
 def series_format(path: str, given: str | None = None) -> str | None:
     """Return the format of a file, ``ts`` or ``arff``: ``given``, or that of the suffix; None if it is another."""
-    suffix = Path(path.removesuffix(".gz")).suffix.lower().removeprefix(".")
+    suffix = suffix_of(path).removeprefix(".")
     return given if given in READERS else suffix if given is None and suffix in READERS else None
 
 
@@ -30,7 +31,7 @@ def read_cases(path: str | Path, given: str | None = None) -> CaseFile:
     kind = series_format(str(path), given)
     if kind is None:
         raise ValueError(f"{path}: a file of series must end in .ts or .arff, plain or with .gz")
-    return case_file(whole_content(path), "standard input" if str(path) == "-" else str(path), kind)
+    return case_file(whole_content(path), shown_name(path), kind)
 
 
 def case_file(content: bytes, name: str, kind: str) -> CaseFile:

@@ -1,17 +1,14 @@
-"""Labelled texts in delimited files: CSV and TSV, with or without a header."""
+"""Labelled texts in tables."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from seqmodels.data.formats.files import whole_content
-from seqmodels.data.formats.table import CSVDialect, Table
+from seqmodels.data.formats.table import Column, Columns, CSVDialect, Table, names_of
 from seqmodels.data.raw import LabelledTexts
-
-Column = str | int
 
 
 def read_table(
-    path: Path, text: Column | Sequence[Column], label: Column, form: CSVDialect, *, separator: str | None = None
+    path: Path, text: Columns, label: Column, form: CSVDialect, *, separator: str | None = None
 ) -> LabelledTexts:
     """Return the texts and labels of a file, plain or gzip. Blank lines are skipped.
 
@@ -32,7 +29,7 @@ def read_table(
 def parse_table(
     content: bytes,
     name: str,
-    text: Column | Sequence[Column],
+    text: Columns,
     label: Column,
     form: CSVDialect,
     *,
@@ -40,12 +37,12 @@ def parse_table(
 ) -> LabelledTexts:
     """Like :func:`read_table`, from the bytes of a file; ``name`` is used in error messages."""
     table = Table.parse(content, name, form)
-    texts, target = [table.index(column) for column in listed(text)], table.index(label)
+    texts, target = [table.index(column) for column in names_of(text)], table.index(label)
     return LabelledTexts(
         [" ".join(row.cells[index] for index in texts) for row in table.rows],
         [labels_of(row.cells[target], separator, f"{row.place}, column {label!r}") for row in table.rows],
         [row.place for row in table.rows],
-        tuple(map(str, listed(text))),
+        names_of(text),
         table.dialect,
         str(label),
         separator,
@@ -63,8 +60,3 @@ def labels_of(field: str, separator: str | None, place: str) -> str | tuple[str,
     if not field.strip():
         raise ValueError(f"{place}: there is no label")
     return field.strip()
-
-
-def listed(column: Column | Sequence[Column]) -> list[Column]:
-    """Return one or several columns as a list."""
-    return [column] if isinstance(column, str | int) else list(column)
