@@ -94,7 +94,7 @@ def test_generation_stops_once_all_texts_have_ended() -> None:
 )
 def test_a_text_ends_with_its_document_if_its_end_is_no_line_end_too(unit: Any, words: bool, end: int | None) -> None:
     vocabulary = (WordLearner if words else CharacterLearner)(eos=True).learn(["a b"])
-    form = DocumentFormat(unit=unit)
+    form = DocumentFormat(unit=unit)._asdict()
     text = TextPreprocessing(vocabulary=vocabulary, start=2, ends=True, line_ends=words, documents=form)
     assert text.end == end
 

@@ -1,7 +1,9 @@
 """Preprocessing of data into network inputs, as fitted on the training data."""
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -14,7 +16,9 @@ from seqmodels.data.formats.files import opened, shown_name
 from seqmodels.data.formats.records import Record, read_records
 from seqmodels.data.formats.suffixes import format_of, suffix_of
 from seqmodels.data.formats.table import CSVDialect
+from seqmodels.data.formats.text_files import FileFields
 from seqmodels.data.loaders import Split
+from seqmodels.system.names import public_name
 
 
 class Example(NamedTuple):
@@ -40,6 +44,14 @@ class Preprocessing(ABC):
 
     dialect: Mapping[str, Any] = MappingProxyType({})
     """How the training file was written, the fields of a ``CSVDialect``; new files are read in the same way."""
+
+    @property
+    def node(self) -> dict[str, Any]:
+        """The configuration that rebuilds it, as plain JSON: its class and its fields."""
+        assert is_dataclass(self)
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        plain = {name: getattr(value, "node", value) for name, value in values.items()}
+        return {"_target_": public_name(type(self)), **json.loads(json.dumps(plain))}
 
     def read(self, path: str, format: str | None = None) -> Iterator[Record]:
         """Yield the records of a file lazily; ``-`` reads standard input.
@@ -73,14 +85,21 @@ class Preprocessing(ABC):
 
         A record that cannot be read yields an example without a value.
         """
-        for place, fields, error in records:
+        for place, record, error in records:
+            kept = self.carried(record)
             if error:
-                yield Example(place, None, error, fields)
+                yield Example(place, None, error, kept)
                 continue
             try:
-                yield Example(place, self.encode(fields), fields=fields)
+                yield Example(place, self.encode(record), fields=kept)
             except ValueError as reason:
-                yield Example(place, None, f"{place}: {reason}", fields)
+                yield Example(place, None, f"{place}: {reason}", kept)
+
+    def carried(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the fields of a record that an output file can carry over: of a whole text file all but its text."""
+        if not isinstance(fields, FileFields):
+            return fields
+        return {name: value for name, value in fields.items() if name != "text"}
 
     def collate(self, values: Sequence[Any]) -> Any:
         """Collate the values of examples into a batch with unknown targets."""

@@ -1,6 +1,6 @@
 """Plain text files, decoded strictly and read one document at a time."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, groupby
 from operator import itemgetter
 from pathlib import Path
@@ -56,13 +56,6 @@ class Document(NamedTuple):
 
 class FileFields(dict[str, Any]):
     """Fields of a record that is a whole text file: ``file``, ``text``, ..."""
-
-
-def carried(fields: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the fields of a record that an output file can carry over: of a whole file its path, not its text."""
-    return (
-        {name: value for name, value in fields.items() if name != "text"} if isinstance(fields, FileFields) else fields
-    )
 
 
 def text_files(path: Path) -> list[Path]:

@@ -1,19 +1,16 @@
 """Base class of the preprocessing of labelled series: the same scaling of values and targets for every file."""
 
-import json
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, is_dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 
 from seqmodels.data.formats.records import Record
 from seqmodels.data.labelled.targets import TargetFields
-from seqmodels.data.preprocessing import Example, Preprocessing
+from seqmodels.data.preprocessing import Preprocessing
 from seqmodels.data.raw import LabelledSeries
 from seqmodels.data.sequences import RaggedDataset, SequenceDataset, Sequences
-from seqmodels.system.names import public_name
 
 PLAIN = (str, int, float, bool, type(None))
 
@@ -23,13 +20,6 @@ class LabelledPreprocessing(Preprocessing):
 
     targets: TargetFields
     """The fields of a record that hold its targets, and their scaling."""
-
-    @property
-    def node(self) -> dict[str, Any]:
-        """The configuration that rebuilds it, as plain JSON: its fields."""
-        assert is_dataclass(self)
-        values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        return {"_target_": public_name(type(self)), **values}
 
     @abstractmethod
     def scaled(self, series: Tensor) -> Tensor:
@@ -49,12 +39,9 @@ class LabelledPreprocessing(Preprocessing):
             return SequenceDataset(_finite(self.scaled(part.series)), labels, part.lengths)
         return RaggedDataset([_finite(self.scaled(series), row) for row, series in enumerate(part.series, 1)], labels)
 
-    def examples(self, records: Iterable[Record]) -> Iterator[Example]:
-        """Yield the examples to predict, in order; only plain values of a record are carried over, not its series."""
-        for example in super().examples(records):
-            yield example._replace(
-                fields={name: value for name, value in example.fields.items() if isinstance(value, PLAIN)}
-            )
+    def carried(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the plain values of a record, not its series."""
+        return {name: value for name, value in fields.items() if isinstance(value, PLAIN)}
 
     def labelled(self, records: Iterable[Record], class_names: Sequence[str]) -> Sequences:
         held = list(records)

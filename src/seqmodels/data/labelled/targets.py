@@ -90,21 +90,15 @@ def class_targets(labels: Iterable[Any], places: Iterable[str], class_names: Seq
     Raises:
         ValueError: labels are not classes; the message names all of them, with the locations where they occur first.
     """
-    index = {name: number for number, name in enumerate(class_names)}
-    texts = list(map(str, labels))
-    check_known(zip(texts, places, strict=True), class_names)
-    return torch.tensor([index[text] for text in texts], dtype=torch.long)
-
-
-def check_known(labels: Iterable[tuple[str, str]], class_names: Sequence[str]) -> None:
-    """Raise ``ValueError``, naming all labels, each with its location, that are not among the classes."""
-    known, strange = set(class_names), dict[str, list[str]]()
-    for label, place in labels:
-        if label not in known:
+    index, strange, found = {name: n for n, name in enumerate(class_names)}, dict[str, list[str]](), []
+    for label, place in zip(map(str, labels), places, strict=True):
+        found.append(index.get(label, -1))
+        if label not in index:
             strange.setdefault(label, []).append(place)
     if strange:
-        found = _shortened([f"{label!r} ({_shortened(places, '; ')})" for label, places in strange.items()])
-        raise ValueError(f"labels that do not occur in the train split: {found}; there: {_shortened(class_names)}")
+        unknown = _shortened([f"{label!r} ({_shortened(places, '; ')})" for label, places in strange.items()])
+        raise ValueError(f"labels that do not occur in the train split: {unknown}; there: {_shortened(class_names)}")
+    return torch.tensor(found, dtype=torch.long)
 
 
 def _shortened(items: Sequence[str], comma: str = ", ") -> str:

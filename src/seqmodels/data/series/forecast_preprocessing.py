@@ -170,7 +170,7 @@ class ForecastPreprocessing(Preprocessing):
         groups = self._tensors([group], [self._continued(series, group)], [steps])
         if series.times is None and series.rows is not None:
             groups = groups._replace(times=groups.times + int(series.rows[0]))  # steps are counted from the first row
-        return self._windows(groups, [Span(0, steps, steps + self.horizon)], series.place)[0]
+        return self.windows(groups, [Span(0, steps, steps + self.horizon)], series.place)[0]
 
     def _continued(self, series: SeriesTable, group: Group) -> SeriesTable:
         """Return a series with the steps to forecast, which are NaN but for the columns known ahead."""
@@ -207,7 +207,7 @@ class ForecastPreprocessing(Preprocessing):
         if short := sum(length < needed for length in lengths):
             log.info("%s: %d of %d series are shorter than %d steps", tables[0].place, short, len(tables), needed)
         tensors = self._tensors(groups, tables, [self.input_length] * len(groups))
-        return self._windows(tensors, [Span(0, 0, len(table.values)) for table in tables], tables[0].place)
+        return self.windows(tensors, [Span(0, 0, len(table.values)) for table in tables], tables[0].place)
 
     def of_panel(self, panel: Panel) -> Groups:
         """Return the tensors of a panel that is read already."""
@@ -234,12 +234,14 @@ class ForecastPreprocessing(Preprocessing):
         static = torch.stack([static_values(group, self.static, names) for group in groups])
         return self.scaling.groups([group.key for group in groups], tables, static, history)
 
-    def _windows(self, groups: Groups, spans: Sequence[Span], place: str) -> WindowDataset:
+    def windows(self, groups: Groups, spans: Sequence[Span], place: str, stride: int = 1) -> WindowDataset:
+        """Return the windows of the spans of groups; ``place`` names the data in error messages."""
         return WindowDataset(
             groups=groups,
             spans=spans,
             input_length=self.input_length,
             horizon=self.horizon,
             season=self.season,
+            stride=stride,
             place=place,
         )

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,8 +15,7 @@ from seqmodels.data.series.panels.panel import Panel
 from seqmodels.data.series.panels.report import log_report, warn_of_constants
 from seqmodels.data.series.panels.scaling import GroupScale
 from seqmodels.data.series.scaling import fit_scaling
-from seqmodels.data.series.windows import Span, WindowDataset
-from seqmodels.system.names import public_name
+from seqmodels.data.series.windows import Span
 
 
 @dataclass(kw_only=True)
@@ -60,23 +58,16 @@ class ForecastPreparation(Preparation):
         categories = splits.train.seen()
         parts = [part.limited(categories) for part in splits if part is not None]
         train = parts[0]
-        node = self._node(train)
-        preprocessing = ForecastPreprocessing(**node)
+        preprocessing = self.fit(train)
         whole = train._replace(tables=tuple(map(_joined, zip(*(part.tables for part in parts), strict=True))))
         groups = preprocessing.of_panel(whole)
+        strides = (self.stride, 1, 1)  # only training may skip steps
         windows = [
-            WindowDataset(
-                groups=groups,
-                spans=spans,
-                input_length=self.input_length,
-                horizon=self.horizon,
-                season=preprocessing.season,
-                stride=self.stride if number == 0 else 1,  # only training may skip steps
-                place=train.place,
-            )
-            for number, spans in enumerate(self._spans(parts))
+            preprocessing.windows(groups, spans, train.place, stride)
+            for spans, stride in zip(self._spans(parts), strides, strict=False)
         ]
-        keys = list(preprocessing.scaling.scales)
+        log_report(parts, windows, preprocessing)
+        keys, style = preprocessing.scaling.scales, () if train.longest.times is None else train.longest.style
         sizes = {
             "input_size": groups.values.shape[1],
             "known_size": groups.known.shape[1],
@@ -87,54 +78,52 @@ class ForecastPreparation(Preparation):
             "static_size": groups.static.shape[1],
             "series": len(keys),
             "group": list(train.group),
-            "keys": [list(key) for key in keys],
-            "time_style": _style(train),
+            "keys": list(map(list, keys)),
+            "time_style": list(style),  # the fields of a TimeStyle; empty without times
         }
-        log_report(parts, windows, preprocessing)
-        return Prepared(Splits(*windows), sizes, {"_target_": public_name(ForecastPreprocessing), **node})
+        return Prepared(Splits(*windows), sizes, preprocessing.node)
 
-    def _node(self, train: Panel) -> dict[str, Any]:
-        """Return the options of the preprocessing, fitted on the training part of a panel."""
-        season = self._season(train)
-        outputs, table = train.outputs, max(train.tables, key=lambda table: len(table.values))
-        used = [(key, part) for key, part in zip(train.keys, train.tables, strict=True) if len(part.values)]
-        scaling = fit_scaling(torch.cat([part.values for _, part in used]), standardize=self.standardize)
-        scales = {
-            key: GroupScale.fit(part.values[:, :outputs], season, standardize=self.standardize) for key, part in used
-        }
+    def fit(self, train: Panel) -> ForecastPreprocessing:
+        """Return the preprocessing, fitted on the training part of a panel."""
         warn_of_constants(train)
-        present = torch.tensor([key in scales for key in train.keys])
-        static = fit_scaling(train.static[present], standardize=self.standardize and train.static.shape[1] > 0)
-        options = table.options
-        offsets = () if table.offsets is None else np.unique(table.offsets)
-        return {
-            "columns": list(train.names),
-            "mean": scaling.mean.tolist(),
-            "deviation": scaling.deviation.tolist(),
-            "output_size": outputs,
-            "input_length": self.input_length,
-            "horizon": self.horizon,
-            "time": list(options.time) if isinstance(options.time, tuple) else options.time,
-            "calendar": list(self.calendar),
-            "date_format": options.date_format,
-            "gaps": options.gaps,
-            "impute": options.impute,
-            "timezone": options.timezone or (table.zone if len(offsets) == 1 else None),
-            "dialect": options.dialect._asdict(),
-            "frequency": None if table.frequency is None else table.frequency._asdict(),
-            "standardize": self.standardize,
-            "season": season,
-            "seasonal_error": None if train.group else next(iter(scales.values())).seasonal_error.tolist(),
-            "layout": "long" if train.wide is None else train.wide.layout,
-            "wide": [] if train.wide is None else list(train.wide.values or ()),
-            "future": list(train.roles.future),
-            "static": list(train.roles.static),
-            "group": list(train.group),
-            "categories": {column: list(values) for column, values in train.categories.items()},
-            "static_mean": static.mean.tolist(),
-            "static_deviation": static.deviation.tolist(),
-            "groups": [{"key": list(key), **scale.node()} for key, scale in scales.items()] if train.group else [],
+        season, outputs, table = self._season(train), train.outputs, train.longest
+        used = {key: part.values for key, part in zip(train.keys, train.tables, strict=True) if len(part.values)}
+        scaling = fit_scaling(torch.cat(list(used.values())), standardize=self.standardize)
+        scales = {
+            key: GroupScale.fit(values[:, :outputs], season, standardize=self.standardize)
+            for key, values in used.items()
         }
+        present = torch.tensor([key in used for key in train.keys])
+        static = fit_scaling(train.static[present], standardize=self.standardize and train.static.shape[1] > 0)
+        options, offsets = table.options, () if table.offsets is None else np.unique(table.offsets)
+        return ForecastPreprocessing(
+            columns=train.names,
+            mean=scaling.mean.tolist(),
+            deviation=scaling.deviation.tolist(),
+            output_size=outputs,
+            input_length=self.input_length,
+            horizon=self.horizon,
+            time=options.time,
+            calendar=self.calendar,
+            date_format=options.date_format,
+            gaps=options.gaps,
+            impute=options.impute,
+            timezone=options.timezone or (table.zone if len(offsets) == 1 else None),
+            dialect=options.dialect._asdict(),
+            frequency=None if table.frequency is None else table.frequency._asdict(),
+            standardize=self.standardize,
+            season=season,
+            seasonal_error=None if train.group else scales[()].seasonal_error.tolist(),
+            layout="long" if train.wide is None else train.wide.layout,
+            wide=() if train.wide is None else train.wide.values or (),
+            future=train.roles.future,
+            static=train.roles.static,
+            group=train.group,
+            categories=dict(train.categories),
+            static_mean=static.mean.tolist(),
+            static_deviation=static.deviation.tolist(),
+            groups=[{"key": key, **scale.node()} for key, scale in scales.items()] if train.group else (),
+        )
 
     def _spans(self, parts: Sequence[Panel]) -> list[list[Span]]:
         """Return for each split the steps of each group that it covers."""
@@ -149,20 +138,13 @@ class ForecastPreparation(Preparation):
         return spans
 
     def _season(self, train: Panel) -> int:
-        table = max(train.tables, key=lambda table: len(table.values))
-        steps = len(table.values)
+        frequency, steps = train.longest.frequency, len(train.longest.values)
         if self.season is None:
-            season = 1 if table.frequency is None else table.frequency.season
+            season = 1 if frequency is None else frequency.season
             return season if season < steps else 1
         if self.season >= steps:
             raise ValueError(f"{train.place}: the train part has {steps} steps, a season has {self.season}")
         return self.season
-
-
-def _style(train: Panel) -> list[str | None]:
-    """Return how times are written, the fields of a ``TimeStyle``; empty without times."""
-    table = max(train.tables, key=lambda table: len(table.values))
-    return [] if table.times is None else list(table.style)
 
 
 def _joined(parts: Sequence[SeriesTable]) -> SeriesTable:

@@ -1,7 +1,7 @@
 """Conversion between text and the tokens of a language model."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ from seqmodels.data.formats.suffixes import format_of
 from seqmodels.data.formats.text_files import (
     DocumentFormat,
     FileFields,
-    carried,
     is_json_lines,
     lines_of,
     split_documents,
@@ -25,7 +24,6 @@ from seqmodels.data.text.corpus import Corpus, Counts, corpus_of
 from seqmodels.data.text.vocabulary import REPLACEMENT, Vocabulary
 from seqmodels.data.text.windowed import TokenCounts, WindowedText
 from seqmodels.data.text.windows import IGNORE, READ, TextWindow
-from seqmodels.system.names import public_name
 
 CONTEXT = 16
 """Number of preceding tokens decoded with a new one: the range over which they may affect its text."""
@@ -42,7 +40,7 @@ class TextPreprocessing(Preprocessing):
         ends: whether that token also ends a document.
         line_ends: encode line ends as ``<eos>``, since word vocabularies have no other token for them.
         space: character that stands for spaces; the spaces around lines are then dropped.
-        documents: how text files hold documents.
+        documents: how text files hold documents, the fields of a ``DocumentFormat``.
     """
 
     vocabulary: Vocabulary
@@ -50,28 +48,15 @@ class TextPreprocessing(Preprocessing):
     ends: bool
     line_ends: bool = False
     space: str | None = None
-    documents: DocumentFormat | Mapping[str, Any] = DocumentFormat()  # noqa: RUF009  (immutable)
+    documents: Mapping[str, Any] = field(default_factory=DocumentFormat()._asdict)
 
     def __post_init__(self) -> None:
-        self.form = DocumentFormat(**self.documents) if isinstance(self.documents, Mapping) else self.documents
+        self.form = DocumentFormat(**self.documents)
         size = len(self.vocabulary)
         if not 0 <= self.start < size:
             raise ValueError(f"start must be a token of the vocabulary, 0 to {size - 1}, got {self.start}")
         if self.line_ends and self.vocabulary.eos is None:
             raise ValueError("line_ends needs a vocabulary with a token <eos>")
-
-    @property
-    def node(self) -> dict[str, Any]:
-        """The configuration that rebuilds it, as plain JSON."""
-        return {
-            "_target_": public_name(type(self)),
-            "vocabulary": self.vocabulary.node,
-            "start": self.start,
-            "ends": self.ends,
-            "line_ends": self.line_ends,
-            "space": self.space,
-            "documents": self.form._asdict(),
-        }
 
     @property
     def edge(self) -> int | None:
@@ -144,16 +129,13 @@ class TextPreprocessing(Preprocessing):
                 yield Record(place, fields)
 
     def examples(self, records: Iterable[Record]) -> Iterator[Example]:
-        """Yield the examples to predict, in order, and log the share of unknown tokens after the last.
-
-        Of a whole file, its path is carried over to the output and not its text.
-        """
+        """Yield the examples to predict, in order, and log the share of unknown tokens after the last."""
         documents = tokens = unknown = 0
         for example in super().examples(records):
             if example.value is not None:
                 documents, tokens = documents + 1, tokens + len(example.value) - 1
                 unknown += int((example.value[1:] == self.vocabulary.unknown).sum())
-            yield example._replace(fields=carried(example.fields))
+            yield example
         TokenCounts(documents, tokens, unknown).say("input")
 
     def encode(self, record: Mapping[str, Any]) -> Tensor:

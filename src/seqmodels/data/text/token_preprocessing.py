@@ -4,6 +4,7 @@ import dataclasses
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -13,14 +14,12 @@ from torch import Tensor
 from seqmodels.data.formats.folders import text_records
 from seqmodels.data.formats.records import Record, readable
 from seqmodels.data.formats.table import CSVDialect
-from seqmodels.data.formats.text_files import carried
-from seqmodels.data.labelled.targets import TargetFields, check_known
-from seqmodels.data.preprocessing import Example, Preprocessing
+from seqmodels.data.labelled.targets import TargetFields, class_targets
+from seqmodels.data.preprocessing import Preprocessing
 from seqmodels.data.raw import LabelledTexts
 from seqmodels.data.sequences import RaggedDataset
 from seqmodels.data.text.labelled_table import labels_of
 from seqmodels.data.text.vocabulary import Vocabulary
-from seqmodels.system.names import public_name
 
 Empty = Literal["error", "drop"]
 log = logging.getLogger("seqmodels")
@@ -78,32 +77,11 @@ class TokenPreprocessing(Preprocessing):
     def fields(self) -> list[str]:
         return [self.field] if isinstance(self.field, str) else list(self.field)
 
-    @property
-    def node(self) -> dict[str, Any]:
-        """The configuration that rebuilds it, as plain JSON."""
-        return {
-            "_target_": public_name(type(self)),
-            "vocabulary": self.vocabulary.node,
-            "field": self.fields,
-            "max_length": self.max_length,
-            "label": self.label,
-            "separator": self.separator,
-            "empty": self.empty,
-            "dialect": dict(self.dialect),
-            "target_mean": list(self.target_mean),
-            "target_deviation": list(self.target_deviation),
-        }
-
     def read(self, path: str, format: str | None = None) -> Iterator[Record]:
         """Yield the records of a file, or the text files of a folder with the subfolder of each as its label."""
         if Path(path).is_dir():
             return text_records(Path(path), self.label, CSVDialect(**self.dialect).encoding)
         return super().read(path, format)
-
-    def examples(self, records: Iterable[Record]) -> Iterator[Example]:
-        """Yield the examples to predict, in order; of a text file, its path is carried over and not its text."""
-        for example in super().examples(records):
-            yield example._replace(fields=carried(example.fields))
 
     def encode(self, record: Mapping[str, Any]) -> Tensor:
         text = self._text(record)
@@ -147,7 +125,7 @@ class TokenPreprocessing(Preprocessing):
                 "data.empty=drop leaves such texts out"
             )
         limit, unknown = self.max_length, self.vocabulary.unknown
-        targets = class_targets(part.take(kept), class_names) if class_names else self._numbers(part.take(kept))
+        targets = label_targets(part.take(kept), class_names) if class_names else self._numbers(part.take(kept))
         counts = TextCounts(
             rows=len(kept),
             tokens=sum(map(len, encoded)),
@@ -188,20 +166,19 @@ def check_options(max_length: int | None, empty: str) -> None:
         raise ValueError(f"empty must be one of {', '.join(get_args(Empty))}, got {empty!r}")
 
 
-def class_targets(part: LabelledTexts, names: Sequence[str]) -> Tensor:
+def label_targets(part: LabelledTexts, names: Sequence[str]) -> Tensor:
     """Return the class of each text, ``(rows,)``, or 0/1 per label, ``(rows, labels)``.
 
     Raises:
         ValueError: labels are not among ``names``; the message has all of them with their locations.
     """
-    index = {name: number for number, name in enumerate(names)}
-    rows = [(label,) if isinstance(label, str) else label for label in part.labels]
-    check_known(((label, place) for row, place in zip(rows, part.places, strict=True) for label in row), names)
     if part.separator is None:
-        return torch.tensor([index[label] for (label,) in rows], dtype=torch.long)
-    targets = torch.zeros(len(rows), len(index))
-    for row, labels in enumerate(rows):
-        targets[row, [index[label] for label in labels]] = 1
+        return class_targets(part.labels, part.places, names)
+    counts = [len(labels) for labels in part.labels]
+    rows = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts, dtype=torch.long))
+    places = (part.places[row] for row in rows.tolist())
+    targets = torch.zeros(len(counts), len(names))
+    targets[rows, class_targets(chain.from_iterable(part.labels), places, names)] = 1
     return targets
 
 

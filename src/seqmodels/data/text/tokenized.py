@@ -86,7 +86,7 @@ def _kept(path: Path, made: Mapping[str, Any], form: DocumentFormat) -> TextPrep
         start=node["start"],
         ends=node["ends"],
         line_ends=node["line_ends"],
-        documents=form,
+        documents=form._asdict(),
     )
 
 
@@ -100,5 +100,5 @@ def _learnt(train: Documents, learner: VocabularyLearner) -> TextPreprocessing:
     assert vocabulary.eos is not None
     words = isinstance(vocabulary, WordVocabulary)
     return TextPreprocessing(
-        vocabulary=vocabulary, start=vocabulary.eos, ends=True, line_ends=words, documents=train.form
+        vocabulary=vocabulary, start=vocabulary.eos, ends=True, line_ends=words, documents=train.form._asdict()
     )

@@ -20,29 +20,33 @@ class Panel(NamedTuple):
 
     Example:
         >>> import torch
-        >>> panel = Panel.of(SeriesTable(("sales",), torch.arange(7.0).double()[:, None]))
+        >>> panel = Panel(((),), (SeriesTable(("sales",), torch.arange(7.0).double()[:, None])),))
         >>> panel.keys, [len(part.tables[0].values) for part in panel.parts((0.6, 0.2, 0.2))]
         (((),), [4, 2, 1])
     """
 
     keys: tuple[tuple[str, ...], ...]  # of each group, its values of the group columns; one empty tuple without any
     tables: tuple[SeriesTable, ...]  # of each group, in ascending order of time
-    group: tuple[str, ...] = ()  # names of the group columns
     roles: Roles = Roles()
     wide: Wide | None = None  # how the table was read, if it was wide
     categories: Categories = MappingProxyType({})  # values of the columns with words
     static_names: tuple[str, ...] = ()
     static: Tensor = torch.zeros(1, 0, dtype=torch.float64)  # (groups, static)
 
-    @classmethod
-    def of(cls, table: SeriesTable) -> "Panel":
-        """Return the panel of a single group."""
-        return cls(((),), (table,))
-
     @property
     def place(self) -> str:
         """Name of the data in error messages."""
         return self.tables[0].place
+
+    @property
+    def group(self) -> tuple[str, ...]:
+        """Names of the group columns."""
+        return self.roles.group
+
+    @property
+    def longest(self) -> SeriesTable:
+        """The series with the most steps."""
+        return max(self.tables, key=lambda table: len(table.values))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -105,8 +109,7 @@ class Panel(NamedTuple):
         """
         bounds = [self._bounds(table, shares) for table in self.tables]
         if all(train == 0 for train, *_ in bounds):
-            steps = max(len(table.values) for table in self.tables)
-            raise ValueError(f"{self.place}: has {steps} steps, its train part none")
+            raise ValueError(f"{self.place}: has {len(self.longest.values)} steps, its train part none")
         parts: list[Panel] = []
         starts = [0] * len(bounds)
         for ends in zip(*bounds, strict=True):

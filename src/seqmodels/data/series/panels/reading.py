@@ -171,7 +171,6 @@ def read_panel(table: Table, options: CSVOptions, roles: Roles, wide: Wide | Non
     return Panel(
         keys=tuple(group.key for group in groups),
         tables=tuple(tables),
-        group=roles.group,
         roles=roles,
         wide=wide,
         categories=categories,

@@ -77,8 +77,8 @@ def _part(name: str, panel: Panel, windows: WindowDataset) -> str:
 
 
 def _season(train: Panel, season: int) -> str:
-    table = max(train.tables, key=lambda table: len(table.values))
-    usual = 1 if table.frequency is None else table.frequency.season
+    frequency = train.longest.frequency
+    usual = 1 if frequency is None else frequency.season
     if season == 1 and usual > 1:
         return f"season: 1 step, as the training part has no more than a season of {usual}"
     short = sum(len(table.values) <= season for table in train.tables)
