@@ -36,9 +36,7 @@ class OwnFiles(Source):
         if self.val_path is None and not 0 < self.val_share < 1:
             raise ValueError(f"val_share must lie in (0, 1) where there is no val_path, got {self.val_share}")
         if self.test_path is None and not 0 <= self.test_share < 1:
-            raise ValueError(
-                f"test_share must be 0 or lie in (0, 1) where there is no test_path, got {self.test_share}"
-            )
+            raise ValueError(f"test_share must lie in [0, 1) where there is no test_path, got {self.test_share}")
         if sum(self._drawn().values()) >= 1:
             shares = list(self._drawn().values())
             raise ValueError(f"val_share and test_share must leave something to train with, got {shares}")
