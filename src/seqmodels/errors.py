@@ -1,6 +1,6 @@
-"""Every exception that callers may want to distinguish, and the hint for a mistyped name."""
+"""Every exception that callers may want to distinguish, and the wording that messages share."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
@@ -15,6 +15,28 @@ def nearest(name: object, names: Iterable[object], cutoff: float = 0.6) -> str:
     """
     close = get_close_matches(str(name), [str(known) for known in names], n=1, cutoff=cutoff)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def shortened(items: Sequence[str], most: int, comma: str = ", ") -> str:
+    """Return the first items as a list, with the number of the others.
+
+    Example:
+        >>> shortened(["red", "green", "blue"], most=1)
+        'red, and 2 more'
+    """
+    rest = len(items) - most
+    return comma.join([*items[:most], *([f"and {rest} more"] if rest > 0 else [])])
+
+
+def extent(numbers: Iterable[int]) -> str:
+    """Return the smallest and the largest of some numbers as text; ``"0"`` for none.
+
+    Example:
+        >>> extent([7, 3, 5]), extent([4, 4])
+        ('3 to 7', '4')
+    """
+    found = set(numbers) or {0}
+    return f"{min(found)} to {max(found)}" if len(found) > 1 else f"{min(found)}"
 
 
 class SeqmodelsError(Exception):

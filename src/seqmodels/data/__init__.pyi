@@ -6,10 +6,10 @@ from seqmodels.data.catalog import load as load
 from seqmodels.data.collate import pad as pad
 from seqmodels.data.formats.series_table import SeriesTable as SeriesTable
 from seqmodels.data.labelled.image_preprocessing import ImagePreprocessing as ImagePreprocessing
-from seqmodels.data.labelled.preparation import Standardization as Standardization
 from seqmodels.data.labelled.roll_preprocessing import RollPreprocessing as RollPreprocessing
 from seqmodels.data.labelled.sequence_preprocessing import SequencePreprocessing as SequencePreprocessing
 from seqmodels.data.labelled.sequence_table import SequenceRecords as SequenceRecords
+from seqmodels.data.labelled.series_preparation import Standardization as Standardization
 from seqmodels.data.labelled.series_preprocessing import SeriesPreprocessing as SeriesPreprocessing
 from seqmodels.data.loading import Loading as Loading
 from seqmodels.data.module import DataModule as DataModule
@@ -69,11 +69,11 @@ from seqmodels.data.sets.ucr_uea import UCRUEAData as UCRUEAData
 from seqmodels.data.source import PublishedSource as PublishedSource
 from seqmodels.data.source import Source as Source
 from seqmodels.data.text.bpe import BPEVocabulary as BPEVocabulary
-from seqmodels.data.text.labelled import TextPreparation as TextPreparation
 from seqmodels.data.text.language_modeling import TokenizedPreparation as TokenizedPreparation
 from seqmodels.data.text.text_preprocessing import TextPreprocessing as TextPreprocessing
 from seqmodels.data.text.token_augmentation import TokenDrop as TokenDrop
 from seqmodels.data.text.token_augmentation import TokenSwap as TokenSwap
+from seqmodels.data.text.token_preparation import TextPreparation as TextPreparation
 from seqmodels.data.text.token_preprocessing import TokenPreprocessing as TokenPreprocessing
 from seqmodels.data.text.vocabulary import CharacterVocabulary as CharacterVocabulary
 from seqmodels.data.text.vocabulary import Vocabulary as Vocabulary

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from seqmodels.data import Preprocessing
 from seqmodels.data.formats.records import Record
 from seqmodels.data.formats.suffixes import format_of
-from seqmodels.errors import ConfigError
+from seqmodels.errors import ConfigError, shortened
 from seqmodels.system.devices import device_of
 from seqmodels.system.durable import durable_file
 from seqmodels.system.threads import cpu_threads, threads_for
@@ -119,10 +119,9 @@ class Counts:
         """Log how many examples could not be read, and why the first of them."""
         if not self.errors:
             return
-        first = "; ".join(self.errors[:SHOWN]) + ("; ..." if len(self.errors) > SHOWN else "")
         log.warning(
             "%d of %d records cannot be read and have an empty prediction (strict=true makes this an error): %s",
-            len(self.errors), self.examples, first,
+            len(self.errors), self.examples, shortened(self.errors, SHOWN, "; "),
         )  # fmt: skip
 
 

@@ -47,6 +47,19 @@ class LabelledPreprocessing(Preprocessing):
         held = list(records)
         return RaggedDataset(self.sequences(held), self.targets.read(held, class_names))
 
+    def encoded(self, values: Tensor, field: str = "") -> Tensor:
+        """Return the values ``(time, channels)`` of a record, in its ``field`` if there is only one, scaled.
+
+        Raises:
+            ValueError: a value is too large to be a float32 number once scaled; the message names its step.
+        """
+        series = self.scaled(values)
+        if not bool(series.isfinite().all()):
+            step = int((~series.isfinite()).any(1).nonzero()[0]) + 1
+            where = f"{field}, step {step}" if field else f"step {step}"
+            raise ValueError(f"{where}: a value is too large to be a finite number once standardised")
+        return series
+
     def sequences(self, records: Iterable[Record]) -> list[Tensor]:
         """Return the sequences of all records.
 

@@ -16,7 +16,8 @@ from seqmodels.data.labelled.sequence_table import SequenceRecords, cells_of
 from seqmodels.data.labelled.targets import class_names_of, number_targets
 from seqmodels.data.preparation import Preparation, Prepared
 from seqmodels.data.raw import Splits
-from seqmodels.data.series.scaling import Scaling, fit_scaling
+from seqmodels.data.scaling import Scaling, fit_scaling
+from seqmodels.errors import extent, shortened
 
 log = logging.getLogger("seqmodels")
 SHOWN = 10  # words in a log line
@@ -48,7 +49,7 @@ class SequencePreparation(Preparation):
         datasets = splits.map(lambda part: fitted.labelled(part.records, names))
         held = {name: split for name, split in datasets._asdict().items() if split is not None}
         for name, split in held.items():
-            log.info("%s: %d sequences of %s steps", name, len(split), _range(split.lengths))
+            log.info("%s: %d sequences of %s steps", name, len(split), extent(split.lengths.tolist()))
         sizes: dict[str, Any] = {"input_size": int(datasets.train.values.shape[-1])}
         sizes["output_size"] = len(names) or len(fitted.target)
         if not train.classes:
@@ -107,7 +108,7 @@ class SequencePreparation(Preparation):
             if cell is not None and not is_missing(str(cell))
         ]
         if not cells:
-            raise ValueError(f"{train.records[0].place}: the column {', '.join(columns[:SHOWN])} has no values")
+            raise ValueError(f"{train.records[0].place}: the column {shortened(columns, SHOWN)} has no values")
         strange = [cell for cell in cells if math.isnan(number_of(cell[1], train.dialect.decimal))]
         if not strange and name not in self.categorical:
             return ()
@@ -123,8 +124,7 @@ class SequencePreparation(Preparation):
                 f"{cells[0][0]}: {name} has {len(words)} different words in {len(cells)} steps, too many to learn "
                 f"from: data.time={name} if it orders the steps, or data.exclude=[{name}]"
             )
-        some = ", ".join(words[:SHOWN]) + (", ..." if len(words) > SHOWN else "")
-        log.info("%s: %d words, each an input: %s", name, len(words), some)
+        log.info("%s: %d words, each an input: %s", name, len(words), shortened(words, SHOWN))
         return words
 
 
@@ -133,8 +133,3 @@ def _values(unscaled: SequencePreprocessing, record: Any) -> Tensor:
         return unscaled.values(record.fields)
     except ValueError as error:
         raise ValueError(f"{record.place}: {error}") from error
-
-
-def _range(lengths: Tensor) -> str:
-    low, high = (int(length) for length in lengths.aminmax()) if len(lengths) else (0, 0)
-    return f"{low}" if low == high else f"{low} to {high}"

@@ -21,7 +21,8 @@ from seqmodels.data.labelled.preprocessing import LabelledPreprocessing
 from seqmodels.data.labelled.sequence_table import SequenceLayout, cells_of, grouped
 from seqmodels.data.labelled.targets import TargetFields
 from seqmodels.data.preprocessing import Example
-from seqmodels.data.series.scaling import Scaling
+from seqmodels.data.scaling import Scaling
+from seqmodels.errors import shortened
 
 log = logging.getLogger("seqmodels")
 SHOWN = 5  # words in a log line
@@ -86,11 +87,7 @@ class SequencePreprocessing(LabelledPreprocessing):
 
     def encode(self, record: Mapping[str, Any]) -> Tensor:
         """Return the sequence of a record, ``(time, inputs)``."""
-        series = self.scaled(self.values(record))
-        if not bool(series.isfinite().all()):
-            step = int((~series.isfinite()).any(1).nonzero()[0]) + 1
-            raise ValueError(f"step {step}: a value is too large to be a finite number once standardised")
-        return series
+        return self.encoded(self.values(record))
 
     def examples(self, records: Iterable[Record]) -> Iterator[Example]:
         """Yield the examples to predict; unknown words are logged at the end."""
@@ -102,7 +99,7 @@ class SequencePreprocessing(LabelledPreprocessing):
                 yield example
         for name, counts in zip(self.names, unknown, strict=True):
             if counts:
-                some = ", ".join(map(repr, list(counts)[:SHOWN])) + (", ..." if len(counts) > SHOWN else "")
+                some = shortened(list(map(repr, counts)), SHOWN)
                 log.warning("%s: %d words do not occur in training and are left out: %s", name, counts.total(), some)
 
     def scaled(self, series: Tensor) -> Tensor:

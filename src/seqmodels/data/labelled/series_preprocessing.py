@@ -12,8 +12,8 @@ from seqmodels.data.formats.archives.files import read_cases, series_format
 from seqmodels.data.formats.records import Record, readable
 from seqmodels.data.labelled.preprocessing import LabelledPreprocessing
 from seqmodels.data.labelled.targets import TargetFields
+from seqmodels.data.scaling import Scaling
 from seqmodels.data.sequences import Sequences
-from seqmodels.data.series.scaling import Scaling
 
 
 def filled_field(record: Mapping[str, Any], name: str) -> str:
@@ -83,12 +83,7 @@ class SeriesPreprocessing(LabelledPreprocessing):
         value = record[field]
         dimensions = value.strip().split(":") if isinstance(value, str) else value
         is_text = isinstance(value, str | tuple)
-        values = self._parsed(dimensions, field) if is_text else self._steps(value, field)
-        series = self.scaled(values)
-        if not bool(series.isfinite().all()):
-            step = int((~series.isfinite()).any(1).nonzero()[0]) + 1
-            raise ValueError(f"{field}, step {step}: a value is too large to be a finite number once standardised")
-        return series
+        return self.encoded(self._parsed(dimensions, field) if is_text else self._steps(value, field), field)
 
     def labelled(self, records: Iterable[Record], class_names: Sequence[str]) -> Sequences:
         return super().labelled(

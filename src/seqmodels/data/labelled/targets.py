@@ -9,7 +9,8 @@ from torch import Tensor
 
 from seqmodels.data.formats.numbers import parsed_number
 from seqmodels.data.formats.records import Record
-from seqmodels.data.series.scaling import Scaling
+from seqmodels.data.scaling import Scaling
+from seqmodels.errors import shortened
 
 SHOWN = 20
 """Number of labels, and of places of each, that an error shows."""
@@ -96,14 +97,10 @@ def class_targets(labels: Iterable[Any], places: Iterable[str], class_names: Seq
         if label not in index:
             strange.setdefault(label, []).append(place)
     if strange:
-        unknown = _shortened([f"{label!r} ({_shortened(places, '; ')})" for label, places in strange.items()])
-        raise ValueError(f"labels that do not occur in the train split: {unknown}; there: {_shortened(class_names)}")
+        each = [f"{label!r} ({shortened(where, SHOWN, '; ')})" for label, where in strange.items()]
+        known = shortened(class_names, SHOWN)
+        raise ValueError(f"labels that do not occur in the train split: {shortened(each, SHOWN)}; there: {known}")
     return torch.tensor(found, dtype=torch.long)
-
-
-def _shortened(items: Sequence[str], comma: str = ", ") -> str:
-    rest = len(items) - SHOWN
-    return comma.join(items[:SHOWN]) + (f"{comma}and {rest} more" if rest > 0 else "")
 
 
 def number_targets(rows: Iterable[Sequence[Any]], places: Iterable[str], names: Sequence[str]) -> Tensor:

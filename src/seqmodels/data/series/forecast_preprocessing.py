@@ -15,15 +15,17 @@ from seqmodels.data.formats.series_table import CSVOptions, SeriesTable
 from seqmodels.data.formats.table import CSVDialect
 from seqmodels.data.formats.times.frequency import Frequency, Gaps
 from seqmodels.data.preprocessing import Example, Preprocessing
+from seqmodels.data.scaling import Scaling
 from seqmodels.data.series.panels.layouts import Layout, Wide
 from seqmodels.data.series.panels.panel import Panel
 from seqmodels.data.series.panels.reading import Group, Reading, static_values
 from seqmodels.data.series.panels.records import holds_lists, table_from, tables_in
 from seqmodels.data.series.panels.roles import Roles, expanded, unseen
 from seqmodels.data.series.panels.scaling import GroupScale, GroupScaling
-from seqmodels.data.series.scaling import Scaling
 from seqmodels.data.series.windows import ForecastBatch, Groups, Span, WindowDataset
+from seqmodels.errors import shortened
 
+SHOWN = 20  # names of groups in a log line
 log = logging.getLogger("seqmodels")
 
 
@@ -224,9 +226,8 @@ class ForecastPreprocessing(Preprocessing):
             log.info("%s: %d values of %s are not in the training data", table.name, count, column)
         groups = self.reading.groups(table)
         if new := [", ".join(group.key) for group in groups if group.key not in self.scaling.scales]:
-            log.info(
-                "%s: scaled by their own rows, as they are not in the training data: %s", table.name, "; ".join(new)
-            )
+            which = shortened(new, SHOWN, "; ")
+            log.info("%s: scaled by their own rows, as they are not in the training data: %s", table.name, which)
         return groups
 
     def _tensors(self, groups: Sequence[Group], tables: Sequence[SeriesTable], history: Sequence[int]) -> Groups:

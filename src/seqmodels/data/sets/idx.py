@@ -6,8 +6,8 @@ from pathlib import Path
 
 from seqmodels.data.formats.files import whole_content
 from seqmodels.data.formats.idx import parse_idx
+from seqmodels.data.labelled.image_preparation import PixelStandardization
 from seqmodels.data.labelled.image_preprocessing import Layout, as_sequences, check_layout
-from seqmodels.data.labelled.images import PixelStandardization
 from seqmodels.data.labelled.targets import class_targets
 from seqmodels.data.raw import LabelledSeries, Splits
 from seqmodels.data.source import Source

@@ -3,7 +3,7 @@
 from seqmodels.data.formats.archives.cases import SeriesFile
 from seqmodels.data.formats.archives.ts import parse_ts
 from seqmodels.data.formats.files import load
-from seqmodels.data.labelled.archive import ArchiveSource, archive_file
+from seqmodels.data.labelled.archive_source import ArchiveSource, archive_file
 
 
 class JapaneseVowelsData(ArchiveSource):

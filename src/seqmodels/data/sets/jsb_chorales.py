@@ -8,8 +8,8 @@ from torch import Tensor
 from seqmodels.data.formats.files import github_file, load, unpacked
 from seqmodels.data.formats.piano_roll import HIGHEST, LOWEST, parse_rolls
 from seqmodels.data.formats.strict_text import decoded
-from seqmodels.data.labelled.preparation import SeriesPreparation
 from seqmodels.data.labelled.roll_preprocessing import RollPreprocessing, next_frames
+from seqmodels.data.labelled.series_preparation import SeriesPreparation
 from seqmodels.data.raw import LabelledSeries, Splits
 from seqmodels.data.source import PublishedSource
 from seqmodels.data.splitting import split_random

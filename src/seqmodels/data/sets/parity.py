@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from seqmodels.data.labelled.generated import GeneratedSource
+from seqmodels.data.labelled.generated_source import GeneratedSource
 from seqmodels.data.raw import LabelledSeries
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from seqmodels.data.raw import LabelledTexts
-from seqmodels.data.text.table import TextTable
+from seqmodels.data.text.table_source import TextTable
 
 
 class TextCSVData(TextTable):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seqmodels.data.raw import LabelledTexts
-from seqmodels.data.text.table import TextTable
+from seqmodels.data.text.table_source import TextTable
 
 
 @dataclass(kw_only=True)

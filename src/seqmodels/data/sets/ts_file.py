@@ -1,6 +1,6 @@
 """Series and classes from your own ``.ts`` or ``.arff`` files."""
 
-from seqmodels.data.labelled.files import SeriesFiles
+from seqmodels.data.labelled.series_source import SeriesFiles
 
 
 class TSFileData(SeriesFiles):

@@ -1,6 +1,6 @@
 """Series and target numbers from your own ``.ts`` or ``.arff`` files."""
 
-from seqmodels.data.labelled.files import SeriesFiles
+from seqmodels.data.labelled.series_source import SeriesFiles
 
 
 class TSFileRegressionData(SeriesFiles):

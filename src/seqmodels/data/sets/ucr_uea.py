@@ -7,7 +7,7 @@ from pathlib import Path
 from seqmodels.data.formats.archives.cases import SeriesFile, parse_cases
 from seqmodels.data.formats.archives.files import case_file, series_format
 from seqmodels.data.formats.files import DataFile, locate, published_bytes, unpacked
-from seqmodels.data.labelled.archive import ArchiveSource, archive_file
+from seqmodels.data.labelled.archive_source import ArchiveSource, archive_file
 from seqmodels.errors import nearest
 
 

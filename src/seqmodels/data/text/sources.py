@@ -11,7 +11,7 @@ from seqmodels.data.formats.strict_text import check_encoding
 from seqmodels.data.own_files import OwnFiles
 from seqmodels.data.raw import LabelledTexts
 from seqmodels.data.source import PublishedSource
-from seqmodels.data.text.labelled import TextPreparation
+from seqmodels.data.text.token_preparation import TextPreparation
 
 
 @dataclass(kw_only=True)

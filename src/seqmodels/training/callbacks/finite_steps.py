@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from seqmodels.data.loaders import ResumableLoader
-from seqmodels.errors import NotFinite
+from seqmodels.errors import NotFinite, shortened
 from seqmodels.tasks import Task
 from seqmodels.training.callbacks.gradient_norms import gradient_norm
 
@@ -100,8 +100,7 @@ class FiniteSteps(Callback):
         ]
         parts = [f"the loss is {' and '.join(losses)}"] if losses else []
         if names:
-            more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
-            parts.append(f"the gradient is not finite in {', '.join(names[:MAX_NAMES])}{more}")
+            parts.append(f"the gradient is not finite in {shortened(names, MAX_NAMES)}")
         return "; ".join(parts)
 
     def _reject(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer, problem: str) -> None:

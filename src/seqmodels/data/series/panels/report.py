@@ -11,6 +11,7 @@ from seqmodels.data.raw import Splits
 from seqmodels.data.series.forecast_preprocessing import ForecastPreprocessing
 from seqmodels.data.series.panels.panel import Panel
 from seqmodels.data.series.windows import WindowDataset
+from seqmodels.errors import extent, shortened
 
 log = logging.getLogger("seqmodels")
 
@@ -32,12 +33,11 @@ def log_report(parts: Sequence[Panel], windows: Sequence[WindowDataset], preproc
 def _rows(parts: Sequence[Panel]) -> str:
     train = parts[0]
     lengths = [sum(len(part.tables[n].values) for part in parts) for n in range(len(train.keys))]
-    steps = f"{min(lengths)}" if min(lengths) == max(lengths) else f"{min(lengths)} to {max(lengths)}"
     frequency = next((table.frequency for table in train.tables if table.frequency is not None), None)
     apart = "" if frequency is None else f", {frequency} apart"
     series = "" if not train.group else f"{len(train.keys)} series by {', '.join(train.group)}, each of "
     filled = _filled([table.filled for table in train.tables])
-    return f"{series}{steps} steps{apart}{filled}"
+    return f"{series}{extent(lengths)} steps{apart}{filled}"
 
 
 def _filled(parts: Sequence[Filled]) -> str:
@@ -95,8 +95,7 @@ def warn_of_constants(train: Panel) -> None:
         if number >= train.outputs and (len(constant) < len(used) or any(c[0] != columns[0][0] for c in columns)):
             continue
         if constant:
-            shown = "; ".join(", ".join(key) for key in constant[:SHOWN])
-            more = f" and {len(constant) - SHOWN} more" if len(constant) > SHOWN else ""
-            which = f" of {shown}{more}" if train.group and number < train.outputs else ""
+            shown = shortened([", ".join(key) for key in constant], SHOWN, "; ")
+            which = f" of {shown}" if train.group and number < train.outputs else ""
             what = "never changes in the training part; it is scaled by 1"
             warnings.warn(f"{train.place}, column {name}{which}: {what}", stacklevel=2)

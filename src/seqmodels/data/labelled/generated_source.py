@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from seqmodels.data.labelled.preparation import Unscaled
+from seqmodels.data.labelled.series_preparation import Unscaled
 from seqmodels.data.raw import LabelledSeries, Splits
 from seqmodels.data.source import Source
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from seqmodels.data.labelled.image_preprocessing import ImagePreprocessing, Layout
-from seqmodels.data.labelled.preparation import SeriesPreparation
+from seqmodels.data.labelled.series_preparation import SeriesPreparation
 from seqmodels.data.raw import LabelledSeries
 
 BYTE = 255  # the largest value of a pixel in a file of bytes

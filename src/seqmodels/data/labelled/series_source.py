@@ -7,10 +7,11 @@ from pathlib import Path
 
 from seqmodels.data.formats.archives.cases import Missing, SeriesFile, parse_cases
 from seqmodels.data.formats.archives.files import read_cases
-from seqmodels.data.labelled.preparation import Standardization
+from seqmodels.data.labelled.series_preparation import Standardization
 from seqmodels.data.labelled.targets import class_targets, number_targets
 from seqmodels.data.own_files import OwnFiles
 from seqmodels.data.raw import LabelledSeries
+from seqmodels.errors import extent
 
 log = logging.getLogger("seqmodels")
 TARGET = "target"  # field of the target number of a record
@@ -53,8 +54,7 @@ class SeriesFiles(OwnFiles):
     def read(self, paths: Sequence[Path]) -> list[LabelledSeries]:
         files = [parse_cases(read_cases(path), missing=self.missing) for path in paths]
         for file in files:
-            lengths = sorted({len(series) for series in file.series})
-            steps = f"{lengths[0]} to {lengths[-1]}" if len(lengths) > 1 else f"{lengths[0]}"
+            steps = extent(map(len, file.series))
             channels = file.series[0].shape[1]
             log.info("%s: %d series of %s steps, channels: %d", file.name, len(file.series), steps, channels)
         return [labelled_series(file, files[0], numeric=self.target_kind == "regression") for file in files]

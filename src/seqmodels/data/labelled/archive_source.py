@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from seqmodels.data.formats.archives.cases import Missing, SeriesFile
 from seqmodels.data.formats.files import DataFile
-from seqmodels.data.labelled.files import labelled_series
-from seqmodels.data.labelled.preparation import Standardization
+from seqmodels.data.labelled.series_preparation import Standardization
+from seqmodels.data.labelled.series_source import labelled_series
 from seqmodels.data.raw import LabelledSeries, Splits
 from seqmodels.data.source import PublishedSource
 
