@@ -50,7 +50,7 @@ def test_data_that_have_changed_since_are_refused_by_what_would_be_fitted_anew(t
         (["data.val_share=0.3"], "input=FILE tests on other data"),
         (["vocabulary=character"], "vocabulary comes from the checkpoint"),
         (["input=new.csv"], "labels that do not occur in the train split: 'fine' (new.csv, line 2)"),
-        (["input=nowhere.csv"], "input=nowhere.csv cannot be read: No such file"),
+        (["input=nowhere.csv"], "nowhere.csv cannot be read: No such file"),
         (["backtest=3"], "backtest= tests forecasts, and the model of this run makes none"),
     ],
 )

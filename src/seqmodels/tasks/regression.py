@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from torchmetrics import MeanAbsoluteError, MeanSquaredError, Metric, MetricCollection, R2Score
 
 from seqmodels.data.batch import SequenceBatch, TargetKind
-from seqmodels.data.scaling import Scaling
+from seqmodels.data.series.scaling import Scaling
 from seqmodels.tasks.steps import real_steps, rows_of
 from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage, Task
 

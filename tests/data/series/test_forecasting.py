@@ -13,7 +13,7 @@ from seqmodels.config.build import build
 from seqmodels.data import CSVSeriesData, DataModule, ETTData
 from seqmodels.data.catalog import DATASETS
 from seqmodels.data.formats.records import Record
-from seqmodels.data.scaling import fit_scaling, seasonal_error
+from seqmodels.data.series.scaling import fit_scaling, seasonal_error
 from seqmodels.data.series.source import SeriesSource
 from seqmodels.data.splitting import split_by_time
 from tests.conftest import TOLERANCE

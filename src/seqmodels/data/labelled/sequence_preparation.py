@@ -16,7 +16,7 @@ from seqmodels.data.labelled.sequence_table import SequenceRecords, cells_of
 from seqmodels.data.labelled.targets import class_names_of, number_targets
 from seqmodels.data.preparation import Preparation, Prepared
 from seqmodels.data.raw import Splits
-from seqmodels.data.scaling import Scaling, fit_scaling
+from seqmodels.data.series.scaling import Scaling, fit_scaling
 from seqmodels.errors import extent, shortened
 
 log = logging.getLogger("seqmodels")

@@ -21,7 +21,7 @@ from seqmodels.data.labelled.preprocessing import LabelledPreprocessing
 from seqmodels.data.labelled.sequence_table import SequenceLayout, cells_of, grouped
 from seqmodels.data.labelled.targets import TargetFields
 from seqmodels.data.preprocessing import Example
-from seqmodels.data.scaling import Scaling
+from seqmodels.data.series.scaling import Scaling
 from seqmodels.errors import shortened
 
 log = logging.getLogger("seqmodels")

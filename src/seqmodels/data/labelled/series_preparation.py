@@ -12,8 +12,8 @@ from seqmodels.data.labelled.preprocessing import LabelledPreprocessing
 from seqmodels.data.labelled.series_preprocessing import SeriesPreprocessing
 from seqmodels.data.preparation import Preparation, Prepared
 from seqmodels.data.raw import LabelledSeries, Splits
-from seqmodels.data.scaling import Scaling, fit_scaling
 from seqmodels.data.sequences import Sequences
+from seqmodels.data.series.scaling import Scaling, fit_scaling
 
 
 @dataclass(kw_only=True)

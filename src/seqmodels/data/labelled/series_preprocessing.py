@@ -12,8 +12,8 @@ from seqmodels.data.formats.archives.files import read_cases, series_format
 from seqmodels.data.formats.records import Record, readable
 from seqmodels.data.labelled.preprocessing import LabelledPreprocessing
 from seqmodels.data.labelled.targets import TargetFields
-from seqmodels.data.scaling import Scaling
 from seqmodels.data.sequences import Sequences
+from seqmodels.data.series.scaling import Scaling
 
 
 def filled_field(record: Mapping[str, Any], name: str) -> str:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from seqmodels.data.formats.numbers import parsed_number
 from seqmodels.data.formats.records import Record
-from seqmodels.data.scaling import Scaling
+from seqmodels.data.series.scaling import Scaling
 from seqmodels.errors import shortened
 
 SHOWN = 20

@@ -15,13 +15,13 @@ from seqmodels.data.formats.series_table import CSVOptions, SeriesTable
 from seqmodels.data.formats.table import CSVDialect
 from seqmodels.data.formats.times.frequency import Frequency, Gaps
 from seqmodels.data.preprocessing import Example, Preprocessing
-from seqmodels.data.scaling import Scaling
 from seqmodels.data.series.panels.layouts import Layout, Wide
 from seqmodels.data.series.panels.panel import Panel
 from seqmodels.data.series.panels.reading import Group, Reading, static_values
 from seqmodels.data.series.panels.records import holds_lists, table_from, tables_in
 from seqmodels.data.series.panels.roles import Roles, expanded, unseen
 from seqmodels.data.series.panels.scaling import GroupScale, GroupScaling
+from seqmodels.data.series.scaling import Scaling
 from seqmodels.data.series.windows import ForecastBatch, Groups, Span, WindowDataset
 from seqmodels.errors import shortened
 

@@ -9,12 +9,12 @@ import torch
 from seqmodels.data.formats.series_table import SeriesTable
 from seqmodels.data.preparation import Preparation, Prepared
 from seqmodels.data.raw import Splits
-from seqmodels.data.scaling import fit_scaling
 from seqmodels.data.series.calendar import check_calendar
 from seqmodels.data.series.forecast_preprocessing import ForecastPreprocessing
 from seqmodels.data.series.panels.panel import Panel
 from seqmodels.data.series.panels.report import log_report, warn_of_constants
 from seqmodels.data.series.panels.scaling import GroupScale
+from seqmodels.data.series.scaling import fit_scaling
 from seqmodels.data.series.windows import Span
 
 

@@ -8,7 +8,7 @@ from seqmodels.data.formats.numbers import parse_numbers
 from seqmodels.data.labelled.preprocessing import LabelledPreprocessing
 from seqmodels.data.labelled.series_preparation import SeriesPreparation, fit_series
 from seqmodels.data.raw import LabelledSeries, Splits
-from seqmodels.data.scaling import Scaling
+from seqmodels.data.series.scaling import Scaling
 from seqmodels.data.source import Source
 from seqmodels.data.splitting import split_stratified
 

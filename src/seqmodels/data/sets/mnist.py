@@ -11,8 +11,8 @@ from seqmodels.data.labelled.image_preprocessing import Layout, as_sequences, ch
 from seqmodels.data.labelled.preprocessing import LabelledPreprocessing
 from seqmodels.data.labelled.series_preparation import SeriesPreparation, fit_series
 from seqmodels.data.raw import LabelledSeries, Splits
-from seqmodels.data.scaling import Scaling
 from seqmodels.data.sequences import SequenceDataset, Sequences
+from seqmodels.data.series.scaling import Scaling
 from seqmodels.data.source import PublishedSource
 
 MEAN, DEVIATION = 0.1307, 0.3081  # of all training pixels, after division by 255

@@ -8,7 +8,7 @@ from typing import Any
 from seqmodels.data.labelled.targets import class_names_of, number_targets
 from seqmodels.data.preparation import Preparation, Prepared
 from seqmodels.data.raw import LabelledTexts, Splits
-from seqmodels.data.scaling import fit_scaling
+from seqmodels.data.series.scaling import fit_scaling
 from seqmodels.data.text.token_preprocessing import Empty, TokenPreprocessing, check_options
 from seqmodels.data.text.vocabulary_learning import VocabularyLearner
 

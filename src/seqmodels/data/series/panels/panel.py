@@ -20,7 +20,7 @@ class Panel(NamedTuple):
 
     Example:
         >>> import torch
-        >>> panel = Panel(((),), (SeriesTable(("sales",), torch.arange(7.0).double()[:, None])),))
+        >>> panel = Panel(((),), (SeriesTable(("sales",), torch.arange(7.0).double()[:, None]),))
         >>> panel.keys, [len(part.tables[0].values) for part in panel.parts((0.6, 0.2, 0.2))]
         (((),), [4, 2, 1])
     """

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from seqmodels.data.formats.series_table import SeriesTable
-from seqmodels.data.scaling import Scaling, fit_scaling, seasonal_error
 from seqmodels.data.series.calendar import calendar_features
+from seqmodels.data.series.scaling import Scaling, fit_scaling, seasonal_error
 from seqmodels.data.series.windows import Groups
 
 Key = tuple[str, ...]
