@@ -66,7 +66,7 @@ class MyCell(ElmanCell):
         (["evaluate"], "needs the folder of a finished run"),
         (["predict", "input=a.csv"], "run must be given: run=..."),
         (["predict", "run=a", "inptu=a.csv"], "did you mean 'input'?"),
-        (["evaluate", "run=nowhere"], "there is no run in this folder"),
+        (["evaluate", "run=nowhere"], "run=nowhere: there is no such folder or file"),
         (["data", "verfy", "mnist"], "did you mean 'verify'?"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -23,7 +23,7 @@ from seqmodels.data.formats.folders import read_tar
 from seqmodels.data.formats.idx import parse_idx
 from seqmodels.data.formats.numbers import parse_numbers
 from seqmodels.data.formats.piano_roll import parse_rolls
-from seqmodels.data.formats.records import Format, read_records
+from seqmodels.data.formats.records import Format, read_records, readable
 from seqmodels.data.formats.series_table import CSVOptions, SeriesTable, read_series
 from seqmodels.data.formats.strict_text import decoded
 from seqmodels.data.formats.table import CSVDialect
@@ -37,6 +37,7 @@ PLAIN = b"a,b\n1,2.5\n-3,4e2\n"
 ZONED = b"day,a\n0001-01-01T05:00:00+05:00,1\n0001-01-01T06:00:00+05:00,2\n0001-01-01T07:00:00+05:00,3\n"
 IMAGES = bytes([0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 1, 7, 9])
 ORIGIN = {"source": "fuzz"}
+GAPPY = CSVOptions(time="day", timezone="Europe/Berlin", impute="seasonal", gaps="fill")
 
 
 def text(random: Random, letters: str = LETTERS, least: int = 0) -> str:
@@ -56,7 +57,7 @@ def series_of(content: bytes, options: CSVOptions) -> SeriesTable:
 
 
 def records(kind: Format) -> Callable[[bytes], Any]:
-    return lambda content: [fields for _, fields in read_records(io.BytesIO(content), NAME, kind)]
+    return lambda content: [record.fields for record in readable(read_records(io.BytesIO(content), NAME, kind))]
 
 
 def write_records(delimiter: str) -> Callable[[Random], tuple[bytes, Any]]:
@@ -189,6 +190,12 @@ def file_readers(folder: Path) -> list[Reader]:
             "dated series",
             lambda c: series_of(c, CSVOptions(time="day", impute="linear", gaps="allow")).values.tolist(),
             [DATED, DATED.replace(b"2020-01-0", b"01/0").replace(b",1,", b"/2020,1,"), ZONED],
+            sound=finite,
+        ),
+        Reader(
+            "series with gaps in a zone",
+            lambda c: series_of(c, GAPPY).values.tolist(),
+            [DATED.replace(b"2020-01-02,-3,4e2\n", b""), DATED.replace(b"2020-01", b"2020-03"), ZONED],
             sound=finite,
         ),
         Reader("numbers", lambda c: parse_numbers(decoded(c, NAME), NAME).tolist(), [b"1,2\n3,4e5\n"], write_numbers),

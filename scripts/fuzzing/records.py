@@ -73,6 +73,19 @@ def record_readers() -> list[Reader]:
         "time": "day",
         "impute": "forward",
     }
+    panel = {
+        **forecast,
+        "columns": ["a", "b", "sky=fog", "sky=sun"],
+        "mean": [0.0, 1.0, 0.5, 0.5],
+        "deviation": [1.0, 2.0, 0.5, 0.5],
+        "future": ["sky"],
+        "group": ["shop"],
+        "static": ["size"],
+        "static_mean": [3.0],
+        "static_deviation": [1.0],
+        "categories": {"sky": ["fog", "sun"]},
+        "groups": [{"key": ["x"], "mean": [2.0], "deviation": [3.0], "seasonal_error": [1.0]}],
+    }
     rolls = {"_target_": "seqmodels.data.RollPreprocessing"}
     steps = b'{"series": [[1, 2], [3.5, -4e9]]}\n{"text": "1,2,?:3,4,5"}\n{"series": [[0, 0]]}\n'
     columns = {"day": ["2020-01-01", "2020-01-02", "2020-01-03"], "a": [1, 2, 3], "b": [4, None, "6"]}
@@ -100,6 +113,11 @@ def record_readers() -> list[Reader]:
         )
         for vocabulary in VOCABULARIES
     ]
+    shops = b"day,shop,size,a,b,sky\n" + b"".join(
+        b"2020-01-0%d,%s,4,%s,2,%s\n" % (day, shop, b"" if day > 3 else b"1.5", b"sun" if day % 2 else b"fog")
+        for shop in (b"x", b"y")
+        for day in range(1, 6)
+    )
     pieces, window = b'{"frames": [[60, 64], [-1]]}', json.dumps(columns).encode()
     return [
         *labelled,
@@ -107,5 +125,6 @@ def record_readers() -> list[Reader]:
         Reader("records of series", examples(series, "jsonl"), [steps], sound=finite_inputs),
         Reader("records of piano rolls", examples(rolls, "jsonl"), [pieces], sound=finite_inputs),
         Reader("rows to forecast", examples(forecast, "csv"), [table], sound=finite_inputs),
+        Reader("rows of groups to forecast", examples(panel, "csv"), [shops], sound=finite_inputs),
         Reader("windows to forecast", examples(forecast, "jsonl"), [window], sound=finite_inputs),
     ]

@@ -44,7 +44,7 @@ def test_keys_are_the_keywords_of_the_constructor(group: str, tmp_path: Path) ->
     """All of them, so that each can be set without ``+``, except those from the data or other groups."""
     given = {"input_size", "vocab_size", "output_size", "time", "layer", "module", "device", "dtype"}
     given |= {"model", "optimizer", "scheduler", "params"}
-    given |= {"horizon", "known_size", "season", "names", "mean", "deviation", "seasonal_error"}
+    given |= {"horizon", "known_size", "static_size", "season", "series", "names", "group", "keys", "time_style"}
     given |= {"target_names", "target_mean", "target_deviation"}
     for name in options(group):
         config: Any = OmegaConf.load(CONFIGS / group / f"{name}.yaml")

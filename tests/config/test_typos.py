@@ -25,7 +25,7 @@ TYPOS = [
     ("generate run=r temperature=hot", "temperature must be a number"),
     ("generate run=r prompt=caf\udce9", "prompt: the text after 'caf' is not utf-8"),
     ("generate run=nowhere", "run=nowhere: there is no such folder"),
-    ("evaluate run=nowhere", "there is no run in this folder"),
+    ("evaluate run=nowhere", "run=nowhere: there is no such folder or file"),
     ("sweep sweep=tpee", "did you mean 'tpe'?"),
     ("sweep sweep.trails=3", "did you mean 'trials'?"),
     ("sweep-report dri=x", "did you mean 'dir'?"),

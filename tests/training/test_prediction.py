@@ -108,7 +108,7 @@ def test_an_empty_file_gives_an_empty_one(run: Path, tmp_path: Path) -> None:
     [
         ({"input": "nowhere.jsonl"}, "input=nowhere.jsonl cannot be read: No such file"),
         ({"output": "nowhere/out.jsonl"}, "output=nowhere/out.jsonl cannot be written: No such file"),
-        ({"output": "out.txt"}, r"output=out.txt must end in .jsonl, .csv or .tsv"),
+        ({"output": "out.txt"}, r"output=out.txt must end in .jsonl, .csv, .tsv or .parquet"),
         ({"output": "out.xls"}, "out.xls: its suffix says no format"),
         ({"format": "xml"}, "format must be one of"),
         ({"batch_size": 0}, "batch_size must be a positive whole number, got 0"),
@@ -134,6 +134,41 @@ def test_a_checkpoint_without_preprocessing_says_so(run: Path, published: Path, 
     assert load_task(tmp_path / "old.ckpt")
     with pytest.raises(ConfigError, match=r"DigitsData has no way to read new files"):
         run_predict(run, published, tmp_path / "out.jsonl", ckpt=str(tmp_path / "old.ckpt"))
+
+
+@pytest.mark.parametrize("unreadable", [[], [0], [1], [0, 1], [2]])
+def test_a_record_that_cannot_be_read_keeps_its_row_with_an_empty_prediction(
+    unreadable: list[int], run: Path, tmp_path: Path
+) -> None:
+    lines = [
+        json.dumps({"id": number, "series": [[number] * (7 if number in unreadable else 8)]}) for number in range(3)
+    ]
+    (tmp_path / "new.jsonl").write_text("\n".join(lines))
+    options = {"strict": False, "keep": ["id"]}
+    assert run_predict(run, tmp_path / "new.jsonl", tmp_path / "out.csv", **options) == 3
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "out.csv").read_text())))
+    assert [(row["row"], row["id"]) for row in rows] == [("1", "0"), ("2", "1"), ("3", "2")]
+    assert list(rows[0]) == ["row", "id", "class", *(f"probabilities.{digit}" for digit in range(10))]
+    assert [number for number, row in enumerate(rows) if not row["class"]] == unreadable
+    run_predict(run, tmp_path / "new.jsonl", tmp_path / "out.jsonl", **options)
+    found = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [number for number, row in enumerate(found) if row["class"] is None] == unreadable
+    assert all(list(row) == ["row", "id", "class", "probabilities"] for row in found)
+
+
+def test_a_file_of_which_nothing_can_be_read_is_an_error(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "new.jsonl").write_text('{"series": [[1, 2]]}\n' * 3)
+    with pytest.raises(ValueError, match=r"no record can be read: .*new.jsonl, line 1: series, step 1"):
+        run_predict(run, tmp_path / "new.jsonl", tmp_path / "out.csv", strict=False)
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_column_of_the_input_that_the_prediction_needs_is_renamed(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "new.jsonl").write_text(json.dumps({"class": "mine", "row": 7, "series": [[1] * 8]}))
+    run_predict(run, tmp_path / "new.jsonl", tmp_path / "out.jsonl", keep=None)
+    found = json.loads((tmp_path / "out.jsonl").read_text())
+    assert list(found) == ["row", "input.class", "input.row", "class", "probabilities"]
+    assert (found["input.class"], found["input.row"]) == ("mine", 7)
 
 
 def test_nested_values_become_dotted_columns() -> None:

@@ -1,10 +1,9 @@
 """``unroll``: running a cell over a sequence with the back-end of a name, or the fastest."""
 
 import logging
-from functools import partial
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from seqmodels.backends.arguments import checked_lengths, checked_state, checked_x
 from seqmodels.backends.backend import Backend, Projection
@@ -13,7 +12,7 @@ from seqmodels.backends.fused import Fused
 from seqmodels.backends.native import Native
 from seqmodels.backends.scan import Scan
 from seqmodels.cells import Cell, LSTMCell
-from seqmodels.cells.base import State, cells_in, run_inner_pre_hooks
+from seqmodels.cells.base import State, run_inner_pre_hooks
 from seqmodels.cells.hooks import call, has_hooks
 from seqmodels.errors import Refused, UnsupportedContext, nearest
 from seqmodels.sequence import length_mask
@@ -68,13 +67,12 @@ def unroll(
         >>> y.shape, state.c.shape
         (torch.Size([3, 7, 5]), torch.Size([3, 5]))
     """
-    run = partial(_unrolled, cell, lengths=lengths, reverse=reverse, backend=backend)
-    if not isinstance(cell, Cell) or not any(map(has_hooks, cells_in(cell))):
-        return run(x, state)
+    if not isinstance(cell, nn.Module) or not has_hooks(cell):
+        return _unrolled(cell, x, state, lengths=lengths, reverse=reverse, backend=backend)
 
     def forward(x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         run_inner_pre_hooks(cell, x, state)
-        return run(x, state)
+        return _unrolled(cell, x, state, lengths=lengths, reverse=reverse, backend=backend)
 
     result: tuple[Tensor, State] = call(cell, forward, x, state)
     return result

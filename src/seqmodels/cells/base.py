@@ -1,7 +1,7 @@
 """The contract that every recurrent cell keeps."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from numbers import Integral
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from seqmodels.cells.hooks import run_pre_hooks
+from seqmodels.cells.hooks import has_hooks, run_pre_hooks
 from seqmodels.sequence import leaves
 
 State = TypeVar("State", bound=tuple[Any, ...])
@@ -111,7 +111,8 @@ class Cell(nn.Module, ABC, Generic[State]):
         """
         if x.dim() != 2 or x.shape[-1] != self.input_size:
             raise ValueError(f"x must have shape (batch, {self.input_size}), got {tuple(x.shape)}")
-        run_inner_pre_hooks(self, x, state)
+        if self._modules and has_hooks(self):
+            run_inner_pre_hooks(self, x, state)
         initial = self.initial_state(x)
         if state is None:
             return self.step(self.project(x), initial)
@@ -142,19 +143,14 @@ class Cell(nn.Module, ABC, Generic[State]):
         return f"{self.input_size}, {self.hidden_size}"
 
 
-def cells_in(cell: nn.Module) -> "Iterator[Cell[Any]]":
-    """Yield a cell and those that it holds, at any depth, the outer ones first."""
-    return (one for one in cell.modules() if isinstance(one, Cell))
-
-
 def run_inner_pre_hooks(cell: Cell[Any], x: Tensor, state: Any) -> None:
     """Run the forward pre-hooks of the cells that a cell holds, whose methods it uses without calling them.
 
     Raises:
         TypeError: one of them returns other arguments, which nothing would read.
     """
-    for inner in cells_in(cell):
-        if inner is not cell and run_pre_hooks(inner, x, state):
+    for inner in cell.modules():
+        if inner is not cell and isinstance(inner, Cell) and run_pre_hooks(inner, x, state):
             raise TypeError(
                 f"a forward pre-hook of a {type(inner).__name__} inside a {type(cell).__name__} must return None; "
                 f"to replace the input, register it on the {type(cell).__name__}"

@@ -22,10 +22,11 @@ ATTRIBUTES = frozenset((*_HOOKS, *_OPTIONS, *_OF_STATE_DICTS))
 
 
 def has_hooks(module: nn.Module) -> bool:
-    """Return whether a call of this module would run hooks of its own."""
-    return bool(
-        module._forward_pre_hooks or module._forward_hooks or module._backward_pre_hooks or module._backward_hooks
-    )
+    """Return whether a call of this module, or of one inside it, would run hooks."""
+    if module._forward_pre_hooks or module._forward_hooks or module._backward_pre_hooks or module._backward_hooks:
+        return True
+    inner = module._modules  # checked at every call, where a generator costs several times as much
+    return bool(inner) and any(has_hooks(one) for one in inner.values() if one is not None)
 
 
 @_disable_dynamo

@@ -37,12 +37,14 @@ def main(tokens: list[str]) -> int:
 
 
 def _list() -> int:
-    from seqmodels.data.catalog import DATASETS  # noqa: PLC0415  (imports torch, not needed for help)
+    from seqmodels.data.catalog import DATASETS, READERS  # noqa: PLC0415  (imports torch, not needed for help)
 
     table = Table("data=", "targets", "files", "licence", "citation")
     for dataset in DATASETS:
         files = f"{len(dataset.files)} in {dataset.folder}/" if dataset.files else "none needed"
         table.add_row(dataset.name, dataset.target_kind, files, dataset.license, dataset.citation)
+    for reader in READERS:
+        table.add_row(reader.name, reader.target_kind, "your own", reader.license, reader.citation)
     console().print(table)
     return 0
 

@@ -14,7 +14,7 @@ from seqmodels.commands.launch import from_first_process, is_first
 from seqmodels.commands.resume import resume_tokens
 from seqmodels.config.compose import parse
 from seqmodels.config.quoting import quoted
-from seqmodels.errors import ConfigError
+from seqmodels.errors import ConfigError, nearest
 from seqmodels.training.finding import run_folder
 
 CHANGEABLE = ("batch_size", "eval_batch_size", "num_workers", "bucketing", "data_dir", "download", "test_path")
@@ -98,6 +98,7 @@ def _check_changes(tokens: list[str]) -> None:
             raise ConfigError(
                 f"{token}: the data of a run cannot be changed, since they would be split and fitted anew; "
                 f"input=FILE tests on other data (of data., {', '.join(CHANGEABLE)} can be changed)"
+                f"{nearest(option, CHANGEABLE)}"
             )
 
 

@@ -9,6 +9,7 @@ from seqmodels.data.labelled.image_preprocessing import ImagePreprocessing as Im
 from seqmodels.data.labelled.preparation import Standardization as Standardization
 from seqmodels.data.labelled.roll_preprocessing import RollPreprocessing as RollPreprocessing
 from seqmodels.data.labelled.sequence_preprocessing import SequencePreprocessing as SequencePreprocessing
+from seqmodels.data.labelled.sequence_table import SequenceRecords as SequenceRecords
 from seqmodels.data.labelled.series_preprocessing import SeriesPreprocessing as SeriesPreprocessing
 from seqmodels.data.loading import Loading as Loading
 from seqmodels.data.module import DataModule as DataModule

@@ -25,6 +25,9 @@ def _find(name: str, sets: Mapping[str, str]) -> type[Source]:
 DATASETS: tuple[type[Source], ...] = tuple(_find(name, SETS) for name in SETS)
 """Data sets bundled with the package or read from published files."""
 
+READERS: tuple[type[Source], ...] = tuple(_find(name, OWN_FILES) for name in OWN_FILES)
+"""Readers for your own files."""
+
 
 class FileStatus(NamedTuple):
     """Status of one published file: its name, its path, and the problem if it is unusable."""
@@ -54,7 +57,7 @@ def load(name: str, **options: Any) -> Splits[Any]:
 
     Returns:
         The splits ``train``, ``val`` and ``test``, each a :class:`LabelledTexts`, :class:`LabelledSeries`,
-        a :class:`Panel` of series, or :class:`Documents`, whose ``read()`` yields the texts.
+        :class:`SequenceRecords`, a :class:`Panel` of series, or :class:`Documents`, whose ``read()`` yields the texts.
 
     Raises:
         ValueError: no such data set or option, or the data cannot be read.

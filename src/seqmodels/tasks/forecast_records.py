@@ -11,6 +11,8 @@ from seqmodels.data.series.windows import ForecastBatch
 from seqmodels.models import Forecaster
 
 Record = dict[str, Any]
+DIGITS = 6
+"""Digits that float32 resolves of a value of the size of the deviation; values are rounded to them."""
 
 
 def summary(model: Forecaster, params: Tensor, share: float) -> dict[str, Tensor]:
@@ -42,13 +44,19 @@ def records_of(values: dict[str, Tensor], batch: ForecastBatch, names: Sequence[
     """
     table = torch.stack([in_units(value, batch) for value in values.values()], -1)
     times = time_texts(batch.times, style)
+    decimals = (DIGITS - batch.deviation.log10().floor()).int().tolist()
     return [
         [
-            {"series": name, "step": number, "time": time, **dict(zip(values, step, strict=True))}
-            for name, steps in zip(names, window, strict=True)
+            {
+                "series": name,
+                "step": number,
+                "time": time,
+                **{kind: round(value, places) for kind, value in zip(values, step, strict=True)},
+            }
+            for name, places, steps in zip(names, rounding, window, strict=True)
             for number, (time, step) in enumerate(zip(texts, steps, strict=True), start=1)
         ]
-        for texts, window in zip(times, table.transpose(1, 2).tolist(), strict=True)
+        for texts, rounding, window in zip(times, decimals, table.transpose(1, 2).tolist(), strict=True)
     ]
 
 

@@ -33,7 +33,7 @@ def flatten_record(record: Mapping[str, Any]) -> dict[str, Any]:
     return row
 
 
-def lines(answers: Iterable[Answer], keep: Sequence[str] | None) -> Iterator[dict[str, Any]]:
+def lines(answers: Iterable[Answer], keep: Sequence[str] | None, *, nested: bool) -> Iterator[dict[str, Any]]:
     """Yield the lines of an output file: number of the example, the columns carried over, the prediction.
 
     A column carried over whose name the prediction needs is called ``input.NAME``. An example that cannot be read has
@@ -42,28 +42,27 @@ def lines(answers: Iterable[Answer], keep: Sequence[str] | None) -> Iterator[dic
     Args:
         answers: examples with their predictions.
         keep: columns of the input to carry over; all if None.
+        nested: whether a line may hold lines; otherwise it is a row of a table (:func:`flatten_record`).
 
     Raises:
         ConfigError: ``keep`` names a column that the input does not have.
     """
+    form = dict if nested else flatten_record
     held: list[tuple[int, Example]] = []
-    keys: list[str] | None = None
+    empty: dict[str, Any] | None = None
     for number, (example, records) in enumerate(answers, start=1):
-        if keep is not None and not example.error:
+        if keep is not None:
             check_kept(keep, example)
-        if not records and keys is None:
+        if empty is None and not records:
             held.append((number, example))
             continue
-        if records and keys is None:
-            keys = list(records[0])
-        assert keys is not None
-        empty = dict.fromkeys(keys)
-        for row, past in held:
-            yield _line(row, past, empty, keep)
-        held = []
-        yield from (_line(number, example, record, keep) for record in records or [empty])
-    for row, past in held:
-        yield _line(row, past, {}, keep)
+        predictions = [form(record) for record in records]
+        if empty is None:
+            empty = dict.fromkeys(predictions[0])
+            yield from (form(_line(row, past, empty, keep)) for row, past in held)
+            held = []
+        yield from (form(_line(number, example, prediction, keep)) for prediction in predictions or [empty])
+    yield from (form(_line(row, past, {}, keep)) for row, past in held)
 
 
 def check_kept(keep: Sequence[str], example: Example) -> None:
@@ -89,18 +88,17 @@ def write_tables(folder: Path, tables: Mapping[str, list[dict[str, Any]]]) -> No
 
 
 def write_lines(found: Iterator[dict[str, Any]], sink: IO[Any], kind: Format) -> None:
-    """Write lines as JSON, CSV or TSV to a text file, or as Parquet to a binary one."""
+    """Write lines as JSON to a text file; or those of a table as CSV or TSV, or as Parquet to a binary file."""
     if kind == "jsonl":
         for line in found:
             sink.write(json_text(line) + "\n")
         return
-    rows = map(flatten_record, found)
     if kind == "parquet":
-        write_parquet(rows, sink)
+        write_parquet(found, sink)
         return
-    first = next(rows, None)
+    first = next(found, None)
     if first is None:
         return
     writer = csv.DictWriter(sink, list(first), delimiter="," if kind == "csv" else "\t", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(chain([first], rows))
+    writer.writerows(chain([first], found))

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from seqmodels.config.build import check, construct, plain, target_of
 from seqmodels.data import DataModule
-from seqmodels.data.catalog import DATASETS
+from seqmodels.data.catalog import DATASETS, READERS
 from seqmodels.errors import ConfigError, nearest
 from seqmodels.system.threads import cpu_threads, threads_for
 from seqmodels.tasks import Task
@@ -159,7 +159,7 @@ def check_config(config: DictConfig) -> dict[str, Any]:
     data, task = target_of(config.data), target_of(config.task)
     yields, needs = getattr(data, "target_kind", None), getattr(task, "needs", None)
     if yields is not None and needs is not None and yields != needs:
-        fitting = ", ".join(dataset.name for dataset in DATASETS if dataset.target_kind == needs)
+        fitting = ", ".join(dataset.name for dataset in (*DATASETS, *READERS) if dataset.target_kind == needs)
         raise ConfigError(
             f"data ({data.__name__}) yields targets for {yields}, "
             f"but task ({task.__name__}) needs targets for {needs}; use task={yields}, or data= one of {fitting}"

@@ -61,7 +61,7 @@ def predict(config: DictConfig) -> int:
         cpu_threads(threads_for(config.threads, task, config.batch_size)),
     ):
         found = predictions(task, preprocessing, records, recipe["class_names"], config.batch_size)
-        write_lines(lines(counts.counted(found), keep), sink, out_kind)
+        write_lines(lines(counts.counted(found), keep, nested=out_kind == "jsonl"), sink, out_kind)
         if counts.examples and len(counts.errors) == counts.examples:
             raise ValueError(f"no record can be read: {counts.errors[0]}")
     counts.report()

@@ -299,6 +299,16 @@ def test_new_rows_of_another_frequency_are_refused(
         read(*texts, frequency=frequency, gaps=gaps)
 
 
+@pytest.mark.parametrize("gaps", ["error", "fill"])
+def test_new_rows_of_another_frequency_are_refused_with_gaps_as_well(gaps: Gaps) -> None:
+    with pytest.raises(ValueError, match=r"1 day apart, but .*is for rows 1 hour apart"):
+        read("2020-01-01", "2020-01-02", "2020-01-03", "2020-01-05", frequency=HOURS, gaps=gaps)
+
+
+def test_two_rows_of_an_hour_that_occurs_twice_are_an_hour_apart() -> None:
+    assert read("2020-10-25 02:00+02:00", "2020-10-25 02:00+01:00").frequency == HOURS._replace(elapsed=True)
+
+
 @pytest.mark.parametrize(
     "frequency",
     [HOURS, WORKING, QUARTERS, Frequency(months=1), Frequency(microseconds=7 * 86400 * SECOND)],

@@ -50,6 +50,11 @@ def test_statistics_are_those_of_the_train_split_alone(tmp_path: Path) -> None:
     assert own(tmp_path, val_share=0.2).preprocessing != data.preprocessing
 
 
+def test_values_beyond_float32_once_scaled_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="row 1 of a split: a value is too large"):
+        own(write(tmp_path, test="1,1e300:3,4:x\n"))
+
+
 def test_a_val_share_of_0_trains_on_the_whole_training_file(tmp_path: Path) -> None:
     data = own(write(tmp_path), val_share=0)
     assert [len(data.split(name)) for name in SPLITS] == [10, 10, 1]

@@ -148,6 +148,15 @@ def test_an_archive_is_read_as_arff_where_there_is_no_ts_file(tmp_path: Path) ->
     assert (data.class_names, len(data.split("test")), data.sizes["time"]) == (("a", "b"), 10, 2)
 
 
+@pytest.mark.parametrize(("value", "other"), [("14.62", "14.62"), ("2e200", "-1e200")])
+def test_a_constant_channel_is_0_and_a_huge_one_is_standardised(value: str, other: str, tmp_path: Path) -> None:
+    path = tmp_path / "own.ts"
+    path.write_text(CLASSES + f"{value},{other}:0,1:x\n{value},{other}:2,3:y\n" * 20)
+    values = ready(TSFileData, path=path).split("train").values
+    expected = torch.tensor([0.0, 0.0] if value == other else [1.0, -1.0])
+    torch.testing.assert_close(values[:2, 0], expected, **TOLERANCE[torch.float32])
+
+
 def test_options_of_a_target_scale_must_match() -> None:
     with pytest.raises(ValueError, match="one value for each of label"):
         SeriesPreprocessing(mean=[0.0], deviation=[1.0], target_mean=[0.0, 1.0], target_deviation=[1.0, 1.0])

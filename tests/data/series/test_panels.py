@@ -327,7 +327,7 @@ def test_a_few_rows_continue_at_the_frequency_of_the_training_data(tmp_path: Pat
     made = single(tmp_path, weekdays, np.arange(len(weekdays)) % 7)
     assert future_of(made, weekdays[:5], range(5)) == ["2020-01-13", "2020-01-14", "2020-01-15"], "asked on a Friday"
     assert future_of(made, weekdays[3:8], range(5)) == ["2020-01-16", "2020-01-17", "2020-01-20"], "through a weekend"
-    with pytest.raises(ValueError, match="1 week apart, but the model was trained with rows 1 working day apart"):
+    with pytest.raises(ValueError, match="1 week apart, but the model is for rows 1 working day apart"):
         future_of(made, every[4:60:7], range(8))
 
 

@@ -54,22 +54,27 @@ def numeric_columns(table: Table, others: Collection[str]) -> tuple[str, ...]:
     found: list[str] = []
     words: list[str] = []
     empty: list[str] = []
-    for index, column in enumerate(table.columns):
+    for column in table.columns:
         if column in others:
             continue
-        cells = [cell for row in table.rows if not is_missing(cell := row.cells[index])]
-        numbers = sum(math.isfinite(parsed_number(cell, table.dialect.decimal)) for cell in cells)
-        if cells and 2 * numbers >= len(cells):
-            parsed_column(table, column)
-            found.append(column)
-        else:
-            (words if cells else empty).append(column)
+        try:
+            (empty if parsed_column(table, column)[1].all() else found).append(column)
+        except ValueError:
+            if _is_mostly_numbers(table, column):
+                raise
+            words.append(column)
     for what, columns in (("words", words), ("no values", empty)):
         if columns and found:
             log.info("%s: columns left out, as they contain %s: %s", table.name, what, ", ".join(columns))
     if not found:
         raise ValueError(f"{table.name} has no column with numbers beside the time{table.hint}")
     return tuple(found)
+
+
+def _is_mostly_numbers(table: Table, column: str) -> bool:
+    cells = [cell for cell in table.cells(column) if not is_missing(cell)]
+    numbers = sum(math.isfinite(parsed_number(cell, table.dialect.decimal)) for cell in cells)
+    return 2 * numbers >= len(cells)
 
 
 def _hint(cell: str) -> str:

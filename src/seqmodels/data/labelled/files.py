@@ -1,5 +1,6 @@
 """Your own files of labelled series, in the formats of the archives."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from seqmodels.data.labelled.targets import class_targets, number_targets
 from seqmodels.data.own_files import OwnFiles
 from seqmodels.data.raw import LabelledSeries
 
+log = logging.getLogger("seqmodels")
 TARGET = "target"  # field of the target number of a record
 
 
@@ -50,4 +52,9 @@ class SeriesFiles(OwnFiles):
 
     def read(self, paths: Sequence[Path]) -> list[LabelledSeries]:
         files = [parse_cases(read_cases(path), missing=self.missing) for path in paths]
+        for file in files:
+            lengths = sorted({len(series) for series in file.series})
+            steps = f"{lengths[0]} to {lengths[-1]}" if len(lengths) > 1 else f"{lengths[0]}"
+            channels = file.series[0].shape[1]
+            log.info("%s: %d series of %s steps, channels: %d", file.name, len(file.series), steps, channels)
         return [labelled_series(file, files[0], numeric=self.target_kind == "regression") for file in files]

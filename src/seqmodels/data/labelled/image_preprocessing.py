@@ -1,7 +1,7 @@
 """Preprocessing of images: a layout as a sequence, and one scale for all pixels."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -15,7 +15,6 @@ from seqmodels.data.formats.strict_json import parsed_json
 from seqmodels.data.labelled.preprocessing import LabelledPreprocessing
 from seqmodels.data.labelled.series_preprocessing import filled_field
 from seqmodels.data.labelled.targets import TargetFields
-from seqmodels.system.names import public_name
 
 Layout = Literal["rows", "pixels", "permuted"]
 CHANNELS = 4  # at most, in the last dimension of an array of colour images
@@ -89,10 +88,6 @@ class ImagePreprocessing(LabelledPreprocessing):
         if not (self.deviation > 0 and self.largest > 0):
             raise ValueError(f"deviation and largest must be positive, got {self.deviation} and {self.largest}")
         self.targets = TargetFields.of([self.target])
-
-    @property
-    def node(self) -> dict[str, Any]:
-        return {"_target_": public_name(type(self)), **asdict(self)}
 
     def scaled(self, series: Tensor) -> Tensor:
         """Return pixels scaled, as float32; not by way of float64, which would take eight times the memory of bytes."""

@@ -1,7 +1,9 @@
 """Base class of the preprocessing of labelled series: the same scaling of values and targets for every file."""
 
+import json
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, is_dataclass
 from typing import Any
 
 from torch import Tensor
@@ -11,6 +13,7 @@ from seqmodels.data.labelled.targets import TargetFields
 from seqmodels.data.preprocessing import Example, Preprocessing
 from seqmodels.data.raw import LabelledSeries
 from seqmodels.data.sequences import RaggedDataset, SequenceDataset, Sequences
+from seqmodels.system.names import public_name
 
 PLAIN = (str, int, float, bool, type(None))
 
@@ -22,23 +25,29 @@ class LabelledPreprocessing(Preprocessing):
     """The fields of a record that hold its targets, and their scaling."""
 
     @property
-    @abstractmethod
     def node(self) -> dict[str, Any]:
-        """The configuration that rebuilds it, as plain JSON."""
+        """The configuration that rebuilds it, as plain JSON: its fields."""
+        assert is_dataclass(self)
+        values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return {"_target_": public_name(type(self)), **values}
 
     @abstractmethod
     def scaled(self, series: Tensor) -> Tensor:
         """Return series ``(..., channels)`` scaled, as float32."""
 
     def dataset(self, part: LabelledSeries) -> Sequences:
-        """Return a split of the data set with scaled series, and scaled targets if they have a unit."""
+        """Return a split of the data set with scaled series, and scaled targets if they have a unit.
+
+        Raises:
+            ValueError: a value is too large to be a float32 number once scaled.
+        """
         labels = part.labels
         if part.target_names and isinstance(labels, Tensor):
             labels = self.targets.scaling.apply(labels).float()
         if isinstance(part.series, Tensor):
             assert isinstance(labels, Tensor)
-            return SequenceDataset(self.scaled(part.series), labels, part.lengths)
-        return RaggedDataset([self.scaled(series) for series in part.series], labels)
+            return SequenceDataset(_finite(self.scaled(part.series)), labels, part.lengths)
+        return RaggedDataset([_finite(self.scaled(series), row) for row, series in enumerate(part.series, 1)], labels)
 
     def examples(self, records: Iterable[Record]) -> Iterator[Example]:
         """Yield the examples to predict, in order; only plain values of a record are carried over, not its series."""
@@ -63,3 +72,10 @@ class LabelledPreprocessing(Preprocessing):
                 raise ValueError(example.error)
             sequences.append(example.value)
         return sequences
+
+
+def _finite(scaled: Tensor, row: int | None = None) -> Tensor:
+    if bool(scaled.isinf().any()):
+        row = row or int(scaled.isinf().flatten(1).any(1).nonzero()[0]) + 1
+        raise ValueError(f"row {row} of a split: a value is too large: scaled as in training, it is no finite number")
+    return scaled

@@ -1,6 +1,7 @@
 """Preprocessing of piano rolls."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
@@ -13,9 +14,9 @@ from seqmodels.data.labelled.series_preprocessing import filled_field
 from seqmodels.data.labelled.targets import TargetFields
 from seqmodels.data.raw import LabelledSeries
 from seqmodels.data.sequences import Sequences
-from seqmodels.system.names import public_name
 
 
+@dataclass(kw_only=True)
 class RollPreprocessing(LabelledPreprocessing):
     """A record's field ``frames`` as a piano roll: a list of frames, each a list of sounding MIDI numbers.
 
@@ -23,11 +24,8 @@ class RollPreprocessing(LabelledPreprocessing):
     The targets of a piece are its own next frames.
     """
 
-    targets = TargetFields.of(["frames"])
-
-    @property
-    def node(self) -> dict[str, Any]:
-        return {"_target_": public_name(type(self))}
+    def __post_init__(self) -> None:
+        self.targets = TargetFields.of(["frames"])
 
     def scaled(self, series: Tensor) -> Tensor:
         return series.float()

@@ -4,7 +4,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,6 @@ from seqmodels.data.labelled.sequence_table import SequenceLayout, cells_of, gro
 from seqmodels.data.labelled.targets import TargetFields
 from seqmodels.data.preprocessing import Example
 from seqmodels.data.series.scaling import Scaling
-from seqmodels.system.names import public_name
 
 log = logging.getLogger("seqmodels")
 SHOWN = 5  # words in a log line
@@ -80,10 +79,6 @@ class SequencePreprocessing(LabelledPreprocessing):
             tuple(self.names), tuple(map(tuple, self.columns)), tuple(self.target), self.id, self.time
         )
         self._index = [{word: number for number, word in enumerate(words)} for words in self.words]
-
-    @property
-    def node(self) -> dict[str, Any]:
-        return {"_target_": public_name(type(self)), **asdict(self)}
 
     def read(self, path: str, format: str | None = None) -> Iterator[Record]:
         rows = super().read(path, format)

@@ -1,7 +1,7 @@
 """Preprocessing of numeric series, standardised like the training data."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,7 +14,6 @@ from seqmodels.data.labelled.preprocessing import LabelledPreprocessing
 from seqmodels.data.labelled.targets import TargetFields
 from seqmodels.data.sequences import Sequences
 from seqmodels.data.series.scaling import Scaling
-from seqmodels.system.names import public_name
 
 
 def filled_field(record: Mapping[str, Any], name: str) -> str:
@@ -65,10 +64,6 @@ class SeriesPreprocessing(LabelledPreprocessing):
             raise ValueError(f"deviation must be positive, got {list(self.deviation)}")
         self.scaling = Scaling.of(self.mean, self.deviation)
         self.targets = TargetFields.of([self.target], self.target_mean, self.target_deviation)
-
-    @property
-    def node(self) -> dict[str, Any]:
-        return {"_target_": public_name(type(self)), **asdict(self)}
 
     def scaled(self, series: Tensor) -> Tensor:
         return self.scaling.apply(series.double()).float()

@@ -43,7 +43,7 @@ class ForecastPreparation(Preparation):
 
     input_length: int
     horizon: int
-    calendar: Sequence[str] = ()
+    calendar: str | Sequence[str] = ()
     season: int | None = None
     standardize: bool = True
     reach_back: bool = True
@@ -53,6 +53,7 @@ class ForecastPreparation(Preparation):
         for name in ("input_length", "horizon", "stride", "season"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1 step, got {value}")
+        self.calendar = [self.calendar] if isinstance(self.calendar, str) else list(self.calendar)
         check_calendar(self.calendar)
 
     def prepare(self, splits: Splits[Panel]) -> Prepared:

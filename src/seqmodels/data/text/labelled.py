@@ -51,7 +51,7 @@ class TextPreparation(Preparation):
         if train.dialect is not None:
             columns = ", ".join(train.columns)
             log.info("text: %s; label: %s; columns delimited by %r", columns, train.label, train.dialect.delimiter)
-        log.info("vocabulary: %s; %d labels", vocabulary, len(names))
+        log.info("vocabulary: %s; %s", vocabulary, "numbers to predict" if train.numbers else f"{len(names)} labels")
         datasets, counts = {}, {}
         for name, part in splits._asdict().items():
             if part is None:

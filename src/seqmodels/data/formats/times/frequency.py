@@ -133,6 +133,8 @@ def frequency_of(times: Times, place: Callable[[int], str], offsets: Offsets | N
     if offsets is None:
         return wall
     elapsed = _by_time(times - offsets)._replace(weekdays=False, elapsed=True)
+    if wall.months == 0 and wall.microseconds <= 0:  # an hour that occurs twice
+        return elapsed
     regular = [(found.steps(found.axis(times, offsets)) == 1).sum() for found in (wall, elapsed)]
     is_elapsed = elapsed.microseconds < DAY if regular[0] == regular[1] else regular[1] > regular[0]
     return elapsed if is_elapsed else wall
@@ -155,7 +157,9 @@ def check_steps(frequency: Frequency, times: Times, place: Callable[[int], str],
     steps = frequency.steps(times)
     if (steps == 1).all():
         return
-    if not fitted and len(steps) > 1 and (steps == steps[0]).all():
+    # rows that may lie any time apart are of another frequency only if they are regular
+    other = (steps == steps[0]).all() if gaps == "allow" else np.gcd.reduce(steps) != 1
+    if not fitted and len(steps) > 1 and other:
         own = frequency_of(times, place)
         if own.months or own.microseconds != frequency.microseconds:
             raise ValueError(f"{place(0)}: the rows are {own} apart, but the model is for rows {frequency} apart")
