@@ -51,7 +51,7 @@ def lines(answers: Iterable[Answer], keep: Sequence[str] | None, *, nested: bool
     held: list[tuple[int, Example]] = []
     empty: dict[str, Any] | None = None
     for number, (example, records) in enumerate(answers, start=1):
-        if keep is not None:
+        if keep is not None and not example.error:
             check_kept(keep, example)
         if empty is None and not records:
             held.append((number, example))

@@ -21,7 +21,8 @@ ROWS = {"train_rows": 5, "val_rows": 3, "test_rows": 3}
 )
 def test_labelled_records_of_the_test_split_are_the_test_split(kind: type[Source], options: dict[str, Any]) -> None:
     data = ready(kind, **options)
-    _, _, raw = data.source.splits()
+    raw = data.source.splits().test
+    assert raw is not None
     names = data.class_names
     records = []
     for row, (series, label) in enumerate(zip(raw.series, raw.labels, strict=True)):
