@@ -47,7 +47,7 @@ def find(name: str) -> type[Source]:
     return _find(name, SETS)
 
 
-def load(name: str, **options: Any) -> Splits[Any]:
+def load(name: str, /, **options: Any) -> Splits[Any]:
     """Load the splits of a data set as plain texts, series and labels, without Lightning or Hydra.
 
     Args:

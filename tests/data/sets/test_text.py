@@ -20,6 +20,7 @@ from seqmodels.data import (
     TinyShakespeareData,
     TokenizedPreparation,
 )
+from seqmodels.data.formats.records import Record
 from seqmodels.data.sets.ptb import by_words
 from seqmodels.data.sets.text import cut, shared_out
 from seqmodels.data.text.corpus import Corpus
@@ -199,6 +200,16 @@ def test_the_preprocessing_is_rebuilt_from_its_node(text: TextPreprocessing) -> 
     assert again.node == text.node
     for sample in ("", "a b", "a\nb \n"):
         assert torch.equal(again.prompt(sample), text.prompt(sample))
+
+
+def test_a_model_of_a_single_text_is_tested_on_one_from_its_start() -> None:
+    text = by_words("a b c <unk>\n b\n")
+    records = [Record("new, line 1", {"text": "b a\nz"}), Record("new, line 2", {"text": "a"})]
+    split = text.labelled(records[:1], [])
+    assert split.corpus.tokens.tolist() == text.encode(records[0].fields).tolist()
+    assert split.corpus.targets == 4
+    with pytest.raises(ValueError, match="trained on a single text, the input has 2"):
+        text.labelled(records, [])
 
 
 def test_words_of_a_prompt_and_its_lines_are_those_of_the_text() -> None:
