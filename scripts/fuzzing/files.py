@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from fuzzing.judging import NAME, Reader
-from seqmodels.data.formats.archives.arff import parse_arff
-from seqmodels.data.formats.archives.cases import SeriesFile
+from seqmodels.data.formats.archives.arff import arff_cases
+from seqmodels.data.formats.archives.cases import SeriesFile, parse_cases
 from seqmodels.data.formats.archives.ts import parse_ts
 from seqmodels.data.formats.files import unpacked
 from seqmodels.data.formats.folders import read_tar
@@ -210,7 +210,9 @@ def file_readers(folder: Path) -> list[Reader]:
         ),
         Reader(
             "arff archive",
-            lambda content: [series.tolist() for series in parse_arff(decoded(content, NAME), NAME).series],
+            lambda content: [
+                series.tolist() for series in parse_cases(arff_cases(decoded(content, NAME), NAME)).series
+            ],
             [
                 b"%x\n@relation o\n@attribute b relational\n@attribute t real\n@end b\n@attribute y {a,'b c'}\n@data\n"
                 b"'1,2\\n3,4','b c'\n\"5,?\\n6,?\",a\n",

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from seqmodels.data.formats.archives.arff import parse_arff
+from seqmodels.data.formats.archives.arff import arff_cases
+from seqmodels.data.formats.archives.cases import Missing, SeriesFile, parse_cases
 from seqmodels.data.formats.archives.ts import parse_ts
 
 UNIVARIATE = (
@@ -14,6 +15,10 @@ RELATIONAL = (
     "@relation own\n@attribute bag relational\n@attribute t0 numeric\n@attribute t1 numeric\n@attribute t2 numeric\n"
     "@end bag\n@attribute 'the class' {a,b}\n@data\n"
 )
+
+
+def parse_arff(text: str, name: str, *, missing: Missing = "error") -> SeriesFile:
+    return parse_cases(arff_cases(text, name), missing=missing)
 
 
 def test_univariate_cases_are_rows_of_steps() -> None:

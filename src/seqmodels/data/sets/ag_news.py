@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from seqmodels.data.formats.files import DataFile, load, locate
+from seqmodels.data.formats.files import DataFile, load, locate, whole_content
 from seqmodels.data.formats.table import CSVDialect
 from seqmodels.data.raw import LabelledTexts, Splits
-from seqmodels.data.text.labelled_table import parse_table, read_table
+from seqmodels.data.text.labelled_table import parse_table
 from seqmodels.data.text.sources import PublishedTexts
 
 MIRROR = "https://raw.githubusercontent.com/mhjabreel/CharCnn_Keras/master/data/ag_news_csv/"
@@ -59,7 +59,7 @@ class AGNewsData(PublishedTexts):
     def splits(self) -> Splits[LabelledTexts]:
         dialect = CSVDialect(header=False)
         path = self._train()
-        whole = _named(read_table(path, (1, 2), 0, dialect))
+        whole = _named(parse_table(whole_content(path), str(path), (1, 2), 0, dialect))
         train, val = whole.split((1 - VAL_SHARE, VAL_SHARE), self.data_seed)
         test = parse_table(load(self.set_folder, self.files[0]), TEST, (1, 2), 0, dialect)
         return Splits(train, val, _named(test))

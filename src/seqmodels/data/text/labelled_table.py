@@ -1,29 +1,7 @@
 """Labelled texts in tables."""
 
-from pathlib import Path
-
-from seqmodels.data.formats.files import whole_content
 from seqmodels.data.formats.table import Column, Columns, CSVDialect, Table, names_of
 from seqmodels.data.raw import LabelledTexts
-
-
-def read_table(
-    path: Path, text: Columns, label: Column, form: CSVDialect, *, separator: str | None = None
-) -> LabelledTexts:
-    """Return the texts and labels of a file, plain or gzip. Blank lines are skipped.
-
-    Args:
-        path: path of the file.
-        text: text column; several columns are joined with a space.
-        label: label column.
-        form: format of the file.
-        separator: separates the labels of a row, which may then have none; if None, each row has exactly one.
-
-    Raises:
-        ValueError: the file is missing, has another encoding or lacks a column, or a row has too few or too many fields
-            or no label; the message names file and line.
-    """
-    return parse_table(whole_content(path), str(path), text, label, form, separator=separator)
 
 
 def parse_table(
@@ -35,7 +13,20 @@ def parse_table(
     *,
     separator: str | None = None,
 ) -> LabelledTexts:
-    """Like :func:`read_table`, from the bytes of a file; ``name`` is used in error messages."""
+    """Return the texts and labels of a table.
+
+    Args:
+        content: bytes of the file.
+        name: its name in error messages.
+        text: text column; several columns are joined with a space.
+        label: label column.
+        form: format of the file.
+        separator: separates the labels of a row, which may then have none; if None, each row has exactly one.
+
+    Raises:
+        ValueError: the file has another encoding or lacks a column, or a row has too few or too many fields or no
+            label; the message names the line.
+    """
     table = Table.parse(content, name, form)
     texts, target = [table.index(column) for column in names_of(text)], table.index(label)
     return LabelledTexts(

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from seqmodels.data.formats.files import whole_content
 from seqmodels.data.formats.table import Column, Columns, CSVDialect
 from seqmodels.data.raw import LabelledTexts
-from seqmodels.data.text.labelled_table import read_table
+from seqmodels.data.text.labelled_table import parse_table
 from seqmodels.data.text.sources import OwnTexts
 
 
@@ -34,4 +35,4 @@ class TextTable(OwnTexts):
 
     def table(self, path: Path, separator: str | None) -> LabelledTexts:
         """Read the table at a path; each row has one label if ``separator`` is None."""
-        return read_table(path, self.text, self.label, self.dialect, separator=separator)
+        return parse_table(whole_content(path), str(path), self.text, self.label, self.dialect, separator=separator)

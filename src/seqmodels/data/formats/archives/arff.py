@@ -10,8 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from seqmodels.data.formats.archives.cases import Case, CaseFile, Missing, SeriesFile, parse_cases
-from seqmodels.data.formats.archives.ts import checked_classes
+from seqmodels.data.formats.archives.cases import Case, CaseFile, checked_classes, content_lines
 
 NUMERIC = ("numeric", "real", "integer")
 TARGETS = ("target", "class", "label")
@@ -29,26 +28,13 @@ class _Attribute(NamedTuple):
         return bool(self.class_names) or (self.kind in NUMERIC and self.name.lower() in TARGETS)
 
 
-def parse_arff(text: str, name: str, *, missing: Missing = "error") -> SeriesFile:
-    """Parse a file in the ``.arff`` format; ``name`` is used in error messages.
-
-    Args:
-        missing: as in :func:`~seqmodels.data.formats.archives.cases.parse_cases`.
-
-    Raises:
-        ValueError: invalid or sparse format, other attributes than those of series, or a missing value with
-            ``missing="error"``; the message names the line.
-    """
-    return parse_cases(arff_cases(text, name), missing=missing)
-
-
 def arff_cases(text: str, name: str) -> CaseFile:
     """Split a file in the ``.arff`` format into its cases, whose values are not parsed.
 
     Raises:
-        ValueError: as :func:`parse_arff`, except for the values of the series.
+        ValueError: invalid or sparse format, or other attributes than those of series; the message names the line.
     """
-    lines = _content(text)
+    lines = content_lines(text, comments=("%",))
     attributes = _header(lines, name)
     target = attributes[-1] if attributes[-1].is_target else None
     values = attributes[:-1] if target else attributes
@@ -65,14 +51,6 @@ def arff_cases(text: str, name: str) -> CaseFile:
     for number, line in lines:
         file.cases.append(_case(line, f"{name}, line {number}", attributes, relational, target is not None))
     return file
-
-
-def _content(text: str) -> Iterator[tuple[int, str]]:
-    """Yield the numbered lines without blank lines and comments."""
-    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
-        stripped = line.strip()
-        if stripped and not stripped.startswith("%"):
-            yield number, stripped
 
 
 def _header(lines: Iterator[tuple[int, str]], name: str) -> list[_Attribute]:

@@ -1,7 +1,7 @@
 """The cases of a file of labelled series, as the ``.ts`` and ``.arff`` readers split them, and their values."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -47,6 +47,27 @@ class SeriesFile(NamedTuple):
     def numeric(self) -> bool:
         """Whether cases have target numbers."""
         return bool(self.labels) and not self.class_names
+
+
+def content_lines(text: str, comments: tuple[str, ...]) -> Iterator[tuple[int, str]]:
+    """Yield the numbered lines of a file without blank lines and those that start like a comment."""
+    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
+        stripped = line.strip()
+        if stripped and not stripped.startswith(comments):
+            yield number, stripped
+
+
+def checked_classes(names: list[str], what: str) -> tuple[str, ...]:
+    """Return the names of classes in a header.
+
+    Raises:
+        ValueError: there are none, or two are the same; ``what`` is the tag and its location.
+    """
+    if not names:
+        raise ValueError(f"{what} must be followed by the names of the classes, got none")
+    if len(set(names)) < len(names):
+        raise ValueError(f"{what} names a class twice: {' '.join(names)}")
+    return tuple(names)
 
 
 def parse_cases(file: CaseFile, *, missing: Missing = "error") -> SeriesFile:

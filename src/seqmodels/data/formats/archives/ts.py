@@ -7,7 +7,15 @@ differ in length. Lines that start with ``#`` or ``%`` are comments.
 
 from collections.abc import Iterator
 
-from seqmodels.data.formats.archives.cases import Case, CaseFile, Missing, SeriesFile, parse_cases
+from seqmodels.data.formats.archives.cases import (
+    Case,
+    CaseFile,
+    Missing,
+    SeriesFile,
+    checked_classes,
+    content_lines,
+    parse_cases,
+)
 
 SWITCHES = ("timestamps", "missing", "univariate", "equallength", "classlabel", "targetlabel")
 SIZES = ("dimension", "dimensions", "serieslength")
@@ -32,21 +40,13 @@ def ts_cases(text: str, name: str) -> CaseFile:
     Raises:
         ValueError: the header is invalid, or says that the series have timestamps; the message names the line.
     """
-    lines = _content(text.removeprefix("\ufeff").split("\n"))
+    lines = content_lines(text, comments=("#", "%"))
     file = _header(lines, name)
     labelled = bool(file.class_names) or file.numeric
     for number, line in lines:
         *parts, label = line.split(":") if labelled else [*line.split(":"), ""]
         file.cases.append(Case(f"{name}, line {number}", parts, label.strip()))
     return file
-
-
-def _content(lines: list[str]) -> Iterator[tuple[int, str]]:
-    """Yield the numbered lines without blank lines and comments."""
-    for number, line in enumerate(lines, start=1):
-        stripped = line.strip()
-        if stripped and not stripped.startswith(("#", "%")):
-            yield number, stripped
 
 
 def _header(lines: Iterator[tuple[int, str]], name: str) -> CaseFile:
@@ -86,16 +86,3 @@ def _switch(values: list[str], tag: str, where: str) -> bool:
     if not values or values[0].lower() not in ("true", "false"):
         raise ValueError(f"{where}: {tag} must be followed by true or false, got {' '.join(values)!r}")
     return values[0].lower() == "true"
-
-
-def checked_classes(names: list[str], what: str) -> tuple[str, ...]:
-    """Return the names of classes in a header.
-
-    Raises:
-        ValueError: there are none, or two are the same; ``what`` is the tag and its location.
-    """
-    if not names:
-        raise ValueError(f"{what} must be followed by the names of the classes, got none")
-    if len(set(names)) < len(names):
-        raise ValueError(f"{what} names a class twice: {' '.join(names)}")
-    return tuple(names)
