@@ -73,6 +73,9 @@ def test_a_blank_line_has_an_empty_answer_and_counts_in_no_loss(names: Path, com
     predicted = lines(command("predict", "run=run", "input=new.txt.gz"))
     assert [record["tokens"] for record in predicted] == [5, None, 5, None]
     assert [record["text"] for record in predicted] == ["Joda", "", "Maxi", " "]
+    Path("none.txt").write_text("\n \n")
+    none = command("evaluate", "run=run", "input=none.txt")
+    assert (none.status, "the input holds no text" in none.err) == (2, True)
     found = metrics(command, "input=new.txt.gz")
     assert weighted_loss(predicted) == pytest.approx(found["test/loss"], rel=1e-5)
     assert found["test/unknown"] == pytest.approx(1 / 10)  # the x

@@ -70,7 +70,9 @@ def check_kept(keep: Sequence[str], example: Example) -> None:
     for name in keep:
         if name not in example.fields:
             known = ", ".join(example.fields) or "none"
-            raise ConfigError(f"keep: {example.place} has no column {name!r} to carry over (there are: {known})")
+            raise ConfigError(
+                f"keep: {example.place} has no column {name!r} that its prediction can carry over (there are: {known})"
+            )
 
 
 def _line(row: int, example: Example, prediction: Mapping[str, Any], keep: Sequence[str] | None) -> dict[str, Any]:

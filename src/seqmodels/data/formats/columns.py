@@ -54,20 +54,22 @@ def numeric_columns(table: Table, others: Collection[str]) -> tuple[str, ...]:
     found: list[str] = []
     words: list[str] = []
     empty: list[str] = []
+    reason = ""
     for column in table.columns:
         if column in others:
             continue
         try:
             (empty if parsed_column(table, column)[1].all() else found).append(column)
-        except ValueError:
+        except ValueError as error:
             if _is_mostly_numbers(table, column):
                 raise
+            reason = reason or f": {error}"
             words.append(column)
     for what, columns in (("words", words), ("no values", empty)):
         if columns and found:
             log.info("%s: columns left out, as they contain %s: %s", table.name, what, ", ".join(columns))
     if not found:
-        raise ValueError(f"{table.name} has no column with numbers beside the time{table.hint}")
+        raise ValueError(f"{table.name} has no column with numbers beside the time{reason or table.hint}")
     return tuple(found)
 
 
@@ -80,4 +82,6 @@ def _is_mostly_numbers(table: Table, column: str) -> bool:
 def _hint(cell: str) -> str:
     if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?", cell.strip()):
         return "; write numbers without separators of thousands (if it is a decimal comma: data.decimal=',')"
+    if re.fullmatch(r"[+-]?\d{1,3}(\.\d{3})+,\d*", cell.strip()):
+        return "; write numbers without separators of thousands, with data.decimal=','"
     return "; if it is a decimal comma: data.decimal=','" if re.fullmatch(r"[+-]?\d+,\d+", cell.strip()) else ""

@@ -25,9 +25,9 @@ class Filled(NamedTuple):
     """The first few of them."""
 
     def __str__(self) -> str:
-        rows, values = ("" if count == 1 else "s" for count in self[:2])
-        counts = f"{self.rows} missing row{rows} inserted, {self.values} missing value{values} filled in"
-        return ": ".join(part for part in (counts, "; ".join(self.places)) if part)
+        kinds = ((self.rows, "row", "inserted"), (self.values, "value", "filled in"))
+        counts = [f"{count} missing {what}{'s' if count > 1 else ''} {done}" for count, what, done in kinds if count]
+        return ": ".join(part for part in (", ".join(counts), "; ".join(self.places)) if part)
 
 
 def filled(values: Numbers, missing: NDArray[np.bool_], impute: Impute, season: int = 1) -> Numbers:

@@ -13,7 +13,7 @@ from seqmodels.data.formats.gaps import Filled, Impute, Numbers, filled
 from seqmodels.data.formats.table import CSVDialect, Row, Table
 from seqmodels.data.formats.times.frequency import Frequency, Gaps
 from seqmodels.data.formats.times.grid import Grid, grid_of
-from seqmodels.data.formats.times.parsing import Stamps, log_change_of_zone, parse_times
+from seqmodels.data.formats.times.parsing import ISO, UNIX, Stamps, log_change_of_zone, parse_times
 from seqmodels.data.formats.times.zones import Offsets, Times, TimeStyle, style_of, wall_clock, zone_of
 
 SHOWN = 3  # places of filled values
@@ -53,6 +53,10 @@ class CSVOptions(NamedTuple):
             raise ValueError("gaps=fill needs time=, by which rows are missing, and impute=, by which to fill them in")
         if self.timezone is not None:
             zone_of(self.timezone)
+        if self.date_format is not None and "%" not in self.date_format and self.date_format not in (ISO, *UNIX):
+            raise ValueError(
+                f"date_format must be like '%d.%m.%Y', or one of {', '.join((ISO, *UNIX))}, got {self.date_format!r}"
+            )
         return self._replace(dialect=self.dialect.checked())
 
 

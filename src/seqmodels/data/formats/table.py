@@ -2,6 +2,7 @@
 
 import csv
 import io
+import logging
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,6 +14,8 @@ from seqmodels.data.formats.parquet import read_parquet
 from seqmodels.data.formats.strict_text import check_encoding, decoded
 from seqmodels.data.formats.suffixes import suffix_of
 from seqmodels.errors import nearest
+
+log = logging.getLogger("seqmodels")
 
 DELIMITERS = (",", ";", "\t", "|")
 SAMPLE, MOST = 50, 1 << 20  # rows, and characters at most, by which a delimiter is recognised
@@ -101,6 +104,11 @@ class Table(NamedTuple):
             raise ValueError(f"{name} is empty")
         columns = columns_of(rows[0], header=dialect.header)
         if dialect.header:
+            if not any(math.isnan(parsed_number(cell, dialect.decimal)) for cell in rows[0].cells):
+                log.warning(
+                    "%s: its numbers are read as names of columns; data.header=false reads them as values",
+                    rows[0].place,
+                )
             del rows[0]
         if not rows:
             raise ValueError(f"{name} has no rows below its header")
@@ -176,17 +184,18 @@ def csv_rows(lines: Iterable[str], name: str, delimiter: str, *, quotes: bool = 
 
 
 def columns_of(first: Row, *, header: bool) -> tuple[str, ...]:
-    """Return the names of the columns, given the first row of a table.
+    """Return the names of the columns, given the first row of a table; one without a name is called ``column 3``.
 
     Raises:
         ValueError: a column is named twice.
     """
     if not header:
         return tuple(map(str, range(len(first.cells))))
-    for name, count in Counter(first.cells).items():
+    names = [cell or f"column {number}" for number, cell in enumerate(first.cells, start=1)]
+    for name, count in Counter(names).items():
         if count > 1:
             raise ValueError(f"{first.place}: the column {name!r} is named twice")
-    return tuple(first.cells)
+    return tuple(names)
 
 
 def is_blank(row: Row, columns: Sequence[str]) -> bool:

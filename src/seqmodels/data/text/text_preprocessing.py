@@ -178,6 +178,8 @@ class TextPreprocessing(Preprocessing):
                 texts.append(self._text(fields))
             except ValueError as error:
                 raise ValueError(f"{place}: {error}") from error
+        if not any(texts):
+            raise ValueError("the input holds no text")
         if not self.ends and len(texts) > 1:
             raise ValueError(f"the model was trained on a single text, the input has {len(texts)}: join them")
         corpus = self.corpus(texts, from_start=True)

@@ -110,7 +110,8 @@ def check_ascending(instants: Times, times: Times, place: Callable[[int], str]) 
     if change[row - 1] == 0:
         raise ValueError(
             f"{place(row)}: {_text(times[row])} occurs a second time, after {place(row - 1)}; if the rows belong to "
-            "several series, data.group names the column that says to which, else remove one of them"
+            "several series, data.group names the column that says to which; if a clock was set back, data.timezone="
+            "Europe/Berlin or the like tells the hours apart; else remove one of them"
         )
     raise ValueError(
         f"{place(row)}: {_text(times[row])} comes before {_text(times[row - 1])}, the row above; "
