@@ -147,7 +147,7 @@ def test_own_parts_are_those_of_their_files_and_only_the_first_teaches_the_vocab
     ("options", "message"),
     [
         ({"val_share": 0.0}, r"val_share must lie in \(0, 1\)"),
-        ({"test_share": 1.0}, r"test_share must be 0 or lie in \(0, 1\)"),
+        ({"test_share": 1.0}, r"test_share must lie in \[0, 1\)"),
         ({"val_share": 0.6, "test_share": 0.5}, "must leave something to train with"),
         ({"max_length": 0}, "max_length must be at least 1 token, got 0"),
         ({"empty": "keep"}, "empty must be one of error, drop, got 'keep'"),
