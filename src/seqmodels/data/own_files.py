@@ -10,6 +10,13 @@ from seqmodels.data.raw import Splits
 from seqmodels.data.source import Source
 
 
+def check_paths(**paths: object) -> None:
+    """Raise ``ValueError`` if the value of an option is no path."""
+    for option, path in paths.items():
+        if not isinstance(path, str | Path):
+            raise ValueError(f"{option} must be a path, got {path!r}")
+
+
 @dataclass(kw_only=True)
 class OwnFiles(Source):
     """Your own files with labelled rows.
@@ -33,6 +40,8 @@ class OwnFiles(Source):
     data_seed: int = 0
 
     def __post_init__(self) -> None:
+        others = {"val_path": self.val_path, "test_path": self.test_path}
+        check_paths(path=self.path, **{option: path for option, path in others.items() if path is not None})
         if self.val_path is None and not 0 < self.val_share < 1:
             raise ValueError(f"val_share must lie in (0, 1) where there is no val_path, got {self.val_share}")
         if self.test_path is None and not 0 <= self.test_share < 1:

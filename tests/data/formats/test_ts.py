@@ -53,7 +53,9 @@ def test_cases_without_classes_have_no_labels() -> None:
 @pytest.mark.parametrize("unknown", ["?", "NaN", " ? "])
 def test_a_missing_value_is_an_error_unless_filling_in_is_asked_for(unknown: str) -> None:
     text = HEADER + "1,2,3,4:5,6,7,8:a\n" + f"{unknown},2,{unknown},8:0,0,0,{unknown}:b\n"
-    with pytest.raises(ValueError, match=r"own.ts, line 8, dimension 1: value 1 is missing; missing=interpolate"):
+    with pytest.raises(
+        ValueError, match=r"own.ts, line 8, dimension 1: value 1 is missing; training with data.missing=interpolate"
+    ):
         parse_ts(text, "own.ts")
     filled = parse_ts(text, "own.ts", missing="interpolate").series[1]
     assert filled.T.tolist() == [[2, 2, 5, 8], [0, 0, 0, 0]]

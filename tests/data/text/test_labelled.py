@@ -204,7 +204,6 @@ def test_labels_that_lack_or_cannot_be_read_are_named(tmp_path: Path) -> None:
         ({"text": "good"}, "new, line 1: there is no label under 'label', the record has 'text'"),
         ({"text": "good", "label": 0.5}, "new, line 1: there is no label under 'label', got 0.5"),
         ({"text": "good", "label": " "}, "new, line 1: .*there is no label"),
-        ({"text": "", "label": "pos"}, "new, line 1: the text '' has no token to read; data.empty=drop"),
     ):
         with pytest.raises(ValueError, match=message):
             preprocessing.labelled([Record("new, line 1", record)], ["neg", "pos"])

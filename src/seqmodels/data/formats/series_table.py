@@ -214,7 +214,7 @@ def _check_missing(
         cell = table.rows[row].cells[table.index(column)]
         raise ValueError(
             f"{table.place(row, column)}: a value is missing ({cell!r}); "
-            "data.impute=forward, linear, seasonal or zero would fill it in"
+            "training with data.impute=forward, linear, seasonal or zero fills such values in"
         )
 
 

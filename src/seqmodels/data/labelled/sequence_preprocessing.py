@@ -141,7 +141,9 @@ class SequencePreprocessing(LabelledPreprocessing):
         if index:
             for step, text in enumerate(texts, start=1):
                 if self.missing == "error" and is_missing(text):
-                    raise ValueError(f"{name}: value {step} is missing; missing=interpolate makes it no word")
+                    raise ValueError(
+                        f"{name}: value {step} is missing; training with data.missing=interpolate reads it as no word"
+                    )
             return np.array([float(index.get(text, -1)) for text in texts])
         numbers = np.array([number_of(text, self._decimal) for text in texts])
         for step in (~np.isfinite(numbers)).nonzero()[0].tolist():

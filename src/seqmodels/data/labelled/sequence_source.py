@@ -13,7 +13,7 @@ from seqmodels.data.formats.records import Record, read_records
 from seqmodels.data.formats.suffixes import SUFFIXES, suffix_of
 from seqmodels.data.formats.table import Column, Columns, CSVDialect, Table, names_of
 from seqmodels.data.labelled.sequence_preparation import SequencePreparation
-from seqmodels.data.labelled.sequence_table import SequenceLayout, SequenceRecords, grouped, layout_of
+from seqmodels.data.labelled.sequence_table import SequenceLayout, SequenceRecords, layout_of, training_sequences
 from seqmodels.data.own_files import OwnFiles
 
 log = logging.getLogger("seqmodels")
@@ -112,5 +112,5 @@ class SequenceTables(OwnFiles):
         )
 
     def _records(self, rows: _Rows, layout: SequenceLayout) -> SequenceRecords:
-        records = rows.records if layout.id is None else list(grouped(rows.records, layout))
+        records = rows.records if layout.id is None else training_sequences(rows.records, layout)
         return SequenceRecords(records, layout, rows.dialect, self.target_kind == "classification")

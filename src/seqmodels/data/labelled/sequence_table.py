@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import torch
 
 from seqmodels.data.formats.numbers import parsed_number
-from seqmodels.data.formats.records import Record
+from seqmodels.data.formats.records import Record, readable
 from seqmodels.data.formats.table import CSVDialect
+from seqmodels.data.labelled.targets import Conflict
 from seqmodels.data.splitting import split_stratified
 from seqmodels.errors import nearest
 
@@ -107,34 +108,64 @@ def grouped(rows: Iterable[Record], layout: SequenceLayout) -> Iterator[Record]:
     """Yield one record per value of the id column, in the order of their first rows.
 
     The columns of the channels become lists, one value per step, ordered by the time column. Other columns keep their
-    value if it is the same in all rows, as the target must be, and are left out if not. Records whose channels are
-    lists, from JSON, are whole sequences and remain as they are.
+    value if it is the same in all rows, and are left out if not; a target that differs is a :class:`Conflict`. Records
+    whose channels are lists, from JSON, are whole sequences and remain as they are.
 
-    Raises:
-        ValueError: a row has no id, a target differs within a sequence, or a time is not readable or occurs twice; the
-            message has the location.
+    A sequence becomes a record with an error if one of its rows cannot be read, or a time is not readable or occurs
+    twice; a row without an id is one by itself.
     """
     assert layout.id is not None
-    sequences: dict[str, list[Record]] = {}
+    sequences: dict[tuple[str, str], list[Record]] = {}
     for row in rows:
-        lists = any(isinstance(row.fields.get(column), list) for columns in layout.columns for column in columns)
-        if lists or not row.fields:
+        if _is_whole(row, layout):
             yield row
             continue
-        if row.error:
-            raise ValueError(row.error)
-        key = str(row.fields.get(layout.id) if row.fields.get(layout.id) is not None else "").strip()
-        if not key:
-            raise ValueError(f"{row.place}: the column {layout.id!r} tells the sequence of a row, and is empty")
-        sequences.setdefault(key, []).append(row)
-    if len(sequences) > 1 and all(len(steps) == 1 for steps in sequences.values()):
-        place = next(iter(sequences.values()))[0].place
+        key = _key(row, layout.id)
+        if not key and not row.error:
+            error = f"{row.place}: the column {layout.id!r} tells the sequence of a row, and is empty"
+            row = row._replace(error=error)
+        sequences.setdefault((key, "" if key else row.place), []).append(row)
+    for (key, _), steps in sequences.items():
+        error, ordered = next((step.error for step in steps if step.error), ""), steps
+        try:
+            ordered = _ordered(steps, layout.time)
+        except ValueError as reason:
+            error = error or str(reason)
+        yield _sequence(key, ordered, layout)._replace(error=error)
+
+
+def training_sequences(rows: Sequence[Record], layout: SequenceLayout) -> list[Record]:
+    """Return the sequences of a training table, all of which can be read.
+
+    Raises:
+        ValueError: no id occurs in two rows, a sequence cannot be read, or a target differs within one; the message has
+            the location.
+    """
+    assert layout.id is not None
+    single = [row for row in rows if not _is_whole(row, layout)]
+    keys = [_key(row, layout.id) for row in single]
+    if len(keys) > 1 and all(keys) and len(set(keys)) == len(keys):
         raise ValueError(
-            f"{place}: no value of {layout.id!r} occurs in two rows, so every sequence would have one step; if a row "
-            f"is a sequence, do not give data.id, and leave the column out: data.exclude=[{layout.id}]"
+            f"{single[0].place}: no value of {layout.id!r} occurs in two rows, so every sequence would have one step; "
+            f"if a row is a sequence, do not give data.id, and leave the column out: data.exclude=[{layout.id}]"
         )
-    for key, steps in sequences.items():
-        yield _sequence(key, _ordered(steps, layout.time), layout)
+    records = list(readable(grouped(rows, layout)))
+    for record in records:
+        for name in layout.target:
+            if isinstance(target := record.fields.get(name), Conflict):
+                raise ValueError(target.reason)
+    return records
+
+
+def _is_whole(row: Record, layout: SequenceLayout) -> bool:
+    """Return whether a record is not a step: its channels are lists, or it is a line that is no record."""
+    lists = any(isinstance(row.fields.get(column), list) for columns in layout.columns for column in columns)
+    return lists or not row.fields
+
+
+def _key(row: Record, id: str) -> str:
+    value = row.fields.get(id)
+    return "" if value is None else str(value).strip()
 
 
 def _sequence(key: str, steps: list[Record], layout: SequenceLayout) -> Record:
@@ -150,11 +181,11 @@ def _sequence(key: str, steps: list[Record], layout: SequenceLayout) -> Record:
             fields[name] = first
         elif name in layout.target:
             other = next(step for step in steps if step.fields.get(name) != first)
-            raise ValueError(
+            fields[name] = Conflict(
                 f"{other.place}: {name} is {other.fields.get(name)!r}, but {first!r} in {steps[0].place}, a row of the "
                 f"same sequence ({layout.id} {key!r})"
             )
-    return Record(f"{steps[0].place} ({layout.id} {key!r})", fields)
+    return Record(f"{steps[0].place} ({layout.id} {key!r})" if key else steps[0].place, fields)
 
 
 def _ordered(steps: list[Record], time: str | None) -> list[Record]:

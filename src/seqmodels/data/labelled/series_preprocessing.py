@@ -1,5 +1,6 @@
 """Preprocessing of numeric series, standardised like the training data."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqmodels.data.formats.archives.cases import Missing, parse_case
+from seqmodels.data.formats.archives.cases import UNKNOWN, Missing, parse_case
 from seqmodels.data.formats.archives.files import read_cases, series_format
+from seqmodels.data.formats.numbers import parsed_number
 from seqmodels.data.formats.records import Record, readable
 from seqmodels.data.labelled.preprocessing import LabelledPreprocessing
 from seqmodels.data.labelled.targets import TargetFields
@@ -73,9 +75,14 @@ class SeriesPreprocessing(LabelledPreprocessing):
             yield from super().read(path, format)
             return
         file = read_cases(path, format)
+        labelled = bool(file.class_names) or file.numeric
+        exact = labelled or series_format(path, format) == "arff"  # else a line may end with a class all the same
         for place, dimensions, label in file.cases:
-            target = {self.target: label} if file.class_names or file.numeric else {}
-            yield Record(place, {"series": tuple(dimensions), **target})
+            fields = {self.target: label} if labelled else {}
+            channels, beside = len(self.mean), f" beside its {self.target}" if labelled else ""
+            wrong = exact and len(dimensions) != channels
+            error = f"{place}: must have {channels} channels{beside}, got {len(dimensions)}" if wrong else ""
+            yield Record(place, {"series": tuple(dimensions), **fields}, error)
 
     def encode(self, record: Mapping[str, Any]) -> Tensor:
         """Return the standardised series of a record, ``(time, channels)``."""
@@ -100,7 +107,7 @@ class SeriesPreprocessing(LabelledPreprocessing):
     def _parsed(self, parts: Sequence[str], field: str) -> Tensor:
         """Return the series of a line, without the class or target that may follow it."""
         channels = len(self.mean)
-        if len(parts) not in (channels, channels + 1):
+        if len(parts) not in (channels, channels + 1) or any(map(_are_values, parts[channels:])):
             raise ValueError(f"{field}: must have {channels} channels, separated by colons, got {len(parts)}")
         return parse_case(parts[:channels], field, missing=self.missing)
 
@@ -122,3 +129,11 @@ class SeriesPreprocessing(LabelledPreprocessing):
             number = int((~series.isfinite()).any(1).nonzero()[0]) + 1
             raise ValueError(f"{field}, step {number}: must be finite, got {steps[number - 1]!r}")
         return series
+
+
+def _are_values(part: str) -> bool:
+    """Return whether a part of a line has the values of a channel, not a class or target: several numbers."""
+    cells = part.split(",")
+    return len(cells) > 1 and all(
+        cell.strip().lower() in UNKNOWN or math.isfinite(parsed_number(cell)) for cell in cells
+    )

@@ -16,6 +16,12 @@ SHOWN = 20
 """Number of labels, and of places of each, that an error shows."""
 
 
+class Conflict(NamedTuple):
+    """In place of a target that differs within a sequence, which matters only where targets are read."""
+
+    reason: str  # with the location
+
+
 class TargetFields(NamedTuple):
     """The fields of a labelled record that hold its targets, and the scaling of target numbers."""
 
@@ -127,9 +133,11 @@ def field_of(record: Record, name: str) -> Any:
     """Return the field of a record that holds a target.
 
     Raises:
-        ValueError: the record has no such field, or it is empty.
+        ValueError: the record has no such field, or it is empty or differs within the record.
     """
     value = record.fields.get(name)
+    if isinstance(value, Conflict):
+        raise ValueError(value.reason)
     if value is None or (isinstance(value, str) and not value.strip()):
         there = ", ".join(map(repr, record.fields)) or "none"
         found = f"it is {value!r}" if name in record.fields else f"its fields are {there}"

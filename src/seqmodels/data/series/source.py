@@ -65,8 +65,8 @@ class SeriesSource(Source):
 
     @property
     def _shares(self) -> tuple[float, ...]:
-        if isinstance(self.split, int | float):
-            raise ValueError(f"split must have three shares, such as [0.7, 0.1, 0.2], got {self.split}")
+        if isinstance(self.split, int | float | str):
+            raise ValueError(f"split must have three shares, such as [0.7, 0.1, 0.2], got {self.split!r}")
         return tuple(self.default_split if self.split is None else self.split)
 
 

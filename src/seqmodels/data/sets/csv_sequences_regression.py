@@ -1,5 +1,6 @@
 """Sequences and target numbers from your own CSV or TSV table."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from seqmodels.data.formats.table import Columns, names_of
@@ -20,6 +21,14 @@ class CSVSequencesRegressionData(SequenceTables):
     target_kind = "regression"
 
     target: Columns = "target"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.targets:
+            raise ValueError("data.target must name a column, or several, got []")
+        for column, count in Counter(self.targets).items():
+            if count > 1:
+                raise ValueError(f"data.target names the column {column!r} twice")
 
     @property
     def targets(self) -> tuple[str, ...]:

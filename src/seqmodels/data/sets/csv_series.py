@@ -8,6 +8,7 @@ from seqmodels.data.formats.gaps import Impute
 from seqmodels.data.formats.series_table import CSVOptions
 from seqmodels.data.formats.table import Columns, CSVDialect, Table, names_of
 from seqmodels.data.formats.times.frequency import Gaps
+from seqmodels.data.own_files import check_paths
 from seqmodels.data.series.panels.layouts import COLUMN, VALUE, Layout, Wide
 from seqmodels.data.series.panels.panel import Panel
 from seqmodels.data.series.panels.reading import read_panel
@@ -66,6 +67,7 @@ class CSVSeriesData(SeriesSource):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_paths(path=self.path)
         times = names_of(self.time)
         self.options = CSVOptions(
             time=times[0] if len(times) == 1 else times or None,

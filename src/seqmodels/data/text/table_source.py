@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seqmodels.data.formats.files import whole_content
-from seqmodels.data.formats.table import Column, Columns, CSVDialect
+from seqmodels.data.formats.table import Column, Columns, CSVDialect, names_of
 from seqmodels.data.raw import LabelledTexts
 from seqmodels.data.text.labelled_table import parse_table
 from seqmodels.data.text.sources import OwnTexts
@@ -31,6 +31,11 @@ class TextTable(OwnTexts):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        texts = names_of(self.text)
+        if not texts:
+            raise ValueError("data.text must name a column, or several, got []")
+        if str(self.label) in texts:
+            raise ValueError(f"data.text={self.text}: {self.label!r} is data.label too, and cannot be read as text")
         self.dialect = CSVDialect(self.delimiter, self.header, self.quotes, self.encoding).checked()
 
     def table(self, path: Path, separator: str | None) -> LabelledTexts:

@@ -49,8 +49,9 @@ class TextPreparation(Preparation):
             **_scale(train),
         )
         if train.dialect is not None:
-            columns = ", ".join(train.columns)
-            log.info("text: %s; label: %s; columns delimited by %r", columns, train.label, train.dialect.delimiter)
+            columns, delimiter = ", ".join(train.columns), train.dialect.delimiter
+            how = f"; columns delimited by {delimiter!r}" if delimiter else ""  # a folder of texts has no columns
+            log.info("text: %s; label: %s%s", columns, train.label, how)
         log.info("vocabulary: %s; %s", vocabulary, "numbers to predict" if train.numbers else f"{len(names)} labels")
         datasets, counts = {}, {}
         for name, part in splits._asdict().items():

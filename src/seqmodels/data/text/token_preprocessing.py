@@ -53,8 +53,8 @@ class TokenPreprocessing(Preprocessing):
         max_length: maximum number of tokens; longer texts are truncated. No limit if None.
         label: field of the label or labels.
         separator: separates the labels of a record, which may have none; if None, each record has exactly one.
-        empty: whether a text without tokens among labelled ones is an error (``error``) or dropped and counted
-            (``drop``); it has no prediction.
+        empty: whether a text without tokens in the training data is an error (``error``) or dropped and counted
+            (``drop``). In new files, it has no prediction, and is dropped and counted among labelled texts.
         dialect: how the training table was written, the fields of a ``CSVDialect``; new files are read in the same way.
         target_mean, target_deviation: of the number to predict, if the label is one, from the training data.
     """
@@ -106,7 +106,7 @@ class TokenPreprocessing(Preprocessing):
             except ValueError as error:
                 raise ValueError(f"{place}: {error}") from error
             found.places.append(place)
-        dataset, counts = self.dataset(found, class_names)
+        dataset, counts = dataclasses.replace(self, empty="drop").dataset(found, class_names)
         log.info("input: %s", counts)
         return dataset
 

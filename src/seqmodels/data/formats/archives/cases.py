@@ -146,7 +146,9 @@ def fill(column: Numbers, where: str, missing: Missing) -> Numbers:
         return column
     if missing == "error":
         first = int(unknown.argmax()) + 1
-        raise ValueError(f"{where}: value {first} is missing; missing=interpolate fills such values in")
+        raise ValueError(
+            f"{where}: value {first} is missing; training with data.missing=interpolate fills such values in"
+        )
     if unknown.all():
         raise ValueError(f"{where}: all values are missing, which leaves none to fill them in from")
     return filled(column, unknown, "linear")
