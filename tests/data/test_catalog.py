@@ -174,3 +174,16 @@ def test_missing_and_damaged_files_are_replaced_by_the_published_ones(server: Se
 def test_published_files_are_verified(data_dir: Path) -> None:
     assert [status.state for status in verify(MNISTData, data_dir)] == ["ok"] * 4
     assert [status.state for status in download(MNISTData, data_dir)] == ["ok"] * 4  # nothing to fetch
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "reason"),
+    [
+        ("text_csv", {"path": 5}, "path must be a path, got 5"),
+        ("csv_series", {"path": 5}, "path must be a path, got 5"),
+        ("csv_series", {"path": "own.csv", "split": "abc"}, "split must have three shares, .*, got 'abc'"),
+    ],
+)
+def test_an_option_of_another_type_is_named(name: str, options: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        load(name, **options)

@@ -64,6 +64,13 @@ def test_a_wrong_delimiter_is_answered_with_the_right_one() -> None:
         parse("a\tb\n1\t2,5\n", delimiter=",")
 
 
+def test_a_missing_column_may_be_one_of_a_file_without_names() -> None:
+    with pytest.raises(ValueError, match=r"no column 'text' \(it has: 'poor the', 'neg'\); data.header=false trains"):
+        parse("poor the,neg\nso good,pos\n").index("text")
+    with pytest.raises(ValueError, match=r"it has: '0', '1'\)$"):
+        parse("poor the,neg\n", header=False).index("text")
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
 def test_a_table_is_read_in_its_encoding(encoding: str) -> None:
     content = "text,label\nsüß,pos\n".encode(encoding)

@@ -159,6 +159,33 @@ def test_one_sequence_that_cannot_be_read_leaves_the_others(tmp_path: Path) -> N
     assert "line 5: there is no step" in found[3].error
 
 
+def test_a_bad_row_leaves_other_sequences_and_labels_matter_only_where_they_are_read(tmp_path: Path) -> None:
+    data = ready(CSVSequencesData, path=long(tmp_path), **LONG)
+    fitted = build(data.preprocessing)
+    rows = [
+        "a,0,1,on,0",
+        "b,0,1,on,0",
+        "b,0,2,on,0",
+        "c,0,1,on,0,1",
+        ",0,1,on,0",
+        "d,x,1,on,0",
+        "a,1,2,on,3",
+        "e,0,1,on,0",
+    ]
+    path = written(tmp_path, "new.csv", "id,time,load,state,label\n" + "\n".join(rows))
+    examples = list(fitted.examples(fitted.read(str(path))))
+    assert [example.fields["id"] for example in examples] == ["a", "b", "c", "", "d", "e"]
+    reasons = ["", "line 4: the same time", "line 5: 6 fields", "line 6: the column 'id'", "line 7, time: must be", ""]
+    for example, reason in zip(examples, reasons, strict=True):
+        assert (example.value is None) == bool(reason)
+        assert reason in example.error
+    assert examples[0].value.shape == (2, 3)
+    records = [record for record in fitted.read(str(path)) if not record.error]
+    with pytest.raises(ValueError, match=r"line 8: label is '3', but '0' in .*line 2, a row of the same sequence"):
+        fitted.labelled(records, data.class_names)
+    assert len(fitted.labelled(records[1:], data.class_names)) == 1
+
+
 @pytest.mark.parametrize("name", ["load", "state"])
 def test_missing_values_are_errors_or_filled_in(name: str, tmp_path: Path) -> None:
     path = long(tmp_path)
@@ -208,6 +235,15 @@ def test_a_table_that_is_none_of_sequences_is_refused_with_the_place(
 def test_options_that_do_not_go_together_are_refused(options: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         CSVSequencesData(path="own.csv", **options)
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [([], r"data\.target must name a column, or several, got \[\]"), (["y", "y"], "names the column 'y' twice")],
+)
+def test_targets_are_different_columns(target: list[str], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        CSVSequencesRegressionData(path="own.csv", target=target)
 
 
 def test_free_text_and_times_are_no_words(tmp_path: Path) -> None:

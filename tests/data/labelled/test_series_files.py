@@ -160,3 +160,23 @@ def test_a_constant_channel_is_0_and_a_huge_one_is_standardised(value: str, othe
 def test_options_of_a_target_scale_must_match() -> None:
     with pytest.raises(ValueError, match="one value for each of label"):
         SeriesPreprocessing(mean=[0.0], deviation=[1.0], target_mean=[0.0, 1.0], target_deviation=[1.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("new.ts", CLASSES + "1,2:3,4:5,6:x\n1,2:3,4:x\n"),
+        ("new.ts", CLASSES + "1,2:x\n1,2:3,4:x\n"),
+        ("new.ts", "@problemName p\n@classLabel false\n@data\n1,2:3,4:5,6\n1,2:3,4\n"),
+        ("new.arff", "@attribute b relational\n@attribute t real\n@end b\n@data\n'1\\n2\\n3'\n'1,2\\n3,4'\n"),
+        ("new.txt", "1,2:3,4:5,?\n1,2:3,4:x\n"),
+        ("new.txt", "1,2:3,4:5,6:x\n1,2:3,4\n"),
+    ],
+)
+def test_a_record_of_other_channels_is_unreadable_and_leaves_the_others(name: str, text: str, tmp_path: Path) -> None:
+    fitted = build(ready(TSFileData, path=classes(tmp_path)).preprocessing)
+    (tmp_path / name).write_text(text)
+    wrong, right = fitted.examples(fitted.read(str(tmp_path / name)))
+    assert wrong.value is None
+    assert "must have 2 channels" in wrong.error
+    assert torch.equal(right.value, fitted.encode({"series": [[1, 3], [2, 4]]}))

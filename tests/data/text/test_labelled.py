@@ -153,6 +153,9 @@ def test_own_parts_are_those_of_their_files_and_only_the_first_teaches_the_vocab
         ({"empty": "keep"}, "empty must be one of error, drop, got 'keep'"),
         ({"encoding": "utf-9"}, "encoding must be one that Python knows"),
         ({"delimiter": "::"}, "delimiter must be a single character"),
+        ({"text": "label"}, "data.text=label: 'label' is data.label too"),
+        ({"text": []}, "data.text must name a column"),
+        ({"val_path": 5}, "val_path must be a path, got 5"),
     ],
 )
 def test_options_that_cannot_be_are_refused(options: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -169,6 +172,16 @@ def test_an_empty_text_is_an_error_by_its_line_or_left_out_and_counted(tmp_path:
     data.setup()
     assert sum(counts.dropped for counts in data.prepared.counts.values()) == 1
     assert sum(counts.rows for counts in data.prepared.counts.values()) == 60
+
+
+def test_an_empty_text_of_a_new_file_is_left_out_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    preprocessing = preprocessing_of(csv_data(table(tmp_path / "my.csv"), empty="error"))
+    records = [Record(f"new, line {row}", {"text": text, "label": "pos"}) for row, text in enumerate(("", "good"), 1)]
+    with caplog.at_level("INFO", "seqmodels"):
+        assert len(preprocessing.labelled(records, ["neg", "pos"])) == 1
+    assert "1 empty ones left out" in caplog.text
+    with pytest.raises(ValueError, match="no text has a token to read"):
+        preprocessing.labelled(records[:1], ["neg", "pos"])
 
 
 def test_labels_unseen_in_training_are_an_error_by_their_lines(tmp_path: Path) -> None:
@@ -256,13 +269,15 @@ def test_many_labels_become_rows_of_zeros_and_ones(tmp_path: Path) -> None:
     assert preprocessing.labelled(records, data.class_names).targets.tolist() == [[1, 1], [0, 0], [1, 0]]
 
 
-def test_a_folder_of_folders_is_read_and_its_bad_file_named(tmp_path: Path) -> None:
+def test_a_folder_of_folders_is_read_and_its_bad_file_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for row in range(20):
         file = tmp_path / ("pos", "neg")[row % 2] / f"{row}.txt"
         file.parent.mkdir(exist_ok=True)
         file.write_text(WORDS[row % 6], encoding="utf-8")
     data = data_of(TextFolderData, path=tmp_path, vocabulary=WordLearner())
-    data.setup()
+    with caplog.at_level("INFO", "seqmodels"):
+        data.setup()
+    assert "text: text; label: label\n" in caplog.text
     assert (data.class_names, sum(counts.rows for counts in data.prepared.counts.values())) == (("neg", "pos"), 20)
     (tmp_path / "neg" / "20.txt.gz").write_bytes(gzip.compress(b"so bad"))
     preprocessing = preprocessing_of(data_of(TextFolderData, path=tmp_path, vocabulary=WordLearner()))

@@ -139,9 +139,10 @@ class Table(NamedTuple):
             return self.columns.index(str(column))
         known = ", ".join(map(repr, self.columns))
         close = nearest(str(column), self.columns)
-        has_names = not self.dialect.header or close
-        unnamed = "" if has_names else "; data.header=false trains on a file without a line of names"
-        raise ValueError(f"{self.name} has no column {column!r}{close} (it has: {known}){self.hint or unnamed}")
+        hint = self.hint
+        if self.dialect.header and not (hint or close):  # its first row may have been taken for names
+            hint = "; data.header=false trains on a file without a line of names"
+        raise ValueError(f"{self.name} has no column {column!r}{close} (it has: {known}){hint}")
 
     def cells(self, column: Column) -> list[str]:
         """Return the cells of a column as written, without spaces around them."""

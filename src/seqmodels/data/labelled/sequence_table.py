@@ -121,10 +121,9 @@ def grouped(rows: Iterable[Record], layout: SequenceLayout) -> Iterator[Record]:
             yield row
             continue
         key = _key(row, layout.id)
-        if not key and not row.error:
-            error = f"{row.place}: the column {layout.id!r} tells the sequence of a row, and is empty"
-            row = row._replace(error=error)
-        sequences.setdefault((key, "" if key else row.place), []).append(row)
+        empty = f"{row.place}: the column {layout.id!r} tells the sequence of a row, and is empty"
+        step = row if key or row.error else row._replace(error=empty)
+        sequences.setdefault((key, "" if key else row.place), []).append(step)
     for (key, _), steps in sequences.items():
         error, ordered = next((step.error for step in steps if step.error), ""), steps
         try:

@@ -106,6 +106,8 @@ class TokenPreprocessing(Preprocessing):
             except ValueError as error:
                 raise ValueError(f"{place}: {error}") from error
             found.places.append(place)
+        if found.texts and not any(map(self.vocabulary.encode, found.texts)):
+            raise ValueError(f"{found.places[0]}: no text has a token to read")
         dataset, counts = dataclasses.replace(self, empty="drop").dataset(found, class_names)
         log.info("input: %s", counts)
         return dataset
