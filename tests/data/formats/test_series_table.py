@@ -151,7 +151,7 @@ def test_columns_of_words_and_without_values_are_left_out_and_named(caplog: pyte
     [
         ("offline", "must be a finite number, got 'offline'"),
         ('"1,234"', r"must be .*got '1,234'; write numbers without separators of thousands"),
-        ('"12,5"', r"must be .*got '12,5'; if it is a decimal comma: data.decimal=','"),
+        ('"12,5"', r"must be .*got '12,5'; if it is a decimal comma: train with data.decimal=','"),
         ("#N/A", r"a value is missing \('#N/A'\); data.impute="),
         ("#DIV/0!", r"a value is missing \('#DIV/0!'\)"),
     ],

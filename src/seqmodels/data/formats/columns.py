@@ -81,7 +81,9 @@ def _is_mostly_numbers(table: Table, column: str) -> bool:
 
 def _hint(cell: str) -> str:
     if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?", cell.strip()):
-        return "; write numbers without separators of thousands (if it is a decimal comma: data.decimal=',')"
+        return "; write numbers without separators of thousands (if it is a decimal comma: train with data.decimal=',')"
     if re.fullmatch(r"[+-]?\d{1,3}(\.\d{3})+,\d*", cell.strip()):
-        return "; write numbers without separators of thousands, with data.decimal=','"
-    return "; if it is a decimal comma: data.decimal=','" if re.fullmatch(r"[+-]?\d+,\d+", cell.strip()) else ""
+        return "; write numbers without separators of thousands, and train with data.decimal=','"
+    return (
+        "; if it is a decimal comma: train with data.decimal=','" if re.fullmatch(r"[+-]?\d+,\d+", cell.strip()) else ""
+    )
