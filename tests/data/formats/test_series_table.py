@@ -66,7 +66,7 @@ def test_any_bytes_are_a_series_or_a_named_error(content: bytes) -> None:
         (TABLE.replace("4e2", "four"), r"line 3, column b: must be a finite number, got 'four'"),
         (TABLE.replace("4e2", "1_000"), "line 3, column b: .*'1_000'"),
         (TABLE.replace("4e2", "inf"), "line 3, column b: must be a finite number"),
-        (TABLE.replace("4e2", ""), r"line 3, column b: a value is missing \(''\); data.impute="),
+        (TABLE.replace("4e2", ""), r"line 3, column b: a value is missing \(''\); training with data.impute="),
         (TABLE.replace("4e2", "NaN"), "line 3, column b: a value is missing"),
         (TABLE.replace("b", "a"), "the column 'a' is named twice"),
         (TABLE.replace("day", "date"), "my.csv has no column 'day'; did you mean|has no column 'day'"),
@@ -152,7 +152,7 @@ def test_columns_of_words_and_without_values_are_left_out_and_named(caplog: pyte
         ("offline", "must be a finite number, got 'offline'"),
         ('"1,234"', r"must be .*got '1,234'; write numbers without separators of thousands"),
         ('"12,5"', r"must be .*got '12,5'; if it is a decimal comma: train with data.decimal=','"),
-        ("#N/A", r"a value is missing \('#N/A'\); data.impute="),
+        ("#N/A", r"a value is missing \('#N/A'\); training with data.impute="),
         ("#DIV/0!", r"a value is missing \('#DIV/0!'\)"),
     ],
 )

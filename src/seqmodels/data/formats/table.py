@@ -143,7 +143,8 @@ class Table(NamedTuple):
         known = ", ".join(map(repr, self.columns))
         close = nearest(str(column), self.columns)
         hint = self.hint
-        if self.dialect.header and not (hint or close):  # its first row may have been taken for names
+        has_line = self.dialect.header and not self.name.endswith(".parquet")
+        if has_line and not (hint or close):  # its first row may have been taken for names
             hint = "; data.header=false trains on a file without a line of names"
         raise ValueError(f"{self.name} has no column {column!r}{close} (it has: {known}){hint}")
 
