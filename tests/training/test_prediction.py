@@ -156,6 +156,13 @@ def test_a_record_that_cannot_be_read_keeps_its_row_with_an_empty_prediction(
     assert all(list(row) == ["row", "id", "class", "probabilities"] for row in found)
 
 
+def test_the_input_is_never_the_output(run: Path, published: Path) -> None:
+    before = published.read_bytes()
+    with pytest.raises(ConfigError, match=r"is the input, which would be lost: name another file"):
+        run_predict(run, published, published.parent / ".." / published.parent.name / published.name)
+    assert published.read_bytes() == before
+
+
 def test_a_file_of_which_nothing_can_be_read_is_an_error(run: Path, tmp_path: Path) -> None:
     (tmp_path / "new.jsonl").write_text('{"series": [[1, 2]]}\n' * 3)
     with pytest.raises(ValueError, match=r"no record can be read: .*new.jsonl, line 1: series, step 1"):

@@ -24,6 +24,13 @@ def series(tmp_path: Path) -> Path:
     return path
 
 
+def metrics(command: Command, *options: str) -> dict[str, float]:
+    answer = command("evaluate", "run=run", *options, "hydra.run.dir=evaluated")
+    assert answer.status == 0, answer.err
+    found: dict[str, float] = json.loads(Path("evaluated/metrics.json").read_text())
+    return found
+
+
 @pytest.mark.usefixtures("series")
 def test_all_rows_are_trained_on_for_the_epochs_of_the_best_checkpoint(command: Command) -> None:
     answer = command("train", *SERIES, "data.gaps=allow", *SMALL, "refit=all", "data.batch_size=1")
@@ -38,6 +45,12 @@ def test_all_rows_are_trained_on_for_the_epochs_of_the_best_checkpoint(command: 
     predicted = [command("predict", "run=run", "input=my.csv", option).out for option in ("ckpt=best", "ckpt=refit")]
     assert predicted[0] != predicted[1] == command("predict", "run=run", "input=my.csv").out
     assert command("predict", "run=run/model", "input=my.csv").out == predicted[1]
+    own, other, best_of_other = (
+        metrics(command, *options) for options in ([], ["input=my.csv"], ["input=my.csv", "ckpt=best"])
+    )
+    first = json.loads(Path("run/metrics.json").read_text())
+    assert own == pytest.approx({name: first[name] for name in own}, rel=1e-5)
+    assert other["test/mse"] != best_of_other["test/mse"], "predict's model is the one that a file tests"
     assert list(json.loads(predicted[1].splitlines()[0])) == [
         *("row", "series", "step", "time", "forecast", "low", "high")
     ]

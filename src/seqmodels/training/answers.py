@@ -46,6 +46,7 @@ def lines(answers: Iterable[Answer], keep: Sequence[str] | None, *, nested: bool
 
     Raises:
         ConfigError: ``keep`` names a column that the input does not have.
+        ValueError: no example can be read.
     """
     form = dict if nested else flatten_record
     held: list[tuple[int, Example]] = []
@@ -62,7 +63,8 @@ def lines(answers: Iterable[Answer], keep: Sequence[str] | None, *, nested: bool
             yield from (form(_line(row, past, empty, keep)) for row, past in held)
             held = []
         yield from (form(_line(number, example, prediction, keep)) for prediction in predictions or [empty])
-    yield from (form(_line(row, past, {}, keep)) for row, past in held)
+    if held:
+        raise ValueError(f"no record can be read: {held[0][1].error}")
 
 
 def check_kept(keep: Sequence[str], example: Example) -> None:

@@ -43,7 +43,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     """
     with quiet():
         parts, folder = check_config(config), Path(config.paths.output_dir)
-        task, recipe = load_trained(weights_of(config.run, config.ckpt))
+        task, recipe = load_trained(weights_of(config.run, config.ckpt or (None if config.input else "best")))
         split = test_split(parts, recipe) if config.input is None else labelled_split(config, recipe)
         options = loading_of(parts["data"])
         trainer = build_trainer(parts, logging=False)

@@ -1,9 +1,12 @@
 """Find trained models: run folders, model folders, checkpoints, and ``latest`` or ``best:NAME`` among the runs."""
 
+import logging
 from pathlib import Path
 
 from seqmodels.errors import ConfigError, nearest
 from seqmodels.training.runs import read_json
+
+log = logging.getLogger("seqmodels")
 
 LOGS = Path("logs")
 REFIT = "refit"
@@ -64,6 +67,10 @@ def weights_of(run: str, ckpt: str | None) -> Path:
     names = [ckpt] if ckpt is not None else [REFIT, "best"]
     for name in names:
         if (path := checkpoints / f"{name}.ckpt").is_file():
+            if name == REFIT and ckpt is None:
+                log.info("the model is that of refit=all, trained on all data; ckpt=best is the one that was tested")
+            elif ckpt is None and (found / REFIT).is_dir():
+                log.warning("the training of refit=all has not ended: the model is the best of the first training")
             return path
     others = ", ".join(sorted(path.stem for path in checkpoints.glob("*.ckpt"))) or "none"
     raise ConfigError(f"ckpt={names[-1]}: there is no file {path} (checkpoints of this run: {others})")

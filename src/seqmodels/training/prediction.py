@@ -51,6 +51,12 @@ def predict(config: DictConfig) -> int:
     if not isinstance(config.batch_size, int) or config.batch_size < 1:
         raise ConfigError(f"batch_size must be a positive whole number, got {config.batch_size!r}")
     keep = kept_columns(config.keep)
+    if (
+        config.output != "-"
+        and Path(config.output).exists()
+        and Path(config.output).resolve() == Path(config.input).resolve()
+    ):
+        raise ConfigError(f"output={config.output} is the input, which would be lost: name another file")
     with quiet():
         task, recipe = load_trained(weights_of(config.run, config.ckpt))
         preprocessing = preprocessing_of(recipe)
@@ -63,8 +69,6 @@ def predict(config: DictConfig) -> int:
     ):
         found = predictions(task, preprocessing, records, recipe["class_names"], config.batch_size)
         write_lines(lines(counts.counted(found), keep, nested=out_kind == "jsonl"), sink, out_kind)
-        if counts.examples and len(counts.errors) == counts.examples:
-            raise ValueError(f"no record can be read: {counts.errors[0]}")
     counts.report()
     return counts.examples
 

@@ -1,7 +1,10 @@
 """Delimited tables: by which dialect they are read, and that they are then read in the same way again."""
 
+import io
+
 import pytest
 
+from seqmodels.data.formats.records import read_records
 from seqmodels.data.formats.table import CSVDialect, Table
 
 ROWS = [["day", "a", "b"], ["Mon", "1.5", "2"], ["Tue", "-3", "4"]]
@@ -88,3 +91,21 @@ def test_columns_without_a_header_are_called_by_their_numbers() -> None:
 def test_what_is_no_dialect_is_refused(options: dict[str, object], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         Table.parse(written(","), "my.csv", CSVDialect(**options))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("said", ["sep=;", '"sep=;"'])
+def test_the_delimiter_that_a_first_line_declares_for_excel_is_used(said: str) -> None:
+    content = f"{said}\r\nday;a,b\r\nMon;1\r\n"
+    table = parse(content)
+    assert (table.columns, table.rows[0].place) == (("day", "a,b"), "my.csv, line 3")
+    (record,) = read_records(io.BytesIO(content.encode()), "my.csv", "csv")
+    assert (record.fields, record.place) == ({"day": "Mon", "a,b": "1"}, "my.csv, line 3")
+
+
+def test_columns_without_a_name_are_called_by_their_place() -> None:
+    assert parse("day;;\nMon;;1\n").columns == ("day", "column 2", "column 3")
+
+
+def test_a_header_of_numbers_is_read_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    assert parse("1.5,2\n3,4\n").columns == ("1.5", "2")
+    assert "my.csv, line 1: its numbers are read as names of columns; data.header=false" in caplog.text

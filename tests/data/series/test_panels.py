@@ -249,6 +249,23 @@ def test_rolling_origins_are_a_horizon_apart_and_end_with_the_data(tmp_path: Pat
     assert len(every.rolling(100)) == 17 + 14 + 13, "as many as there are"
 
 
+def test_columns_of_years_are_in_the_order_of_time(tmp_path: Path) -> None:
+    path = tmp_path / "years.csv"
+    months = ["Dec", "Nov", "Oct", "Sep", "Aug", "Jul", "Jun", "May", "Apr", "Mar", "Feb", "Jan"]
+    path.write_text("\n".join([",".join(["year", *months]), *(f"{2000 + n}," + ",".join("1" * 12) for n in range(5))]))
+    with pytest.raises(ValueError, match="layout=years reads columns in the order of time, got Dec, Nov"):
+        ready(CSVSeriesData, path=path, time="year", layout="years", input_length=INPUT, horizon=HORIZON)
+
+
+def test_numbers_with_another_decimal_separator_are_no_words(tmp_path: Path) -> None:
+    path = tmp_path / "my.csv"
+    path.write_text("y;x\n" + "".join(f"{n},5;{n}.5\n" for n in range(30)))
+    with pytest.raises(
+        ValueError, match=r"column x: its numbers have '\.' as decimal separator, but data.decimal is ','"
+    ):
+        ready(CSVSeriesData, path=path, target="y", features=["x"], decimal=",", input_length=INPUT, horizon=HORIZON)
+
+
 def test_columns_of_a_wide_table_are_series_of_one_model(tmp_path: Path) -> None:
     cells = [["" if day < SHOPS[shop][0] else repr(sales(shop, day)) for shop in SHOPS] for day in range(31)]
     lines = [f"{DAY + day},{day % 4 // 3},{','.join(row)}" for day, row in enumerate(cells)]
@@ -356,3 +373,18 @@ def test_large_values_that_change_little_keep_their_units(tmp_path: Path) -> Non
     )
     assert batch.mean.dtype == torch.float64
     torch.testing.assert_close(back[..., 0], expected, rtol=0, atol=1e-4)
+
+
+def test_rows_after_the_last_value_are_no_history(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "seqmodels")
+    path = tmp_path / "my.csv"
+    known = "day,y\n" + "".join(f"{DAY + day},{day % 5}\n" for day in range(40))
+    path.write_text(known + "".join(f"{DAY + day},\n" for day in range(40, 43)))
+    options: dict[str, Any] = {"time": "day", "input_length": INPUT, "horizon": HORIZON, "impute": "forward"}
+    data = ready(CSVSeriesData, path=path, **options)
+    assert len(data.split("train").groups.values) == 40
+    assert "my.csv, line 42: the last 3 rows have no y, and are left out" in caplog.text
+    preprocessing: ForecastPreprocessing = build(data.preprocessing)
+    (example,) = preprocessing.examples(records(path))
+    assert example.value is not None
+    assert example.value.times[0] == (DAY + 40).astype("datetime64[us]").astype(np.int64)

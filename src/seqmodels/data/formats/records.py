@@ -10,7 +10,15 @@ from seqmodels.data.formats.parquet import read_parquet
 from seqmodels.data.formats.strict_json import parsed_json
 from seqmodels.data.formats.strict_text import decoded_lines
 from seqmodels.data.formats.suffixes import Format
-from seqmodels.data.formats.table import DELIMITERS, CSVDialect, columns_of, csv_rows, is_blank, ragged
+from seqmodels.data.formats.table import (
+    DELIMITERS,
+    CSVDialect,
+    columns_of,
+    csv_rows,
+    declared_delimiter,
+    is_blank,
+    ragged,
+)
 
 log = logging.getLogger("seqmodels")
 
@@ -83,13 +91,14 @@ def _of_json(line: str, place: str) -> Record:
 
 def _table(stream: IO[bytes], name: str, kind: Format, dialect: CSVDialect) -> Iterator[Record]:
     lines = decoded_lines(stream, name, dialect.encoding, newline="")
-    first_line = next(lines, "")
-    delimiter = dialect.delimiter or ("," if kind == "csv" else "\t")
+    declared, first_line = declared_delimiter(next(lines, ""))
+    first_line = first_line if declared is None else next(lines, "")
+    delimiter = declared or dialect.delimiter or ("," if kind == "csv" else "\t")
     others = [other for other in DELIMITERS if other in first_line]
     if dialect.header and delimiter not in first_line and len(others) == 1:
         log.info("%s: columns are delimited by %r in place of %r", name, others[0], delimiter)
         delimiter = others[0]
-    rows = csv_rows(chain([first_line], lines), name, delimiter, quotes=dialect.quotes)
+    rows = csv_rows(chain(["\n"] if declared else [], [first_line], lines), name, delimiter, quotes=dialect.quotes)
     first = next(rows, None)
     if first is None:
         raise ValueError(f"{name} is empty" + (": its first line must name the columns" if dialect.header else ""))

@@ -4,6 +4,7 @@ import csv
 import io
 import logging
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -97,6 +98,8 @@ class Table(NamedTuple):
         if name.endswith(".parquet"):
             return cls._of_parquet(content, name, dialect)
         text = decoded(content, name, dialect.encoding)
+        declared, text = declared_delimiter(text)
+        dialect = dialect._replace(delimiter=dialect.delimiter or declared)
         dialect = dialect.settled(text, name)
         assert dialect.delimiter is not None
         rows = list(csv_rows(io.StringIO(text, newline=""), name, dialect.delimiter, quotes=dialect.quotes))
@@ -208,6 +211,17 @@ def ragged(row: Row, columns: Sequence[str]) -> str:
     if len(row.cells) == len(columns):
         return ""
     return f"{row.place}: {len(row.cells)} fields, but there are {len(columns)} columns"
+
+
+def declared_delimiter(text: str) -> tuple[str | None, str]:
+    """Return the delimiter in a first line ``sep=;``, which is for Excel, and the text with that line blank.
+
+    Example:
+        >>> declared_delimiter("sep=;\\na;b\\n")
+        (';', '\\na;b\\n')
+    """
+    said = re.match(r'"?sep=([^"\n])"?\r?\n', text)
+    return (None, text) if said is None else (said[1], "\n" + text[said.end() :])
 
 
 def recognised_delimiter(text: str, *, quotes: bool) -> str | None:

@@ -1,5 +1,6 @@
 """Layouts of tables: from wide tables to long ones, which have one row per series and time."""
 
+import calendar
 import logging
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
@@ -12,7 +13,21 @@ log = logging.getLogger("seqmodels")
 Layout = Literal["long", "columns", "years"]
 
 COLUMN, VALUE = "column", "value"  # columns of a table that was wide
+MONTH_NAMES = [month.lower() for month in calendar.month_name]  # the first is empty
 MONTHS = {12: 1, 4: 3}  # number of columns of a year: months of each
+
+
+def month_of(name: str) -> int | None:
+    """Return the number of the month or quarter that an English name or a number says; None if it says none.
+
+    Example:
+        >>> [month_of(name) for name in ("Jan", "december", "03", "Q2", "spring")]
+        [1, 12, 3, 2, None]
+    """
+    text = name.strip().lower().removeprefix("q")
+    if text.isdecimal():
+        return int(text)
+    return next((number for number, month in enumerate(MONTH_NAMES) if len(text) > 2 and month.startswith(text)), None)
 
 
 class Wide(NamedTuple):
@@ -37,7 +52,7 @@ class Wide(NamedTuple):
         """Return the layout with the columns with values of a table.
 
         Raises:
-            ValueError: a year has neither 12 nor 4 of them.
+            ValueError: a year has neither 12 nor 4 of them, or they are not in the order of the year.
         """
         values = self.values or numeric_columns(table, (*self.time, *self.kept))
         if self.layout == "years" and len(values) not in MONTHS:
@@ -45,6 +60,9 @@ class Wide(NamedTuple):
                 f"{table.name}: layout=years needs 12 or 4 columns with values, months or quarters, got "
                 f"{len(values)} ({', '.join(values)}): data.target lists them"
             )
+        months = [month_of(name) for name in values]
+        if self.layout == "years" and None not in months and months != list(range(1, len(values) + 1)):
+            raise ValueError(f"{table.name}: layout=years reads columns in the order of time, got {', '.join(values)}")
         return self._replace(values=values)
 
     def present(self, table: Table) -> "Wide":

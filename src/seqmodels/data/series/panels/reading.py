@@ -1,5 +1,6 @@
 """From a table to a panel: the series of each group, with the same columns and frequency."""
 
+import logging
 from collections.abc import Sequence
 from itertools import combinations
 from typing import NamedTuple
@@ -15,6 +16,8 @@ from seqmodels.data.formats.times.parsing import Stamps
 from seqmodels.data.series.panels.layouts import Wide
 from seqmodels.data.series.panels.panel import Panel
 from seqmodels.data.series.panels.roles import Categories, Roles, categories_in, encoded, expanded
+
+log = logging.getLogger("seqmodels")
 
 MOST_COLUMNS = 8  # of those that may tell the series apart, tried in pairs
 
@@ -108,10 +111,11 @@ class Reading(NamedTuple):
 
     def series(self, group: Group, *, last: int | None = None) -> SeriesTable:
         """Return the series of a group up to the last row with a target."""
-        first, end = 0, len(group.table.rows)
         targets, features, future = self.roles.inputs(self.categories)
-        if self.wide is not None or self.roles.future:  # else empty cells around the values are missing values
-            first, end = history(group.table, targets, leading=self.wide is not None)
+        first, end = history(group.table, targets, leading=self.wide is not None)
+        if (rest := len(group.table.rows) - end) and self.wide is None and not self.roles.future:
+            place = group.table.rows[end].place
+            log.info("%s: the last %d rows have no %s, and are left out", place, rest, " and ".join(targets))
         names = (*targets, *features, *future)
         table = series_of(*self._span(group, first, end, names), last=last)
         return table._replace(features=len(names) - len(targets))

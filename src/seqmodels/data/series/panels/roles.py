@@ -82,12 +82,23 @@ def expanded(columns: Sequence[str], categories: Categories) -> tuple[str, ...]:
 
 
 def categories_in(table: Table, columns: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Return the values, in alphabetical order, of each of the columns that contain words rather than numbers."""
+    """Return the values, in alphabetical order, of each of the columns that contain words rather than numbers.
+
+    Raises:
+        ValueError: a column contains numbers with another decimal separator.
+    """
     found: dict[str, tuple[str, ...]] = {}
     for column in columns:
         values = {cell for cell in table.cells(column) if not is_missing(cell)}
-        if values and all(math.isnan(parsed_number(value, table.dialect.decimal)) for value in values):
-            found[column] = tuple(sorted(values))
+        if not values or not all(math.isnan(parsed_number(value, table.dialect.decimal)) for value in values):
+            continue
+        other = "," if table.dialect.decimal == "." else "."
+        if not any(math.isnan(parsed_number(value, other)) for value in values):
+            raise ValueError(
+                f"{table.name}, column {column}: its numbers have {other!r} as decimal separator, but data.decimal is "
+                f"{table.dialect.decimal!r}"
+            )
+        found[column] = tuple(sorted(values))
     return found
 
 
