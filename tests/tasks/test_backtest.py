@@ -1,5 +1,6 @@
 """Backtests: every forecast beside what came, and metrics that follow from these rows."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,18 +23,22 @@ HORIZON, ORIGINS, STEPS = 3, 4, 47
 Rows = list[dict[str, Any]]
 
 
-def sales(folder: Path, *, timed: bool = True) -> DataModule:
-    """Return two series of each of two shops, far from zero; the second shop opened 11 days later."""
-    lines = ["day,shop,apples,pears"]
+def sales(folder: Path, *, timed: bool = True, group: str = "shop", gaps: Sequence[int] = ()) -> DataModule:
+    """Return two series of each of two shops, far from zero; the second shop opened 11 days later.
+
+    Apples are not known in the steps ``gaps``.
+    """
+    lines = [f"day,{group},apples,pears"]
     for shop, first in (("north", 0), ("south", 11)):
         for step in range(first, STEPS):
             day = np.datetime64("2021-02-20") + step
-            lines.append(f"{day},{shop},{1e9 + step % 7 + first},{float(np.sin(step)) + first}")
+            lines.append(f"{day},{shop},{'' if step in gaps else 1e9 + step % 7 + first},{float(np.sin(step)) + first}")
     path = folder / "sales.csv"
     path.write_text("\n".join(lines) + "\n")
     time = {"time": "day"} if timed else {"target": ["apples", "pears"]}
     steps = {"input_length": 5, "horizon": HORIZON, "split": [0.5, 0.1, 0.4]}
-    return ready(CSVSeriesData, path=path, group="shop", batch_size=5, **steps, **time)
+    impute = "forward" if gaps else None
+    return ready(CSVSeriesData, path=path, group=group, impute=impute, batch_size=5, **steps, **time)
 
 
 def trained(data: DataModule) -> Forecasting:
@@ -43,6 +48,10 @@ def trained(data: DataModule) -> Forecasting:
     model = DirectForecaster(cell, **sizes, series_embedding=2, likelihood=GaussianForecast())
     own = {name: data.sizes[name] for name in ("names", "group", "keys", "time_style")}
     return Forecasting(model, torch.optim.Adam, **own)
+
+
+def error(row: dict[str, Any]) -> float:
+    return float(abs(row["forecast"] - row["actual"]))
 
 
 def mean(rows: Rows, value: Any) -> float:
@@ -72,9 +81,6 @@ def test_the_metrics_of_a_backtest_follow_from_its_rows(tmp_path: Path) -> None:
     metrics, tables = backtest(trained(data), data.split("test"), ORIGINS, batch_size=3)
     rows = tables["backtest.csv"]
 
-    def error(row: dict[str, Any]) -> float:
-        return abs(row["forecast"] - row["actual"])
-
     def inside(row: dict[str, Any]) -> bool:
         return row["low"] <= row["actual"] <= row["high"]
 
@@ -90,6 +96,25 @@ def test_the_metrics_of_a_backtest_follow_from_its_rows(tmp_path: Path) -> None:
         assert found["steps"] == len(mine) == ORIGINS * HORIZON
         assert found["raw_mae"] == pytest.approx(mean(mine, error))
     assert len(tables["backtest_series.csv"]) == 4
+
+
+def test_what_is_filled_in_is_no_actual_value(tmp_path: Path) -> None:
+    gaps = (STEPS - 2, STEPS - 5)
+    data = sales(tmp_path, group="origin", gaps=(3, *gaps))  # a name that the table has as well
+    task = trained(data)
+    preprocessing = build(data.preprocessing)
+    for split in (data.split("test"), preprocessing.labelled(preprocessing.read(str(tmp_path / "sales.csv")), [])):
+        metrics, tables = backtest(task, split, ORIGINS, batch_size=3)
+        rows = tables["backtest.csv"]
+        assert [row["input.origin"] for row in rows[:: len(rows) // 2]] == ["north", "south"]
+        without = {(row["input.origin"], row["series"], row["time"]) for row in rows if row["actual"] is None}
+        days = [str(np.datetime64("2021-02-20") + step) for step in gaps]
+        assert without == {(shop, "apples", day) for shop in ("north", "south") for day in days}
+        per_series = [
+            mean([row for row in rows if row["series"] == name and row["actual"] is not None], error)
+            for name in ("apples", "pears")
+        ]
+        assert metrics["backtest/raw_mae"] == pytest.approx(np.mean(per_series))
 
 
 @pytest.mark.parametrize("timed", [True, False], ids=["times", "steps"])

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -16,7 +17,8 @@ def batch(rows: int = ROWS) -> ForecastBatch:
     series = torch.arange(rows) * 2 % 5 % GROUPS
     scales = (torch.rand(GROUPS, SERIES, dtype=torch.float64)[series] + 0.1 for _ in range(3))
     nothing, targets = torch.zeros(rows, 1, 0), torch.randn(rows, HORIZON, SERIES)
-    return ForecastBatch._make((nothing, nothing, targets, nothing, series, nothing, *scales, targets))
+    observed = torch.ones_like(targets, dtype=torch.bool)
+    return ForecastBatch._make((nothing, nothing, targets, nothing, series, nothing, *scales, targets, observed))
 
 
 def taken(whole: ForecastBatch, rows: Any) -> ForecastBatch:
@@ -57,10 +59,35 @@ def test_the_metrics_of_a_group_are_those_of_its_windows_alone() -> None:
 def test_every_window_of_a_panel_counts_the_same() -> None:
     whole, forecast = batch(), torch.randn(ROWS, HORIZON, SERIES)
     errors = measured([(forecast, whole)], GROUPS)
-    shares = errors.count / errors.count.sum()
+    shares = errors.count[:, 0] / errors.count[:, 0].sum()
     for name, value in errors.compute().items():
         if not name.endswith(("rmse", "r2")):
             torch.testing.assert_close((shares @ errors.of_series()[name]).mean().float(), value)
+
+
+def test_targets_that_are_filled_in_do_not_count() -> None:
+    whole, forecast = batch(), torch.randn(ROWS, HORIZON, SERIES)
+    observed = torch.rand(ROWS, HORIZON, 1).expand(-1, -1, SERIES) > 0.3
+    gaps = whole._replace(targets=whole.targets.where(observed, 1e6), observed=observed)
+    found = measured([(forecast, gaps)], GROUPS)
+    rows, steps = observed[..., 0].nonzero(as_tuple=True)
+    kept = taken(whole, rows)._replace(
+        targets=whole.targets[rows, steps][:, None], observed=observed[rows, steps][:, None]
+    )
+    only = measured([(forecast[rows, steps][:, None], kept)], GROUPS)
+    assert 0 < int(found.count.sum()) == int(observed.sum()) < observed.numel()
+    torch.testing.assert_close(found.compute(), only.compute())
+    torch.testing.assert_close(found.of_series(), only.of_series())
+
+
+def test_a_series_without_targets_is_left_out_of_the_mean_over_the_series() -> None:
+    whole = batch()
+    first = torch.tensor([True, False]).expand(ROWS, HORIZON, SERIES)
+    errors = measured([(whole.targets + torch.tensor([2, 5]), whole._replace(observed=first))])
+    assert float(errors.compute()["mse"]) == pytest.approx(4, rel=1e-5)
+    assert [row["series"] for row in rows_by_series(errors, ["a", "b"], [], [()])] == ["a"]
+    nan = measured([(whole.targets * torch.nan, whole._replace(observed=first))])
+    assert nan.compute()["mse"].isnan(), "a forecast of NaN is seen"
 
 
 def test_r2_compares_with_the_mean_of_each_group() -> None:
@@ -96,6 +123,14 @@ def test_groups_that_are_not_in_the_training_data_are_one_row() -> None:
     assert keys == [(*key, name) for key in (("x", "y"), ("x", "w"), ("", "")) for name in ("a", "b")]
     assert sum(row["steps"] for row in rows) == ROWS * HORIZON * SERIES
     assert all(abs(row["mse"] - 1) < 1e-6 for row in rows)
+
+
+def test_a_group_column_with_the_name_of_another_column_is_kept() -> None:
+    whole = batch()
+    errors = measured([(whole.targets + 1, whole)], GROUPS)
+    rows = rows_by_series(errors, ["a", "b"], ["series", "steps"], [("x", "y"), ("z", "y"), ("x", "w")])
+    keys = [(row["input.series"], row["input.steps"], row["series"]) for row in rows]
+    assert keys == [(*key, name) for key in (("x", "y"), ("z", "y"), ("x", "w")) for name in ("a", "b")]
 
 
 def test_persistence_repeats_the_last_value() -> None:

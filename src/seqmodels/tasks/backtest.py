@@ -8,7 +8,7 @@ from torch import Tensor
 
 from seqmodels.data.series.windows import ForecastBatch, WindowDataset
 from seqmodels.tasks.forecast_metrics import KINDS, ForecastErrors, rows_by_series
-from seqmodels.tasks.forecast_records import records_of, summary, time_texts
+from seqmodels.tasks.forecast_records import group_fields, records_of, summary, time_texts
 from seqmodels.tasks.forecasting import BASELINES, Forecasting
 
 log = logging.getLogger(__name__)
@@ -21,8 +21,8 @@ class Backtest(NamedTuple):
     """Over all windows, of the model and of the naive forecasts: ``backtest/mse``, ``backtest/persistence_mse``, ..."""
     tables: dict[str, list[dict[str, Any]]]
     """Rows of files, by name: ``backtest.csv``, every forecast with its group, series, origin (the time of the last
-    known step), step, time and ``actual`` value; ``backtest_steps.csv``, the metrics of each step of the horizon; if
-    there are several groups or series, ``backtest_series.csv``, the metrics of each."""
+    known step), step, time and ``actual`` value, None where it was not in the file; ``backtest_steps.csv``, the metrics
+    of each step of the horizon; if there are several groups or series, ``backtest_series.csv``, the metrics of each."""
 
 
 def backtest(task: Forecasting, split: WindowDataset, origins: int, batch_size: int) -> Backtest:
@@ -61,7 +61,8 @@ def backtest(task: Forecasting, split: WindowDataset, origins: int, batch_size: 
             ends = None if bounds is None else (steps_apart(bounds[0]), steps_apart(bounds[1]))
             by_step.update(steps, step_batch(batch), ends)
             values = summary(task.model, params, task.interval) | {"actual": batch.targets}
-            rows += _rows(task, windows, numbers, records_of(values, batch, names, task.time_style))
+            records = records_of(values, batch, names, task.time_style)
+            rows += _rows(task, windows, numbers, _where_observed(records, batch.observed))
     metrics = {f"backtest/{name}": float(value) for name, value in by_series.compute().items()}
     groups = rows_by_series(by_series, names, task.group, windows.groups.keys)
     tables = {"backtest.csv": rows, "backtest_steps.csv": _rows_by_step(by_step)}
@@ -80,7 +81,12 @@ def step_batch(batch: ForecastBatch) -> ForecastBatch:
     mean, deviation, error = (scale.repeat_interleave(horizon, 0) for scale in scales)
     numbers = torch.arange(horizon, device=batch.targets.device).repeat(count)
     return batch._replace(
-        targets=steps_apart(batch.targets), series=numbers, mean=mean, deviation=deviation, seasonal_error=error
+        targets=steps_apart(batch.targets),
+        observed=steps_apart(batch.observed),
+        series=numbers,
+        mean=mean,
+        deviation=deviation,
+        seasonal_error=error,
     )
 
 
@@ -92,19 +98,23 @@ def _rows_by_step(errors: ForecastErrors) -> list[dict[str, Any]]:
     ]
 
 
+def _where_observed(forecasts: list[list[dict[str, Any]]], observed: Tensor) -> list[list[dict[str, Any]]]:
+    """Return the records of windows without the actual values that were filled in."""
+    return [
+        [record if seen else record | {"actual": None} for record, seen in zip(records, window, strict=True)]
+        for records, window in zip(forecasts, observed.transpose(1, 2).flatten(1).tolist(), strict=True)
+    ]
+
+
 def _rows(
     task: Forecasting, windows: WindowDataset, numbers: Tensor, forecasts: list[list[dict[str, Any]]]
 ) -> list[dict[str, Any]]:
     """Return the records of windows with the group and the time of the last known step."""
     groups = windows.groups
     origins = time_texts(groups.times[windows.origins[numbers] - 1, None], task.time_style)
-    return [
-        {
-            **dict(zip(task.group, groups.keys[group], strict=True)),
-            "series": record["series"],
-            "origin": origin,
-            **record,
-        }
+    rows = [
+        (groups.keys[group], {"series": record["series"], "origin": origin, **record})
         for group, (origin,), records in zip(windows.rows[numbers].tolist(), origins, forecasts, strict=True)
         for record in records
     ]
+    return [{**group_fields(task.group, key, row), **row} for key, row in rows]

@@ -47,6 +47,23 @@ def raw(data: DataModule, scaled: torch.Tensor) -> torch.Tensor:
     return scaled.double() * groups.deviation[0] + groups.mean[0]
 
 
+def test_targets_are_observed_where_the_file_has_them(tmp_path: Path) -> None:
+    path = written(tmp_path, values_of())
+    header, *lines = path.read_text().splitlines()
+    lines[43] = lines[43].rpartition(",")[0] + ","
+    path.write_text("\n".join([header, *lines[:46], *lines[47:]]))
+    options = {"path": path, "time": "day", "gaps": "fill", "impute": "linear", "split": [35, 5, 10]}
+    data = ready(CSVSeriesData, input_length=INPUT, horizon=HORIZON, **options)
+    preprocessing = build(data.preprocessing)
+    new = preprocessing.labelled(preprocessing.read(str(path)), [])
+    expected = torch.ones(STEPS, 2, dtype=torch.bool)
+    expected[43, 1] = expected[46] = False
+    for split, first in ((data.split("train"), INPUT), (data.split("test"), 40), (new, INPUT)):
+        found = split.__getitems__(list(range(len(split)))).observed
+        windows = [expected[first + n : first + n + HORIZON] for n in range(len(split))]
+        assert found.tolist() == torch.stack(windows).tolist()
+
+
 @pytest.mark.parametrize("reach_back", [True, False])
 def test_every_window_lies_in_its_part_and_is_there_once(tmp_path: Path, reach_back: bool) -> None:
     data = own(tmp_path, reach_back=reach_back, split=[29, 11, 10] if not reach_back else None)

@@ -80,11 +80,13 @@ class SeriesTable(NamedTuple):
     zone: str | None = None  # IANA name or offset; None without one, or if it changes by unknown rules
     rows: NDArray[np.int64] | None = None  # (steps,) the row of the table; -1 if it was missing and is filled in
     filled: Filled = Filled()
+    observed: Tensor | None = None  # (steps, series) bool, false where a value is filled in; None: none is
 
     def steps(self, first: int, end: int) -> "SeriesTable":
         """Return the steps from ``first`` up to, but not including, ``end``."""
         times, offsets, rows = (None if x is None else x[first:end] for x in (self.times, self.offsets, self.rows))
-        return self._replace(values=self.values[first:end], times=times, offsets=offsets, rows=rows)  # type: ignore[arg-type]
+        values, observed = self.values[first:end], None if self.observed is None else self.observed[first:end]
+        return self._replace(values=values, times=times, offsets=offsets, rows=rows, observed=observed)  # type: ignore[arg-type]
 
     @property
     def style(self) -> TimeStyle:
@@ -180,6 +182,7 @@ def series_of(
         zone=None if grid is None else grid.zone,
         rows=rows,
         filled=_report(table, names, rows, missing, grid),
+        observed=torch.from_numpy(~missing) if missing.any() else None,
     )
     return found.steps(first, len(rows))
 

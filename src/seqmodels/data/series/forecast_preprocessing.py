@@ -182,8 +182,10 @@ class ForecastPreprocessing(Preprocessing):
             ahead = self.reading.ahead(group, self.horizon)
             values[:, len(self.columns) - self.scaling.known :] = ahead.values
             times = ahead.times
+        observed = torch.ones_like(series.values, dtype=torch.bool) if series.observed is None else series.observed
         return series._replace(
             values=torch.cat([series.values, values]),
+            observed=torch.cat([observed, torch.zeros_like(values, dtype=torch.bool)]),
             times=None if series.times is None or times is None else np.concatenate([series.times, times]),
         )
 

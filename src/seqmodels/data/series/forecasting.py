@@ -150,6 +150,9 @@ class ForecastPreparation(Preparation):
 def _joined(parts: Sequence[SeriesTable]) -> SeriesTable:
     """Return consecutive parts of a series as one."""
     times = [part.times for part in parts if part.times is not None]
+    observed = [part.observed for part in parts if part.observed is not None]
     return parts[0]._replace(
-        values=torch.cat([part.values for part in parts]), times=np.concatenate(times) if times else None
+        values=torch.cat([part.values for part in parts]),
+        times=np.concatenate(times) if times else None,
+        observed=torch.cat(observed) if observed else None,
     )

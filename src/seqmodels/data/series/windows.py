@@ -29,6 +29,7 @@ class ForecastBatch(NamedTuple):
     deviation: Tensor  # (batch, output) float64
     seasonal_error: Tensor  # (batch, output) float64  mean absolute seasonal difference, the scale of MASE
     naive: Tensor  # (batch, horizon, output)  the seasonal-naive forecast, scaled
+    observed: Tensor  # (batch, horizon, output) bool  whether a target was in the file; otherwise it was filled in
 
     def to(self, device: torch.device | str) -> "ForecastBatch":
         """Return the batch on a device; what is float64 stays on the CPU, since not every device has that type."""
@@ -43,6 +44,7 @@ class Groups(NamedTuple):
     keys: Sequence[tuple[str, ...]]  # of each group, its values of the group columns
     values: Tensor  # (steps, input)  scaled, with the known features of each step
     known: Tensor  # (steps, known)
+    observed: Tensor  # (steps, output) bool
     times: Tensor  # (steps,) int64
     starts: Tensor  # (groups,)  first step of each group
     series: Tensor  # (groups,) int64
@@ -132,12 +134,13 @@ class WindowDataset(Rows[ForecastBatch]):
         naive = groups.values[self._season_before(rows), :output]
         inputs = [groups.values[origin - self.input_length : origin] for origin in origins]
         targets = [groups.values[origin : origin + self.horizon, :output] for origin in origins]
-        known, times = (
-            [steps[origin : origin + self.horizon] for origin in origins] for steps in (groups.known, groups.times)
+        known, times, observed = (
+            [steps[origin : origin + self.horizon] for origin in origins]
+            for steps in (groups.known, groups.times, groups.observed)
         )
         whole = (groups.series, groups.static, groups.mean, groups.deviation, groups.seasonal_error)
         steps = (torch.stack(parts) for parts in (inputs, known, targets, times))
-        return ForecastBatch._make((*steps, *(values[members] for values in whole), naive))
+        return ForecastBatch._make((*steps, *(values[members] for values in whole), naive, torch.stack(observed)))
 
     def _season_before(self, rows: list[int]) -> Tensor:
         """Return for every step to forecast the step of the last season before the forecast, ``(rows, horizon)``."""

@@ -74,6 +74,7 @@ class Panel(NamedTuple):
             table._replace(
                 names=tuple(self.names[column] for column in columns),
                 values=table.values[:, columns],
+                observed=None if table.observed is None else table.observed[:, columns],
                 features=len(columns) - self.outputs,
             )
             for table in self.tables

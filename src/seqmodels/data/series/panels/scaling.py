@@ -93,6 +93,7 @@ class GroupScaling:
             keys=tuple(keys),
             values=values,
             known=known,
+            observed=torch.cat([_observed(table, means.shape[1]) for table in tables]),
             times=torch.cat([numbered(table) for table in tables]),
             starts=counts.cumsum(0)[:-1],
             series=torch.tensor([index.get(key, -1) for key in keys]),
@@ -121,6 +122,13 @@ class GroupScaling:
         calendar = calendar_features(table.times, self.calendar, len(scaled))
         inputs = torch.cat([scaled.nan_to_num(nan=0.0), calendar], 1)
         return inputs, inputs[:, inputs.shape[1] - self.known - calendar.shape[1] :]
+
+
+def _observed(series: SeriesTable, outputs: int) -> Tensor:
+    """Return which targets were in the file, ``(steps, output)``."""
+    if series.observed is None:
+        return torch.ones(len(series.values), outputs, dtype=torch.bool)
+    return series.observed[:, :outputs]
 
 
 def numbered(series: SeriesTable) -> Tensor:
