@@ -62,7 +62,7 @@ def test_evaluating_a_checkpoint_repeats_its_test(
     folder, metrics = run
     config = OmegaConf.load(folder / "config.yaml")
     config.paths.output_dir = str(tmp_path)
-    config.update({"run": str(folder), "ckpt": checkpoint, "input": None})
+    config.update({"run": str(folder), "ckpt": checkpoint, "input": None, "backtest": None})
     assert isinstance(config, DictConfig)
     config.data.batch_size = 7  # the size of a batch changes no metric
     again = evaluate(config)

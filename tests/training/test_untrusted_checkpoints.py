@@ -58,14 +58,15 @@ def options(**given: Any) -> DictConfig:
 
 def evaluates(run: Path, config: DictConfig) -> None:
     with open_dict(config):
-        config.update({"run": str(run), "ckpt": "last"})
+        config.update({"run": str(run), "ckpt": "last", "input": None, "backtest": None})
     evaluate(config)
 
 
 def predicts(run: Path, config: DictConfig) -> None:
     source = run / "input.jsonl"
     source.write_text('{"series": [[0, 0, 0, 0, 0, 0, 0, 0]]}\n')
-    predict(options(run=str(run), ckpt="last", input=str(source), output="-", format=None, batch_size=3, threads=1))
+    given = {"run": str(run), "ckpt": "last", "input": str(source), "output": "-", "format": None, "keep": None}
+    predict(options(**given, strict=True, accelerator="cpu", batch_size=3, threads=1))
 
 
 def generates(run: Path, config: DictConfig) -> None:

@@ -187,10 +187,14 @@ def _check_texts(hydra: Hydra, config_name: str, overrides: list[Override], conf
     texts = [o for o in texts if "${" not in str(o.value()) and not o.key_or_group.startswith("hydra.")]
     if not texts:
         return
+    chosen = [o for o in overrides if is_group(hydra, o) or o.key_or_group == "hydra.searchpath"]
     # defaults as the groups set them: an experiment may give a number where a text is valid
-    chosen = [o for o in overrides if is_group(hydra, o) and o.key_or_group != "experiment"]
-    lines = [str(o.input_line) for o in (*chosen, *(o for o in overrides if o.key_or_group == "hydra.searchpath"))]
-    defaults = hydra.compose_config(config_name, lines, RunMode.RUN, with_log_configuration=False)
+    groups = [str(o.input_line) for o in chosen if o.key_or_group != "experiment"]
+    try:
+        defaults = hydra.compose_config(config_name, groups, RunMode.RUN, with_log_configuration=False)
+    except COMPOSE_ERRORS:  # a group that only the experiment has
+        lines = [str(o.input_line) for o in chosen]
+        defaults = hydra.compose_config(config_name, lines, RunMode.RUN, with_log_configuration=False)
     for override in texts:
         key = override.key_or_group
         default = OmegaConf.select(defaults, key, throw_on_resolution_failure=False)
