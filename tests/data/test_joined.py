@@ -46,7 +46,7 @@ def test_ragged_rows_keep_their_targets(stepwise: bool) -> None:
     assert all(torch.equal(*pair) for pair in zip(batch, expected, strict=True))
 
 
-def test_padded_rows_of_other_widths_are_padded_anew() -> None:
+def test_padded_rows_of_other_widths_are_padded_again() -> None:
     short = SequenceDataset(torch.ones(2, 3, 1), torch.tensor([0, 1]))
     wide = SequenceDataset(torch.ones(1, 5, 1), torch.tensor([1]), torch.tensor([4]))
     batch = short.joined([wide]).__getitems__([0, 2])

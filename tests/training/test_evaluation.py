@@ -29,7 +29,7 @@ def trained(command: Command) -> Command:
     return command
 
 
-def test_data_that_have_changed_since_are_refused_by_what_would_be_fitted_anew(trained: Command) -> None:
+def test_data_that_have_changed_since_training_are_refused_naming_what_would_be_refitted(trained: Command) -> None:
     own = trained("evaluate", "run=latest", "data.batch_size=3", "hydra.run.dir=again")
     assert own.status == 0, own.err
     found = json.loads(Path("again/metrics.json").read_text())
@@ -38,7 +38,7 @@ def test_data_that_have_changed_since_are_refused_by_what_would_be_fitted_anew(t
     Path("my.csv").write_text(TEXTS + "fine,good\n" * 20)
     changed = trained("evaluate", "run=best:a")
     assert changed.status == 2
-    assert "the data have changed since the training, vocabulary, classes would be fitted anew" in changed.err
+    assert "the data have changed since training, which would refit vocabulary, classes" in changed.err
     assert "input=FILE" in changed.err
 
 

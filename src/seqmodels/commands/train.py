@@ -96,7 +96,7 @@ def _check_changes(tokens: list[str]) -> None:
             )
         if equals and part == "data" and option not in CHANGEABLE:
             raise ConfigError(
-                f"{token}: the data of a run cannot be changed, since they would be split and fitted anew; "
+                f"{token}: the data of a run cannot be changed, since that would split and refit them; "
                 f"input=FILE tests on other data (of data., {', '.join(CHANGEABLE)} can be changed)"
                 f"{nearest(option, CHANGEABLE)}"
             )

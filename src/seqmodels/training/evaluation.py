@@ -103,7 +103,7 @@ def test_split(parts: Mapping[str, Any], recipe: Recipe) -> Split[Any]:
     changed = [name for name, value in then.items() if json.dumps(now.get(name)) != json.dumps(value)]
     if changed:
         raise ConfigError(
-            f"data={data.name}: the data have changed since the training, {', '.join(changed)} would be fitted anew; "
+            f"data={data.name}: the data have changed since training, which would refit {', '.join(changed)}; "
             "input=FILE tests the model of the run on other data"
         )
     try:
