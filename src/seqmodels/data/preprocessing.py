@@ -2,7 +2,7 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -32,6 +32,16 @@ class Example(NamedTuple):
     """Why it cannot be read."""
     fields: Mapping[str, Any] = {}
     """Columns of the record, which an output file can carry over."""
+
+
+def without_clashes(fields: Mapping[str, Any], output: Collection[str]) -> dict[str, Any]:
+    """Return fields of the input to write beside an output; one whose name the output needs is called ``input.NAME``.
+
+    Example:
+        >>> without_clashes({"series": "a", "shop": "b"}, {"series", "step"})
+        {'input.series': 'a', 'shop': 'b'}
+    """
+    return {f"input.{name}" if name in output else name: value for name, value in fields.items()}
 
 
 class Preprocessing(ABC):

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from seqmodels.data.preprocessing import without_clashes
 from seqmodels.data.series.windows import ForecastBatch, WindowDataset
 from seqmodels.tasks.forecast_metrics import KINDS, ForecastErrors, rows_by_series
-from seqmodels.tasks.forecast_records import group_fields, records_of, summary, time_texts
+from seqmodels.tasks.forecast_records import records_of, summary, time_texts
 from seqmodels.tasks.forecasting import BASELINES, Forecasting
 
 log = logging.getLogger(__name__)
@@ -117,4 +118,4 @@ def _rows(
         for group, (origin,), records in zip(windows.rows[numbers].tolist(), origins, forecasts, strict=True)
         for record in records
     ]
-    return [{**group_fields(task.group, key, row), **row} for key, row in rows]
+    return [{**without_clashes(dict(zip(task.group, key, strict=True)), row), **row} for key, row in rows]

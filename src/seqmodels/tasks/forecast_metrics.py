@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from seqmodels.data.preprocessing import without_clashes
 from seqmodels.data.series.windows import ForecastBatch
-from seqmodels.tasks.forecast_records import group_fields
 
 EPSILON = 1e-8  # smallest denominator
 KINDS = ("mse", "mae", "rmse", "raw_mse", "raw_mae", "raw_rmse", "smape", "mase", "r2")
@@ -170,4 +170,4 @@ def rows_by_series(
         for column, (name, count) in enumerate(zip(names, steps[index], strict=True))
         if count
     ]
-    return [{**group_fields(group, key, row), **row} for key, row in rows]
+    return [{**without_clashes(dict(zip(group, key, strict=True)), row), **row} for key, row in rows]

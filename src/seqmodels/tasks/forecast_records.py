@@ -1,6 +1,6 @@
 """Forecasts as records of plain data, in units of the data."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -58,16 +58,6 @@ def records_of(values: dict[str, Tensor], batch: ForecastBatch, names: Sequence[
         ]
         for texts, rounding, window in zip(times, decimals, table.transpose(1, 2).tolist(), strict=True)
     ]
-
-
-def group_fields(group: Sequence[str], key: Sequence[str], taken: Collection[str]) -> Record:
-    """Return the group columns of a record; one whose name is taken by another field is called ``input.NAME``.
-
-    Example:
-        >>> group_fields(("series", "shop"), ("a", "b"), {"series", "step"})
-        {'input.series': 'a', 'shop': 'b'}
-    """
-    return {f"input.{name}" if name in taken else name: value for name, value in zip(group, key, strict=True)}
 
 
 def time_texts(times: Tensor, style: Sequence[Any] | None) -> list[list[Any]]:

@@ -9,7 +9,7 @@ from typing import IO, Any, NamedTuple
 
 from seqmodels.data.formats.parquet import write_parquet
 from seqmodels.data.formats.suffixes import Format
-from seqmodels.data.preprocessing import Example
+from seqmodels.data.preprocessing import Example, without_clashes
 from seqmodels.errors import ConfigError
 from seqmodels.system.durable import durable_file
 from seqmodels.system.json_text import json_text
@@ -78,10 +78,9 @@ def check_kept(keep: Sequence[str], example: Example) -> None:
 
 
 def _line(row: int, example: Example, prediction: Mapping[str, Any], keep: Sequence[str] | None) -> dict[str, Any]:
-    taken = {"row", *prediction}
     names = example.fields if keep is None else keep
-    kept = {f"input.{name}" if name in taken else name: example.fields.get(name, "") for name in names}
-    return {"row": row, **kept, **prediction}
+    kept = {name: example.fields.get(name, "") for name in names}
+    return {"row": row, **without_clashes(kept, {"row", *prediction}), **prediction}
 
 
 def write_tables(folder: Path, tables: Mapping[str, list[dict[str, Any]]]) -> None:
