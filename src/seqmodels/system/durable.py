@@ -108,7 +108,7 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]
         OSError: the file cannot be written.
     """
     text = io.StringIO(newline="")
-    csv.writer(text).writerows([header, *rows])
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
     write_text(path, text.getvalue())
 
 

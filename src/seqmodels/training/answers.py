@@ -2,7 +2,6 @@
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from io import TextIOWrapper
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -11,7 +10,7 @@ from seqmodels.data.formats.parquet import write_parquet
 from seqmodels.data.formats.suffixes import Format
 from seqmodels.data.preprocessing import Example, without_clashes
 from seqmodels.errors import ConfigError
-from seqmodels.system.durable import durable_file
+from seqmodels.system.durable import write_csv
 from seqmodels.system.json_text import json_text
 
 
@@ -84,10 +83,9 @@ def _line(row: int, example: Example, prediction: Mapping[str, Any], keep: Seque
 
 
 def write_tables(folder: Path, tables: Mapping[str, list[dict[str, Any]]]) -> None:
-    """Write tables as CSV files of a folder, by name."""
+    """Write tables, none of them empty, as CSV files of a folder, by name."""
     for name, rows in tables.items():
-        with durable_file(folder / name) as file, TextIOWrapper(file, encoding="utf-8", newline="") as sink:
-            write_lines(iter(rows), sink, "csv")
+        write_csv(folder / name, list(rows[0]), [list(row.values()) for row in rows])
 
 
 def write_lines(found: Iterator[dict[str, Any]], sink: IO[Any], kind: Format) -> None:
