@@ -13,6 +13,7 @@ TIMEOUT = 600  # guards against hangs: a busy machine takes minutes
 SEQMODELS = [sys.executable, "-m", "seqmodels"]
 TINY = [
     *("threads=1", "cell.hidden_size=3", "data.batch_size=16", "logger=csv"),
+    "callbacks.resume_points.every_seconds=null",  # a slow machine would save more points than a fast one
     *(
         "trainer.max_epochs=1",
         "trainer.limit_train_batches=3",
