@@ -388,3 +388,24 @@ def test_rows_after_the_last_value_are_no_history(tmp_path: Path, caplog: pytest
     (example,) = preprocessing.examples(records(path))
     assert example.value is not None
     assert example.value.times[0] == (DAY + 40).astype("datetime64[us]").astype(np.int64)
+
+
+@pytest.mark.parametrize("groups", [[], ["shop"]])
+def test_an_hour_that_local_clocks_show_twice_is_two_steps_of_every_group(groups: list[str], tmp_path: Path) -> None:
+    local = [*(f"2020-10-24T{hour:02}:00" for hour in range(24)), "2020-10-25T00:00", "2020-10-25T01:00"]
+    local += ["2020-10-25T02:00", "2020-10-25T02:00", *(f"2020-10-25T{hour:02}:00" for hour in range(3, 24))]
+    path = tmp_path / "my.csv"
+    lines = [f"{time},{shop},{n % 3}" for shop in ("a", "b")[: 1 + len(groups)] for n, time in enumerate(local)]
+    path.write_text("time,shop,y\n" + "\n".join(lines) + "\n")
+    options: dict[str, Any] = {"time": "time", "target": "y", "group": groups, "timezone": "Europe/Berlin"}
+    data = ready(CSVSeriesData, path=path, **options, input_length=INPUT, horizon=HORIZON)
+    assert data.split("train").groups.values.shape == (49 * (1 + len(groups)), 1)
+
+
+def test_dates_in_a_zone_whose_clocks_go_forward_at_midnight_are_days(tmp_path: Path) -> None:
+    path = tmp_path / "my.csv"
+    first = np.datetime64("2018-10-20")  # 2018-11-04 has no midnight in Sao Paulo
+    path.write_text("day,y\n" + "".join(f"{first + n},{n % 5}\n" for n in range(30)))
+    zone = {"time": "day", "timezone": "America/Sao_Paulo"}
+    data = ready(CSVSeriesData, path=path, **zone, input_length=INPUT, horizon=HORIZON)
+    assert data.split("train").groups.values.shape == (30, 1)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from seqmodels.data.formats.times.frequency import Frequency, Gaps, check_ascending, check_steps, frequency_of
 from seqmodels.data.formats.times.parsing import Stamps
-from seqmodels.data.formats.times.zones import Offsets, Times, offsets_in, wall_clock, zone_name, zone_of
+from seqmodels.data.formats.times.zones import DAY, Offsets, Times, offsets_in, wall_clock, zone_name, zone_of
 
 MOST = 100  # steps per row, with the missing rows
 
@@ -43,12 +43,8 @@ def grid_of(
     Raises:
         ValueError: the times do not ascend, have another frequency or have gaps; the message names the row.
     """
-    times, offsets, zone = stamps.times, stamps.offsets, timezone
-    if timezone is not None and offsets is None:
-        offsets, skipped = offsets_in(zone_of(timezone), times)
-        if skipped.any():
-            row = int(skipped.argmax())
-            raise ValueError(f"{place(row)}: {times[row]} does not exist in {timezone}, as clocks go forward")
+    stamps, zone = localized(stamps, place, timezone), timezone
+    times, offsets = stamps.times, stamps.offsets
     if timezone is None and offsets is not None and (offsets == offsets[0]).all():
         zone = zone_name(offsets[0])
     check_ascending(times if offsets is None else times - offsets, times, place)
@@ -56,6 +52,21 @@ def grid_of(
     check_steps(found, found.axis(times, offsets), place, gaps, fitted=frequency is None)
     grid = Grid(times, offsets, zone, found, np.arange(len(times)))
     return _with_missing_rows(grid, place, timezone) if gaps == "fill" else grid
+
+
+def localized(stamps: Stamps, place: Callable[[int], str], timezone: str | None) -> Stamps:
+    """Return the times of one series with their offsets from UTC in a zone, if they have none and it is given.
+
+    Raises:
+        ValueError: a time does not exist in the zone. Dates alone do, also where clocks go forward at midnight.
+    """
+    if timezone is None or stamps.offsets is not None:
+        return stamps
+    offsets, skipped = offsets_in(zone_of(timezone), stamps.times)
+    if skipped.any() and (stamps.times.astype(np.int64) % DAY).any():
+        row = int(skipped.argmax())
+        raise ValueError(f"{place(row)}: {stamps.times[row]} does not exist in {timezone}, as clocks go forward")
+    return stamps._replace(offsets=offsets)
 
 
 def _with_missing_rows(grid: Grid, place: Callable[[int], str], timezone: str | None) -> Grid:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from seqmodels.data.formats.series_table import SeriesTable
+from seqmodels.data.formats.times.zones import Times
 from seqmodels.data.raw import Splits
 from seqmodels.data.series.panels.layouts import Wide
 from seqmodels.data.series.panels.roles import Categories, Roles, expanded
@@ -108,7 +109,9 @@ class Panel(NamedTuple):
         Raises:
             ValueError: the shares are invalid, or no step is left for training.
         """
-        bounds = [self._bounds(table, shares) for table in self.tables]
+        times = [table.times for table in self.tables if table.times is not None]
+        grid = np.unique(np.concatenate(times)) if len(times) > 1 else None
+        bounds = [_bounds(table, grid, shares) for table in self.tables]
         if all(train == 0 for train, *_ in bounds):
             raise ValueError(f"{self.place}: has {len(self.longest.values)} steps, its train part none")
         parts: list[Panel] = []
@@ -119,12 +122,13 @@ class Panel(NamedTuple):
             starts = list(ends)
         return Splits(*parts) if shares[2] else Splits(*parts[:2])
 
-    def _bounds(self, table: SeriesTable, shares: Sequence[float]) -> tuple[int, int, int]:
-        if table.times is None or len(self.tables) == 1:
-            return split_by_time(len(table.values), shares)
-        grid = np.unique(np.concatenate([other.times for other in self.tables if other.times is not None]))
-        train, val, end = (
-            len(table.times) if bound == len(grid) else int(np.searchsorted(table.times, grid[bound]))
-            for bound in split_by_time(len(grid), shares)
-        )
-        return train, val, end
+
+def _bounds(table: SeriesTable, grid: Times | None, shares: Sequence[float]) -> tuple[int, int, int]:
+    """Return the ends of the parts of a table, which lie at the same times of a ``grid`` in all of them."""
+    if table.times is None or grid is None:
+        return split_by_time(len(table.values), shares)
+    train, val, end = (
+        len(table.times) if bound == len(grid) else int(np.searchsorted(table.times, grid[bound]))
+        for bound in split_by_time(len(grid), shares)
+    )
+    return train, val, end

@@ -12,6 +12,7 @@ from torch import Tensor
 from seqmodels.data.formats.columns import is_missing, parsed_column
 from seqmodels.data.formats.series_table import CSVOptions, SeriesTable, series_of, stamps_of
 from seqmodels.data.formats.table import Table
+from seqmodels.data.formats.times.grid import localized
 from seqmodels.data.formats.times.parsing import Stamps
 from seqmodels.data.series.panels.layouts import Wide
 from seqmodels.data.series.panels.panel import Panel
@@ -43,10 +44,20 @@ def groups_of(table: Table, options: CSVOptions, group: Sequence[str]) -> list[G
     else:
         rows = _rows_of(table, group)
         found = [Group(key, table.take(taken), stamps and stamps.take(taken)) for key, taken in rows.items()]
-    for single in found:
-        if single.stamps is not None:
-            _check_single(single.table, single.stamps, options, group)
-    return found
+    return [_single(rows, options, group) for rows in found]
+
+
+def _single(rows: Group, options: CSVOptions, group: Sequence[str]) -> Group:
+    """Return a group with its times in their zone, in which hours that a clock shows twice are two.
+
+    Raises:
+        ValueError: a time does not exist in the zone, or the group has rows of several series.
+    """
+    if rows.stamps is None:
+        return rows
+    stamps = localized(rows.stamps, lambda row: rows.table.place(row, options.time_columns[0]), options.timezone)
+    _check_single(rows.table, stamps, options, group)
+    return rows._replace(stamps=stamps)
 
 
 def _rows_of(table: Table, group: Sequence[str]) -> dict[tuple[str, ...], list[int]]:
