@@ -63,7 +63,9 @@ def test_all_rows_are_trained_on_for_the_epochs_of_the_best_checkpoint(command: 
         (["refit=some"], "refit must be all or null, got 'some'"),
         (["refit=all", "callbacks=none"], "refit=all trains for the number of epochs of the best checkpoint"),
         (["refit=all", "scheduler=plateau"], "refit=all leaves no data to validate on"),
+        (["refit=all", "callbacks=[default,averaging]"], "by which callbacks=averaging begins: leave it out"),
         (["refit=all", "trainer.devices=2"], "refit=all trains in one process"),
+        (["refit=all", "trainer.devices=auto"], "refit=all trains in one process"),
     ],
 )
 def test_what_cannot_be_trained_on_all_data_is_refused_first(options: list[str], reason: str, command: Command) -> None:

@@ -16,7 +16,7 @@ from seqmodels.data.series.windows import WindowDataset
 from seqmodels.errors import ConfigError
 from seqmodels.system.threads import cpu_threads, threads_for
 from seqmodels.tasks import Forecasting, Task
-from seqmodels.tasks.backtest import Backtest, backtest
+from seqmodels.tasks.backtest import backtest
 from seqmodels.training.answers import write_tables
 from seqmodels.training.checkpointing import Recipe, load_trained, preprocessing_of
 from seqmodels.training.finding import weights_of
@@ -44,6 +44,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     with quiet():
         parts, folder = check_config(config), Path(config.paths.output_dir)
         task, recipe = load_trained(weights_of(config.run, config.ckpt or (None if config.input else "best")))
+        check_backtest(task, config.backtest)
         split = test_split(parts, recipe) if config.input is None else labelled_split(config, recipe)
         options = loading_of(parts["data"])
         trainer = build_trainer(parts, logging=False)
@@ -56,24 +57,27 @@ def evaluate(config: DictConfig) -> dict[str, float]:
                 metrics, tables = {name: float(value) for name, value in found.items()}, task.tables()
             else:
                 task.to(trainer.strategy.root_device)
-                metrics, tables = backtested(task, split, config.backtest, options.rows("test"))
+                assert isinstance(task, Forecasting)
+                assert isinstance(split, WindowDataset)
+                metrics, tables = backtest(task, split, config.backtest, options.rows("test"))
         if trainer.is_global_zero:
             write_json(folder / "metrics.json", metrics)
             write_tables(folder, tables)
         return metrics
 
 
-def backtested(task: Task[Any], split: Split[Any], origins: Any, batch_size: int) -> Backtest:
-    """Return forecasts from several origins in a split, and their metrics.
+def check_backtest(task: Task[Any], origins: Any) -> None:
+    """Check the number of origins of a backtest, None for none, before any data are read.
 
     Raises:
         ConfigError: the model does not forecast, or ``origins`` is not a positive whole number.
     """
-    if not isinstance(task, Forecasting) or not isinstance(split, WindowDataset):
+    if origins is None:
+        return
+    if not isinstance(task, Forecasting):
         raise ConfigError("backtest= tests forecasts, and the model of this run makes none: leave it out")
     if not isinstance(origins, int) or isinstance(origins, bool) or origins < 1:
         raise ConfigError(f"backtest must be a number of origins to forecast from, at least 1, got {origins!r}")
-    return backtest(task, split, origins, batch_size)
 
 
 class TestData(LightningDataModule):

@@ -28,7 +28,7 @@ def check_refit(config: DictConfig, parts: Mapping[str, Any]) -> None:
 
     Raises:
         ConfigError: ``refit`` is neither null nor ``all``, or the run has no best epoch, several processes, or a
-            schedule that depends on validation.
+            schedule or averaging that depends on validation.
     """
     if config.refit is None:
         return
@@ -36,10 +36,12 @@ def check_refit(config: DictConfig, parts: Mapping[str, Any]) -> None:
         raise ConfigError(f"refit must be all or null, got {config.refit!r}")
     if (parts["callbacks"] or {}).get("model_checkpoint") is None:
         raise ConfigError("refit=all trains for the number of epochs of the best checkpoint: it needs model_checkpoint")
+    if any("NonMonotonicAveraging" in str((node or {}).get("_target_")) for node in parts["callbacks"].values()):
+        raise ConfigError("refit=all leaves no data to validate on, by which callbacks=averaging begins: leave it out")
     if "ReduceLROnPlateau" in str((parts["scheduler"] or {}).get("_target_")):
         raise ConfigError("refit=all leaves no data to validate on, which scheduler=plateau needs: choose another one")
     devices, nodes = parts["trainer"].get("devices"), parts["trainer"].get("num_nodes")
-    if devices not in (1, "1", "auto") or nodes not in (1, None):
+    if devices not in (1, "1") or nodes not in (1, None):
         raise ConfigError("refit=all trains in one process: leave out trainer.devices and trainer.num_nodes")
 
 

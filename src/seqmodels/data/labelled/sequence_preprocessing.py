@@ -94,7 +94,7 @@ class SequencePreprocessing(LabelledPreprocessing):
         unknown = [Counter[str]() for _ in self.names]
         for record in records:
             for example in super().examples([record]):
-                if example.value is not None:
+                if example.value is not None and any(self._index):
                     self._count(record.fields, unknown)
                 yield example
         for name, counts in zip(self.names, unknown, strict=True):
