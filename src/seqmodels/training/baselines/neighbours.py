@@ -9,8 +9,9 @@ from seqmodels.data.sequences import Sequences
 from seqmodels.training.baselines.resampling import resampled
 from seqmodels.training.baselines.rows import AT_ONCE, batches, sampled
 
-STEPS = 256  # series are resampled to at most this length
+WARPED, STEPS = 256, 1024  # steps of the longest series that is compared with warping, and without
 WINDOWS = (0, 0.03, 0.1)  # shares of the length by which two steps that are compared may lie apart
+NARROWEST = 3  # steps that each one is compared with if they may lie one step apart
 CELLS = 2e9  # differences of two values that the distances with one window may take
 PRODUCTS = 6e10  # products of two values that distances without a window may take
 VALUES = 5e7  # of the train rows in memory
@@ -26,13 +27,17 @@ def nearest_neighbour(train: Sequences, test: Sequences, outputs: int) -> Tensor
     window is the one that classifies most train rows by the other ones. Where time does not allow for any window, the
     distance is Euclidean.
     """
-    steps = min(int(train.lengths.max()), STEPS)
-    values = steps * train.values.shape[-1]
-    rows = sampled(train, int(min(VALUES, PRODUCTS / len(test)) / values), "nearest_neighbour")
+    channels, longest, pairs = train.values.shape[-1], int(train.lengths.max()), len(train) * (len(train) + len(test))
+    steps = min(longest, WARPED)
+    widest = CELLS / (pairs * channels * steps)
+    if widest < NARROWEST:
+        steps = min(longest, STEPS)
+    rows = sampled(train, int(min(VALUES, PRODUCTS / len(test)) / (channels * steps)), "nearest_neighbour")
     known = torch.cat([resampled(batch, steps) for batch in batches(train, rows)])
     targets = train.targets[list(rows)]
-    window = _best_window(known, targets, CELLS / (len(known) * (len(known) + len(test)) * values))
-    log.info("baseline nearest_neighbour: dynamic time warping in a window of %d of %d steps", window, steps)
+    window = _best_window(known, targets, widest)
+    kind = f"dynamic time warping by up to {window} of {steps} steps" if window else "Euclidean distance"
+    log.info("baseline nearest_neighbour: %s", kind)
     nearest = [_nearest(resampled(batch, steps), known, window) for batch in batches(test, range(len(test)))]
     found = targets[torch.cat(nearest)]
     chosen = torch.nn.functional.one_hot(found, outputs) if found.dim() == 1 else found

@@ -1,6 +1,7 @@
 """Rows of a split for a baseline: a bounded number of them, read in batches."""
 
 import logging
+import math
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -9,6 +10,7 @@ from seqmodels.data.batch import SequenceBatch
 from seqmodels.data.sequences import Sequences
 
 AT_ONCE = 500  # rows
+VALUES = 4_000_000  # at once, with padding
 AT_MOST = 20_000  # train rows of a baseline
 
 log = logging.getLogger(__name__)
@@ -27,5 +29,7 @@ def sampled(split: Sequences, limit: int, name: str) -> Sequence[int]:
 
 def batches(split: Sequences, rows: Sequence[int]) -> Iterator[SequenceBatch]:
     """Yield rows of a split in padded batches, in order."""
-    for first in range(0, len(rows), AT_ONCE):
-        yield split.__getitems__(list(rows[first : first + AT_ONCE]))
+    longest = int(split.lengths.max()) * math.prod(split.__getitems__([0]).inputs.shape[2:])
+    at_once = max(min(AT_ONCE, VALUES // longest), 1)
+    for first in range(0, len(rows), at_once):
+        yield split.__getitems__(list(rows[first : first + at_once]))

@@ -36,11 +36,11 @@ def baseline_metrics(task: Task[Any], data: Any, own: Mapping[str, float]) -> di
     limit = task.trainer.limit_test_batches
     if not isinstance(task, Classification | MultilabelClassification) or isinstance(limit, int) or limit < 1:
         return {}  # with a limit, the test was of other rows
-    train, test = data.split("train"), data.split("test")
+    train = data.split("train") if hasattr(data, "split") else None  # a data module of one's own may have none
     if not isinstance(train, Sequences) or train.__getitems__([0]).stepwise:
         log.info("there are no baselines beside this test: they need one class, or labels, for each whole sequence")
         return {}
-    main = "accuracy" if isinstance(task, Classification) else "f1_micro"
+    test, main = data.split("test"), "accuracy" if isinstance(task, Classification) else "f1_micro"
     found: dict[str, float] = {}
     scores: dict[str, float] = {}
     for name, baseline in suitable(train).items():
