@@ -8,7 +8,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-BASELINES = ("persistence", "seasonal_naive")  # forecasts whose metrics are shown next to those of the model
+BASELINES = ("persistence", "seasonal_naive", "majority", "bag_of_words", "nearest_neighbour", "summary")
+"""Prefixes of metrics that are shown next to those of the model."""
+
 WIDTH = 160  # for a file or a pipe
 
 

@@ -10,7 +10,7 @@ from lightning.pytorch import LightningDataModule
 from omegaconf import DictConfig
 
 from seqmodels.config.build import plain, target_of
-from seqmodels.data import Loading
+from seqmodels.data import DataModule, Loading
 from seqmodels.data.loaders import ResumableLoader, Split
 from seqmodels.data.series.windows import WindowDataset
 from seqmodels.errors import ConfigError
@@ -18,6 +18,7 @@ from seqmodels.system.threads import cpu_threads, threads_for
 from seqmodels.tasks import Forecasting, Task
 from seqmodels.tasks.backtest import backtest
 from seqmodels.training.answers import write_tables
+from seqmodels.training.baselines import baseline_metrics
 from seqmodels.training.checkpointing import Recipe, load_trained, preprocessing_of
 from seqmodels.training.finding import weights_of
 from seqmodels.training.fit import build_trainer, check_config, load_data
@@ -45,7 +46,8 @@ def evaluate(config: DictConfig) -> dict[str, float]:
         parts, folder = check_config(config), Path(config.paths.output_dir)
         task, recipe = load_trained(weights_of(config.run, config.ckpt or (None if config.input else "best")))
         check_backtest(task, config.backtest)
-        split = test_split(parts, recipe) if config.input is None else labelled_split(config, recipe)
+        data = data_of_run(parts, recipe) if config.input is None else None
+        split = labelled_split(config, recipe) if data is None else test_split(data)
         options = loading_of(parts["data"])
         trainer = build_trainer(parts, logging=False)
         with (
@@ -55,6 +57,8 @@ def evaluate(config: DictConfig) -> dict[str, float]:
             if config.backtest is None:
                 (found,) = trainer.test(task, datamodule=TestData(split, options), verbose=False)
                 metrics, tables = {name: float(value) for name, value in found.items()}, task.tables()
+                if data is not None and trainer.is_global_zero and config.get("baselines", True):
+                    metrics |= baseline_metrics(task, data, metrics)
             else:
                 task.to(trainer.strategy.root_device)
                 assert isinstance(task, Forecasting)
@@ -95,8 +99,8 @@ class TestData(LightningDataModule):
         )
 
 
-def test_split(parts: Mapping[str, Any], recipe: Recipe) -> Split[Any]:
-    """Return the test split of the data of a run.
+def data_of_run(parts: Mapping[str, Any], recipe: Recipe) -> DataModule:
+    """Return the data of a run, as they were in its training.
 
     Raises:
         ConfigError: what is fitted on the data now differs from the training: the data have changed.
@@ -110,6 +114,15 @@ def test_split(parts: Mapping[str, Any], recipe: Recipe) -> Split[Any]:
             f"data={data.name}: the data have changed since training, which would refit {', '.join(changed)}; "
             "input=FILE tests the model of the run on other data"
         )
+    return data
+
+
+def test_split(data: DataModule) -> Split[Any]:
+    """Return the test split of the data of a run.
+
+    Raises:
+        ConfigError: there is none.
+    """
     try:
         split: Split[Any] = data.split("test")
     except ValueError as error:

@@ -17,6 +17,7 @@ from seqmodels.errors import ConfigError, nearest
 from seqmodels.system.threads import cpu_threads, threads_for
 from seqmodels.tasks import Task
 from seqmodels.training.answers import write_tables
+from seqmodels.training.baselines import baseline_metrics
 from seqmodels.training.checkpoint_file import (
     LAST,
     PREVIOUS,
@@ -127,6 +128,7 @@ def _trained(
             metrics |= test(trainer, task, data)
             if trainer.is_global_zero:
                 write_tables(folder, task.tables())
+                metrics |= baseline_metrics(task, data, metrics) if config.get("baselines", True) else {}
         elif config.test:
             log.info("there is no test split: the model is not tested")
     metrics["parameters"] = sum(parameter.numel() for parameter in task.model.parameters())
