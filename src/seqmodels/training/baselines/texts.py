@@ -19,7 +19,7 @@ WEIGHTS = 2_000_000  # of the linear model
 def bag_of_words(train: Sequences, test: Sequences, outputs: int) -> Tensor:
     """Return logits ``(test rows, outputs)`` of a logistic regression on TF-IDF weights of n-grams.
 
-    Words are counted alone and in pairs, characters in groups of up to 4. N-grams of a single train row are left out.
+    Words are counted alone, characters in groups of up to 4. N-grams of a single train row are left out.
 
     Raises:
         ImportError: scikit-learn is not installed.
@@ -28,7 +28,7 @@ def bag_of_words(train: Sequences, test: Sequences, outputs: int) -> Tensor:
     from sklearn.feature_extraction.text import TfidfTransformer  # noqa: PLC0415
 
     base = 1 + max(int(split.values.max()) for split in (train, test)) + 1
-    longest = 4 if base < SMALL_VOCABULARY else 2
+    longest = 4 if base < SMALL_VOCABULARY else 1
     rows = sampled(train, int(NGRAMS / longest / train.lengths.double().mean()), "bag_of_words")
     found = list(_ngrams(train, rows, base, longest))
     known, column = np.unique(np.concatenate([codes for _, codes in found]), return_inverse=True)
