@@ -40,6 +40,7 @@ from seqmodels.training.quiet import quiet
 from seqmodels.training.refitting import StopAfter, best_checkpoint, check_refit, refit_config, save_refit
 from seqmodels.training.resuming import ResumePoints, StepSeeds, csv_rows
 from seqmodels.training.runs import prepare_run_folder, resolved_config, write_json
+from seqmodels.training.trainer_checks import check_accelerator, check_length
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ def train(config: DictConfig, *callbacks: Callback) -> dict[str, float]:
     """
     with quiet():
         parts = check_config(config)
+        check_length(parts)
         check_refit(config, parts)
         checked_seed(config.seed)
         checkpoint = starting_checkpoint(config)
@@ -158,6 +160,7 @@ def check_config(config: DictConfig) -> dict[str, Any]:
     parts = {part: plain(config.get(part)) for part in PARTS}
     for part, node in parts.items():  # before the model that refers to them, so that errors name the key that was set
         check(node, part)
+    check_accelerator(parts["trainer"])
     data, task = target_of(config.data), target_of(config.task)
     yields, needs = getattr(data, "target_kind", None), getattr(task, "needs", None)
     if yields is not None and needs is not None and yields != needs:
