@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMon
 from omegaconf import DictConfig
 
 from seqmodels.config.build import check, construct, plain, target_of
+from seqmodels.config.trainer_checks import check_accelerator, check_length
 from seqmodels.data import DataModule
 from seqmodels.data.catalog import DATASETS, READERS
 from seqmodels.errors import ConfigError, nearest
@@ -19,6 +20,7 @@ from seqmodels.tasks import Task
 from seqmodels.training.answers import write_tables
 from seqmodels.training.baselines import baseline_metrics
 from seqmodels.training.callbacks import EpochLines
+from seqmodels.training.callbacks.ending import LastValidation, account, best_metrics, lengths
 from seqmodels.training.checkpoint_file import (
     LAST,
     PREVIOUS,
@@ -35,14 +37,12 @@ from seqmodels.training.checkpointing import (
     recipe_of,
     save_model,
 )
-from seqmodels.training.ending import LastValidation, account, best_metrics, lengths
 from seqmodels.training.failures import explain_failures
 from seqmodels.training.processes import processes
 from seqmodels.training.quiet import quiet
 from seqmodels.training.refitting import StopAfter, best_checkpoint, check_refit, refit_config, save_refit
 from seqmodels.training.resuming import ResumePoints, StepSeeds, csv_rows
 from seqmodels.training.runs import prepare_run_folder, resolved_config, write_json
-from seqmodels.training.trainer_checks import check_accelerator, check_length
 
 log = logging.getLogger(__name__)
 

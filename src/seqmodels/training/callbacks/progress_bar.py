@@ -9,7 +9,7 @@ from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
-from seqmodels.training.ending import epochs_of
+from seqmodels.training.callbacks.ending import epochs_of
 
 ALL, STEP = 50, 10  # all of the first 50 lines are printed, every 10th of the first 500, every 100th of the first 5000
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from lightning.pytorch.accelerators import CUDAAccelerator
 
+from seqmodels.config.trainer_checks import check_accelerator
 from seqmodels.errors import ConfigError
-from seqmodels.training.trainer_checks import check_accelerator
 from tests.conftest import Answer
 
 UNREAD = ["data=csv_series", "data.path=nowhere.csv", "data.target=y", "hydra.run.dir=run"]
