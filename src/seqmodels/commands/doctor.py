@@ -19,13 +19,14 @@ def main(tokens: list[str]) -> int:
     if tokens:
         sys.stdout.write(USAGE)
         return 0 if tokens[0] in ("-h", "--help") else 2
+    from seqmodels.system.devices import no_gpu  # noqa: PLC0415
     from seqmodels.training.runs import environment  # noqa: PLC0415
 
     facts = environment()
     rows = {
         "python": f"{facts['python']} on {facts['platform']}",
         "cores": f"{facts['cpu_count']}, of which torch uses {facts['threads']}",
-        "accelerators": ", ".join(_accelerators()) or "none: everything runs on the CPU",
+        "accelerators": ", ".join(_accelerators()) or f"none, everything runs on the CPU: {no_gpu()}",
         "compiled kernels": _kernels(),
         "configs": str(config_folder()),
         "data sets": os.environ.get("SEQMODELS_DATA_DIR", "SEQMODELS_DATA_DIR is not set: ./data"),

@@ -11,6 +11,8 @@ from rich.table import Table
 BASELINES = ("persistence", "seasonal_naive", "majority", "bag_of_words", "nearest_neighbour", "summary")
 """Prefixes of metrics that are shown next to those of the model."""
 
+WHOLE = ("parameters", "epochs", "steps", "seconds")  # of a run as a whole
+PLACE = ("best/epoch", "best/step")
 WIDTH = 160  # for a file or a pipe
 
 
@@ -21,19 +23,43 @@ def console() -> Console:
 
 
 def print_metrics(metrics: Mapping[str, float], folder: str | Path) -> None:
-    """Print the final metrics as a table, with separate columns for naive forecasts, and the run folder."""
-    baselines = [prefix for prefix in BASELINES if any(_prefixed(name, prefix) in metrics for name in metrics)]
-    table = Table("metric", "value", *baselines)
+    """Print the final metrics as a table, with separate columns for naive forecasts, and the run folder.
+
+    Metrics of a training have a column for the best checkpoint, which is the one that was tested, and one for the last
+    epoch; below the table are the numbers about the run as a whole.
+    """
+    values = _columns(metrics)
+    names = dict.fromkeys(name for column in values.values() for name in column)
+    baselines = [prefix for prefix in BASELINES if any(_prefixed(name, prefix) in names for name in names)]
+    in_columns = {_prefixed(name, prefix) for name in names for prefix in baselines}
+    table = Table("metric", *values, *baselines)
     for column in table.columns[1:]:
         column.justify = "right"
-    in_columns = {_prefixed(name, prefix) for name in metrics for prefix in baselines}
-    for name, value in ordered(metrics).items():
-        if name not in in_columns:
-            columns = (_cell(metrics, _prefixed(name, prefix)) for prefix in baselines)
-            table.add_row(name, number(value), *columns)
+    stage = ""
+    for name in ordered(dict.fromkeys(name for name in names if name not in in_columns)):
+        if stage and name.split("/")[0] != stage:
+            table.add_section()
+        stage = name.split("/")[0]
+        cells = [_cell(column, name) for column in values.values()]
+        table.add_row(name, *cells, *(_cell(metrics, _prefixed(name, prefix)) for prefix in baselines))
     out = console()
     out.print(table)
+    whole = [f"{name} {number(metrics[name])}" for name in WHOLE if name in metrics]
+    if whole:
+        out.print(", ".join(whole))
     out.print(f"run folder: {folder}", soft_wrap=True)
+
+
+def _columns(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """Return the metrics by column: of the best checkpoint, with the test if that was tested, and of the last epoch."""
+    own = {name: value for name, value in metrics.items() if name not in (*WHOLE, *PLACE)}
+    if "epochs" not in metrics:  # an evaluation
+        return {"value": own}
+    best = {name.removeprefix("best/"): value for name, value in own.items() if name.startswith("best/")}
+    tested = {name: value for name, value in own.items() if name.startswith("test/") and "best/epoch" in metrics}
+    last = {name: value for name, value in own.items() if not name.startswith("best/") and name not in tested}
+    heads = f"best\nepoch {metrics.get('best/epoch', '?')}", f"last\nepoch {number(metrics['epochs'])}"
+    return {head: column for head, column in zip(heads, (tested | best, last), strict=True) if column}
 
 
 def _prefixed(name: str, prefix: str) -> str:

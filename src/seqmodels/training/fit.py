@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lightning.pytorch import LightningModule, Trainer, seed_everything
-from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMonitor, ProgressBar
+from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMonitor, ProgressBar, RichProgressBar
 from omegaconf import DictConfig
 
 from seqmodels.config.build import check, construct, plain, target_of
+from seqmodels.config.trainer_checks import check_accelerator, check_length
 from seqmodels.data import DataModule
 from seqmodels.data.catalog import DATASETS, READERS
 from seqmodels.errors import ConfigError, nearest
@@ -18,6 +19,8 @@ from seqmodels.system.threads import cpu_threads, threads_for
 from seqmodels.tasks import Task
 from seqmodels.training.answers import write_tables
 from seqmodels.training.baselines import baseline_metrics
+from seqmodels.training.callbacks import EpochLines
+from seqmodels.training.callbacks.ending import LastValidation, account, best_metrics, lengths
 from seqmodels.training.checkpoint_file import (
     LAST,
     PREVIOUS,
@@ -65,6 +68,7 @@ def train(config: DictConfig, *callbacks: Callback) -> dict[str, float]:
     """
     with quiet():
         parts = check_config(config)
+        check_length(parts)
         check_refit(config, parts)
         checked_seed(config.seed)
         checkpoint = starting_checkpoint(config)
@@ -73,6 +77,8 @@ def train(config: DictConfig, *callbacks: Callback) -> dict[str, float]:
         folder, metrics = Path(config.paths.output_dir), done.metrics
         if config.refit is not None:
             best = best_checkpoint(done.trainer)
+            if best is None:
+                raise ConfigError("refit=all: the run kept no best checkpoint")
             epochs = best["epoch"] + 1
             log.info("refit=all: training on all data for %d epochs, those of the best checkpoint", epochs)
             data.join_splits()
@@ -111,7 +117,7 @@ def _trained(
     task = build_task(config, data.sizes)
     if checkpoint is not None:
         check_continues(checkpoint, task)
-    own = StepSeeds(seed), RecipeInCheckpoint(recipe)
+    own = StepSeeds(seed), RecipeInCheckpoint(recipe), LastValidation()
     trainer = build_trainer(parts, *own, *callbacks, on_full_disk=config.on_full_disk)
     with (
         processes(trainer, "train", resolved),
@@ -123,24 +129,22 @@ def _trained(
         fit(trainer, task, data, checkpoint)
         seconds = time.perf_counter() - started
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if "/" in name}
-        metrics |= best_score(trainer)
+        best = best_checkpoint(trainer)
+        metrics |= lengths(trainer) | best_metrics(trainer, best)
+        if trainer.is_global_zero:
+            log.info("%s", account(trainer, metrics))
+        if config.test and not data.has_test:
+            log.info("there is no test split: the model is not tested")
         if config.test and data.has_test:
             metrics |= test(trainer, task, data)
             if trainer.is_global_zero:
                 write_tables(folder, task.tables())
                 metrics |= baseline_metrics(task, data, metrics) if config.get("baselines", True) else {}
-        elif config.test:
-            log.info("there is no test split: the model is not tested")
+        elif best is not None:
+            task.load_state_dict(best["state_dict"])  # as a test does: the model folder holds the best weights
     metrics["parameters"] = sum(parameter.numel() for parameter in task.model.parameters())
     metrics["seconds"] = round(seconds + seconds_before(trainer), 2)
     return Trained(trainer, task, recipe, metrics)
-
-
-def best_score(trainer: Trainer) -> dict[str, float]:
-    """Return the score of the best checkpoint, as ``best/val/loss`` or the like; none if there is no best one."""
-    callback = trainer.checkpoint_callback
-    score, monitor = getattr(callback, "best_model_score", None), getattr(callback, "monitor", None)
-    return {} if score is None else {f"best/{monitor}": float(score)}
 
 
 def check_config(config: DictConfig) -> dict[str, Any]:
@@ -158,6 +162,7 @@ def check_config(config: DictConfig) -> dict[str, Any]:
     parts = {part: plain(config.get(part)) for part in PARTS}
     for part, node in parts.items():  # before the model that refers to them, so that errors name the key that was set
         check(node, part)
+    check_accelerator(parts["trainer"])
     data, task = target_of(config.data), target_of(config.task)
     yields, needs = getattr(data, "target_kind", None), getattr(task, "needs", None)
     if yields is not None and needs is not None and yields != needs:
@@ -230,6 +235,8 @@ def build_trainer(
     entries = [callback for callback in construct(parts["callbacks"], "callbacks").values() if callback is not None]
     if not logging:
         entries = [callback for callback in entries if isinstance(callback, ProgressBar)]
+    if any(isinstance(callback, RichProgressBar) for callback in entries):
+        entries.append(EpochLines())  # the bar shows one epoch at a time
     if not loggers:  # Lightning rejects a LearningRateMonitor without a logger
         entries = [callback for callback in entries if not isinstance(callback, LearningRateMonitor)]
     entries.sort(key=lambda callback: not isinstance(callback, ResumePoints))  # must run first at each step

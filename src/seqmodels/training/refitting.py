@@ -59,16 +59,10 @@ def refit_config(config: DictConfig) -> DictConfig:
     return again
 
 
-def best_checkpoint(trainer: Trainer) -> dict[str, Any]:
-    """Return the content of the best checkpoint.
-
-    Raises:
-        ConfigError: there is none.
-    """
+def best_checkpoint(trainer: Trainer) -> dict[str, Any] | None:
+    """Return the content of the best checkpoint, None if there is none: without a validation, or on a full disk."""
     path = getattr(trainer.checkpoint_callback, "best_model_path", "")
-    if not path:
-        raise ConfigError("refit=all: the run kept no best checkpoint")
-    return load_checkpoint(path)
+    return load_checkpoint(path) if path and Path(path).is_file() else None
 
 
 def save_refit(trainer: Trainer, task: Task[Any], best: Mapping[str, Any]) -> None:
