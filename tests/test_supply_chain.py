@@ -1,5 +1,8 @@
-"""The dependencies of this package exclude versions with known vulnerabilities."""
+"""The dependencies of this package: complete, bounded, without versions with known vulnerabilities; its extras."""
 
+import ast
+import re
+import sys
 import tomllib
 from importlib import metadata
 from pathlib import Path
@@ -7,11 +10,15 @@ from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 REQUIRED = {Requirement(line).name: Requirement(line) for line in PROJECT["dependencies"]}
+EXTRAS = {name: [Requirement(line) for line in lines] for name, lines in PROJECT["optional-dependencies"].items()}
+FOR_USERS = EXTRAS.keys() - {"dev"}
+PACKAGE_OF = {"yaml": "pyyaml", "hydra": "hydra-core", "sklearn": "scikit-learn"}  # modules not named as their packages
 HARMFUL = {
     "lightning": ("2.6.2", "2.6.3", "2.6.5", "2.0.0"),  # malware twice, then CVE-2026-58659
     "hydra-core": ("1.3.2", "1.3.7"),  # before the line with fixes
@@ -32,13 +39,66 @@ def test_every_dependency_has_a_lower_bound_that_what_is_installed_keeps(name: s
     assert specifier.contains(Version(metadata.version(name)), prereleases=True)
 
 
+@pytest.mark.parametrize("extra", sorted(FOR_USERS))
+def test_every_package_of_an_extra_has_a_lower_bound(extra: str) -> None:
+    """A resolver that meets a conflict goes back to the first release of a package without one."""
+    unbounded = [
+        str(r) for r in EXTRAS[extra] if r.name != "seqmodels" and not any(">" in b.operator for b in r.specifier)
+    ]
+    assert unbounded == []
+
+
 def test_the_pinned_versions_are_within_the_bounds() -> None:
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    pins = {Requirement(line).name.lower(): Requirement(line) for line in lines if line.strip() and line[0] not in "#-"}
-    for name, requirement in REQUIRED.items():
-        (pin,) = pins[name.lower()].specifier
-        assert pin.operator == "==", name
-        assert requirement.specifier.contains(Version(pin.version), prereleases=True), name
+    pins = {canonicalize_name(Requirement(line).name): Requirement(line) for line in lines}
+    for requirement in [*REQUIRED.values(), *(package for extra in EXTRAS.values() for package in extra)]:
+        name = canonicalize_name(requirement.name)
+        if name in pins:  # what `make install` does not install is not pinned
+            (pin,) = pins[name].specifier
+            assert pin.operator == "==", name
+            assert requirement.specifier.contains(Version(pin.version), prereleases=True), name
+    assert {canonicalize_name(name) for name in REQUIRED} <= pins.keys()
+
+
+def imported(nodes: list[ast.stmt]) -> set[str]:
+    """Return the packages outside this one and the standard library that the statements import."""
+    names: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(str(node.module).partition(".")[0])
+    return {PACKAGE_OF.get(name, name) for name in names - sys.stdlib_module_names - {"seqmodels"}}
+
+
+def test_whatever_is_imported_is_declared_and_extras_are_imported_when_they_are_used() -> None:
+    core, sweep = set(REQUIRED), {package.name for package in EXTRAS["sweep"]}
+    extras = {package.name for name in FOR_USERS for package in EXTRAS[name]}
+    for file in (ROOT / "src").rglob("*.py"):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        everywhere = imported([node for node in ast.walk(tree) if isinstance(node, ast.stmt)])
+        assert everywhere <= core | extras, file
+        at_once = core | sweep if file.parent.name == "sweeping" else core  # which is imported by its commands alone
+        assert imported(tree.body) <= at_once, file
+
+
+def test_every_extra_that_is_named_exists() -> None:
+    places = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    places += [*(ROOT / "src").rglob("*.py"), *(ROOT / "configs").rglob("*.yaml")]
+    named = {
+        extra
+        for place in places
+        for names in re.findall(r"seqmodels\[([a-z,-]+)\]", place.read_text(encoding="utf-8"))
+        for extra in names.split(",")
+    }
+    assert {"text", "sweep", "parquet", "hf"} <= named <= FOR_USERS
+
+
+def test_the_readme_lists_the_extras() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (table,) = re.findall(r"^\| extra \|.*\n\|.*\n((?:\|.*\n)+)", readme, flags=re.MULTILINE)
+    names = [name for row in table.splitlines() for name in re.findall(r"`([\w-]+)`", row.split("|")[1])]
+    assert sorted(names) == sorted(FOR_USERS)
 
 
 FLAW = {"id": "CVE-0000-1", "fix_versions": ["2.0"]}
