@@ -15,9 +15,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from seqmodels.commands.launch import from_first_process, is_first, launch, share_folder
-from seqmodels.config.compose import check_single, compose, composed, config_folder, implied
+from seqmodels.config.compose import check_single, compose, composed, implied
+from seqmodels.config.files import config_folder
 from seqmodels.config.hydra_internals import Hydra, job_folders, parse_flags, run, show
 from seqmodels.config.quoting import literal_values, quoted
+from seqmodels.config.run_name import check_run_name
 from seqmodels.config.trust import trusted
 from seqmodels.config.variables import concealed
 from seqmodels.errors import ConfigError, RunFailed
@@ -63,6 +65,8 @@ def _run(command: str, work: Work, tokens: list[str]) -> int:
                 _sweep(hydra, command, config, work, overrides)
             else:
                 check_single(overrides)
+                if command == "train":
+                    check_run_name(config)
                 share_folder(config, "run")
                 _check_folder(config.hydra.run)
                 if command == "train" and config.resume is None:
