@@ -38,6 +38,12 @@ from seqmodels.training.checkpointing import (
     save_model,
 )
 from seqmodels.training.failures import explain_failures
+from seqmodels.training.hyperparameters import (
+    LogHyperparameters,
+    compare_in_tensorboard,
+    hyperparameters,
+    own_wandb_run,
+)
 from seqmodels.training.processes import processes
 from seqmodels.training.quiet import quiet
 from seqmodels.training.refitting import StopAfter, best_checkpoint, check_refit, refit_config, save_refit
@@ -117,11 +123,14 @@ def _trained(
     task = build_task(config, data.sizes)
     if checkpoint is not None:
         check_continues(checkpoint, task)
-    own = StepSeeds(seed), RecipeInCheckpoint(recipe), LastValidation()
+    values = hyperparameters(config)
+    resumed = [config.resume is not None and bool((node or {}).get("run_id")) for node in parts["logger"].values()]
+    own = StepSeeds(seed), RecipeInCheckpoint(recipe), LastValidation(), LogHyperparameters(values, resumed)
     trainer = build_trainer(parts, *own, *callbacks, on_full_disk=config.on_full_disk)
     with (
         processes(trainer, "train", resolved),
         cpu_threads(threads_for(config.threads, task, data.batch_size)),
+        own_wandb_run(trainer),
     ):
         if trainer.is_global_zero:
             prepare_run_folder(folder, resolved)
@@ -142,6 +151,7 @@ def _trained(
                 metrics |= baseline_metrics(task, data, metrics) if config.get("baselines", True) else {}
         elif best is not None:
             task.load_state_dict(best["state_dict"])  # as a test does: the model folder holds the best weights
+        compare_in_tensorboard(trainer, values, metrics)
     metrics["parameters"] = sum(parameter.numel() for parameter in task.model.parameters())
     metrics["seconds"] = round(seconds + seconds_before(trainer), 2)
     return Trained(trainer, task, recipe, metrics)
