@@ -12,7 +12,7 @@ from seqmodels.errors import ConfigError
 
 
 def name_of(*overrides: str, config_dir: Path | None = None) -> str:
-    config = compose("train", [*overrides], config_dir and str(config_dir))
+    config = compose("train", [*overrides], str(config_dir) if config_dir else None)
     HydraConfig.instance().set_config(config)
     check_run_name(config)
     assert str(config.hydra.run.dir).endswith(f"_{config.run_name}")

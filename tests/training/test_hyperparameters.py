@@ -13,8 +13,8 @@ from lightning.pytorch.loggers.logger import DummyLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from seqmodels.config.compose import compose
+from seqmodels.training.callbacks.hyperparameters import own_wandb_run
 from seqmodels.training.fit import train
-from seqmodels.training.hyperparameters import own_wandb_run
 from tests.composing import TINY, composed
 
 SMALL = [*TINY, "cell=gru", "cell.hidden_size=3"]
@@ -41,7 +41,8 @@ def test_files_of_loggers_hold_the_configuration_flat(tmp_path: Path) -> None:
         assert values["run_name"] == "test"
         assert values["paths.data_dir"] == "${oc.env:SEQMODELS_DATA_DIR,data}"
         assert not [key for key in values if key.startswith(("model.cell.factory", "task.optimizer"))], "copies"
-    scalars, table = {}, []
+    scalars: dict[str, float] = {}
+    table: list[str] = []
     for path in sorted((tmp_path / "tensorboard").glob("events.*")):
         events = EventAccumulator(str(path)).Reload()
         scalars |= {tag: events.Scalars(tag)[-1].value for tag in events.Tags()["scalars"]}

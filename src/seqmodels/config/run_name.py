@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from seqmodels.config.files import config_folder
@@ -64,7 +64,7 @@ def _target_of(group: str, choice: str) -> str | None:
 def _sizes(model: Mapping[str, Any], part: Mapping[str, Any]) -> str:
     """Return the hidden sizes: ``64``, ``64x2`` for two layers of that size, ``128-64``."""
     given, depth = model.get("hidden_sizes"), model.get("depth")
-    sizes = list(given) if OmegaConf.is_list(given) else [part.get("hidden_size")]
+    sizes = [*given] if isinstance(given, ListConfig) else [part.get("hidden_size")]
     if not all(isinstance(size, int) for size in sizes):
         return ""
     layers = len(sizes) if len(sizes) > 1 else depth

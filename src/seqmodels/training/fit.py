@@ -21,6 +21,12 @@ from seqmodels.training.answers import write_tables
 from seqmodels.training.baselines import baseline_metrics
 from seqmodels.training.callbacks import EpochLines
 from seqmodels.training.callbacks.ending import LastValidation, account, best_metrics, lengths
+from seqmodels.training.callbacks.hyperparameters import (
+    LogHyperparameters,
+    compare_in_tensorboard,
+    hyperparameters,
+    own_wandb_run,
+)
 from seqmodels.training.checkpoint_file import (
     LAST,
     PREVIOUS,
@@ -38,12 +44,6 @@ from seqmodels.training.checkpointing import (
     save_model,
 )
 from seqmodels.training.failures import explain_failures
-from seqmodels.training.hyperparameters import (
-    LogHyperparameters,
-    compare_in_tensorboard,
-    hyperparameters,
-    own_wandb_run,
-)
 from seqmodels.training.processes import processes
 from seqmodels.training.quiet import quiet
 from seqmodels.training.refitting import StopAfter, best_checkpoint, check_refit, refit_config, save_refit
