@@ -54,13 +54,19 @@ class LogHyperparameters(Callback):
                 if not known:
                     logger.log_hyperparams(self.values)
 
+    def compare(self, trainer: Trainer, metrics: Mapping[str, float]) -> None:
+        """Write them with the final metrics for TensorBoard's table of runs, which shows only runs that have both."""
+        final = {name: value for name, value in metrics.items() if name.startswith(("best/", "test/"))}
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger) and final:
+                logger.log_hyperparams(self.values, final, trainer.global_step)
 
-def compare_in_tensorboard(trainer: Trainer, values: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
-    """Write hyperparameters and final metrics for TensorBoard's table of runs, which shows those of ended runs."""
-    final = {name: value for name, value in metrics.items() if name.startswith(("best/", "test/"))}
-    for logger in trainer.loggers:
-        if isinstance(logger, TensorBoardLogger) and final:
-            logger.log_hyperparams(dict(values), final, trainer.global_step)
+
+def log_hyperparameters(config: DictConfig) -> LogHyperparameters:
+    """Return the callback for a run; a logger with a ``run_id`` continues its record if the run is resumed."""
+    resumed = config.get("resume") is not None
+    known = [resumed and bool((node or {}).get("run_id")) for node in config.logger.values()]
+    return LogHyperparameters(hyperparameters(config), known)
 
 
 @contextmanager
