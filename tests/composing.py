@@ -29,7 +29,7 @@ def composed(folder: Path, *overrides: str, resume: bool = False) -> DictConfig:
 @lru_cache(maxsize=64)
 def _composed(overrides: tuple[str, ...]) -> DictConfig:
     """Compose once what many tests train: it takes as long as a short run."""
-    config = compose("train", ["name=test", "paths.output_dir=nowhere", *overrides])
+    config = compose("train", ["name=test", "run_name=test", "paths.output_dir=nowhere", *overrides])
     with open_dict(config):
         del config["hydra"]
     return config

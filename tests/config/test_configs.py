@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from seqmodels.cells import ALL_CELLS, Cell
 from seqmodels.config.allowlist import nodes
 from seqmodels.config.build import build, check, plain, target_of
-from seqmodels.config.compose import config_folder
+from seqmodels.config.files import config_folder
 from seqmodels.config.signatures import parameters_of
 from seqmodels.data.sets import OWN_FILES
 from seqmodels.errors import ConfigError

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from seqmodels.config.compose import config_folder
+from seqmodels.config.files import config_folder
 from seqmodels.training.renamed import RENAMED, with_public_names
 from tests.public import is_public, private_targets
 

@@ -72,7 +72,8 @@ def test_no_file_of_a_run_holds_what_it_read_from_the_environment(
 def test_neither_a_message_nor_the_log_of_a_run_that_fails_holds_it(
     called: Callable[..., Answer], tmp_path: Path
 ) -> None:
-    done = called("train", *TINY, "cell.hidden_size='${oc.env:TOKEN}'")
+    (tmp_path / "run").mkdir()  # so that the log is kept
+    done = called("train", *TINY, "cell.hidden_size='${oc.env:TOKEN}'", "hydra.run.dir=run")
     assert done.status == 2
     assert "cell.hidden_size must be a whole number, got '${oc.env:TOKEN}'" in done.err
     assert SECRET not in done.out + done.err

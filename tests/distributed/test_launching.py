@@ -20,7 +20,7 @@ HYDRA = [".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml"]
 CHECKPOINTS = [f"checkpoints/{name}.ckpt{end}" for name in ("best", "last") for end in ("", ".sha256")]
 MODEL = [f"model/{name}" for name in ("README.md", "config.json", "model.safetensors")]
 RUN = sorted([*HYDRA, *CHECKPOINTS, *MODEL, *(f"{n}.json" for n in ("environment", "metrics")), "config.yaml"])
-RUN = sorted([*RUN, "metrics.csv", "train.log"])
+RUN = sorted([*RUN, "hparams.yaml", "metrics.csv", "train.log"])
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=1"]
 
 
@@ -55,11 +55,23 @@ def test_torchrun_has_one_folder_and_a_restart_ends_as_a_run_without_failure(tmp
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
 def test_jobs_of_other_launchers_are_folders_of_one_sweep(launcher: str, tmp_path: Path) -> None:
     pytest.importorskip(f"hydra_plugins.hydra_{launcher.removesuffix('_local')}_launcher")
+    (tmp_path / "mycells.py").write_text("from seqmodels.cells import GRUCell\n\n\nclass MyCell(GRUCell):\n    pass\n")
     command = [*SEQMODELS, "train", "-m", f"hydra/launcher={launcher}", *TINY, "trainer=cpu", "seed=1,2"]
-    ok(run([*command, "hydra.sweep.dir=jobs"], tmp_path))
+    ok(run([*command, "hydra.sweep.dir=jobs", "cell._target_=mycells.MyCell"], tmp_path))
+    assert "run_name: MyCell-3-seed2" in (tmp_path / "jobs" / "1" / "config.yaml").read_text()
     for job in ("0", "1"):
         assert set(files(tmp_path / "jobs" / job)) >= set(RUN) - {"train.log"}
     assert len((tmp_path / "jobs" / "comparison.csv").read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize(("launcher", "extra"), [("joblib", "joblib"), ("submitit_slurm", "slurm")])
+def test_a_launcher_that_is_not_installed_is_named_with_its_extra(
+    launcher: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = "seqmodels.config.compose.options_of"
+    monkeypatch.setattr(found, lambda _, group: ["basic"] if group == "hydra/launcher" else [])
+    with pytest.raises(ConfigError, match=rf"pip install 'seqmodels\[{extra}\]'"):
+        compose("train", [f"hydra/launcher={launcher}"])
 
 
 AGREE = """

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from seqmodels.cells import ALL_CELLS
 from seqmodels.config.build import target_of
-from seqmodels.config.compose import config_folder
+from seqmodels.config.files import config_folder
 from tests.scripts.conftest import SCRIPTS  # noqa: F401  (puts the scripts where they are found)
 
 ADDING, PARITY = "adding", "parity"

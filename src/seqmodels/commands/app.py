@@ -15,11 +15,14 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from seqmodels.commands.launch import from_first_process, is_first, launch, share_folder
-from seqmodels.config.compose import check_single, compose, composed, config_folder, implied
+from seqmodels.commands.refused import JobRefused, no_folder_if_refused
+from seqmodels.config.compose import check_single, compose, composed, implied
+from seqmodels.config.files import config_folder
 from seqmodels.config.hydra_internals import Hydra, job_folders, parse_flags, run, show
 from seqmodels.config.quoting import literal_values, quoted
+from seqmodels.config.run_name import check_run_name
 from seqmodels.config.trust import trusted
-from seqmodels.config.variables import concealed
+from seqmodels.config.variables import concealed, track_environment
 from seqmodels.errors import ConfigError, RunFailed
 from seqmodels.system.durable import check_writable
 from seqmodels.system.streams import discard_output
@@ -63,11 +66,14 @@ def _run(command: str, work: Work, tokens: list[str]) -> int:
                 _sweep(hydra, command, config, work, overrides)
             else:
                 check_single(overrides)
+                if command == "train":
+                    check_run_name(config)
                 share_folder(config, "run")
                 _check_folder(config.hydra.run)
                 if command == "train" and config.resume is None:
                     _check_no_run(lambda: [Path(config.hydra.run.dir)])
-                run(hydra, command, config, _job(work))
+                with no_folder_if_refused(config, "run"):
+                    run(hydra, command, config, _job(work))
     except SystemExit as stop:
         return _status(stop)
     except CompactHydraException as error:
@@ -89,7 +95,12 @@ def _sweep(hydra: Hydra, command: str, config: DictConfig, work: Work, overrides
     if not is_first():
         lines += ["hydra.output_subdir=null", "hydra/job_logging=none", "hydra/hydra_logging=none"]
     try:
-        hydra.multirun(command, _job(work), [*overrides, *lines])
+        with no_folder_if_refused(config, "sweep"):
+            hydra.multirun(command, _job(work), [*overrides, *lines])
+    except JobRefused as error:
+        if folder.exists():
+            raise
+        raise ConfigError("no job could start, for the reasons above; nothing was written") from error
     finally:
         if folder.is_dir() and is_first():
             from seqmodels.commands.comparison import print_comparison  # noqa: PLC0415  (imports rich, which a run does not need)
@@ -138,6 +149,7 @@ def _job(work: Work) -> Callable[[DictConfig], float | None]:
     """Wrap the work of a job: a failure is logged, then a sweep continues and a single run ends with its status."""
 
     def job(config: DictConfig) -> float | None:
+        track_environment()  # in a process of a launcher, too
         try:
             metrics = work(config)
         except BrokenPipeError as error:
@@ -148,7 +160,8 @@ def _job(work: Work) -> Callable[[DictConfig], float | None]:
             if HydraConfig.get().mode != RunMode.MULTIRUN:
                 raise SystemExit(report(error)) from error
             sys.stderr.write(concealed(f"seqmodels: this job failed: {error}\n"))
-            raise CompactHydraException("seqmodels: a job failed; the log in its folder has the traceback") from error
+            ended = JobRefused if is_user_error(error) else CompactHydraException
+            raise ended("seqmodels: a job failed; the log in its folder has the traceback") from error
         return metrics.get(config.get("optimized_metric"))
 
     return job

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from rich.table import Table
 
 from seqmodels.commands.tables import console
-from seqmodels.config.compose import config_folder
+from seqmodels.config.files import config_folder
 
 USAGE = """seqmodels cells
 

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from seqmodels.commands.cells import options
 from seqmodels.commands.tables import console
-from seqmodels.config.compose import config_folder
+from seqmodels.config.files import config_folder
 
 USAGE = (
     "seqmodels doctor\n\nPrints versions, cores, accelerators and the cells that each back-end runs on this machine.\n"

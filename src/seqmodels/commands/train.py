@@ -31,6 +31,7 @@ FIXED = (
     "vocabulary",
     "seed",
     "name",
+    "run_name",
 )
 
 
@@ -105,7 +106,7 @@ def _check_changes(tokens: list[str]) -> None:
 def _run_folder(tokens: list[str]) -> Path:
     given = parse([token for token in tokens if token.startswith("run=")])
     if not given:
-        raise ConfigError("seqmodels evaluate needs the folder of a finished run: run=logs/classification/<time>")
+        raise ConfigError("seqmodels evaluate needs the folder of a finished run: run=logs/classification/<run>")
     found = run_folder(str(given[-1].value())).absolute()
     folder = found.parents[1] if found.is_file() else found
     if not (folder / "config.yaml").is_file():

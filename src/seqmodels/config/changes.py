@@ -8,7 +8,7 @@ from seqmodels.errors import ConfigError
 
 CHANGEABLE = (  # keys that do not affect what a run computes
     *("resume", "accept_changes", "allow", "ckpt_path", "threads", "test", "baselines", "optimized_metric"),
-    *("paths.*", "logger.*"),
+    *("run_name", "paths.*", "logger.*"),
     *("callbacks.resume_points.*", "callbacks.progress.*", "callbacks.lr_monitor.*", "callbacks.gradient_norms.*"),
     *("data.num_workers", "data.data_dir", "data.download", "data.eval_batch_size"),
     *("trainer.log_every_n_steps", "trainer.profiler", "trainer.enable_*", "trainer.default_root_dir"),
@@ -25,7 +25,7 @@ def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: keys have changed that affect what it computes; the message lists them with both values.
     """
-    old, new = ADDED | dict(_leaves(before)), ADDED | dict(_leaves(now))
+    old, new = ADDED | dict(leaves(before)), ADDED | dict(leaves(now))
     keys = [
         key
         for key in sorted({*old, *new}, key=len)
@@ -52,11 +52,11 @@ def _is_copy(key: str, other: str) -> bool:
     return len(key) > len(other) and key.rpartition(".")[2] == other.rpartition(".")[2] and "." in other
 
 
-def _leaves(node: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(node: Any, place: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the values of a plain configuration by dotted key; lists and empty dicts count as values."""
     if isinstance(node, Mapping) and node:
         for key, value in node.items():
-            yield from _leaves(value, f"{place}.{key}" if place else str(key))
+            yield from leaves(value, f"{place}.{key}" if place else str(key))
     else:
         yield place, node
 

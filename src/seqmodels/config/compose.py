@@ -20,21 +20,19 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from seqmodels.config.allowlist import check_names, check_package, resolve
 from seqmodels.config.explaining import COMPOSE_ERRORS, explain, first_lines, is_group, options_of
-from seqmodels.config.files import check_files
+from seqmodels.config.files import check_files, config_folder
 from seqmodels.config.hydra_internals import Hydra, create_config_search_path
 from seqmodels.config.hydra_names import check_hydra_names
 from seqmodels.config.quoting import quoted_for_shell
+from seqmodels.config.run_name import run_name
 from seqmodels.config.variables import track_environment
 from seqmodels.errors import ConfigError, nearest
 
 OVERRIDE_KEY = re.compile(r"[+~]{0,2}[\w./@:-]+")
 EMBEDDED_DATA = {"language_modeling": "python_docs", "regression": "adding"}  # embedded or generated, no files needed
+EXTRAS = {"joblib": "joblib", "submitit_local": "slurm", "submitit_slurm": "slurm"}  # which bring these launchers
 
-
-def config_folder() -> Path:
-    """Return the folder of the package's configurations: inside the installed package, else in the checkout."""
-    packaged = Path(__file__).resolve().parents[1] / "configs"
-    return packaged if (packaged / "train.yaml").is_file() else Path(__file__).resolve().parents[3] / "configs"
+OmegaConf.register_new_resolver("run_name", run_name, replace=True)  # not in a function: jobs of launchers only import
 
 
 @contextmanager
@@ -259,5 +257,7 @@ def _check_group(hydra: Hydra, override: Override) -> None:
     for choice in value if isinstance(value, list) else [value]:
         name = str(choice).removesuffix(".yaml")
         if choice is not None and isinstance(choice, str) and name not in options:
+            if group == "hydra/launcher" and name in EXTRAS:
+                raise ConfigError(f"{group}={name} needs another package: pip install 'seqmodels[{EXTRAS[name]}]'")
             known = ", ".join(options)
             raise ConfigError(f"{group}={choice}: no such option{nearest(name, options)} (options: {known})")

@@ -1,4 +1,4 @@
-"""Check the configuration files of a folder before Hydra reads them, so that error messages name the file.
+"""Files of configurations: where they are, and checks before Hydra reads them, so that errors name the file.
 
 Hydra and OmegaConf pass on errors of other libraries that name no file, and copy the target of an alias at each use, so
 that a file of ten lines can exhaust any memory.
@@ -14,6 +14,12 @@ from seqmodels.errors import ConfigError
 MAX_BYTES = 1 << 20
 MAX_NODES = 100_000  # keys and values, with aliases expanded
 HEADER = ("@package",)
+
+
+def config_folder() -> Path:
+    """Return the folder of the package's configurations: inside the installed package, else in the checkout."""
+    packaged = Path(__file__).resolve().parents[1] / "configs"
+    return packaged if (packaged / "train.yaml").is_file() else Path(__file__).resolve().parents[3] / "configs"
 
 
 def check_files(folder: Path) -> None:

@@ -10,11 +10,12 @@ CONSTANTS = ("null", "true", "false", "inf", "nan")
 
 PATHS = (
     *("run", "resume", "input", "output", "ckpt", "ckpt_path", "sweep.dir", "hydra.run.dir", "hydra.sweep.dir"),
+    "run_name",
     *("paths.data_dir", "paths.log_dir", "paths.output_dir", "data.data_dir", "data.cache_dir"),
     *("data.path", "data.val_path", "data.test_path", "data.images", "data.labels", "data.test_images"),
     *("data.test_labels", "data.delimiter", "data.separator", "data.decimal", "data.date_format", "data.timezone"),
 )
-"""Keys whose value is a text as it is typed: paths, and what a table is read by."""
+"""Keys whose value is a text as it is typed: paths, the name of a run, and what a table is read by."""
 LISTS = (
     *("hydra.searchpath", "keep", "data.data_files", "data.time", "data.target", "data.features", "data.future"),
     *("data.static", "data.group", "data.text", "data.label", "data.column", "data.field", "data.id"),

@@ -21,6 +21,7 @@ from seqmodels.training.answers import write_tables
 from seqmodels.training.baselines import baseline_metrics
 from seqmodels.training.callbacks import EpochLines
 from seqmodels.training.callbacks.ending import LastValidation, account, best_metrics, lengths
+from seqmodels.training.callbacks.hyperparameters import log_hyperparameters, own_wandb_run
 from seqmodels.training.checkpoint_file import (
     LAST,
     PREVIOUS,
@@ -117,11 +118,12 @@ def _trained(
     task = build_task(config, data.sizes)
     if checkpoint is not None:
         check_continues(checkpoint, task)
-    own = StepSeeds(seed), RecipeInCheckpoint(recipe), LastValidation()
-    trainer = build_trainer(parts, *own, *callbacks, on_full_disk=config.on_full_disk)
+    own, logged = (StepSeeds(seed), RecipeInCheckpoint(recipe), LastValidation()), log_hyperparameters(config)
+    trainer = build_trainer(parts, *own, logged, *callbacks, on_full_disk=config.on_full_disk)
     with (
         processes(trainer, "train", resolved),
         cpu_threads(threads_for(config.threads, task, data.batch_size)),
+        own_wandb_run(trainer),
     ):
         if trainer.is_global_zero:
             prepare_run_folder(folder, resolved)
@@ -142,6 +144,7 @@ def _trained(
                 metrics |= baseline_metrics(task, data, metrics) if config.get("baselines", True) else {}
         elif best is not None:
             task.load_state_dict(best["state_dict"])  # as a test does: the model folder holds the best weights
+        logged.compare(trainer, metrics)
     metrics["parameters"] = sum(parameter.numel() for parameter in task.model.parameters())
     metrics["seconds"] = round(seconds + seconds_before(trainer), 2)
     return Trained(trainer, task, recipe, metrics)
