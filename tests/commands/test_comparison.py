@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from seqmodels.commands.comparison import MAX_WIDTH, job_folders, print_comparison
+from seqmodels.commands.comparison import job_folders, print_comparison
+from seqmodels.commands.runs.layout import MAX_WIDTH
 
 METRICS = {f"{stage}/{name}": 0.5 for stage in ("val", "test") for name in ("loss", "accuracy", "f1", "auroc")}
 METRICS |= {f"test/persistence_{number}": 1.5 for number in range(19)} | {"parameters": 1234}
@@ -47,7 +48,7 @@ def test_a_table_of_many_metrics_fits_a_line_and_the_file_has_all(
     header = next(line for line in out.splitlines() if "job" in line)
     shown = header.replace("┃", " ").split()
     assert len(header) <= MAX_WIDTH
-    assert shown == ["job", "seed", "data.path", "val/loss", "test/loss", "test/accuracy", "test/f1"]
+    assert shown == ["job", "seed", "path", "val/loss", "test/loss", "test/accuracy", "test/f1"]
     assert f"4 of {len(METRICS)} metrics; all: {tmp_path / 'comparison.csv'}" in out
     rows = read(tmp_path)
     assert list(rows[0])[:3] == ["job", "seed", "data.path"]

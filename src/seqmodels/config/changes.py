@@ -25,14 +25,14 @@ def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: keys have changed that affect what it computes; the message lists them with both values.
     """
-    old, new = ADDED | dict(_leaves(before)), ADDED | dict(_leaves(now))
+    old, new = ADDED | dict(leaves(before)), ADDED | dict(leaves(now))
     keys = [
         key
         for key in sorted({*old, *new}, key=len)
         if old.get(key) != new.get(key) and not _allowed(key, old.get(key), new.get(key))
     ]
     # A part appears at its own key and again in every part that refers to it, such as cell.* in model.cell.factory.*.
-    keys = [key for key in keys if not any(key.endswith(f".{other}") or _is_copy(key, other) for other in keys)]
+    keys = [key for key in keys if not any(key.endswith(f".{other}") or is_copy(key, other) for other in keys)]
     if keys:
         changes = "; ".join(f"{key}: {_format(old, key)} -> {_format(new, key)}" for key in keys)
         raise ConfigError(
@@ -41,22 +41,27 @@ def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         )
 
 
+def is_changeable(key: str) -> bool:
+    """Return whether a key may change when a run is resumed."""
+    return any(fnmatchcase(key, pattern) or fnmatchcase(f"{key}.", pattern) for pattern in CHANGEABLE)
+
+
 def _allowed(key: str, old: Any, new: Any) -> bool:
-    if any(fnmatchcase(key, pattern) or fnmatchcase(f"{key}.", pattern) for pattern in CHANGEABLE):
+    if is_changeable(key):
         return True
     return key in INCREASABLE and isinstance(old, int) and isinstance(new, int) and (new == -1 or new > old > -1)
 
 
-def _is_copy(key: str, other: str) -> bool:
+def is_copy(key: str, other: str) -> bool:
     """Return whether ``key`` may be a copy of ``other`` in a part that refers to it: same last name, longer path."""
     return len(key) > len(other) and key.rpartition(".")[2] == other.rpartition(".")[2] and "." in other
 
 
-def _leaves(node: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(node: Any, place: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the values of a plain configuration by dotted key; lists and empty dicts count as values."""
     if isinstance(node, Mapping) and node:
         for key, value in node.items():
-            yield from _leaves(value, f"{place}.{key}" if place else str(key))
+            yield from leaves(value, f"{place}.{key}" if place else str(key))
     else:
         yield place, node
 
