@@ -35,7 +35,8 @@ def choose(rows: Sequence[Row], options: Mapping[str, str], limit: int | None) -
         ConfigError: no run has a key or metric that an option names.
     """
     total, rows = len(rows), selected(rows, options)
-    notes = [f"{len(rows)} of {total} runs" if len(rows) < total else f"{total} runs"]
+    count = f"{total} run{'s' * (total != 1)}"
+    notes = [f"{len(rows)} of {count}" if len(rows) < total else count]
     values, by = [row.values for row in rows], None
     keys = differing(values)
     if "by" in options and rows:

@@ -37,14 +37,13 @@ def delete(tokens: Sequence[str]) -> int:
     logs = Path(options.get("paths.log_dir", LOGS))
     described = bool({"where", "older"} & set(options))
     if not names and not described:
-        raise ConfigError(
-            "seqmodels runs delete needs runs, or where= or older= to choose them; see seqmodels runs --help"
-        )
-    folders = list(dict.fromkeys(_named(name, logs) for name in names)) if names else find_runs(logs).runs
+        raise ConfigError("seqmodels runs delete needs runs, where= or older=; see seqmodels runs --help")
+    found = [folder for name in names for folder in _named(name, logs, several=described)]
+    folders = list(dict.fromkeys(found)) if names else find_runs(logs).runs
     if described:
         folders = _selected(folders, options)
     kept = {folder: reason for folder in folders if (reason := reason_to_keep(folder)) is not None}
-    if kept and names:
+    if kept and not described:
         raise ConfigError("; ".join(f"{folder} is not deleted: {reason}" for folder, reason in kept.items()))
     for folder, reason in kept.items():
         sys.stdout.write(f"kept: {folder}: {reason}\n")
@@ -72,16 +71,19 @@ def _is_ours(folder: Path) -> bool:
     return any(b"seqmodels" in path.read_bytes() for path in paths if path.is_file())
 
 
-def _named(name: str, logs: Path) -> Path:
-    """Return the folder of one run.
+def _named(name: str, logs: Path, *, several: bool) -> list[Path]:
+    """Return the folder of the run that a name means; if ``several`` may be meant, all runs in a folder.
 
     Raises:
         ConfigError: there is none, or there are several of this name.
     """
-    runs = [] if Path(name).exists() else [folder for folder in find_runs(logs).runs if is_called(folder, name, logs)]
+    place = next((path for path in (Path(name), logs / name) if path.exists()), None)
+    if place is not None:
+        return find_runs(place).runs if several else [place]
+    runs = [folder for folder in find_runs(logs).runs if is_called(folder, name, logs)]
     if len(runs) > 1:
         raise ConfigError(f"{name} may be {' or '.join(map(str, runs))}: give the path of the one to delete")
-    return Path(str(run_folder(name, logs)).rstrip("/"))
+    return [run_folder(name, logs)]
 
 
 def _selected(folders: Iterable[Path], options: dict[str, str]) -> list[Path]:
@@ -95,7 +97,7 @@ def _list(folders: Sequence[Path]) -> int:
     for folder, count in zip(folders, sizes, strict=True):
         sys.stdout.write(f"{size(count):>9}  {age(time.time() - last_change(folder)):>6}  {folder}\n")
     again = "; yes=true deletes them" if folders else ""
-    sys.stdout.write(f"nothing is deleted: {len(folders)} runs, {size(sum(sizes))}{again}\n")
+    sys.stdout.write(f"nothing is deleted: {_counted(folders)}, {size(sum(sizes))}{again}\n")
     return 0
 
 
@@ -110,5 +112,9 @@ def _delete(folders: Sequence[Path]) -> int:
         shutil.rmtree(gone)
         total += count
         sys.stdout.write(f"deleted: {folder}\n")
-    sys.stdout.write(f"{len(folders)} runs, {size(total)}\n")
+    sys.stdout.write(f"{_counted(folders)}, {size(total)}\n")
     return 0
+
+
+def _counted(folders: Sequence[Path]) -> str:
+    return f"{len(folders)} run{'s' * (len(folders) != 1)}"
