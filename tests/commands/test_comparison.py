@@ -88,6 +88,6 @@ def test_jobs_that_differ_in_the_seed_are_also_shown_as_means(
     print_comparison(tmp_path)
     jobs, seeds = capsys.readouterr().out.split("over seeds: mean ± standard deviation")
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in seeds.splitlines() if "│" in line]
-    assert rows == [["gru", "0.5 ± 0.35", "0.5 ± 0.35", "2"], ["lstm", "0.5", "0.5", "1"]]
+    assert rows == [["gru", "0.50 ± 0.35", "0.50 ± 0.35", "2"], ["lstm", "0.5", "0.5", "1"]]
     assert len([line for line in jobs.splitlines() if "│" in line]) == 4
     assert [row["val/loss"] for row in read(tmp_path)] == ["0.25", "0.75", "0.5", ""], "a row for each job"

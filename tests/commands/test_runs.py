@@ -21,6 +21,7 @@ from seqmodels.commands.runs.layout import MAX_WIDTH
 from seqmodels.commands.runs.metrics import key_metrics
 from seqmodels.system.locks import occupied
 from seqmodels.training.records.reading import read_run
+from seqmodels.training.records.spread import spread_of
 from tests.conftest import Answer
 from tests.run_folders import run_folder
 
@@ -79,6 +80,8 @@ def test_a_table_has_what_differs_fits_a_line_and_names_the_best(command: Comman
     assert [row[0] for row in rows[-2:]] == ["failed", "stopped"]
     assert [row[-1] for row in rows[-2:]] == ["failed", "interrupted"]
     assert "not shown: epochs, size; format=csv has all" in done.out
+    one = command("runs", "where=[cell=elman,seed=1]").out
+    assert "┃ run           ┃ cell  ┃ hidden_size ┃ seed ┃" in one, "a single run shows what was typed"
     best = logs / "digits" / f"{STAMP.format(2)}_elman-5-seed1"
     assert f"best by best/val/loss: 0.125, {best.relative_to(logs.parent)}" in done.out
 
@@ -163,7 +166,7 @@ def test_latex_is_a_table_of_the_paper(command: Command, logs: Path, tmp_path: P
         r"cell & hidden\_size & test/accuracy & test/f1 & runs \\",
         r"\midrule",
         r"elman & 5 & $0.75 \pm 0.18$ & -- & 2 \\",
-        r"gru & 5 & $0.625 \pm 0.18$ & -- & 2 \\",
+        r"gru & 5 & $0.62 \pm 0.18$ & -- & 2 \\",
         r"\bottomrule",
         r"\end{tabular}",
     ]
@@ -199,7 +202,7 @@ def test_what_a_real_run_leaves_is_listed_found_and_deleted(command: Command, tm
         jobs = list(csv.DictReader(file))
     values = [float(job["test/loss"]) for job in jobs if job["cell"] == "gru"]
     assert "over seeds: mean ± standard deviation" in done.out
-    assert f"{mean(values):.4g} ± {stdev(values):.2g}" in done.out
+    assert str(spread_of(values)) in done.out
 
     one = multirun / "1"
     assert command("evaluate", f"run={multirun.name}/1").status == 0

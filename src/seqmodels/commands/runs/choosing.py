@@ -38,6 +38,7 @@ def choose(rows: Sequence[Row], options: Mapping[str, str], limit: int | None) -
     count = f"{total} run{'s' * (total != 1)}"
     notes = [f"{len(rows)} of {count}" if len(rows) < total else count]
     values, by = [row.values for row in rows], None
+    values += [{}] if len(rows) == 1 else []  # a single run differs by what was typed
     keys = differing(values)
     if "by" in options and rows:
         by = key_of(options["by"], rows, "by")

@@ -108,8 +108,11 @@ def _delete(folders: Sequence[Path]) -> int:
         if is_running(folder):  # since the check
             raise ConfigError(f"{folder} is not deleted: a process trains in it")
         gone = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.deleted")
-        folder.rename(gone)  # at once: what is left if the process is killed is no run
-        shutil.rmtree(gone)
+        try:
+            folder.rename(gone)  # at once: what is left if the process is killed is no run
+            shutil.rmtree(gone)
+        except OSError as error:
+            raise ConfigError(f"{folder} cannot be deleted: {error}") from error
         total += count
         sys.stdout.write(f"deleted: {folder}\n")
     sys.stdout.write(f"{_counted(folders)}, {size(total)}\n")
