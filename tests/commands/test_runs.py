@@ -174,6 +174,7 @@ def test_latex_is_a_table_of_the_paper(command: Command, logs: Path, tmp_path: P
 
 def test_one_run_is_named_by_its_path(command: Command, logs: Path) -> None:
     runs = {folder.name.partition("_gru")[2]: folder for folder in (logs / "digits").iterdir()}
+    assert command("runs", "./logs/digits").out == command("runs", ".").out == command("runs").out
     assert command("runs", "gru-5-seed1").out == f"{runs['-5-seed1']}\n"
     assert command("runs", "latest").out.endswith("elman-5-seed2\n")
     assert command("runs", "best:digits").out.endswith("elman-5-seed1\n")

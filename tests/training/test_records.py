@@ -65,7 +65,7 @@ def test_what_differs_is_named_once_and_by_the_keys_that_users_set(tmp_path: Pat
     runs = [read_run(run_folder(tmp_path / str(number), *command)) for number, command in enumerate(commands)]
     values = [values_of(run) for run in runs]
     keys = differing(values)
-    expected = ["cell", "cell.activation", "optimizer.lr", "data.eval_batch_size", "threads"]
+    expected = ["cell", "optimizer.lr", "cell.activation", "data.eval_batch_size", "threads"]
     assert keys == [*expected, "trainer.num_sanity_val_steps", "seed"]
     assert [row["cell"] for row in values] == ["gru", "elman", "elman", "LSTMCell"]
     assert worth_showing(keys, runs, values) == keys, "all of them are typed"
@@ -87,6 +87,12 @@ def test_a_damaged_configuration_is_named(text: str, tmp_path: Path) -> None:
     (folder / "config.yaml").write_text(text)
     run = read_run(folder)
     assert (run.damaged, run.config, run.metrics) == (("config.yaml",), {}, {"test/f1": 0.5})
+
+
+def test_a_date_is_a_text(tmp_path: Path) -> None:
+    folder = run_folder(tmp_path / "run")
+    (folder / "config.yaml").write_text("data: {start: 2020-01-31}")
+    assert read_run(folder).config == {"data.start": "2020-01-31"}
 
 
 def test_endless_aliases_are_a_damage(tmp_path: Path) -> None:

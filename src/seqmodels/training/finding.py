@@ -64,11 +64,10 @@ def runs_below(name: str, logs: Path = LOGS) -> Path:
     Raises:
         ConfigError: there is no such folder.
     """
-    for folder in (logs / name, Path(name)):
-        if folder.is_dir():
-            return folder
-    names = [path.name for path in logs.glob("*") if path.is_dir()]
-    raise ConfigError(f"{name}: there is no such folder, also not below {logs.absolute()}{nearest(name, names)}")
+    place = _place(name, logs)
+    if not place.is_dir():
+        raise ConfigError(f"{name}: there is no such folder, also not below {logs.absolute()}{_hint(name, logs)}")
+    return place
 
 
 def latest_unfinished(logs: Path = LOGS) -> Path:
@@ -124,16 +123,22 @@ def _latest(logs: Path) -> Path:
 
 
 def _best(run: str, name: str, logs: Path) -> Path:
-    place = logs / name if (logs / name).is_dir() else Path(name)
-    found = find_runs(place)
+    found = find_runs(_place(name, logs))
     losses = {folder: loss for folder in found.runs if is_finished(folder) and (loss := _loss(folder)) is not None}
     if not losses:
-        names = [path.name for path in logs.glob("*") if path.is_dir()]
         hint = f"; the trials of a sweep are named by its folder: best:{found.sweeps[-1]}" if found.sweeps else ""
-        raise ConfigError(
-            f"run={run}: no finished run in {(logs / name).absolute()} has a val/loss{hint or nearest(name, names)}"
-        )
+        place = (logs / name).absolute()
+        raise ConfigError(f"run={run}: no finished run in {place} has a val/loss{hint or _hint(name, logs)}")
     return min(losses, key=lambda folder: losses[folder])
+
+
+def _place(name: str, logs: Path) -> Path:
+    """Return the folder below ``logs`` of that name, else the name as a path, which may begin with a dot."""
+    return logs / name if not name.startswith(".") and (logs / name).is_dir() else Path(name)
+
+
+def _hint(name: str, logs: Path) -> str:
+    return nearest(name, [path.name for path in logs.glob("*") if path.is_dir()])
 
 
 def _loss(run: Path) -> float | None:

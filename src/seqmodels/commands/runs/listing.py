@@ -59,17 +59,22 @@ def main(tokens: list[str]) -> int:
     if place is None:
         sys.stdout.write(f"{run_folder(names[0], logs).absolute()}\n")
         return 0
+    _list(place, logs, options, kind)
+    return 0
+
+
+def _list(place: Path, logs: Path, options: Mapping[str, str], kind: str) -> None:
+    """Print the runs below a folder, or write them to a file."""
     found = find_runs(place)
     common = Path(os.path.commonpath(folder.parent for folder in found.runs)) if found.runs else place
     listing = choose(rows_of(found.runs, common, logs), options, LIMIT if kind == "table" else None)
     if kind != "table":
         _write(listing, kind, options.get("output"))
-        return 0
+        return
     count, *notes = listing.notes
     notes = [f"{count} in {common}", *notes]
     notes += [f"the trials of a sweep: seqmodels runs {folder}" for folder in found.sweeps[-MOST_SWEEPS:]]
     print_listing(listing, notes)
-    return 0
 
 
 def rows_of(folders: Sequence[Path], place: Path, logs: Path) -> list[Row]:

@@ -12,8 +12,19 @@ OF_THE_FOLDER = (  # keys that say where a run is, not what it computes
     *("trainer.default_root_dir", "callbacks.*.dirpath", "*._target_", "*._partial_"),
 )
 FIRST = (
-    *("experiment", "cell", "cell.*", "data", "data.path", "task", "model", "model.*", "regularizers*", "pooling*"),
-    *("optimizer", "optimizer.lr", "optimizer.*", "scheduler*", "data.batch_size", "trainer.max_*"),
+    *(
+        "experiment",
+        "cell",
+        "data",
+        "data.path",
+        "task",
+        "model",
+        "cell.hidden_size",
+        "model.hidden_sizes",
+        "model.depth",
+    ),
+    *("optimizer", "optimizer.lr", "regularizers*", "pooling*", "cell.*", "model.*", "optimizer.*", "scheduler*"),
+    *("data.batch_size", "trainer.max_*"),
 )
 """Patterns of keys in the order in which users look for them; others follow, and ``seed`` is the last."""
 

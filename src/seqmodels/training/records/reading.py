@@ -22,6 +22,8 @@ MAX_KEYS = 10_000  # of a configuration; aliases of YAML can make endless ones
 TAIL = 65_536  # bytes at the end of a log, which may be long
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the former is ten times as fast, where libyaml is there
 
+PLAIN = (str, int, float, bool, list, dict, type(None))  # YAML also has dates
+
 _RECORD = re.compile(r"^\[\d{4}-\d\d-\d\d [\d:,]+\]\[[^\]]*\]\[(\w+)\]", flags=re.MULTILINE)
 
 
@@ -93,7 +95,7 @@ def _config(path: Path) -> dict[str, Any]:
     found = dict(islice(leaves(_mapping(path)), MAX_KEYS + 1))
     if len(found) > MAX_KEYS:
         raise ConfigError(f"{path} has more than {MAX_KEYS} keys")
-    return found
+    return {key: value if isinstance(value, PLAIN) else str(value) for key, value in found.items()}
 
 
 def _choices(path: Path) -> tuple[dict[str, str], dict[str, str]]:
