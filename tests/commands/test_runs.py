@@ -232,7 +232,10 @@ def test_what_a_real_run_leaves_is_listed_found_and_deleted(command: Command, tm
 def test_only_folders_of_runs_without_other_files_are_deleted(
     command: Command, logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, noted, *_ = sorted((logs / "digits").iterdir())
+    run, noted, busy, *_ = sorted((logs / "digits").iterdir())
+    with occupied(busy):
+        done = command("runs", "delete", str(run), str(busy), "yes=true")
+        assert (done.status, "a process trains in it" in done.err, run.is_dir()) == (2, True, True)
     (noted / "thesis.tex").touch()
     foreign = run_folder(tmp_path / "foreign")
     for name in ("config.yaml", "environment.json", ".hydra/hydra.yaml"):

@@ -57,7 +57,7 @@ def test_a_run_has_its_epochs_age_and_size(tmp_path: Path) -> None:
 
 def test_what_differs_is_named_once_and_by_the_keys_that_users_set(tmp_path: Path) -> None:
     commands = [
-        ["cell=gru", "seed=1", "trainer.num_sanity_val_steps=0", "data.eval_batch_size=3"],
+        ["cell=gru", "seed=1", "data.seed=7", "trainer.num_sanity_val_steps=0", "data.eval_batch_size=3"],
         ["cell=elman", "seed=2", "optimizer.lr=0.1", "trainer.num_sanity_val_steps=1", "threads=1"],
         ["cell=elman", "cell.activation=relu", "seed=2", "paths.data_dir=other", "name=b"],
         ["cell._target_=seqmodels.cells.LSTMCell", "seed=2"],
@@ -65,12 +65,18 @@ def test_what_differs_is_named_once_and_by_the_keys_that_users_set(tmp_path: Pat
     runs = [read_run(run_folder(tmp_path / str(number), *command)) for number, command in enumerate(commands)]
     values = [values_of(run) for run in runs]
     keys = differing(values)
-    expected = ["cell", "optimizer.lr", "cell.activation", "data.eval_batch_size", "threads"]
+    expected = ["cell", "optimizer.lr", "cell.activation", "data.eval_batch_size", "data.seed", "threads"]
     assert keys == [*expected, "trainer.num_sanity_val_steps", "seed"]
     assert [row["cell"] for row in values] == ["gru", "elman", "elman", "LSTMCell"]
     assert worth_showing(keys, runs, values) == keys, "all of them are typed"
     plain = [run._replace(typed={}) for run in runs]
-    assert worth_showing(keys, plain, values) == ["cell", "optimizer.lr", "trainer.num_sanity_val_steps", "seed"]
+    assert worth_showing(keys, plain, values) == [
+        "cell",
+        "optimizer.lr",
+        "data.seed",
+        "trainer.num_sanity_val_steps",
+        "seed",
+    ]
 
 
 def test_a_mean_of_what_is_not_a_number_is_none_either() -> None:
