@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import re
 import shlex
 import shutil
@@ -177,6 +178,11 @@ def test_one_run_is_named_by_its_path(command: Command, logs: Path) -> None:
     assert command("runs", "./logs/digits").out == command("runs", ".").out == command("runs").out
     assert command("runs", "gru-5-seed1").out == f"{runs['-5-seed1']}\n"
     assert command("runs", "latest").out.endswith("elman-5-seed2\n")
+    again = shutil.copytree(runs["-5-seed1"], logs / "digits" / f"{STAMP.format(9)}_gru-5-seed1")
+    os.utime(again / "metrics.json")
+    assert command("runs", "gru-5-seed1").out == f"{again}\n"
+    assert {"gru-5-seed1", runs["-5-seed1"].name} < {*names(command("runs", "format=csv"))}, "the older has its path"
+    assert "give the path of the one to delete" in command("runs", "delete", "gru-5-seed1").err
     assert command("runs", "best:digits").out.endswith("elman-5-seed1\n")
 
 

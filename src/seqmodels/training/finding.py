@@ -1,6 +1,7 @@
 """Find trained models: run folders by path or name, ``latest``, ``best:NAME``; model folders; checkpoints."""
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 
 from seqmodels.errors import ConfigError, nearest
@@ -43,7 +44,12 @@ def run_folder(run: str, logs: Path = LOGS) -> Path:
     if not named:
         hint = nearest(run, map(given_name, runs))
         raise ConfigError(f"run={run}: there is no such folder or file, and no run of this name{hint}")
-    return max(named, key=lambda folder: (is_finished(folder), last_change(folder)))
+    return newest(named)
+
+
+def newest(runs: Iterable[Path]) -> Path:
+    """Return the newest of at least one run, a finished one if there is any."""
+    return max(runs, key=lambda folder: (is_finished(folder), last_change(folder)))
 
 
 def is_called(folder: Path, name: str, logs: Path = LOGS) -> bool:

@@ -2,7 +2,6 @@
 
 import os
 import sys
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from seqmodels.commands.runs.printing import print_listing
 from seqmodels.commands.runs.rows import Row
 from seqmodels.errors import ConfigError
 from seqmodels.system.durable import write_text
-from seqmodels.training.finding import is_called, run_folder, runs_below
+from seqmodels.training.finding import is_called, newest, run_folder, runs_below
 from seqmodels.training.records.differences import values_of
 from seqmodels.training.records.folders import LOGS, find_runs, given_name
 from seqmodels.training.records.reading import read_run
@@ -78,15 +77,14 @@ def _list(place: Path, logs: Path, options: Mapping[str, str], kind: str) -> Non
 
 
 def rows_of(folders: Sequence[Path], place: Path, logs: Path) -> list[Row]:
-    """Read runs as rows, each under a name that ``run=`` understands where there is a short one."""
-    known = {*find_runs(logs).runs}
-    names = Counter(map(given_name, known))
-    rows = []
-    for folder in folders:
-        run, name = read_run(folder), given_name(folder)
-        unique = names[name] == 1 and folder in known and is_called(folder, name, logs)
-        rows.append(Row(name if unique else folder.relative_to(place).as_posix(), (run,), values_of(run), run.metrics))
-    return rows
+    """Read runs as rows, under the name by which ``run=`` finds each, or under its path below ``place``."""
+    called: dict[str, list[Path]] = {}
+    for folder in find_runs(logs).runs:
+        called.setdefault(given_name(folder), []).append(folder)
+    found = {newest(same): name for name, same in called.items() if is_called(same[0], name, logs)}
+    names = [found.get(folder) or folder.relative_to(place).as_posix() for folder in folders]
+    runs = map(read_run, folders)
+    return [Row(name, (run,), values_of(run), run.metrics) for name, run in zip(names, runs, strict=True)]
 
 
 def _place(name: str, logs: Path) -> Path | None:
