@@ -12,9 +12,9 @@ from fuzzing.judging import NAME, Reader
 from fuzzing.records import VOCABULARIES
 from seqmodels.config.build import build
 from seqmodels.config.compose import compose
+from seqmodels.system.json_text import read_json
 from seqmodels.training.checkpointing import build_model, load_model, load_trained, save_model
 from seqmodels.training.fit import check_config
-from seqmodels.training.runs import read_json
 
 HOSTILE = (
     b"os.system",

@@ -13,6 +13,10 @@ COMMANDS = {
     "generate": ("seqmodels.commands.generate:main", "generate text: seqmodels generate run=DIR prompt=Once"),
     "sweep": ("seqmodels.commands.sweep:main", "search for the best configuration: seqmodels sweep sweep.trials=30"),
     "sweep-report": ("seqmodels.commands.sweep_report:main", "report on a sweep: seqmodels sweep-report dir=DIR"),
+    "runs": (
+        "seqmodels.commands.runs.listing:main",
+        "list, compare or delete runs: seqmodels runs sort=test/f1",
+    ),
     "cells": ("seqmodels.commands.cells:main", "list the cells: paper, equations, back-ends"),
     "data": ("seqmodels.commands.data:main", "list, verify or download data sets: seqmodels data verify mnist"),
     "doctor": ("seqmodels.commands.doctor:main", "show this machine's hardware and the back-ends that run on it"),

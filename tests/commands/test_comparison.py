@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from seqmodels.commands.comparison import MAX_WIDTH, job_folders, print_comparison
+from seqmodels.commands.comparison import job_folders, print_comparison
+from seqmodels.commands.runs.layout import MAX_WIDTH
 
 METRICS = {f"{stage}/{name}": 0.5 for stage in ("val", "test") for name in ("loss", "accuracy", "f1", "auroc")}
 METRICS |= {f"test/persistence_{number}": 1.5 for number in range(19)} | {"parameters": 1234}
@@ -47,7 +48,7 @@ def test_a_table_of_many_metrics_fits_a_line_and_the_file_has_all(
     header = next(line for line in out.splitlines() if "job" in line)
     shown = header.replace("┃", " ").split()
     assert len(header) <= MAX_WIDTH
-    assert shown == ["job", "seed", "data.path", "val/loss", "test/loss", "test/accuracy", "test/f1"]
+    assert shown == ["job", "seed", "path", "val/loss", "test/loss", "test/accuracy", "test/f1"]
     assert f"4 of {len(METRICS)} metrics; all: {tmp_path / 'comparison.csv'}" in out
     rows = read(tmp_path)
     assert list(rows[0])[:3] == ["job", "seed", "data.path"]
@@ -69,8 +70,24 @@ def test_a_metric_that_is_no_number_and_a_failed_job_are_shown(
 ) -> None:
     job(tmp_path / "0", ["seed=1"], {"val/loss": 0.25, "test/auroc": None})
     job(tmp_path / "1", ["seed=2"], None)
+    (job(tmp_path / "2", ["seed=3"]) / "metrics.json").write_text('{"val/loss": 0.')
     print_comparison(tmp_path)
     out = capsys.readouterr().out
     assert " nan " in out
-    assert [row["status"] for row in read(tmp_path)] == ["", "failed"]
-    assert [row["test/auroc"] for row in read(tmp_path)] == ["", ""]
+    assert [row["status"] for row in read(tmp_path)] == ["", "failed", "failed, damaged metrics.json"]
+    assert [row["test/auroc"] for row in read(tmp_path)] == ["", "", ""]
+
+
+def test_jobs_that_differ_in_the_seed_are_also_shown_as_means(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    losses = {("gru", 1): 0.25, ("gru", 2): 0.75, ("lstm", 1): 0.5, ("lstm", 2): None}
+    for number, ((cell, seed), loss) in enumerate(losses.items()):
+        overrides = [f"cell={cell}", f"seed={seed}", "cell.hidden_size=5", "model.depth=2"]
+        job(tmp_path / str(number), overrides, None if loss is None else {"val/loss": loss, "test/f1": 1 - loss})
+    print_comparison(tmp_path)
+    jobs, seeds = capsys.readouterr().out.split("over seeds: mean ± standard deviation")
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in seeds.splitlines() if "│" in line]
+    assert rows == [["gru", "0.50 ± 0.35", "0.50 ± 0.35", "2"], ["lstm", "0.5", "0.5", "1"]]
+    assert len([line for line in jobs.splitlines() if "│" in line]) == 4
+    assert [row["val/loss"] for row in read(tmp_path)] == ["0.25", "0.75", "0.5", ""], "a row for each job"

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from seqmodels.errors import ConfigError
-from seqmodels.training.finding import run_folder, weights_of
+from seqmodels.system.locks import occupied
+from seqmodels.training.finding import latest_unfinished, run_folder, weights_of
 from seqmodels.training.runs import write_json
 
 
@@ -36,6 +37,28 @@ def test_a_folder_called_latest_is_that_folder(logs: Path, monkeypatch: pytest.M
     monkeypatch.chdir(logs)
     Path("latest").mkdir()
     assert run_folder("latest") == Path("latest")
+
+
+def test_a_name_is_the_newest_run_that_is_called_so(logs: Path) -> None:
+    names = [f"2026-11-27_12-49-4{number}-123456_gru-64-seed1" for number in range(3)]
+    for number, name in enumerate(names):
+        folder = logs / "a" / name
+        (folder / "checkpoints").mkdir(parents=True)
+        (folder / "config.yaml").touch()
+        (folder / "environment.json").touch()
+        if number < 2:
+            write_json(folder / "metrics.json", {})
+            os.utime(folder / "metrics.json", (number, number))
+    assert run_folder("gru-64-seed1", logs).name == names[1], "the last one has not finished"
+    assert run_folder(names[2], logs).name == names[2]
+    assert run_folder("a/1", logs) == logs / "a" / "1"
+    with pytest.raises(ConfigError, match="did you mean 'gru-64-seed1'"):
+        run_folder("gru-64-seed", logs)
+    with pytest.raises(ConfigError, match="no run of this name"):
+        run_folder("1", logs)  # the job of some multirun
+    assert latest_unfinished(logs).name == names[2]
+    with occupied(logs / "a" / names[2]), pytest.raises(ConfigError, match="there is no interrupted run"):
+        latest_unfinished(logs)
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ from omegaconf import OmegaConf
 from seqmodels.commands.train import train as command
 from seqmodels.errors import ConfigError, DiskFullError
 from seqmodels.system.durable import durable_file, sha256_of
+from seqmodels.system.json_text import read_json
 from seqmodels.training.fit import train
-from seqmodels.training.runs import prepare_run_folder, read_json, write_json
+from seqmodels.training.runs import prepare_run_folder, write_json
 from tests.composing import TINY, composed
 from tests.killing import answer_with_limit, killed_at_byte, killed_at_line, lines_that_matter
 

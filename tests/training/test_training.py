@@ -2,16 +2,18 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
+from lightning.pytorch import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from seqmodels.errors import ConfigError, TargetRefused
 from seqmodels.training.checkpointing import load_model, load_task
 from seqmodels.training.evaluation import evaluate
 from seqmodels.training.fit import train
+from seqmodels.training.records.folders import is_running
 from seqmodels.training.runs import resolved_config
 from tests.composing import TINY, composed
 
@@ -78,6 +80,21 @@ def test_a_seed_decides_a_run_zero_too(seed: int, tmp_path: Path) -> None:
     assert {**first, "seconds": 0} == {**second, "seconds": 0}
     other = train(composed(tmp_path / "c", *overrides, f"seed={seed + 1}"))
     assert other["train/loss"] != first["train/loss"]
+
+
+def test_a_run_holds_its_folder_while_it_trains_and_tests(tmp_path: Path) -> None:
+    class Watch(Callback):
+        running: ClassVar[list[bool]] = []
+
+        def on_train_end(self, *_: Any) -> None:
+            self.running.append(is_running(tmp_path))
+
+        def on_test_end(self, *_: Any) -> None:
+            self.running.append(is_running(tmp_path))
+
+    train(composed(tmp_path, *TINY, "cell.hidden_size=5", "logger=none"), Watch())
+    assert Watch.running == [True, True]
+    assert not is_running(tmp_path)
 
 
 def test_training_continues_from_a_checkpoint(run: tuple[Path, dict[str, float]], tmp_path: Path) -> None:

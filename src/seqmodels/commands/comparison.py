@@ -1,51 +1,63 @@
 """The comparison of the jobs of a multirun: a table of what differs, and ``comparison.csv`` with every metric."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-from rich.cells import cell_len
-from rich.table import Table
+import yaml
 
-from seqmodels.commands.tables import BASELINES, console, number, ordered
+from seqmodels.commands.runs.layout import MAX_WIDTH, Column, fitting, metric_columns, table_of
+from seqmodels.commands.runs.metrics import by_importance
+from seqmodels.commands.runs.rows import means
+from seqmodels.commands.tables import console, ordered
 from seqmodels.system.durable import write_csv
-from seqmodels.training.runs import read_json
+from seqmodels.training.records.differences import short_names
+from seqmodels.training.records.reading import LOADER, Metrics, read_run
 
-MAX_WIDTH = 100  # of the table; wider ones are hard to read, also in a file or a pipe
-MAX_VALUE = 30  # characters of a value in a line; longer ones are folded
-BORDER = 3  # characters between two columns
-BEST = "best/val/loss"
-LATER = ("parameters", "seconds")
 AT_LEAST = 2  # metrics that are shown however little room there is
+SEED = "seed"
 
 
 def print_comparison(sweep: Path) -> None:
-    """Write ``comparison.csv`` with every metric of the jobs below ``sweep``; print those that fit a line."""
+    """Write ``comparison.csv`` with every metric of the jobs below ``sweep``; print those that fit a line.
+
+    Jobs that differ in the seed only are also printed as one row, with the mean and deviation of their metrics.
+    """
     folders = job_folders(sweep)
     if not folders:
         return
     names = [str(folder.relative_to(sweep)) for folder in folders]
     jobs = [_overrides(folder) for folder in folders]
-    results = [read_json(f / "metrics.json") if (f / "metrics.json").is_file() else {} for f in folders]
+    runs = [read_run(folder) for folder in folders]
+    results = [run.metrics for run in runs]
     varied = [key for key in dict.fromkeys(key for job in jobs for key in job) if len({j.get(key) for j in jobs}) > 1]
     metrics = list(ordered(dict.fromkeys(name for result in results for name in result)))
-    states = ["" if result else "failed" for result in results]
+    states = [", damaged ".join(["" if run.metrics else "failed", *run.damaged]).strip(", ") for run in runs]
     rows = list(zip(names, jobs, results, states, strict=True))
     write_csv(
         sweep / "comparison.csv",
         ["job", *varied, *metrics, "status"],
         [[name, *_values(job, varied), *_values(result, metrics), state] for name, job, result, state in rows],
     )
-    columns = {"job": names} | {key: [job.get(key, "") for job in jobs] for key in varied}
-    status = {} if all(results) else {"status": states}
-    shown = {name: [_shown(result, name) for result in results] for name in by_importance(metrics)}
+    taken = ("job", "status")
+    shown = by_importance(metrics)
+    columns = [Column("job", names, 0), *_keys(jobs, varied, taken), *metric_columns(results, shown, AT_LEAST)]
+    columns += [Column("status", states, 0)] if any(states) else []
     out = console()
-    room = min(out.width, MAX_WIDTH) - 1 - sum(_width(*column) for column in (columns | status).items())
-    fitting = dict(_fitting(shown, room))
-    out.print(_table(columns | fitting | status, right=fitting))
-    if len(fitting) < len(metrics):
-        out.print(f"{len(fitting)} of {len(metrics)} metrics; all: {sweep / 'comparison.csv'}", soft_wrap=True)
+    width = min(out.width, MAX_WIDTH)
+    fit = fitting(columns, width)
+    out.print(table_of(fit))
+    if SEED in varied:
+        fixed = [key for key in varied if key != SEED]
+        groups = _groups(jobs, results, fixed)
+        found = [means(group) for group in groups.values()]
+        own = [dict(zip(fixed, key, strict=True)) for key in groups]
+        counts = Column("jobs", [str(len(group)) for group in groups.values()], 0, True)
+        seeds = [*_keys(own, fixed, ("jobs",)), *metric_columns(found, shown, AT_LEAST), counts]
+        out.print(table_of(fitting(seeds, width), title="over seeds: mean ± standard deviation"))
+    if len(fit) < len(columns):
+        count = sum(column.name in metrics for column in fit)
+        out.print(f"{count} of {len(metrics)} metrics; all: {sweep / 'comparison.csv'}", soft_wrap=True)
     out.print(f"sweep folder: {sweep}", soft_wrap=True)
 
 
@@ -57,53 +69,27 @@ def job_folders(sweep: Path) -> list[Path]:
     return sorted(outer, key=lambda path: (int(path.name) if path.name.isdigit() else 0, str(path)))
 
 
-def by_importance(metrics: Sequence[str]) -> list[str]:
-    """Return names of metrics: losses, the first metrics of the model on test data, size and time, then the rest.
-
-    Example:
-        >>> by_importance(["test/loss", "test/persistence_mse", "test/mse", "val/loss", "seconds", "best/val/loss"])
-        ['best/val/loss', 'test/loss', 'test/mse', 'seconds', 'val/loss', 'test/persistence_mse']
-    """
-    first = [BEST if BEST in metrics else "val/loss", "test/loss"]
-    baselines = tuple(f"{prefix}_" for prefix in BASELINES)
-    own = [name for name in metrics if name.count("/") == 1 and not name.split("/")[1].startswith(baselines)]
-    main = [name for name in own if name.startswith("test/") and name not in first]
-    order = [*first, *main[:3], *LATER, *main[3:], *own, *metrics]
-    return [name for name in dict.fromkeys(order) if name in metrics]
+def _keys(jobs: Sequence[Mapping[str, str]], keys: Sequence[str], taken: Sequence[str]) -> list[Column]:
+    short = short_names(keys, taken)
+    return [Column(short[key], [job.get(key, "") for job in jobs], 1) for key in keys]
 
 
-def _fitting(columns: Mapping[str, Sequence[str]], room: int) -> Iterator[tuple[str, Sequence[str]]]:
-    """Yield columns as long as there is room for them, and the first few in any case."""
-    for index, (name, cells) in enumerate(columns.items()):
-        room -= _width(name, cells)
-        if room < 0 and index >= AT_LEAST:
-            return
-        yield name, cells
-
-
-def _width(name: str, cells: Sequence[str]) -> int:
-    return BORDER + min(MAX_VALUE, max(map(cell_len, (name, *cells))))
-
-
-def _table(columns: Mapping[str, Sequence[str]], right: Mapping[str, Any]) -> Table:
-    table = Table()
-    for name in columns:
-        table.add_column(name, justify="right" if name in right else "left", overflow="fold", max_width=MAX_VALUE)
-    for cells in zip(*columns.values(), strict=True):
-        table.add_row(*cells)
-    return table
+def _groups(
+    jobs: Sequence[Mapping[str, str]], results: Sequence[Metrics], keys: Sequence[str]
+) -> dict[tuple[str, ...], list[Metrics]]:
+    """Return the metrics of the jobs that have some, by their values of keys."""
+    groups: dict[tuple[str, ...], list[Metrics]] = {}
+    for job, result in zip(jobs, results, strict=True):
+        if result:
+            groups.setdefault(tuple(job.get(key, "") for key in keys), []).append(result)
+    return groups
 
 
 def _overrides(folder: Path) -> dict[str, str]:
     path = folder / ".hydra" / "overrides.yaml"
-    lines = OmegaConf.to_container(OmegaConf.load(path)) if path.is_file() else []
-    assert isinstance(lines, list)
+    lines = yaml.load(path.read_bytes(), LOADER) if path.is_file() else []  # noqa: S506  (a safe loader)
     return dict(str(line).lstrip("+~").partition("=")[::2] for line in lines)
 
 
 def _values(row: Mapping[str, Any], keys: Sequence[str]) -> list[Any]:
     return [row.get(key) for key in keys]
-
-
-def _shown(result: Mapping[str, Any], name: str) -> str:
-    return number(result[name]) if name in result else ""

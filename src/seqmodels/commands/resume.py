@@ -12,6 +12,7 @@ from seqmodels.config.compose import compose, implied, parse
 from seqmodels.config.hydra_internals import parse_flags
 from seqmodels.config.quoting import quoted
 from seqmodels.errors import ConfigError
+from seqmodels.training.finding import latest_unfinished
 from seqmodels.training.runs import read_config, resolved_config
 
 NOT_KEPT = ("resume", "accept_changes", "hydra.run.dir", "hydra.mode")  # apply to one start only
@@ -20,8 +21,8 @@ NOT_KEPT = ("resume", "accept_changes", "hydra.run.dir", "hydra.mode")  # apply 
 def resume_tokens(tokens: list[str]) -> list[str]:
     """Replace ``resume=`` in a command line by the overrides of that run, followed by the new ones.
 
-    ``resume=FOLDER`` names a run. ``resume=auto`` is the last unfinished run of the same command; if there is none, a
-    new run starts.
+    ``resume=FOLDER`` names a run, ``resume=latest`` the one that was interrupted last. ``resume=auto`` is the last
+    unfinished run of the same command; if there is none, a new run starts.
 
     Raises:
         ConfigError: the folder holds no run, the configuration would change, or the command is a multirun.
@@ -33,7 +34,7 @@ def resume_tokens(tokens: list[str]) -> list[str]:
         return tokens
     if args.multirun:
         raise ConfigError("resume= continues one run: give the folder of the job, without -m")
-    folder = _last_run(lines, args.config_dir) if given == "auto" else Path(str(given)).absolute()
+    folder = _last_run(lines, args.config_dir) if given == "auto" else _folder(str(given))
     flags = [token for token in tokens if token not in lines]
     if folder is None:
         return [*flags, *(line for line in lines if not line.startswith("resume="))]
@@ -45,6 +46,10 @@ def resume_tokens(tokens: list[str]) -> list[str]:
         _check_unchanged(folder, combined, config_dir)
     flags += [] if args.config_dir or config_dir is None else ["--config-dir", config_dir]
     return [*flags, *combined, f"hydra.run.dir={quoted(str(folder))}", f"resume={quoted(str(folder))}"]
+
+
+def _folder(given: str) -> Path:
+    return (latest_unfinished() if given == "latest" and not Path(given).exists() else Path(given)).absolute()
 
 
 def _check_unchanged(folder: Path, lines: list[str], config_dir: str | None) -> None:

@@ -32,7 +32,7 @@ def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         if old.get(key) != new.get(key) and not _allowed(key, old.get(key), new.get(key))
     ]
     # A part appears at its own key and again in every part that refers to it, such as cell.* in model.cell.factory.*.
-    keys = [key for key in keys if not any(key.endswith(f".{other}") or _is_copy(key, other) for other in keys)]
+    keys = [key for key in keys if not any(key.endswith(f".{other}") or is_copy(key, other) for other in keys)]
     if keys:
         changes = "; ".join(f"{key}: {_format(old, key)} -> {_format(new, key)}" for key in keys)
         raise ConfigError(
@@ -41,13 +41,18 @@ def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         )
 
 
+def is_changeable(key: str) -> bool:
+    """Return whether a key may change when a run is resumed."""
+    return any(fnmatchcase(key, pattern) or fnmatchcase(f"{key}.", pattern) for pattern in CHANGEABLE)
+
+
 def _allowed(key: str, old: Any, new: Any) -> bool:
-    if any(fnmatchcase(key, pattern) or fnmatchcase(f"{key}.", pattern) for pattern in CHANGEABLE):
+    if is_changeable(key):
         return True
     return key in INCREASABLE and isinstance(old, int) and isinstance(new, int) and (new == -1 or new > old > -1)
 
 
-def _is_copy(key: str, other: str) -> bool:
+def is_copy(key: str, other: str) -> bool:
     """Return whether ``key`` may be a copy of ``other`` in a part that refers to it: same last name, longer path."""
     return len(key) > len(other) and key.rpartition(".")[2] == other.rpartition(".")[2] and "." in other
 

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from seqmodels.system.json_text import read_json
 from seqmodels.system.locks import process_exists
-from seqmodels.training.runs import read_json, write_json
+from seqmodels.training.runs import write_json
 
 
 class Claims:

@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import mean, stdev
-from typing import Any, NamedTuple
+from typing import Any
 
 from optuna import Study
 from optuna.trial import FrozenTrial
@@ -11,17 +10,7 @@ from optuna.trial import FrozenTrial
 from seqmodels.sweeping.driver import DEFAULT, folder_of, ranked
 from seqmodels.sweeping.worker import RERUN_AS
 from seqmodels.system.durable import write_csv
-
-
-class Spread(NamedTuple):
-    """A metric over seeds."""
-
-    mean: float
-    deviation: float | None  # None for one seed
-    runs: int
-
-    def __str__(self) -> str:
-        return f"{self.mean:.4g}" + ("" if self.deviation is None else f" ± {self.deviation:.2g}")
+from seqmodels.training.records.spread import Spread, spread_of
 
 
 def header(study: Study) -> list[str]:
@@ -88,7 +77,4 @@ def label(number: int) -> str:
 def _spreads(runs: Sequence[Mapping[str, float]], first: Sequence[str]) -> dict[str, Spread]:
     names = [*first, *sorted(name for name in runs[0] if name not in first)]
     columns = {name: [run[name] for run in runs if name in run] for name in names}
-    return {
-        name: Spread(mean(values), stdev(values) if len(values) > 1 else None, len(values))
-        for name, values in columns.items()
-    }
+    return {name: spread_of(values) for name, values in columns.items()}

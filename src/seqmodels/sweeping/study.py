@@ -22,7 +22,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from seqmodels.config.build import build
 from seqmodels.errors import ConfigError
-from seqmodels.training.runs import read_json, write_json
+from seqmodels.system.json_text import read_json
+from seqmodels.training.runs import write_json
 
 FACTS = "sweep.json"
 CONFIRMATION = "confirmation of "  # prefix of the study of the best trials with further seeds

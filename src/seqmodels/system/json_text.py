@@ -2,7 +2,10 @@
 
 import json
 import math
+from pathlib import Path
 from typing import Any
+
+from seqmodels.errors import ConfigError
 
 
 def json_text(content: Any, indent: int | None = None) -> str:
@@ -13,6 +16,18 @@ def json_text(content: Any, indent: int | None = None) -> str:
         '{"test/auroc": null, "losses": [0.5, null]}'
     """
     return json.dumps(_finite(content), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        ConfigError: the file is not valid JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"cannot read {path}: it is not valid JSON: {error}") from error
 
 
 def _finite(value: Any) -> Any:

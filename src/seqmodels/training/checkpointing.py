@@ -16,11 +16,12 @@ from seqmodels.config.build import accepted, build
 from seqmodels.data import DataModule, Preprocessing
 from seqmodels.errors import ConfigError, CorruptCheckpointError
 from seqmodels.system.durable import check_writable, write_durably, write_text
+from seqmodels.system.json_text import read_json
 from seqmodels.tasks import Task
 from seqmodels.training.checkpoint_file import read_checkpoint
 from seqmodels.training.checkpoint_format import FORMAT
 from seqmodels.training.renamed import with_public_names
-from seqmodels.training.runs import read_json, write_json
+from seqmodels.training.runs import write_json
 
 Recipe = dict[str, Any]  # plain data with the keys of recipe_of
 DATA_FIELDS = ("sizes", "class_names", "preprocessing")

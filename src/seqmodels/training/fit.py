@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from seqmodels.config.trainer_checks import check_accelerator, check_length
 from seqmodels.data import DataModule
 from seqmodels.data.catalog import DATASETS, READERS
 from seqmodels.errors import ConfigError, nearest
+from seqmodels.system.locks import occupied
 from seqmodels.system.threads import cpu_threads, threads_for
 from seqmodels.tasks import Task
 from seqmodels.training.answers import write_tables
@@ -124,9 +126,11 @@ def _trained(
         processes(trainer, "train", resolved),
         cpu_threads(threads_for(config.threads, task, data.batch_size)),
         own_wandb_run(trainer),
+        ExitStack() as stack,
     ):
         if trainer.is_global_zero:
             prepare_run_folder(folder, resolved)
+            stack.enter_context(occupied(folder))
         started = time.perf_counter()
         fit(trainer, task, data, checkpoint)
         seconds = time.perf_counter() - started

@@ -1,6 +1,5 @@
 """The run folder: its files other than checkpoints and logs."""
 
-import json
 import os
 import platform
 import shlex
@@ -94,18 +93,6 @@ def environment() -> dict[str, Any]:
 def write_json(path: Path, content: Any) -> None:
     """Write plain data as indented JSON, atomically; numbers that are not finite become null."""
     write_text(path, json_text(content, indent=2) + "\n")
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file.
-
-    Raises:
-        ConfigError: the file is not valid JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"cannot read {path}: it is not valid JSON: {error}") from error
 
 
 def read_config(path: Path) -> dict[str, Any]:

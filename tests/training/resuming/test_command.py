@@ -81,6 +81,18 @@ def test_auto_takes_the_newest_unfinished_run_of_the_same_command(tmp_path: Path
     assert tokens.count("cell=gru") == 1
 
 
+def test_latest_is_the_run_that_was_interrupted_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="resume=latest: there is no interrupted run in"):
+        resume_tokens(["resume=latest"])
+    old, new, finished = (started_run(tmp_path / "logs", name, f"cell={name}") for name in ("gru", "elman", "lstm"))
+    (finished / "metrics.json").write_text("{}")
+    for index, folder in enumerate((old, new, finished)):
+        os.utime(folder, (index, index))
+    tokens = resume_tokens(["resume=latest", "trainer.max_epochs=50"])
+    assert {"cell=elman", "trainer.max_epochs=50", f"resume='{new}'"} <= {*tokens}
+
+
 def test_auto_looks_into_the_folder_that_the_command_names(tmp_path: Path) -> None:
     command = [f"hydra.run.dir='{tmp_path / 'run'}'", "resume=auto"]
     assert resume_tokens(command) == command[:1]

@@ -1,0 +1,1 @@
+"""``seqmodels runs``: tables of runs, and their deletion."""

@@ -1,0 +1,1 @@
+"""What is in the folders of runs, read without torch, Lightning and Hydra."""
