@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from seqmodels.commands.launch import from_first_process, is_first, launch, share_folder
-from seqmodels.config.compose import check_single, compose, composed, config_folder, implied
+from seqmodels.config.compose import check_single, compose, composed, config_folder, implied, without_null
 from seqmodels.config.hydra_internals import Hydra, job_folders, parse_flags, run, show
 from seqmodels.config.quoting import literal_values, quoted
 from seqmodels.config.trust import trusted
@@ -44,7 +44,7 @@ def run_app(command: str, work: Work, tokens: list[str], prepare: Callable[[list
     Returns:
         The exit status: 0 on success, 1 if a job failed, 2 if the command line is wrong.
     """
-    tokens = literal_values(tokens)
+    tokens = [without_null(token) for token in literal_values(tokens)]
     with trusted(tokens):
         return _run(command, work, prepare(tokens))
 
