@@ -44,9 +44,13 @@ def run(tokens: list[str]) -> int:
 
 def _call(place: str, tokens: list[str]) -> int:
     """Import and call a subcommand; print errors as a message and return the exit status."""
-    module, function = place.split(":")
+    name, function = place.split(":")
     try:
-        return int(getattr(import_module(module), function)(tokens))
+        module = import_module(name)
+        if {"-h", "--help"} & set(tokens) and hasattr(module, "USAGE"):
+            sys.stdout.write(module.USAGE)
+            return 0
+        return int(getattr(module, function)(tokens))
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -64,6 +68,7 @@ def usage() -> str:
     return (
         "seqmodels <command> [group=option ...] [key=value ...]\n\n"
         f"{lines}\n\n"
-        "See seqmodels <command> --help for details. SEQMODELS_DATA_DIR sets the folder of data sets;\n"
-        "allow=mycells.* permits files from elsewhere to use your module mycells.\n"
+        "See seqmodels <command> --help for details; seqmodels train --help data=csv_series for keys of an option.\n"
+        "SEQMODELS_DATA_DIR sets the folder of data sets; allow=mycells.* permits files from elsewhere to use your\n"
+        "module mycells.\n"
     )

@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from seqmodels.commands.launch import from_first_process, is_first, launch, share_folder
 from seqmodels.config.compose import check_single, compose, composed, config_folder, implied, without_null
+from seqmodels.config.help.printing import help_text
 from seqmodels.config.hydra_internals import Hydra, job_folders, parse_flags, run, show
 from seqmodels.config.quoting import literal_values, quoted
 from seqmodels.config.trust import trusted
@@ -28,6 +29,7 @@ from seqmodels.training.runs import check_no_run
 
 Work = Callable[[DictConfig], Mapping[str, float]]
 
+HELP = {"-h", "--help"}
 PACKAGE = str(Path(__file__).resolve().parents[1])
 USER_ERRORS = (ValueError, TypeError, OSError, ImportError)  # if raised in our own code: files, arguments, extras
 
@@ -45,6 +47,9 @@ def run_app(command: str, work: Work, tokens: list[str], prepare: Callable[[list
         The exit status: 0 on success, 1 if a job failed, 2 if the command line is wrong.
     """
     tokens = [without_null(token) for token in literal_values(tokens)]
+    if HELP & set(tokens):
+        sys.stdout.write(help_text(command, tokens))
+        return 0
     with trusted(tokens):
         return _run(command, work, prepare(tokens))
 
@@ -54,7 +59,7 @@ def _run(command: str, work: Work, tokens: list[str]) -> int:
     overrides = args.overrides = [*args.overrides, *implied(args.overrides)]
     if args.cfg is not None:
         compose(command, overrides, args.config_dir)  # reports typos as in a run
-    if args.cfg is not None or args.help or args.hydra_help or args.info or args.shell_completion:
+    if args.cfg is not None or args.hydra_help or args.info or args.shell_completion:
         return _show_info(args, command)
     try:
         with composed(command, overrides, args.config_dir) as (hydra, config):

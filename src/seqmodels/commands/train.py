@@ -76,7 +76,7 @@ def _evaluate(config: DictConfig) -> Mapping[str, float]:
 
 def _add_run_config(tokens: list[str]) -> list[str]:
     """Add the folder of the run to the search path for configurations."""
-    if {"-h", "--help", "--hydra-help"} & set(tokens):
+    if "--hydra-help" in tokens:
         return tokens
     folder = _run_folder(tokens)
     _check_changes(tokens)
