@@ -15,6 +15,10 @@ COMMANDS = {
     "sweep-report": ("seqmodels.commands.sweep_report:main", "report on a sweep: seqmodels sweep-report dir=DIR"),
     "cells": ("seqmodels.commands.cells:main", "list the cells: paper, equations, back-ends"),
     "data": ("seqmodels.commands.data:main", "list, verify or download data sets: seqmodels data verify mnist"),
+    "completion": (
+        "seqmodels.commands.completion:main",
+        'complete commands, groups and keys: eval "$(seqmodels completion bash)"',
+    ),
     "doctor": ("seqmodels.commands.doctor:main", "show this machine's hardware and the back-ends that run on it"),
 }
 
@@ -33,6 +37,10 @@ def run(tokens: list[str]) -> int:
         from seqmodels import __version__  # noqa: PLC0415
 
         sys.stdout.write(f"seqmodels {__version__}\n")
+        return 0
+    if tokens[:2] == ["completion", "words"] and len(tokens) == 3:  # a shell asks for the commands themselves
+        found = [(name, text) for name, (_, text) in COMMANDS.items() if name.startswith(tokens[2])]
+        sys.stdout.writelines(f"{name}\t{text}\n" for name, text in found)
         return 0
     name, *rest = tokens
     if name not in COMMANDS:
