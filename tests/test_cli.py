@@ -17,8 +17,35 @@ from tests.distributed.ranks import SEQMODELS
 Command = Callable[..., Answer]
 TINY = ["trainer.max_epochs=1", "trainer.limit_train_batches=2", "cell.hidden_size=5", "trainer=cpu"]
 CELL = """
+from dataclasses import dataclass
+
 import torch
+from lightning.pytorch import Callback
 from seqmodels.cells import ElmanCell
+from seqmodels.data import LabelledSeries, Source, Splits, Standardization
+
+
+@dataclass(kw_only=True)
+class Waves(Source):
+    name = "waves"
+    target_kind = "classification"
+    citation = license = "none"
+    preparation = Standardization
+    steps: int
+
+    def splits(self):
+        labels = torch.arange(12) % 2
+        series = torch.arange(12.0 * self.steps * 3).sin().reshape(12, self.steps, 3)
+        return Splits(*3 * [LabelledSeries(series, labels, ("a", "b"))])
+
+
+class Said(Callback):
+    def __init__(self, text):
+        self.text = text
+
+    def on_fit_end(self, trainer, pl_module):
+        optimizer, schedule = trainer.optimizers[0], trainer.lr_scheduler_configs[0].scheduler
+        print(self.text, type(optimizer).__name__, optimizer.defaults["momentum"], schedule.gamma)
 
 
 class MyCell(ElmanCell):
@@ -162,6 +189,38 @@ def test_own_cells_configs_and_mistakes(command: Command, tmp_path: Path) -> Non
     assert (full.status, "Traceback" in full.err) == (2, True)
 
 
+def test_own_parts_are_given_no_keys_of_the_default_ones(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "mycells.py").write_text(CELL, encoding="utf-8")
+    own = ["data._target_=mycells.Waves", "+data.steps=5", "data.batch_size=4", "cell._target_=mycells.MyCell", *TINY]
+    own += ["optimizer._target_=torch.optim.SGD", "+optimizer.momentum=0.5", "logger=none"]
+    own += ["scheduler._target_=torch.optim.lr_scheduler.ExponentialLR", "+scheduler.gamma=0.7"]
+    own += ["+callbacks.said._target_=mycells.Said", "+callbacks.said.text=own"]
+    done = command("train", *own)
+    assert done.status == 0, done.err
+    assert "own SGD 0.5 0.7" in done.out
+    folder = done.out.splitlines()[-1].removeprefix("run folder: ")
+    assert command("evaluate", f"run={folder}", "data.batch_size=3", "allow=mycells.*").status == 0
+
+    missing = command("train", *(word for word in own if word != "+data.steps=5"))
+    assert (missing.status, "data.steps must be given" in missing.err) == (2, True)
+    chosen = command("train", "optimizer=adam", "optimizer._target_=torch.optim.SGD", *TINY)
+    assert (chosen.status, "optimizer=own has no keys of another" in chosen.err) == (2, True)
+
+
+def test_a_group_without_an_option_is_null_or_none(command: Command) -> None:
+    without = ["initializer=null", "~front", "top=null", "scheduler=null", "augmentation=null", "~vocabulary"]
+    without += ["regularizers=null", "logger=null", "~callbacks.lr_monitor", "callbacks.early_stopping=null"]
+    done = command("train", *TINY, *without)
+    assert done.status == 0, done.err
+    folder = done.out.splitlines()[-1].removeprefix("run folder: ")
+    refused = command("evaluate", f"run={folder}", "trainer=ddp_sim")
+    assert (refused.status, "such as trainer.accelerator=cpu trainer.devices=1" in refused.err) == (2, True)
+    for word, hint in {"pooling": "pooling=... sets it", "optimizer": "optimizer=... chooses one"}.items():
+        for removed in (f"{word}=null", f"~{word}"):
+            wrong = command("train", removed)
+            assert (wrong.status, hint in wrong.err) == (2, True), wrong.err
+
+
 def test_cells_data_and_doctor_answer(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert run_command(["cells"]) == 0
     cells = capsys.readouterr().out
@@ -201,6 +260,10 @@ def test_the_real_files_are_those_that_were_published(data_dir: Path, capsys: py
         (["task=regression", "experiment=ett"], []),
         (["task=classification"], []),
         ([], []),
+        (["task=regression", "data._target_=mine.Data"], ["data=own"]),
+        (["cell._target_=mine.A", "optimizer._target_=torch.optim.SGD"], ["cell=own", "optimizer=own"]),
+        (["cell=elman", "cell._target_=mine.A", "trainer._target_=mine.Trainer"], []),
+        (["experiment=digits_lstm", "cell._target_=mine.A"], []),
     ],
 )
 def test_a_task_without_data_is_tried_on_a_set_that_needs_no_file(overrides: list[str], data: list[str]) -> None:

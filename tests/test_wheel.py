@@ -64,6 +64,10 @@ def test_an_empty_environment_trains_from_an_empty_folder(wheel: Path, tmp_path:
     where = run(python, "-c", "import seqmodels; print(seqmodels.__file__)", cwd=empty)
     assert Path(where.strip()).is_relative_to(site)
 
+    for command in ("train", "evaluate", "doctor"):
+        assert run(python, "-m", "seqmodels", command, "--help", cwd=empty).startswith(f"seqmodels {command}")
+    assert "the file, plain or .gz" in run(python, "-m", "seqmodels", "train", "--help", "data=csv_series", cwd=empty)
+
     tiny = ["trainer.max_epochs=1", "trainer.limit_train_batches=2", "cell.hidden_size=5"]
     printed = run(python, "-m", "seqmodels", "train", *tiny, cwd=empty)
     folder = Path(printed.splitlines()[-1].removeprefix("run folder: "))

@@ -19,6 +19,10 @@ COMMANDS = {
     ),
     "cells": ("seqmodels.commands.cells:main", "list the cells: paper, equations, back-ends"),
     "data": ("seqmodels.commands.data:main", "list, verify or download data sets: seqmodels data verify mnist"),
+    "completion": (
+        "seqmodels.commands.completion:main",
+        'complete commands, groups and keys: eval "$(seqmodels completion bash)"',
+    ),
     "doctor": ("seqmodels.commands.doctor:main", "show this machine's hardware and the back-ends that run on it"),
 }
 
@@ -38,6 +42,10 @@ def run(tokens: list[str]) -> int:
 
         sys.stdout.write(f"seqmodels {__version__}\n")
         return 0
+    if tokens[:2] == ["completion", "words"] and len(tokens) == 3:  # a shell asks for the commands themselves
+        found = [(name, text) for name, (_, text) in COMMANDS.items() if name.startswith(tokens[2])]
+        sys.stdout.writelines(f"{name}\t{text}\n" for name, text in found)
+        return 0
     name, *rest = tokens
     if name not in COMMANDS:
         hint = f"{nearest(name, COMMANDS)} (commands: {', '.join(COMMANDS)})"
@@ -48,9 +56,13 @@ def run(tokens: list[str]) -> int:
 
 def _call(place: str, tokens: list[str]) -> int:
     """Import and call a subcommand; print errors as a message and return the exit status."""
-    module, function = place.split(":")
+    name, function = place.split(":")
     try:
-        return int(getattr(import_module(module), function)(tokens))
+        module = import_module(name)
+        if {"-h", "--help"} & set(tokens) and hasattr(module, "USAGE"):
+            sys.stdout.write(module.USAGE)
+            return 0
+        return int(getattr(module, function)(tokens))
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -68,6 +80,7 @@ def usage() -> str:
     return (
         "seqmodels <command> [group=option ...] [key=value ...]\n\n"
         f"{lines}\n\n"
-        "See seqmodels <command> --help for details. SEQMODELS_DATA_DIR sets the folder of data sets;\n"
-        "allow=mycells.* permits files from elsewhere to use your module mycells.\n"
+        "See seqmodels <command> --help for details; seqmodels train --help data=csv_series for keys of an option.\n"
+        "SEQMODELS_DATA_DIR sets the folder of data sets; allow=mycells.* permits files from elsewhere to use your\n"
+        "module mycells.\n"
     )

@@ -16,8 +16,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from seqmodels.commands.launch import from_first_process, is_first, launch, share_folder
 from seqmodels.commands.refused import JobRefused, no_folder_if_refused
-from seqmodels.config.compose import check_single, compose, composed, implied
+from seqmodels.config.compose import check_single, compose, composed, implied, without_null
 from seqmodels.config.files import config_folder
+from seqmodels.config.help.printing import help_text
 from seqmodels.config.hydra_internals import Hydra, job_folders, parse_flags, run, show
 from seqmodels.config.quoting import literal_values, quoted
 from seqmodels.config.run_name import check_run_name
@@ -31,6 +32,7 @@ from seqmodels.training.runs import check_no_run
 
 Work = Callable[[DictConfig], Mapping[str, float]]
 
+HELP = {"-h", "--help"}
 PACKAGE = str(Path(__file__).resolve().parents[1])
 USER_ERRORS = (ValueError, TypeError, OSError, ImportError)  # if raised in our own code: files, arguments, extras
 
@@ -47,7 +49,10 @@ def run_app(command: str, work: Work, tokens: list[str], prepare: Callable[[list
     Returns:
         The exit status: 0 on success, 1 if a job failed, 2 if the command line is wrong.
     """
-    tokens = literal_values(tokens)
+    tokens = [without_null(token) for token in literal_values(tokens)]
+    if HELP & set(tokens):
+        sys.stdout.write(help_text(command, tokens))
+        return 0
     with trusted(tokens):
         return _run(command, work, prepare(tokens))
 
@@ -57,7 +62,7 @@ def _run(command: str, work: Work, tokens: list[str]) -> int:
     overrides = args.overrides = [*args.overrides, *implied(args.overrides)]
     if args.cfg is not None:
         compose(command, overrides, args.config_dir)  # reports typos as in a run
-    if args.cfg is not None or args.help or args.hydra_help or args.info or args.shell_completion:
+    if args.cfg is not None or args.hydra_help or args.info or args.shell_completion:
         return _show_info(args, command)
     try:
         with composed(command, overrides, args.config_dir) as (hydra, config):

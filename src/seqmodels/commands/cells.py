@@ -31,7 +31,7 @@ def main(tokens: list[str]) -> int:
     """Print the table of cells."""
     if tokens:
         sys.stdout.write(USAGE)
-        return 0 if tokens[0] in ("-h", "--help") else 2
+        return 2
     import torch  # noqa: PLC0415  (slow, and not needed for help)
 
     from seqmodels.backends import backends_for  # noqa: PLC0415
@@ -48,8 +48,8 @@ def main(tokens: list[str]) -> int:
 
 
 def options() -> list[Path]:
-    """Return the configuration files of the group ``cell``."""
-    return sorted((config_folder() / "cell").glob("*.yaml"))
+    """Return the configuration files of the cells in this package."""
+    return sorted(path for path in (config_folder() / "cell").glob("*.yaml") if path.stem != "own")
 
 
 def paper(document: str) -> str:

@@ -21,7 +21,7 @@ ACTIONS = ("list", "verify", "download")
 
 def main(tokens: list[str]) -> int:
     """Run one of the three actions; the exit status is 1 if a file is missing or damaged."""
-    if not tokens or tokens[0] in ("-h", "--help"):
+    if not tokens:
         sys.stdout.write(USAGE)
         return 0
     action, *rest = tokens

@@ -18,7 +18,7 @@ def main(tokens: list[str]) -> int:
     """Print the report."""
     if tokens:
         sys.stdout.write(USAGE)
-        return 0 if tokens[0] in ("-h", "--help") else 2
+        return 2
     from seqmodels.system.devices import no_gpu  # noqa: PLC0415
     from seqmodels.training.runs import environment  # noqa: PLC0415
 

@@ -1,7 +1,6 @@
 """``seqmodels sweep-report``, also run at the end of a sweep: tables, an experiment file for the best trial, a page."""
 
 import shlex
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,9 +30,6 @@ MAX_ROWS = 10
 def main(tokens: list[str]) -> int:
     """Report on a sweep, finished or not; return 1 if any of its trials failed, else 0."""
     given = dict(token.partition("=")[::2] for token in tokens)
-    if {"-h", "--help"} & set(tokens):
-        sys.stdout.write(USAGE)
-        return 0
     if unknown := set(given) - {"dir", "storage"}:
         hint = nearest(min(unknown), ("dir", "storage"))
         raise ConfigError(f"sweep-report: {min(unknown)} is not known{hint} (options: dir=, storage=)")

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from seqmodels.commands.app import run_app
 from seqmodels.commands.launch import from_first_process, is_first
 from seqmodels.commands.resume import resume_tokens
-from seqmodels.config.compose import parse
+from seqmodels.config.compose import config_folder, parse
 from seqmodels.config.quoting import quoted
 from seqmodels.errors import ConfigError, nearest
 from seqmodels.training.finding import run_folder
@@ -77,7 +77,7 @@ def _evaluate(config: DictConfig) -> Mapping[str, float]:
 
 def _add_run_config(tokens: list[str]) -> list[str]:
     """Add the folder of the run to the search path for configurations."""
-    if {"-h", "--help", "--hydra-help"} & set(tokens):
+    if "--hydra-help" in tokens:
         return tokens
     folder = _run_folder(tokens)
     _check_changes(tokens)
@@ -94,6 +94,11 @@ def _check_changes(tokens: list[str]) -> None:
             raise ConfigError(
                 f"{token}: {part} comes from the checkpoint and cannot be changed; "
                 "trainer, callbacks, paths, threads and the batching of data can"
+            )
+        if equals and not option and (config_folder() / part).is_dir() and part != "data":
+            raise ConfigError(
+                f"{token}: seqmodels evaluate takes the {part} of the run, of which single keys can be set, "
+                f"such as {'trainer.accelerator=cpu trainer.devices=1' if part == 'trainer' else f'{part}.KEY=VALUE'}"
             )
         if equals and part == "data" and option not in CHANGEABLE:
             raise ConfigError(

@@ -9,11 +9,12 @@ anything is called. The node of a data source also holds the keys of its prepara
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue, OmegaConfBaseException
 
 from seqmodels.config.allowlist import check_names, join, nodes, resolve
 from seqmodels.config.signatures import SPECIAL, check_signature, parameters_of, parts_of
@@ -59,6 +60,10 @@ def plain(node: Any) -> Any:
         return OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
     except MissingMandatoryValue as error:
         raise ConfigError(f"{error.full_key} must be given: {error.full_key}=...") from error
+    except InterpolationKeyError as error:
+        name = re.search(r"'([^']*)'", str(error))
+        missing = name[1] if name else "another key"
+        raise ConfigError(f"{error.full_key} follows {missing}, which is not there: {missing}=... sets it") from error
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key or place_of(node)}: {str(error).splitlines()[0]}") from error
 

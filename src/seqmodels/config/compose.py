@@ -19,18 +19,19 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from seqmodels.config.allowlist import check_names, check_package, resolve
-from seqmodels.config.explaining import COMPOSE_ERRORS, explain, first_lines, is_group, options_of
+from seqmodels.config.explaining import COMPOSE_ERRORS, check_group, explain, first_lines, is_group
 from seqmodels.config.files import check_files, config_folder
 from seqmodels.config.hydra_internals import Hydra, create_config_search_path
 from seqmodels.config.hydra_names import check_hydra_names
+from seqmodels.config.meaning import meant
 from seqmodels.config.quoting import quoted_for_shell
 from seqmodels.config.run_name import run_name
+from seqmodels.config.signatures import OWN
 from seqmodels.config.variables import track_environment
 from seqmodels.errors import ConfigError, nearest
 
 OVERRIDE_KEY = re.compile(r"[+~]{0,2}[\w./@:-]+")
 EMBEDDED_DATA = {"language_modeling": "python_docs", "regression": "adding"}  # embedded or generated, no files needed
-EXTRAS = {"joblib": "joblib", "submitit_local": "slurm", "submitit_slurm": "slurm"}  # which bring these launchers
 
 OmegaConf.register_new_resolver("run_name", run_name, replace=True)  # not in a function: jobs of launchers only import
 
@@ -97,9 +98,9 @@ def composed(
         ConfigError, TargetRefused: see :func:`compose`.
     """
     parsed = parse(overrides)
-    with composer(config_dir, _search_path(parsed)) as hydra:
+    with composer(config_dir, search_folders(parsed)) as hydra:
         for override in parsed:
-            _check_group(hydra, override)
+            check_group(hydra, override)
         choices = [_alternatives(hydra, override) for override in parsed]
         first = [values[0] for values in choices]
         config = _compose_checked(hydra, config_name, first)
@@ -142,7 +143,7 @@ def check_single(overrides: list[str]) -> None:
             )
 
 
-def _search_path(overrides: list[Override]) -> list[str]:
+def search_folders(overrides: list[Override]) -> list[str]:
     """Return the folders in the last ``hydra.searchpath=[...]``."""
     given = [override.value() for override in overrides if override.key_or_group == "hydra.searchpath"]
     last = given[-1] if given else []
@@ -152,16 +153,40 @@ def _search_path(overrides: list[Override]) -> list[str]:
 
 
 def implied(overrides: list[str]) -> list[str]:
-    """Return an override that selects data for the task if none are chosen; the default data are for classification."""
+    """Return the choices of groups that follow from overrides.
+
+    A ``_target_`` of the user's own replaces a part whose option is not chosen, and is not given the keys of the
+    default one. The default data are for classification; another task takes a set that needs no files.
+
+    Example:
+        >>> implied(["optimizer._target_=torch.optim.SGD"]), implied(["task=regression"])
+        (['optimizer=own'], ['data=adding'])
+    """
     chosen = dict(override.partition("=")[::2] for override in overrides)
-    if {"data", "experiment"} & set(chosen):
+    if "experiment" in chosen:
         return []
-    return [f"data={name}" for task, name in EMBEDDED_DATA.items() if chosen.get("task") == task]
+    groups = [key.removesuffix("._target_") for key in chosen if key.endswith("._target_")]
+    own = [group for group in groups if group in OWN and group not in chosen]
+    data = None if {"data", "data._target_"} & set(chosen) else EMBEDDED_DATA.get(chosen.get("task", ""))
+    return [*(f"{group}=own" for group in own), *([f"data={data}"] if data else [])]
+
+
+def without_null(override: str) -> str:
+    """Return an override by which a group has no option, as Hydra reads it: ``none`` if there is one, else a deletion.
+
+    Example:
+        >>> [without_null(each) for each in ("initializer=null", "regularizers=null", "~logger", "cell=gru")]
+        ['~initializer', 'regularizers=none', 'logger=none', 'cell=gru']
+    """
+    group = override.removeprefix("~") if override.startswith("~") else override.removesuffix("=null")
+    if group == override or not re.fullmatch(r"[a-z_/]+", group) or not (folder := config_folder() / group).is_dir():
+        return override
+    return f"{group}=none" if (folder / "none.yaml").is_file() else f"~{group}"
 
 
 def _compose_checked(hydra: Hydra, config_name: str, overrides: list[Override]) -> DictConfig:
     for override in overrides:
-        _check_group(hydra, override)
+        check_group(hydra, override)
     lines = [str(override.input_line) for override in overrides]
     try:
         config = hydra.compose_config(config_name, lines, RunMode.RUN, with_log_configuration=False)
@@ -174,7 +199,11 @@ def _compose_checked(hydra: Hydra, config_name: str, overrides: list[Override]) 
     added = {override.key_or_group.partition(".")[0]: override for override in overrides if override.is_add()}
     known = {str(key) for key in config} - set(added)
     for name, override in added.items():
-        if not override.is_force_add() and (hint := nearest(name, known, cutoff=0.8)):
+        if override.is_force_add():
+            continue
+        key = meant(config, name) if override.key_or_group == name else None
+        hint = f"; did you mean {key!r}?" if key else nearest(name, known, cutoff=0.8)
+        if hint:
             raise ConfigError(f"{override.input_line} adds a key {name!r}{hint} (++ adds it in any case)")
     return config
 
@@ -245,19 +274,3 @@ def _alternatives(hydra: Hydra, override: Override) -> list[Override]:
     imported = is_group(hydra, override) or override.key_or_group.startswith("hydra")
     lines = [f"{key}={value}" for value in (values if imported else values[:1])]
     return parse(lines)
-
-
-def _check_group(hydra: Hydra, override: Override) -> None:
-    """Check that the chosen options of a group exist."""
-    group = override.key_or_group
-    options = options_of(hydra, group) if "." not in group else []
-    value = override.value() if not override.is_sweep_override() else None
-    if not options or override.is_delete() or override.is_sweep_override():
-        return
-    for choice in value if isinstance(value, list) else [value]:
-        name = str(choice).removesuffix(".yaml")
-        if choice is not None and isinstance(choice, str) and name not in options:
-            if group == "hydra/launcher" and name in EXTRAS:
-                raise ConfigError(f"{group}={name} needs another package: pip install 'seqmodels[{EXTRAS[name]}]'")
-            known = ", ".join(options)
-            raise ConfigError(f"{group}={choice}: no such option{nearest(name, options)} (options: {known})")

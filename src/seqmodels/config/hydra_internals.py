@@ -17,7 +17,7 @@ from omegaconf import DictConfig, open_dict, read_write
 
 from seqmodels.errors import ConfigError, nearest
 
-__all__ = ["Hydra", "create_config_search_path", "job_folders", "parse_flags", "run", "show"]
+__all__ = ["Hydra", "create_config_search_path", "flags", "job_folders", "parse_flags", "run", "show"]
 
 
 def run(hydra: Hydra, name: str, config: DictConfig, job: Callable[[DictConfig], Any]) -> Any:
@@ -70,11 +70,10 @@ def parse_flags(tokens: list[str]) -> argparse.Namespace:
         ConfigError: a flag does not exist, or its value is wrong.
     """
     parser = _parser("seqmodels")
-    known = [flag for action in parser._actions for flag in action.option_strings]
 
     def refuse(message: str) -> NoReturn:
-        flags = [word for word in message.split() if word.startswith("-")]
-        raise ConfigError(f"{message}{nearest(flags[0], known) if flags else ''}")
+        wrong = [word for word in message.split() if word.startswith("-")]
+        raise ConfigError(f"{message}{nearest(wrong[0], flags()) if wrong else ''}")
 
     parser.error = refuse  # type: ignore[method-assign]
     args = parser.parse_intermixed_args(tokens)
@@ -85,6 +84,11 @@ def parse_flags(tokens: list[str]) -> argparse.Namespace:
     return args
 
 
+def flags() -> list[str]:
+    """Return the flags of every command."""
+    return [flag for action in _parser("seqmodels")._actions for flag in action.option_strings]
+
+
 def _parser(program: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = get_args_parser()
     parser.prog = program
@@ -93,7 +97,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
 
 
 def show(args: argparse.Namespace, folder: str, name: str) -> None:
-    """Handle ``--help``, ``--hydra-help``, ``--info``, ``--cfg`` and ``--shell-completion``.
+    """Handle ``--hydra-help``, ``--info``, ``--cfg`` and ``--shell-completion``.
 
     Raises:
         SystemExit: with Hydra's status.

@@ -11,6 +11,8 @@ from seqmodels.errors import ConfigError, nearest
 
 Function = Callable[..., Any]
 SPECIAL = ("_target_", "_partial_")
+OWN = ("cell", "data", "front", "initializer", "model", "optimizer", "scheduler", "top", "vocabulary")
+"""Groups with an option ``own`` for a class of the user."""
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", type(None): "null"}
 
 
@@ -57,7 +59,8 @@ def check_signature(function: Function, node: dict[str, Any], place: str, given:
             raise ConfigError(f"{where} is not set here: it comes from the data ({given[key]!r})")
         if key not in parameters and not is_open:
             known = ", ".join(parameters)
-            raise ConfigError(f"{where}: {target} has no argument {key!r}{nearest(key, parameters)} (it has: {known})")
+            hint = nearest(key, parameters) or _way_out(place, key, node)
+            raise ConfigError(f"{where}: {target} has no argument {key!r}{hint} (it has: {known})")
         if key in hints:
             _check_value(where, hints[key], node[key])
     if node.get("_partial_", False):
@@ -69,6 +72,13 @@ def check_signature(function: Function, node: dict[str, Any], place: str, given:
         )
         if not optional and name not in keys and name not in given:
             raise ConfigError(f"{join(place, name)} must be given: {target} needs it")
+
+
+def _way_out(place: str, key: Any, node: dict[str, Any]) -> str:
+    """Return how a key of another class is left out, which came along with the option that was chosen before."""
+    if place in OWN:
+        return f"; if the class is your own, {place}=own has no keys of another"
+    return f"; ~{join(place, key)} removes it" if node[key] is not None else ""
 
 
 def check_argument(function: Function, place: str, key: str, value: Any) -> None:

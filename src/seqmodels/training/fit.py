@@ -166,6 +166,8 @@ def check_config(config: DictConfig) -> dict[str, Any]:
     for part in REQUIRED:
         if config.get(part) is None:
             raise ConfigError(f"{part} is missing: {part}=... chooses one")
+    for part in ("model", "task"):
+        plain(config[part])  # raises if it refers to a part that is not chosen
     parts = {part: plain(config.get(part)) for part in PARTS}
     for part, node in parts.items():  # before the model that refers to them, so that errors name the key that was set
         check(node, part)

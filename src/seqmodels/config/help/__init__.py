@@ -1,0 +1,1 @@
+"""What can be typed: keys with their comments, ``--help`` and completion."""
