@@ -90,7 +90,9 @@ def read(folder: Path) -> tuple[str, Run]:
     environment = json.loads(Path(folder, "environment.json").read_text())
     options = dict(word.split("=", 1) for word in environment["command"][2:])
     accelerators = [] if options.get("trainer") == "cpu" else environment["accelerators"]
-    experiment, seed = options.pop("experiment"), options.pop("seed", "1")
+    seed = options.pop("seed", "1")
+    first = "experiment" if "experiment" in options else "data"
+    options = {first: options.pop(first)} | options
     words = [f"{key}={value}" for key, value in options.items() if key not in WITHOUT_EFFECT]
     device = accelerators[0] if accelerators else f"{environment['cpu_count']} cores"
     found = {
@@ -100,7 +102,7 @@ def read(folder: Path) -> tuple[str, Run]:
         "date": environment["time"][:10],
         "machine": f"{device}, torch {environment['packages']['torch']}",
     }
-    return " ".join([f"seqmodels train experiment={experiment}", *words, f"seed={seed}"]), found
+    return " ".join(["seqmodels train", *words, f"seed={seed}"]), found
 
 
 def validation(folder: Path) -> dict[str, float]:

@@ -45,7 +45,7 @@ CLASSES = (
 FUNCTIONS = (
     *("seqmodels.cells.*", "seqmodels.models.pooling.*", "seqmodels.training.callbacks.progress*"),
     *("seqmodels.training.ddp", "seqmodels.training.processes.ddp"),
-    *("seqmodels.training.warmup_cosine", "seqmodels.training.schedules.*"),
+    *("seqmodels.training.cosine", "seqmodels.training.warmup_cosine", "seqmodels.training.schedules.*"),
 )
 ALLOW = "SEQMODELS_ALLOW"
 """The environment variable that extends the list: patterns or full names, separated by commas."""

@@ -21,9 +21,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from seqmodels.config.allowlist import check_names, check_package, resolve
 from seqmodels.config.explaining import COMPOSE_ERRORS, check_group, explain, first_lines, is_group
 from seqmodels.config.files import check_files, config_folder
+from seqmodels.config.help.meaning import meant
 from seqmodels.config.hydra_internals import Hydra, create_config_search_path
 from seqmodels.config.hydra_names import check_hydra_names
-from seqmodels.config.meaning import meant
 from seqmodels.config.quoting import quoted_for_shell
 from seqmodels.config.run_name import run_name
 from seqmodels.config.signatures import OWN

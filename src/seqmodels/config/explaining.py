@@ -10,8 +10,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from yaml import YAMLError
 
+from seqmodels.config.help.meaning import meant, option_meant, similar
 from seqmodels.config.hydra_internals import Hydra
-from seqmodels.config.meaning import meant, option_meant, similar
 from seqmodels.config.signatures import SPECIAL
 from seqmodels.errors import ConfigError, nearest
 

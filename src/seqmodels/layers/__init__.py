@@ -1,19 +1,23 @@
 """Sequence layers, all with the signature ``(x, state=None, lengths=None) -> (y, state)``, and pooling over time."""
 
 from seqmodels.layers.base import SequenceLayer
-from seqmodels.layers.convolution import Convolution
+from seqmodels.layers.convolution import Convolution, ConvolutionStack, InstanceNorm
 from seqmodels.layers.dropout import LockedDropout
-from seqmodels.layers.pooling import AttentionPool, EveryStep, LastStep, MaxPool, MeanPool
+from seqmodels.layers.pooling import AttentionPool, ConcatPool, EveryStep, LastStep, MaxPool, MeanPool
 from seqmodels.layers.read_out import ReadOut
 from seqmodels.layers.recurrent import Bidirectional, Recurrent
 from seqmodels.layers.self_attention import SelfAttention
-from seqmodels.layers.stack import Stack, recurrent_stack
+from seqmodels.layers.stack import ConcatInput, Stack, recurrent_stack
 
 __all__ = [
     "AttentionPool",
     "Bidirectional",
+    "ConcatInput",
+    "ConcatPool",
     "Convolution",
+    "ConvolutionStack",
     "EveryStep",
+    "InstanceNorm",
     "LastStep",
     "LockedDropout",
     "MaxPool",

@@ -1,4 +1,7 @@
-"""A convolution over time, for sequences of different lengths."""
+"""Convolutions over time, for sequences of different lengths."""
+
+from collections.abc import Sequence
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -6,6 +9,8 @@ from torch.nn import functional as F
 
 from seqmodels.cells.base import Device, DType
 from seqmodels.sequence import length_mask
+
+Norm = Literal["instance"]
 
 
 class Convolution(nn.Module):
@@ -21,11 +26,12 @@ class Convolution(nn.Module):
         kernel_size: steps that an output sees.
         stride: steps from one output to the next.
         pool: consecutive outputs that max pooling combines.
+        norm: ``instance`` normalises the convolution before ReLU; see :class:`InstanceNorm`.
         dropout: probability of zeroing a feature of the output in training.
         device, dtype: of the parameters, as in ``torch.nn``.
 
     Raises:
-        ValueError: a size is less than 1.
+        ValueError: a size is less than 1, or there is no such ``norm``.
 
     Example:
         >>> y, lengths = Convolution(4, channels=5, stride=2)(torch.zeros(3, 7, 4), torch.tensor([7, 2, 5]))
@@ -41,15 +47,19 @@ class Convolution(nn.Module):
         kernel_size: int = 3,
         stride: int = 1,
         pool: int = 1,
+        norm: Norm | None = None,
         dropout: float = 0.0,
         device: Device = None,
         dtype: DType = None,
     ) -> None:
         super().__init__()
+        if norm is not None and norm not in get_args(Norm):
+            raise ValueError(f"norm must be None or one of {', '.join(get_args(Norm))}, got {norm!r}")
         for name, value in (("channels", channels), ("kernel_size", kernel_size), ("stride", stride), ("pool", pool)):
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
         self.convolution = nn.Conv1d(input_size, channels, kernel_size, stride=stride, device=device, dtype=dtype)
+        self.norm = None if norm is None else InstanceNorm(channels, device=device, dtype=dtype)
         self.dropout = nn.Dropout(dropout)
         self.output_size = channels
         self.kernel_size = kernel_size
@@ -67,14 +77,110 @@ class Convolution(nn.Module):
         steps = -(-time // self.stride)
         after = (steps - 1) * self.stride + self.kernel_size - before - time
         x = _cleared(x, lengths).transpose(1, 2)
-        y = self.convolution(F.pad(x, (before, after))).relu()
+        y = self.convolution(F.pad(x, (before, after))).transpose(1, 2)
         lengths = None if lengths is None else -(-lengths // self.stride)
-        y = _cleared(y.transpose(1, 2), lengths)  # so that padding is never the maximum: relu leaves nothing below 0
+        if self.norm is not None:
+            y = self.norm(y, lengths)
+        y = _cleared(y.relu(), lengths)  # so that padding is never the maximum: relu leaves nothing below 0
         if self.pool > 1:
             y = F.pad(y.transpose(1, 2), (0, -steps % self.pool))
             y = F.max_pool1d(y, self.pool).transpose(1, 2)
             lengths = None if lengths is None else -(-lengths // self.pool)
         return self.dropout(y), lengths
+
+
+class ConvolutionStack(nn.Module):
+    """Several :class:`Convolution` one after the other, with the signature of one.
+
+    With normalisation and under recurrent layers whose input is pooled beside their output
+    (:class:`~seqmodels.layers.ConcatInput`) this is close to LSTM-FCN (Karim et al., 2018, arXiv 1709.05206), where the
+    two are side by side; there the layers have 128, 256 and 128 channels, kernels of 8, 5 and 3 steps, and batch
+    normalisation.
+
+    Args:
+        input_size: features of a step.
+        channels: features of an output, of every layer.
+        kernel_sizes: steps that an output of each layer sees.
+        pool: consecutive outputs of each layer that max pooling combines.
+        norm: as in :class:`Convolution`.
+        dropout: probability of zeroing a feature of the last output in training.
+        device, dtype: of the parameters, as in ``torch.nn``.
+
+    Raises:
+        ValueError: there is no layer, a size is less than 1, or there is no such ``norm``.
+
+    Example:
+        >>> y, lengths = ConvolutionStack(4, channels=5, pool=2)(torch.zeros(3, 17, 4), torch.tensor([17, 2, 5]))
+        >>> y.shape, lengths
+        (torch.Size([3, 3, 5]), tensor([3, 1, 1]))
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        *,
+        channels: int = 64,
+        kernel_sizes: Sequence[int] = (9, 5, 3),
+        pool: int = 1,
+        norm: Norm | None = "instance",
+        dropout: float = 0.0,
+        device: Device = None,
+        dtype: DType = None,
+    ) -> None:
+        super().__init__()
+        if not kernel_sizes:
+            raise ValueError("kernel_sizes must have one size for each layer, got none")
+        sizes = [input_size, *[channels] * (len(kernel_sizes) - 1)]
+        self.layers = nn.ModuleList(
+            Convolution(
+                size, channels=channels, kernel_size=kernel_size, pool=pool, norm=norm, device=device, dtype=dtype
+            )
+            for size, kernel_size in zip(sizes, kernel_sizes, strict=True)
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.output_size = channels
+        self.shortens = pool > 1
+        """Whether the output has fewer steps than the input."""
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Return outputs and their lengths; all steps are real if no lengths are given."""
+        for layer in self.layers:
+            x, lengths = layer(x, lengths)
+        return self.dropout(x), lengths
+
+
+class InstanceNorm(nn.Module):
+    r"""Each feature of each sequence, normalised over the sequence's own real steps.
+
+    .. math::
+
+        y_t = \gamma \frac{x_t - \mathrm{mean}(x)}{\sqrt{\mathrm{var}(x) + \varepsilon}} + \beta
+
+    Ulyanov et al., 2016, arXiv 1607.08022. In training as in evaluation no row depends on others, and none on its
+    padding, unlike with batch normalisation. Series that differ in level and amplitude become comparable.
+
+    Args:
+        features: features of a step.
+        eps: added to the variance, the mean square over the real steps.
+        device, dtype: of the parameters, as in ``torch.nn``.
+
+    Example:
+        >>> InstanceNorm(1)(torch.tensor([[[1.0], [3.0], [9.0]]]), torch.tensor([2])).flatten().tolist()[:2]
+        [-0.9999949932098389, 0.9999949932098389]
+    """
+
+    def __init__(self, features: int, *, eps: float = 1e-5, device: Device = None, dtype: DType = None) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(features, device=device, dtype=dtype))
+        self.bias = nn.Parameter(torch.zeros(features, device=device, dtype=dtype))
+        self.eps = eps
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Return ``y (batch, time, features)``; past a length its values mean nothing."""
+        steps = x.shape[1] if lengths is None else lengths.to(x.device)[:, None, None]
+        mean = _cleared(x, lengths).sum(1, keepdim=True) / steps
+        variance = _cleared(x - mean, lengths).square().sum(1, keepdim=True) / steps
+        return (x - mean) * (variance + self.eps).rsqrt() * self.weight + self.bias
 
 
 def _cleared(x: Tensor, lengths: Tensor | None) -> Tensor:

@@ -85,6 +85,33 @@ class MaxPool(nn.Module):
         return y.amax(dim=1)
 
 
+class ConcatPool(nn.Module):
+    r"""The last output, the maximum and the mean over the real steps, one after the other.
+
+    .. math::
+
+        s = [h_T, \mathrm{maxpool}(h), \mathrm{meanpool}(h)]
+
+    Howard and Ruder, 2018, Universal language model fine-tuning for text classification, arXiv 1801.06146.
+
+    Args:
+        input_size: features of a step.
+        backward_size: as in :class:`LastStep`.
+
+    Example:
+        >>> ConcatPool(1)(torch.tensor([[[1.0], [5.0], [0.0]]]), torch.tensor([3])).tolist()
+        [[0.0, 5.0, 2.0]]
+    """
+
+    def __init__(self, input_size: int, *, backward_size: int = 0) -> None:
+        super().__init__()
+        self.output_size = 3 * input_size
+        self.parts = nn.ModuleList([LastStep(backward_size=backward_size), MaxPool(), MeanPool()])
+
+    def forward(self, y: Tensor, lengths: Tensor | None = None) -> Tensor:
+        return torch.cat([part(y, lengths) for part in self.parts], dim=-1)
+
+
 class AttentionPool(nn.Module):
     r"""A learnt weighted mean over the real steps (Yang et al., 2016, Hierarchical attention networks).
 

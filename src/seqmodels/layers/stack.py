@@ -4,12 +4,14 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
 
 from seqmodels.cells.base import Cell, Device, DType
 from seqmodels.layers.base import SequenceLayer, states_of
 from seqmodels.layers.dropout import LockedDropout
 from seqmodels.layers.recurrent import Bidirectional, Recurrent
+from seqmodels.sequence import length_mask
 
 CellFactory = Callable[..., Cell[Any]]
 """Called with an input size, and ``hidden_size=``, ``device=`` and ``dtype=`` where given: a cell class or partial."""
@@ -67,6 +69,33 @@ class Stack(SequenceLayer[tuple[Any, ...]]):
 
     def extra_repr(self) -> str:
         return f"residual={self.residual}"
+
+
+class ConcatInput(SequenceLayer[Any]):
+    """A layer whose output is preceded, feature by feature, by its input.
+
+    Args:
+        layer: any sequence layer.
+
+    Example:
+        >>> from seqmodels.cells import GRUCell
+        >>> y, state = ConcatInput(Recurrent(GRUCell(4, 5)))(torch.zeros(3, 7, 4))
+        >>> y.shape
+        torch.Size([3, 7, 9])
+    """
+
+    def __init__(self, layer: SequenceLayer[Any]) -> None:
+        super().__init__()
+        self.layer = layer
+        self.input_size = layer.input_size
+        self.output_size = layer.input_size + layer.output_size
+        self.backward_size = layer.backward_size
+
+    def forward(self, x: Tensor, state: Any = None, lengths: Tensor | None = None) -> tuple[Tensor, Any]:
+        y, state = self.layer(x, state, lengths)
+        if lengths is not None:
+            x = torch.where(length_mask(lengths.to(x.device), x.shape[1])[..., None], x, 0)
+        return torch.cat([x, y], dim=-1), state
 
 
 def recurrent_stack(

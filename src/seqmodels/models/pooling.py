@@ -1,6 +1,7 @@
 """Poolings of a network: functions from the top layer to a module that reduces its outputs over time to one vector.
 
-Any callable ``(layer) -> module`` will do whose module maps ``(y (batch, time, size), lengths)`` to ``(batch, size)``.
+Any callable ``(layer) -> module`` will do whose module maps ``(y (batch, time, size), lengths)`` to ``(batch, size)``,
+or to another size if the module says it as ``output_size``.
 Only :func:`every_step` keeps the time, for networks with an output at every step.
 """
 
@@ -9,9 +10,9 @@ from typing import Any
 
 from torch import nn
 
-from seqmodels.layers import AttentionPool, EveryStep, LastStep, MaxPool, MeanPool, SequenceLayer
+from seqmodels.layers import AttentionPool, ConcatPool, EveryStep, LastStep, MaxPool, MeanPool, SequenceLayer
 
-__all__ = ["attention", "every_step", "last", "maximum", "mean"]
+__all__ = ["attention", "concat", "every_step", "last", "maximum", "mean"]
 
 Pooling = Callable[[SequenceLayer[Any]], nn.Module]
 
@@ -57,6 +58,20 @@ def maximum(layer: SequenceLayer[Any]) -> MaxPool:  # noqa: ARG001
         MaxPool()
     """
     return MaxPool()
+
+
+def concat(layer: SequenceLayer[Any]) -> ConcatPool:
+    """Take the last output, the maximum and the mean together.
+
+    Args:
+        layer: the layer to pool.
+
+    Example:
+        >>> from seqmodels.layers import SelfAttention
+        >>> concat(SelfAttention(8))(torch.zeros(3, 7, 8)).shape
+        torch.Size([3, 24])
+    """
+    return ConcatPool(layer.output_size, backward_size=layer.backward_size)
 
 
 def attention(layer: SequenceLayer[Any], *, attention_size: int | None = None) -> AttentionPool:

@@ -6,13 +6,21 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from seqmodels.layers import Convolution, EveryStep, LockedDropout, SequenceLayer, recurrent_stack
+from seqmodels.layers import (
+    ConcatInput,
+    Convolution,
+    ConvolutionStack,
+    EveryStep,
+    LockedDropout,
+    SequenceLayer,
+    recurrent_stack,
+)
 from seqmodels.layers.stack import CellFactory
 from seqmodels.models.pooling import Pooling, last
 from seqmodels.models.token_scores import wrong_token
 
 Initializer = Callable[[nn.Module], nn.Module]
-Front = Callable[[int], Convolution]
+Front = Callable[[int], Convolution | ConvolutionStack]
 Top = Callable[[int], SequenceLayer[Any]]
 
 
@@ -31,13 +39,15 @@ class SequenceNetwork(nn.Module, ABC):
         embedding_size: features of an embedded token.
         dropout_embedding: probability that the embedding of a step is zeroed.
         dropout_input: probability that a feature of the input, or of the embedding, is zeroed at all steps.
-        front: makes a convolution from an input size, as ``partial(Convolution, channels=64)`` does.
+        front: makes one or more convolutions from an input size, as ``partial(Convolution, channels=64)`` does.
         hidden_sizes: one hidden size for each layer, from the input upwards, instead of one in ``cell``.
         depth: number of layers; by default that of ``hidden_sizes``, else 1.
         bidirectional: give every layer a second cell that reads backwards.
         dropout: probability that a feature between layers is zeroed at all steps.
         dropout_output: probability that a feature of the input of the read-out is zeroed.
         residual: as in :class:`~seqmodels.layers.Stack`.
+        concat_input: what lies above the recurrent layers also sees their input; with it a network whose recurrent
+            layers are of little use can still learn what a pooled embedding or convolution tells.
         top: makes a layer from the output size of the recurrent layers, as ``partial(SelfAttention, heads=4)`` does.
         pooling: reduces the steps of the top layer to one vector; see :mod:`seqmodels.models.pooling`.
         initializer: called with the finished network to set its parameters; each layer's own initialiser by default.
@@ -69,6 +79,7 @@ class SequenceNetwork(nn.Module, ABC):
         dropout: float = 0.0,
         dropout_output: float = 0.0,
         residual: bool = False,
+        concat_input: bool = False,
         top: Top | None = None,
         pooling: Pooling = last,
         initializer: Initializer | None = None,
@@ -84,7 +95,7 @@ class SequenceNetwork(nn.Module, ABC):
         self.dropout_input = LockedDropout(dropout_input)
         size = embedding_size if input_size is None else input_size
         self.front = None if front is None else front(size)
-        self.recurrent = recurrent_stack(
+        recurrent = recurrent_stack(
             cell,
             size if self.front is None else self.front.output_size,
             hidden_sizes=hidden_sizes,
@@ -94,13 +105,14 @@ class SequenceNetwork(nn.Module, ABC):
             residual=residual,
             backend=backend,
         )
+        self.recurrent: SequenceLayer[Any] = ConcatInput(recurrent) if concat_input else recurrent
         self.top = None if top is None else top(self.recurrent.output_size)
         highest = self.recurrent if self.top is None else self.top
         self.pooling = pooling(highest)
         if self.front is not None and self.front.shortens and isinstance(self.pooling, EveryStep):
             raise ValueError("front must leave all steps where each has an output, got a stride or pool above 1")
         self.dropout_output = nn.Dropout(dropout_output)
-        self.read_out = nn.Linear(highest.output_size, output_size)
+        self.read_out = nn.Linear(getattr(self.pooling, "output_size", highest.output_size), output_size)
         if initializer is not None:
             initializer(self)
 

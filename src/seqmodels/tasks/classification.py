@@ -40,6 +40,7 @@ class Classification(Task[SequenceBatch]):
     """
 
     needs: ClassVar[TargetKind] = "classification"
+    default_epochs: ClassVar[int] = 6
 
     def __init__(
         self,

@@ -35,6 +35,7 @@ class MultilabelClassification(Task[SequenceBatch]):
     """
 
     needs: ClassVar[TargetKind] = "multilabel"
+    default_epochs: ClassVar[int] = 6
 
     def __init__(
         self,

@@ -33,11 +33,15 @@ class Task(LightningModule, ABC, Generic[Batch]):
         optimizer: builds an optimiser from parameters, such as ``partial(torch.optim.Adam, lr=1e-3)``.
         scheduler: builds a learning-rate schedule from an optimiser. One with an argument ``total_steps`` is stepped
             after every optimiser step, and receives their number unless it is bound already; any other is stepped
-            after every epoch. ``ReduceLROnPlateau`` monitors ``val/loss``.
+            after every epoch, and receives the number of epochs as ``total_epochs`` if it has that argument.
+            ``ReduceLROnPlateau`` monitors ``val/loss``.
     """
 
     needs: ClassVar[TargetKind]
     """The kind of targets that a data set must have for this task."""
+    default_epochs: ClassVar[int] = 30
+    """Epochs of a training with ``trainer.max_epochs=null``; more, if these are fewer than :attr:`default_steps`."""
+    default_steps: ClassVar[int] = 1500
 
     def __init__(
         self, model: nn.Module, optimizer: OptimizerFactory, scheduler: SchedulerFactory | None = None
@@ -180,6 +184,8 @@ class Task(LightningModule, ABC, Generic[Batch]):
         per_step = "total_steps" in inspect.signature(self.scheduler).parameters
         if per_step and "total_steps" not in getattr(self.scheduler, "keywords", {}):
             options["total_steps"] = self._total_steps()
+        if "total_epochs" in inspect.signature(self.scheduler).parameters:
+            options["total_epochs"] = self._total_epochs()
         schedule: dict[str, Any] = {
             "scheduler": self.scheduler(optimizer, **options),
             "interval": "step" if per_step else "epoch",
@@ -193,3 +199,8 @@ class Task(LightningModule, ABC, Generic[Batch]):
         if not math.isfinite(steps):
             raise ValueError("a schedule over steps needs their number: set max_epochs or max_steps of the trainer")
         return int(steps)
+
+    def _total_epochs(self) -> int:
+        """Return the number of epochs, the last of which ``max_steps`` may cut short."""
+        steps = math.ceil(self.trainer.num_training_batches / self.trainer.accumulate_grad_batches)
+        return math.ceil(self._total_steps() / max(1, steps))

@@ -7,6 +7,7 @@ from seqmodels.training.checkpointing import save_model as save_model
 from seqmodels.training.evaluation import evaluate as evaluate
 from seqmodels.training.fit import train as train
 from seqmodels.training.processes import ddp as ddp
+from seqmodels.training.schedules import cosine as cosine
 from seqmodels.training.schedules import warmup_cosine as warmup_cosine
 
 __all__: list[str]

@@ -21,7 +21,7 @@ from seqmodels.system.threads import cpu_threads, threads_for
 from seqmodels.tasks import Task
 from seqmodels.training.answers import write_tables
 from seqmodels.training.baselines import baseline_metrics
-from seqmodels.training.callbacks import EpochLines
+from seqmodels.training.callbacks import EpochLines, TrainingLength
 from seqmodels.training.callbacks.ending import LastValidation, account, best_metrics, lengths
 from seqmodels.training.callbacks.hyperparameters import log_hyperparameters, own_wandb_run
 from seqmodels.training.checkpoint_file import (
@@ -85,7 +85,7 @@ def train(config: DictConfig, *callbacks: Callback) -> dict[str, float]:
             epochs = best["epoch"] + 1
             log.info("refit=all: training on all data for %d epochs, those of the best checkpoint", epochs)
             data.join_splits()
-            again = refit_config(config)
+            again = refit_config(config, done.trainer.max_epochs)
             last, own = starting_checkpoint(again), (*callbacks, StopAfter(epochs))
             done = _trained(again, check_config(again), data, last, own)
             save_refit(done.trainer, done.task, best)
@@ -257,7 +257,11 @@ def build_trainer(
         "enable_checkpointing": any(hasattr(callback, "best_model_path") for callback in entries),
         "use_distributed_sampler": False,  # the data modules distribute their rows themselves, without repeats
     }
-    trainer: Trainer = construct(parts["trainer"], "trainer", given)
+    node = dict(parts["trainer"])
+    if node.get("max_epochs") is None:
+        node["max_epochs"] = -1  # until TrainingLength sets a number, or max_steps ends the training
+        given["callbacks"] = [*entries, TrainingLength(), *callbacks]
+    trainer: Trainer = construct(node, "trainer", given)
     return trainer
 
 

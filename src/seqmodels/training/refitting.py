@@ -45,14 +45,18 @@ def check_refit(config: DictConfig, parts: Mapping[str, Any]) -> None:
         raise ConfigError("refit=all trains in one process: leave out trainer.devices and trainer.num_nodes")
 
 
-def refit_config(config: DictConfig) -> DictConfig:
-    """Return the configuration of the training on all data, within the folder of the run."""
+def refit_config(config: DictConfig, max_epochs: int | None) -> DictConfig:
+    """Return the configuration of the training on all data, within the folder of the run.
+
+    ``max_epochs`` is that of the run, so that the learning rates of an epoch are the same.
+    """
     folder = Path(config.paths.output_dir, REFIT)
     again = config.copy()
     with open_dict(again):
         again.paths.output_dir = str(folder)
         again.test, again.refit, again.ckpt_path = False, None, None
         again.trainer.limit_val_batches = 0
+        again.trainer.max_epochs = max_epochs
         for name in ("model_checkpoint", "early_stopping"):
             again.callbacks[name] = None
         again.resume = config.resume if (folder / "checkpoints").is_dir() else None

@@ -1,9 +1,9 @@
-"""Learning-rate schedules that ``torch.optim.lr_scheduler`` lacks."""
+"""Learning-rate schedules that need the length of the training."""
 
 import math
 
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR
 
 
 def warmup_cosine(optimizer: Optimizer, *, total_steps: int, warmup: float = 0.1) -> LambdaLR:
@@ -39,3 +39,30 @@ def warmup_cosine(optimizer: Optimizer, *, total_steps: int, warmup: float = 0.1
         return 0.5 * (1 + math.cos(math.pi * progress))
 
     return LambdaLR(optimizer, factor)
+
+
+def cosine(
+    optimizer: Optimizer,
+    *,
+    total_epochs: int,
+    T_max: int | None = None,  # noqa: N803  (torch's name)
+    eta_min: float = 0.0,
+) -> CosineAnnealingLR:
+    """Return torch's cosine schedule over all epochs.
+
+    Args:
+        optimizer: its learning rates are the start of the schedule.
+        total_epochs: number of epochs of the training.
+        T_max: epochs until the rate is ``eta_min``; ``total_epochs`` by default.
+        eta_min: the last rate.
+
+    Returns:
+        The schedule; call its ``step()`` after every epoch.
+
+    Example:
+        >>> import torch
+        >>> optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+        >>> cosine(optimizer, total_epochs=10).T_max
+        10
+    """
+    return CosineAnnealingLR(optimizer, T_max or total_epochs, eta_min)

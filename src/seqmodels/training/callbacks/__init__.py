@@ -4,6 +4,15 @@ from seqmodels.training.callbacks.averaging import NonMonotonicAveraging
 from seqmodels.training.callbacks.finite_steps import FiniteSteps
 from seqmodels.training.callbacks.gradient_norms import GradientNorms
 from seqmodels.training.callbacks.progress_bar import EpochLines, progress
+from seqmodels.training.callbacks.training_length import TrainingLength
 from seqmodels.training.resuming import ResumePoints
 
-__all__ = ["EpochLines", "FiniteSteps", "GradientNorms", "NonMonotonicAveraging", "ResumePoints", "progress"]
+__all__ = [
+    "EpochLines",
+    "FiniteSteps",
+    "GradientNorms",
+    "NonMonotonicAveraging",
+    "ResumePoints",
+    "TrainingLength",
+    "progress",
+]
