@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqmodels.cells import GRUCell
-from seqmodels.layers import Convolution, SelfAttention
+from seqmodels.layers import ConcatInput, Convolution, ConvolutionStack, InstanceNorm, Recurrent, SelfAttention
 from seqmodels.models import SequenceClassifier
-from seqmodels.models.pooling import every_step, mean
+from seqmodels.models.pooling import concat, every_step, mean
 from tests.conftest import TOLERANCE
 
 BATCH, TIME, INPUT = 4, 11, 6
@@ -22,6 +22,8 @@ CONVOLUTIONS = [
     partial(Convolution, channels=5, kernel_size=kernel_size, stride=stride, pool=pool)
     for kernel_size, stride, pool in ((3, 1, 1), (4, 1, 1), (3, 2, 1), (5, 1, 3), (2, 3, 2), (1, 4, 1))
 ]
+CONVOLUTIONS += [partial(Convolution, channels=5, kernel_size=4, stride=2, norm="instance")]
+STACKS = [partial(ConvolutionStack, channels=5, kernel_sizes=sizes, pool=2) for sizes in ((4, 3), (3,))]
 
 
 def inputs() -> Tensor:
@@ -41,6 +43,40 @@ def test_a_convolution_of_a_padded_row_is_that_of_the_row_alone(make: Callable[.
         assert int(lengths[row]) == alone.shape[1] == ceil(ceil(length / layer.stride) / layer.pool)
         torch.testing.assert_close(y[row, : alone.shape[1]], alone[0], **DOUBLE)
         assert not y[row, alone.shape[1] :].any()
+
+
+def test_an_instance_is_normalised_over_its_own_steps() -> None:
+    norm, x = InstanceNorm(INPUT).double(), inputs()
+    for parameter in norm.parameters():
+        nn.init.normal_(parameter)
+    y = norm(x, LENGTHS)
+    for row, length in enumerate(LENGTHS.tolist()):
+        alone = x[row, :length]
+        alone = (alone - alone.mean(0)) / (alone.var(0, correction=0) + norm.eps).sqrt()
+        torch.testing.assert_close(y[row, :length], alone * norm.weight + norm.bias, **DOUBLE)
+
+
+def test_a_stack_of_convolutions_is_one_after_the_other() -> None:
+    stack, x = ConvolutionStack(INPUT, channels=5, kernel_sizes=(4, 3, 2), pool=2).double(), inputs()
+    y, lengths = x, LENGTHS
+    for layer in stack.layers:
+        y, lengths = layer(y, lengths)
+    assert lengths.tolist() == [2, 1, 1, 1]
+    together, shorter = stack(x, LENGTHS)
+    assert torch.equal(shorter, lengths)
+    torch.testing.assert_close(together, y, **DOUBLE)
+    assert [layer.convolution.in_channels for layer in stack.layers] == [INPUT, 5, 5]
+
+
+def test_the_input_stands_before_the_output_and_is_0_past_a_length() -> None:
+    layer, x = ConcatInput(Recurrent(GRUCell(INPUT, 3))).double(), inputs()
+    x[torch.arange(TIME) >= LENGTHS[:, None]] = torch.nan
+    y, state = layer(x, lengths=LENGTHS)
+    inner, expected = layer.layer(x, None, LENGTHS)
+    assert layer.output_size == y.shape[-1] == INPUT + 3
+    assert torch.equal(y[..., INPUT:], inner)
+    assert torch.equal(state.h, expected.h)
+    assert torch.equal(y[..., :INPUT], x.nan_to_num(0))
 
 
 def test_a_convolution_is_what_its_formula_says() -> None:
@@ -89,10 +125,10 @@ def test_gradients_are_those_of_finite_differences(make: Callable[..., nn.Module
     assert torch.autograd.gradcheck(lambda value: layer(value, lengths=lengths)[0], (x,))
 
 
-@pytest.mark.parametrize("front", [None, *CONVOLUTIONS])
+@pytest.mark.parametrize("front", [None, *CONVOLUTIONS, *STACKS])
 @pytest.mark.parametrize("top", [None, partial(SelfAttention, heads=2)])
 def test_padding_changes_no_answer_of_a_network_with_both(
-    front: Callable[[int], Convolution] | None, top: Callable[[int], SelfAttention] | None
+    front: Callable[[int], Convolution | ConvolutionStack] | None, top: Callable[[int], SelfAttention] | None
 ) -> None:
     model = SequenceClassifier(
         partial(GRUCell, hidden_size=4),
@@ -100,9 +136,10 @@ def test_padding_changes_no_answer_of_a_network_with_both(
         embedding_size=INPUT,
         output_size=3,
         bidirectional=True,
+        concat_input=top is None,
         front=front,
         top=top,
-        pooling=mean,
+        pooling=concat if top is None else mean,
     ).double()
     tokens = torch.randint(9, (BATCH, TIME))
     together = model(tokens, LENGTHS)
@@ -138,6 +175,8 @@ def test_a_front_that_shortens_is_refused_where_every_step_is_answered_for() -> 
     ("make", "message"),
     [
         (lambda: Convolution(3, stride=0), "stride must be at least 1, got 0"),
+        (lambda: Convolution(3, norm="batch"), "norm must be None or one of instance, got 'batch'"),
+        (lambda: ConvolutionStack(3, kernel_sizes=()), "kernel_sizes must have one size for each layer, got none"),
         (lambda: SelfAttention(6, heads=4), "heads must divide the 6 features that the layer reads, got 4"),
     ],
 )

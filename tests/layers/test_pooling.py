@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from seqmodels.cells import GRUCell, LSTMCell
-from seqmodels.layers import AttentionPool, Bidirectional, LastStep, MaxPool, MeanPool, Recurrent
+from seqmodels.layers import AttentionPool, Bidirectional, ConcatPool, LastStep, MaxPool, MeanPool, Recurrent
 from tests.conftest import TOLERANCE
 
 BATCH, TIME, SIZE = 3, 7, 5
@@ -21,6 +21,7 @@ MAKERS: dict[str, Callable[[], nn.Module]] = {
     "mean": MeanPool,
     "max": MaxPool,
     "attention": lambda: AttentionPool(SIZE, attention_size=3),
+    "concat": lambda: ConcatPool(SIZE, backward_size=2),
 }
 
 
@@ -38,7 +39,7 @@ def y() -> Tensor:
 
 def test_a_ragged_batch_is_its_singles(pool: nn.Module, y: Tensor) -> None:
     pooled = pool(y, LENGTHS)
-    assert pooled.shape == (BATCH, SIZE)
+    assert pooled.shape == (BATCH, getattr(pool, "output_size", SIZE))
     for row, length in enumerate(LENGTHS):
         assert_close(pooled[row], pool(y[row : row + 1, :length])[0], **EXACT)
 
@@ -62,6 +63,8 @@ def test_last_mean_and_max_are_what_they_are_called(y: Tensor) -> None:
     assert_close(LastStep()(y, LENGTHS).numpy(), np.stack([row[-1] for row in rows]))
     assert_close(MeanPool()(y, LENGTHS).numpy(), np.stack([row.mean(0) for row in rows]))
     assert_close(MaxPool()(y, LENGTHS).numpy(), np.stack([row.max(0) for row in rows]))
+    parts = [np.concatenate([row[-1], row.max(0), row.mean(0)]) for row in rows]
+    assert_close(ConcatPool(SIZE)(y, LENGTHS).numpy(), np.stack(parts))
 
 
 @pytest.mark.parametrize("lengths", [None, LENGTHS])

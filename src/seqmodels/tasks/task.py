@@ -202,5 +202,5 @@ class Task(LightningModule, ABC, Generic[Batch]):
 
     def _total_epochs(self) -> int:
         """Return the number of epochs, the last of which ``max_steps`` may cut short."""
-        steps = math.ceil(self.trainer.num_training_batches / self.trainer.accumulate_grad_batches)
-        return math.ceil(self._total_steps() / max(1, steps))
+        self.trainer.fit_loop.setup_data()  # counts the batches
+        return math.ceil(self._total_steps() * self.trainer.accumulate_grad_batches / self.trainer.num_training_batches)

@@ -260,7 +260,7 @@ def build_trainer(
     node = dict(parts["trainer"])
     if node.get("max_epochs") is None:
         node["max_epochs"] = -1  # until TrainingLength sets a number, or max_steps ends the training
-        given["callbacks"] = [*entries, TrainingLength(), *callbacks]
+        given["callbacks"] = [TrainingLength(), *entries, *callbacks]  # before early stopping reads when it is due
     trainer: Trainer = construct(node, "trainer", given)
     return trainer
 

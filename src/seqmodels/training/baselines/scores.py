@@ -14,7 +14,7 @@ from seqmodels.training.baselines.neighbours import nearest_neighbour
 from seqmodels.training.baselines.summaries import summary
 from seqmodels.training.baselines.texts import bag_of_words
 
-HELP = "longer training (trainer.max_epochs=...), pooling=max, front=convolution or more rows often help"
+HELP = "longer training (trainer.max_epochs), more dropout (model.dropout_output), another cell or more rows often help"
 Baseline = Callable[[Sequences, Sequences, int], Tensor]
 
 log = logging.getLogger(__name__)
