@@ -32,15 +32,14 @@ class Task(NamedTuple):
 TASKS = {
     "japanese_vowels": Task(
         "who speaks (7 to 29 steps)",
-        "data=japanese_vowels data.batch_size=16 model=classifier front=none pooling=last task.label_smoothing=0 "
-        "trainer.max_epochs=40",
+        "data=japanese_vowels data.batch_size=16 model=classifier front=none pooling=last trainer.max_epochs=40",
         {"input_size": 12, "output_size": 9},
         "test/accuracy",
         "accuracy",
     ),
     "parity": Task(
         "parity, trained to 40 bits, tested at 256",
-        "data=parity data.max_length=40 data.test_min_length=256 data.test_max_length=256 task.label_smoothing=0 "
+        "data=parity data.max_length=40 data.test_min_length=256 data.test_max_length=256 "
         "data.train_rows=20000 data.batch_size=128 trainer.max_epochs=12",
         {"input_size": 1, "output_size": 2},
         "test/accuracy",
