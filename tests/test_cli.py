@@ -77,6 +77,7 @@ class MyCell(ElmanCell):
         (["train", "--cfg", "job", "cell=lsmt"], "did you mean 'lstm'?"),
         (["train", "--config-dir", "nowhere"], "there is no such folder"),
         (["train", "cell.hidden_size=abc"], "cell.hidden_size must be a whole number, got 'abc'"),
+        (["train", "optimizer.lr=fast"], "optimizer.lr must be a number, got 'fast'"),
         (["train", "trainer.max_epochs=ten"], "trainer.max_epochs must be a whole number or null, got 'ten'"),
         (["train", "-m", "data.batch_size=x,32"], "data.batch_size must be a whole number"),
         (["train", "test=maybe"], "test must be true or false"),

@@ -25,6 +25,7 @@ COMMANDS = {
     ),
     "doctor": ("seqmodels.commands.doctor:main", "show this machine's hardware and the back-ends that run on it"),
 }
+HELP = ("-h", "--help", "help")
 
 
 def main() -> None:
@@ -34,7 +35,9 @@ def main() -> None:
 
 def run(tokens: list[str]) -> int:
     """Run the subcommand that ``tokens`` name and return its exit status."""
-    if not tokens or tokens[0] in ("-h", "--help", "help"):
+    if tokens[:1] and tokens[0] in HELP and tokens[1:2] and tokens[1] in COMMANDS:
+        return run([tokens[1], "--help", *tokens[2:]])
+    if not tokens or tokens[0] in HELP:
         sys.stdout.write(usage())
         return 0
     if tokens[0] == "--version":

@@ -5,16 +5,17 @@ from difflib import get_close_matches
 
 
 def nearest(name: object, names: Iterable[object], cutoff: float = 0.6) -> str:
-    """Return ``"; did you mean 'x'?"`` for the closest of ``names``, or nothing when none is close.
+    """Return ``"; did you mean 'x'?"`` for the closest of ``names`` in any case, or nothing when none is close.
 
     Example:
-        >>> nearest("lsmt", ["gru", "lstm"])
+        >>> nearest("LSMT", ["gru", "lstm"])
         "; did you mean 'lstm'?"
         >>> nearest("transformer", ["gru", "lstm"])
         ''
     """
-    close = get_close_matches(str(name), [str(known) for known in names], n=1, cutoff=cutoff)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    known = {str(each).casefold(): str(each) for each in names}
+    close = get_close_matches(str(name).casefold(), known, n=1, cutoff=cutoff)
+    return f"; did you mean {known[close[0]]!r}?" if close else ""
 
 
 def shortened(items: Sequence[str], most: int, comma: str = ", ") -> str:

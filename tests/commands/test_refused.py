@@ -46,8 +46,11 @@ def test_folders_that_were_there_stay(command: Command, tmp_path: Path) -> None:
     assert not (tmp_path / "logs" / "run" / "evaluations").exists()
 
 
+@pytest.mark.parametrize("error", [ConfigError, KeyboardInterrupt])
 @pytest.mark.parametrize("other", ["notes.txt", "config.yaml", ".hydra/notes.txt", "checkpoints/last.ckpt", None])
-def test_a_folder_is_removed_only_with_what_hydra_writes(other: str | None, tmp_path: Path) -> None:
+def test_a_folder_is_removed_only_with_what_hydra_writes(
+    other: str | None, error: type[BaseException], tmp_path: Path
+) -> None:
     folder = tmp_path / "logs" / "a" / "run"
     config = compose("train", [f"hydra.run.dir='{folder}'"])
     HydraConfig.instance().set_config(config)
@@ -56,9 +59,9 @@ def test_a_folder_is_removed_only_with_what_hydra_writes(other: str | None, tmp_
         for name in (".hydra/config.yaml", "train.log", *([other] if other else [])):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).touch()
-        raise ConfigError("refused")
+        raise error("refused")
 
-    with pytest.raises(ConfigError), no_folder_if_refused(config, "run"):
+    with pytest.raises(error), no_folder_if_refused(config, "run"):
         refused()
     assert (tmp_path / "logs").exists() == folder.exists() == (other is not None)
     if other:

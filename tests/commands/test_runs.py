@@ -125,6 +125,8 @@ def test_runs_are_chosen_and_sorted(options: list[str], expected: list[str], com
         (["older=3"], "older=3: it must be a duration such as"),
         (["format=tex"], "format=tex: it must be one of table, csv, json, latex"),
         (["output=runs.txt"], "output=runs.txt: its name must end in .csv, .json, .tex"),
+        (["output=nowhere/runs.csv"], "there is no folder nowhere"),
+        (["delete", "where=", "yes=true"], "where: there is no condition"),
         (["a", "b"], "takes one name, got a b"),
         (["best:digts"], "no finished run in"),
         (["delete"], "needs runs, where= or older="),
@@ -198,6 +200,7 @@ def test_damaged_files_are_named_and_the_rest_is_listed(command: Command, logs: 
     rows = {row["run"]: row for row in listed(command("runs", "format=csv", "where=[test/accuracy>0]"))}
     assert rows["gru-5-seed2"]["damaged"] == "config.yaml .hydra/hydra.yaml"
     assert set(rows) == {"gru-5-seed2", "elman-5-seed1", "elman-5-seed2"}
+    assert "optimizer.lr" not in rows["gru-5-seed2"], "the others do not differ in it"
     assert command("runs", "best:digits").out.endswith("elman-5-seed1\n")
 
 

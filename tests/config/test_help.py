@@ -91,6 +91,7 @@ def test_every_command_prints_its_help(name: str, flag: str, command: Callable[.
     done = command(name, flag)
     assert (done.status, done.err) == (0, "")
     assert done.out.startswith(f"seqmodels {name}")
+    assert command("help", name).out == done.out
     assert not list(tmp_path.iterdir())
     for key in read_keys(path.read_text("utf-8")) if (path := CONFIGS / f"{name}.yaml").is_file() else []:
         row = next(line for line in done.out.splitlines() if line.split()[:1] == [key.name])
@@ -113,6 +114,7 @@ def test_options_of_the_users_own_folders_are_shown(command: Callable[..., Answe
     ("words", "answer"),
     [
         (["trainer.max_epochs"], r"(?m)^  trainer\.max_epochs  null"),
+        (["cell=gru", "cell=lstm"], r"(?s)cells\.GRUCell.*cells\.LSTMCell"),
         (["trainer=cpu", "callbacks.early_stopping"], r"(?m)^  callbacks\.early_stopping\.patience  +\d+"),
         (["logger=[csv,tensorboard]"], r"(?s)logger=csv.*logger=tensorboard"),
         (["likelihood=quantile"], r"likelihood\.levels  +\[0\.1, 0\.5, 0\.9\]"),

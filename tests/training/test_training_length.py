@@ -40,6 +40,7 @@ def limits(tmp_path: Path, *overrides: str) -> Seen:
         (40, ["trainer.check_val_every_n_epoch=7"], 378, 7),
         (40, ["trainer.max_epochs=3"], 3, 1),
         (40, ["trainer.max_steps=90"], -1, 1),
+        (40, ["+trainer.max_time=00:01:00:00"], 375, 1),  # the schedule needs a number, and time may end any epoch
     ],
 )
 def test_few_rows_get_more_epochs_and_fewer_validations(

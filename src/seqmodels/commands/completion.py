@@ -75,12 +75,21 @@ def following(words: Sequence[str]) -> list[tuple[str, str]]:
 
 def _of_command(command: str, words: Sequence[str]) -> list[tuple[str, str]]:
     *before, word = words
+    if command == "runs":
+        return [(name, "") for name in _of_runs(before) if name.startswith(word)]
     if command in PLAIN:
         names: Sequence[str] = PLAIN[command] if not before or command == "sweep-report" else ()
         if command == "data" and before and before[0] in ("verify", "download"):
             names = [each.partition("=")[2] for each, _ in _candidates("train", [f"data={word}"])]
         return [(name, "") for name in names if name.startswith(word)]
     return _candidates(command, words)
+
+
+def _of_runs(before: Sequence[str]) -> list[str]:
+    from seqmodels.commands.runs import deleting, listing  # noqa: PLC0415  (of no use to other commands)
+
+    options = deleting.OPTIONS if before[:1] == ["delete"] else listing.OPTIONS
+    return [*([] if before else ("delete", "latest", "best:")), *(f"{option}=" for option in options)]
 
 
 def _candidates(command: str, words: Sequence[str]) -> list[tuple[str, str]]:

@@ -20,7 +20,7 @@ class JobRefused(CompactHydraException):
 
 @contextmanager
 def no_folder_if_refused(config: DictConfig, place: str) -> Iterator[None]:
-    """Remove the folder that Hydra creates within the block if the block ends with an error of the user.
+    """Remove the folder that Hydra creates within the block if that ends with an error of the user or an interrupt.
 
     It is kept if it existed before, or holds more than the configurations and the log that Hydra writes: what a run
     that has started writes, or what others have put there. Parents created with it are removed if they are empty.
@@ -43,7 +43,7 @@ def no_folder_if_refused(config: DictConfig, place: str) -> Iterator[None]:
         if stop.code == 2:
             _remove(new, log)
         raise
-    except (JobRefused, ConfigCompositionException, ValueError):
+    except (JobRefused, ConfigCompositionException, ValueError, KeyboardInterrupt):  # the last before it has started
         _remove(new, log)
         raise
 

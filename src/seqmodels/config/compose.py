@@ -130,6 +130,8 @@ def _unreadable(override: str, error: Exception) -> str:
     key, equals, value = override.partition("=")
     if equals and isinstance(error, HydraException) and OVERRIDE_KEY.fullmatch(key) and value[0] not in "[{":
         return f"cannot read the value of {override}: quote it, {quoted_for_shell(key, value)}"
+    if not equals:
+        return f"cannot read the override {override!r}, which has no '='; overrides look like key=value"
     return f"cannot read an override: {first_lines(error)}; overrides look like key=value"
 
 

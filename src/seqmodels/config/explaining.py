@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from yaml import YAMLError
 
-from seqmodels.config.help.meaning import meant, option_meant, similar
+from seqmodels.config.help.meaning import READERS, meant, of_own_files, option_meant, similar
 from seqmodels.config.hydra_internals import Hydra
 from seqmodels.config.signatures import SPECIAL
 from seqmodels.errors import ConfigError, nearest
@@ -54,6 +54,8 @@ def check_group(hydra: Hydra, override: Override) -> None:
                 raise ConfigError(f"{group}={name} needs another package: pip install 'seqmodels[{LAUNCHERS[name]}]'")
             groups = hydra.config_loader.list_groups("")
             hint = option_meant(name, options, [f"{each}={name}" for each in groups if name in options_of(hydra, each)])
+            if group == "data" and set("./") & {*name}:
+                hint = f"; a file of yours is read by {READERS} with data.path={name}"
             raise ConfigError(f"{group}={choice}: no such option{hint} (options: {', '.join(options)})")
 
 
@@ -114,7 +116,8 @@ def _no_such_key(hydra: Hydra, config: DictConfig, node: Any, key: str, depth: i
         return f"{problem} {keys}; +{key}=... adds it"
     near = nearest(part, names)
     namesake = meant(config, parts[-1]) if part == parts[-1] or not near else None
-    hint = f"; did you mean {namesake!r}?" if namesake else near or similar(config, parts[-1])
+    own = of_own_files(config, parts[-1]) if place in ("", "data") and not namesake else ""
+    hint = f"; did you mean {namesake!r}?" if namesake else own or near or similar(config, parts[-1])
     if depth == 1 and not names and (options := options_of(hydra, group)):
         return f"{problem}{hint} {keys}; choose one with {group}=, of {', '.join(options)}"
     return f"{problem}{hint} {keys}{f'; +{key}=... adds it' if place and not hint else ''}"

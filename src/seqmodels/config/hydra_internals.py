@@ -73,7 +73,10 @@ def parse_flags(tokens: list[str]) -> argparse.Namespace:
 
     def refuse(message: str) -> NoReturn:
         wrong = [word for word in message.split() if word.startswith("-")]
-        raise ConfigError(f"{message}{nearest(wrong[0], flags()) if wrong else ''}")
+        hint = nearest(wrong[0], flags()) if wrong else ""
+        if wrong and not hint and message.startswith("unrecognized"):
+            hint = f"; keys have no dashes: {wrong[0].lstrip('-').partition('=')[0]}=VALUE"
+        raise ConfigError(f"{message}{hint}")
 
     parser.error = refuse  # type: ignore[method-assign]
     args = parser.parse_intermixed_args(tokens)

@@ -111,14 +111,19 @@ def _broken_rule(annotation: Any, value: Any) -> str:
         annotation = annotation.type
     options = _options(annotation)
     choices = [choice for option in options if get_origin(option) is Literal for choice in get_args(option)]
-    kinds = [option for option in options if get_origin(option) is not Literal]
-    if any(kind not in KINDS for kind in kinds):
+    kinds = [option for option in options if get_origin(option) is not Literal and not _is_tensor(option)]
+    if not (kinds or choices) or any(kind not in KINDS for kind in kinds):
         return ""
     if type(value) in kinds or (type(value) is int and float in kinds) or value in choices:
         return ""
     one_of = "one of " if len(choices) > 1 else ""
     listed = [f"{one_of}{', '.join(map(repr, choices))}{nearest(str(value), choices)}"] if choices else []
     return " or ".join([*(KINDS[kind] for kind in kinds), *listed])
+
+
+def _is_tensor(option: Any) -> bool:
+    """Return whether an alternative is torch's tensor, which no value of a configuration is: ``lr: float | Tensor``."""
+    return (getattr(option, "__module__", None), getattr(option, "__name__", None)) == ("torch", "Tensor")
 
 
 def _options(annotation: Any) -> list[Any]:

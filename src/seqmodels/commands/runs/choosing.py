@@ -13,6 +13,7 @@ from seqmodels.training.records.differences import differing, is_relevant, short
 from seqmodels.training.records.reading import FINISHED, as_text
 from seqmodels.training.records.spread import Spread
 
+CONFIG = "config.yaml"
 SAME_DATA = ("data", "data.path", "task")
 
 
@@ -37,7 +38,7 @@ def choose(rows: Sequence[Row], options: Mapping[str, str], limit: int | None) -
     total, rows = len(rows), selected(rows, options)
     count = f"{total} run{'s' * (total != 1)}"
     notes = [f"{len(rows)} of {count}" if len(rows) < total else count]
-    values, by = [row.values for row in rows], None
+    values, by = [row.values for row in rows if CONFIG not in row.runs[0].damaged], None
     values += [{}] if len(rows) == 1 else []  # a single run differs by what was typed
     keys = differing(values)
     if "by" in options and rows:

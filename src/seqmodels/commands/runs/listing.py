@@ -103,6 +103,8 @@ def _format(options: Mapping[str, str]) -> str:
     output = options.get("output")
     by_name = {"format": formats.SUFFIXES.get(Path(output).suffix, "table")} if output else {}
     kind = choice({**by_name, **options}, "format", formats.FORMATS)
+    if output and not Path(output).absolute().parent.is_dir():
+        raise ConfigError(f"output={output}: there is no folder {Path(output).parent}")
     if output and kind == "table":
         raise ConfigError(f"output={output}: its name must end in {', '.join(formats.SUFFIXES)}, or give format=")
     return kind

@@ -40,9 +40,11 @@ def selected(rows: Sequence[Row], options: Mapping[str, str]) -> list[Row]:
     """Return the rows that every condition of ``where=`` and ``older=`` admits.
 
     Raises:
-        ConfigError: a condition cannot be read, or no run has the key or metric that it names.
+        ConfigError: a condition cannot be read, there is none, or no run has the key or metric that it names.
     """
     conditions = [_condition(text, rows) for text in items(options.get("where", ""))]
+    if "where" in options and not conditions:  # rather than all runs, which may be meant for deletion
+        raise ConfigError("where: there is no condition; write where=[key=value], or leave it out for all runs")
     older, now = duration(options, "older"), time.time()
     return [
         row

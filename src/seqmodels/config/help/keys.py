@@ -45,6 +45,9 @@ def parts(hydra: Hydra, command: str, choices: Sequence[str]) -> list[Part]:
     Raises:
         ConfigError: a choice cannot be read.
     """
+    groups = [choice.lstrip("+").partition("=")[0] for choice in choices]
+    if len({*groups}) < len(groups):  # Hydra would read the last option of a group only
+        return [part for choice in choices for part in parts(hydra, command, [choice])]
     try:
         return _defaults(hydra, command, choices)
     except COMPOSE_ERRORS as error:

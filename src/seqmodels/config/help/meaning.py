@@ -35,6 +35,10 @@ SYNONYMS = {
     "seed": ("random_state", "random_seed", "manual_seed"),
 }
 """Keys, and the names under which users of Lightning, Keras and others look for them."""
+OPTIONS = {"elman": ("rnn", "simple_rnn", "simplernn", "vanilla_rnn")}
+"""Options of groups, and other names for them."""
+OF_OWN_FILES = ("data.path", "data.label", "data.target", "data.val_share", "data.test_share")
+READERS = "data=text_csv, data=csv_sequences or data=csv_series"
 
 
 def meant(config: DictConfig, name: str) -> str | None:
@@ -51,6 +55,19 @@ def meant(config: DictConfig, name: str) -> str | None:
     return next(iter([*known, *same]), None)
 
 
+def of_own_files(config: DictConfig, name: str) -> str:
+    """Return a hint at the data that read a user's own files if ``name`` means one of their keys, or else nothing.
+
+    Example:
+        >>> of_own_files(OmegaConf.create({"hydra": {}, "data": {"batch_size": 3}}), "path")
+        '; data.path needs data of your own: data=text_csv, data=csv_sequences or data=csv_series'
+    """
+    if "data.path" in _paths(_plain(config)):
+        return ""
+    found = [key for key in OF_OWN_FILES if key == f"data.{name}" or name in SYNONYMS.get(key, ())]
+    return f"; {found[0]} needs data of your own: {READERS}" if found else ""
+
+
 def similar(config: DictConfig, name: str) -> str:
     """Return a hint at the key of any place whose name is nearest to ``name``, or nothing."""
     paths = {path.rpartition(".")[2]: path for path in _paths(_plain(config))}
@@ -65,8 +82,9 @@ def option_meant(name: str, options: Sequence[str], elsewhere: Sequence[str]) ->
         >>> option_meant("csv", ["csv_series", "text_csv", "mnist"], [])
         '; did you mean one of csv_series, text_csv?'
     """
+    known = [option for option, names in OPTIONS.items() if name.casefold() in names and option in options]
     containing = [option for option in options if name in option.split("_")]
-    found = containing or elsewhere
+    found = known or containing or elsewhere
     if len(found) > 1:
         return f"; did you mean one of {shortened(found, 6)}?"
     return f"; did you mean {found[0]!r}?" if found else nearest(name, options)

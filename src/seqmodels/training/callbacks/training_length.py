@@ -13,8 +13,9 @@ class TrainingLength(Callback):
 
     A data set of 40 rows has two steps per epoch: 30 epochs would hardly train anything. The task says how many epochs
     and steps there are at least: ``default_epochs`` and ``default_steps`` of :class:`~seqmodels.tasks.Task`. Epochs are
-    validated at least 50 steps apart, so that patience counted in validations has a meaning there too. Nothing changes
-    where the trainer has ``max_steps`` or ``max_time``; one with its own ``check_val_every_n_epoch`` keeps it.
+    validated at least 50 steps apart, so that patience counted in validations has a meaning there too, but each of them
+    where ``max_time`` may end the training at any. Nothing changes where the trainer has ``max_steps``; a trainer with
+    its own ``check_val_every_n_epoch`` keeps it.
 
     Example:
         >>> trainer = Trainer(max_epochs=-1, callbacks=[TrainingLength()], logger=False, barebones=True)
@@ -23,14 +24,12 @@ class TrainingLength(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Set both numbers once the data are read, before the learning-rate schedule is built from them."""
         callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
-        if stage != "fit" or trainer.max_steps != -1 or any(isinstance(callback, Timer) for callback in callbacks):
+        if stage != "fit" or trainer.max_steps != -1:
             return
         trainer.fit_loop.setup_data()
         steps = max(1, math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches))
-        every = max(1, round(STEPS_BETWEEN_VALIDATIONS / steps))
-        if trainer.check_val_every_n_epoch != 1:
-            every = trainer.check_val_every_n_epoch or 1
+        every = trainer.check_val_every_n_epoch or 1
+        if trainer.check_val_every_n_epoch == 1 and not any(isinstance(callback, Timer) for callback in callbacks):
+            trainer.check_val_every_n_epoch = every = max(1, round(STEPS_BETWEEN_VALIDATIONS / steps))
         epochs = max(getattr(pl_module, "default_epochs", 1), math.ceil(getattr(pl_module, "default_steps", 1) / steps))
         trainer.fit_loop.max_epochs = math.ceil(epochs / every) * every  # ends with a validation
-        if trainer.check_val_every_n_epoch == 1:
-            trainer.check_val_every_n_epoch = every
