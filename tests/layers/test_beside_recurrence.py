@@ -65,7 +65,7 @@ def test_a_stack_of_convolutions_is_one_after_the_other() -> None:
     together, shorter = stack(x, LENGTHS)
     assert torch.equal(shorter, lengths)
     torch.testing.assert_close(together, y, **DOUBLE)
-    assert [layer.convolution.in_channels for layer in stack.layers] == [INPUT, 5, 5]
+    assert [parameter.shape[1] for parameter in stack.parameters() if parameter.dim() == 3] == [INPUT, 5, 5]
 
 
 def test_the_input_stands_before_the_output_and_is_0_past_a_length() -> None:
@@ -175,7 +175,10 @@ def test_a_front_that_shortens_is_refused_where_every_step_is_answered_for() -> 
     ("make", "message"),
     [
         (lambda: Convolution(3, stride=0), "stride must be at least 1, got 0"),
-        (lambda: Convolution(3, norm="batch"), "norm must be None or one of instance, got 'batch'"),
+        (
+            lambda: Convolution(3, norm="batch"),  # type: ignore[arg-type]
+            "norm must be None or one of instance, got 'batch'",
+        ),
         (lambda: ConvolutionStack(3, kernel_sizes=()), "kernel_sizes must have one size for each layer, got none"),
         (lambda: SelfAttention(6, heads=4), "heads must divide the 6 features that the layer reads, got 4"),
     ],
