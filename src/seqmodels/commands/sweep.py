@@ -135,6 +135,9 @@ class _Trials:
         from seqmodels.training.fit import train  # noqa: PLC0415
 
         def job(config: DictConfig) -> Mapping[str, float] | Exception:
+            for handler in logging.getLogger().handlers:
+                if type(handler) is logging.StreamHandler:  # the console; train.log has all lines
+                    handler.setLevel(logging.WARNING)
             try:
                 return train(config, WatchValidation(watch))
             except Exception as error:
