@@ -1,7 +1,8 @@
-"""The commands of the walk-through print what it shows."""
+"""The commands of the walk-throughs print what they show."""
 
 import math
 import re
+import runpy
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +12,14 @@ import pytest
 
 from tests.conftest import Answer
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "from_a_file.md"
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+FILE = re.compile(r"`([\w./]+)`:\n\n```(?:python|yaml)\n(.*?)```", flags=re.DOTALL)
 NUMBER = re.compile(r"-?\d+\.\d+(?:e[+-]\d+)?")
-SPACE = re.compile(r"[─━│┃┏┓└┘┡┩╇┳┴\s]+")
-TIME = re.compile(r"\[\d{4}-[\d\- :,]+\]\[[\w.]+\]\[INFO\] - |\d{4}-\d\d-\d\d_[\d-]+|\d+\.\d s$|│ seconds .*│")
+SPACE = re.compile(r"[─━│┃┏┓└┘┡┩╇┳┴┌┐┬├┤┼\s]+")
+TIME = re.compile(
+    r"\[\d{4}-[\d\- :,]+\]\[\w+(?:\.\w+)*\]\[[A-Z]+\] - |\d{4}-\d\d-\d\d_[\d-]+|<time>"
+    r"|(?<![\w.])\d+(?:\.\d)? (?:s|min|[kM]B)\b|, seconds .*"
+)
 
 
 class Step(NamedTuple):
@@ -24,22 +29,22 @@ class Step(NamedTuple):
     shown: list[str]
 
 
-def python() -> str:
-    (source,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
-    return str(source)
+def files(page: str) -> dict[str, str]:
+    """Return the files of a page: blocks after a line that ends with their name and a colon."""
+    return dict(FILE.findall(page))
 
 
-def steps() -> list[Step]:
+def steps(page: str) -> list[Step]:
     found: list[Step] = []
-    for block in re.findall(r"```console\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL):
-        for part in re.split(r"^\$ ", block.replace("\\\n", " "), flags=re.MULTILINE)[1:]:
+    for block in re.findall(r"```console\n(.*?)```", page, flags=re.DOTALL):
+        for part in re.split(r"^\$ ", re.sub(r" \\\n +", " ", block), flags=re.MULTILINE)[1:]:
             command, *shown = part.splitlines()
             found.append(Step(shlex.split(command), shown))
     return found
 
 
 def plain(line: str) -> str:
-    """Return a line without times, frames of tables and digits of fractions."""
+    """Return a line without times, sizes of files, frames of tables and digits of fractions."""
     return SPACE.sub(" ", NUMBER.sub("#", TIME.sub("", line))).strip()
 
 
@@ -57,19 +62,28 @@ def check(shown: list[str], printed: list[str]) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("name", ["from_a_file", "from_a_cell"])
 def test_every_command_prints_what_the_page_shows(
-    command: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
+    name: str, command: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "100")
-    exec(compile(python(), "make.py", "exec"), {})
-    for program, *arguments in (step.command for step in steps()):
-        assert program in ("seqmodels", "head", "cat"), program
+    monkeypatch.syspath_prepend(Path.cwd())
+    page = (DOCS / f"{name}.md").read_text(encoding="utf-8")
+    for path, text in files(page).items():
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(text, encoding="utf-8")
+    for program, *arguments in (step.command for step in steps(page)):
+        assert program in ("seqmodels", "python", "head", "cat"), program
         assert arguments
-    for step in steps():
+    for step in steps(page):
         program, *arguments = step.command
         if program == "seqmodels":
             answer = command(*arguments)
             check(step.shown, (answer.err + answer.out).splitlines())
+        elif program == "python":
+            capsys.readouterr()
+            runpy.run_path(arguments[0], run_name="__main__")
+            check(step.shown, capsys.readouterr().out.splitlines())
         else:
             lines = Path(arguments[-1]).read_text(encoding="utf-8").splitlines()
             check(step.shown, lines[: int(arguments[0][1:])] if program == "head" else lines)

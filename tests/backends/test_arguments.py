@@ -165,3 +165,14 @@ def test_autocast_may_mix_dtypes() -> None:
         y, state = unroll(cell, X.bfloat16(), backend="eager")
         unroll(cell, X, state, backend="eager")
     assert y.shape == (BATCH, TIME, HIDDEN)
+
+
+class _OnlyAnOutput(LSTMCell):
+    def step(self, wx: Any, state: Any) -> Any:
+        return super().step(wx, state)[0]
+
+
+@pytest.mark.parametrize("lengths", [None, torch.tensor(LENGTHS[:2])])
+def test_a_step_without_a_new_state_is_named(lengths: torch.Tensor | None) -> None:
+    with pytest.raises(ValueError, match=r"_OnlyAnOutput.step must return \(output, state\), got Tensor"):
+        unroll(_OnlyAnOutput(INPUT, HIDDEN), X[:2], lengths=lengths)  # two rows could be unpacked as output and state

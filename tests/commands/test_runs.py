@@ -128,9 +128,9 @@ def test_runs_are_chosen_and_sorted(options: list[str], expected: list[str], com
         (["output=nowhere/runs.csv"], "there is no folder nowhere"),
         (["delete", "where=", "yes=true"], "where: there is no condition"),
         (["a", "b"], "takes one name, got a b"),
-        (["best:digts"], "no finished run in"),
+        (["best:digts"], "there is no folder"),
         (["delete"], "needs runs, where= or older="),
-        (["delete", "digits"], "logs/digits is not deleted: it is not the folder of a run"),
+        (["delete", "digits"], "logs/digits is not deleted: it is not the folder of a run; beside where="),
         (["delete", "nothing"], "run=nothing: there is no such folder or file, and no run of this name"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from seqmodels.cli import run
 from seqmodels.config.compose import compose
 from seqmodels.config.experiment_file import write_experiment
+from seqmodels.config.files import config_folder
+from seqmodels.config.quoting import quoted
 
 pytestmark = pytest.mark.xdist_group("finished sweep")  # it is trained once
 TINY = ["trainer=cpu", "trainer.max_epochs=2", "trainer.limit_train_batches=1", "trainer.limit_val_batches=1"]
+OTHER = "o'ther, two"  # a folder
 EMPTY = ["sweep/space=empty", "cell.hidden_size=5"]
 
 
@@ -152,3 +156,15 @@ def test_overrides_become_an_experiment_and_what_a_file_cannot_hold_is_given_bes
     written = plain(compose("train", ["experiment=mine"], str(tmp_path)))
     assert written == plain(compose("train", [o for o in overrides if not o.startswith("~")]))
     assert written["cell"]["_target_"].endswith("GRUCell")
+
+
+def test_an_experiment_of_options_of_ones_own_is_trained_by_the_command_that_is_printed(tmp_path: Path) -> None:
+    for folder, option in (("my", "mine"), (OTHER, "other")):
+        (tmp_path / folder / "cell").mkdir(parents=True)
+        shutil.copy(config_folder() / "cell" / "gru.yaml", tmp_path / folder / "cell" / f"{option}.yaml")
+    overrides = ["cell=mine", f"hydra.searchpath={quoted([str(tmp_path / OTHER)])}", "cell.hidden_size=5"]
+    rest = write_experiment(tmp_path / "experiment" / "best.yaml", overrides, [], str(tmp_path / "my"))
+    for line, option in ((None, "mine"), ("cell=other", "other")):
+        best = compose("train", ["experiment=best", *rest, *([line] if line else [])], str(tmp_path))
+        assert best.hydra.runtime.choices["cell"] == option
+        assert best.cell.hidden_size == 5

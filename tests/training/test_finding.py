@@ -66,7 +66,8 @@ def test_a_name_is_the_newest_run_that_is_called_so(logs: Path) -> None:
     [
         ("nowhere", "run=nowhere: there is no such folder or file"),
         ("best:b", "run=best:b: no finished run in .* has a val/loss"),
-        ("best:aa", "has a val/loss; did you mean 'a'"),
+        ("best:aa", "run=best:aa: there is no folder .*aa; did you mean 'a'"),
+        ("best", "best:NAME is the best one in logs/NAME"),
     ],
 )
 def test_a_run_that_is_not_there_is_named(run: str, reason: str, logs: Path) -> None:

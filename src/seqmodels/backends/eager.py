@@ -24,15 +24,23 @@ class Eager:
         outputs = []
         if lengths is None:
             for wx in unbind_steps(projected):
-                output, state = cell.step(wx, state)
+                output, state = _step(cell, wx, state)
                 outputs.append(output)
             return torch.stack(outputs, dim=1), state  # (batch, time, output)
         real = length_mask(lengths, x.shape[1])[..., None]  # (batch, time, 1)
         for wx, real_now in zip(unbind_steps(projected), real.unbind(1), strict=True):
-            output, new_state = cell.step(wx, state)
+            output, new_state = _step(cell, wx, state)
             state = _advance(real_now, new_state, state)
             outputs.append(output)
         return torch.stack(outputs, dim=1).masked_fill(~real, 0), state
+
+
+def _step(cell: Cell[Any], wx: Any, state: Any) -> tuple[Tensor, Any]:
+    """Return what a step returns; a tensor in its place could be unpacked along its rows."""
+    result: Any = cell.step(wx, state)
+    if isinstance(result, tuple) and len(result) == 2:
+        return result
+    raise ValueError(f"{type(cell).__name__}.step must return (output, state), got {type(result).__name__}")
 
 
 def _advance(real: Tensor, new: Any, old: Any) -> Any:

@@ -1,5 +1,6 @@
 """``seqmodels sweep``: hyperparameter search, with each trial an ordinary run."""
 
+import logging
 import shlex
 import signal
 import sys
@@ -24,6 +25,8 @@ from seqmodels.errors import ConfigError
 if TYPE_CHECKING:
     from seqmodels.sweeping.watch import Watch
 
+log = logging.getLogger(__name__)
+
 
 def main(tokens: list[str]) -> int:
     """Run the search of the configuration node ``sweep``; the exit status is 1 if trials have failed."""
@@ -44,6 +47,8 @@ def _sweep(config: DictConfig) -> Mapping[str, float]:
     check_settings(settings)
     overrides = _common_overrides()
     fixed = {override.key_or_group for override in parse(overrides)}  # keys set by the user are not varied
+    if set_by_user := sorted(fixed & set(settings["space"])):
+        log.info("not searched, since the command line sets them: %s", ", ".join(set_by_user))
     settings["space"] = {key: rule for key, rule in settings["space"].items() if key not in fixed}
     trials = _Trials()
     trials.check([*settings["overrides"], *overrides], settings["space"])
@@ -130,6 +135,9 @@ class _Trials:
         from seqmodels.training.fit import train  # noqa: PLC0415
 
         def job(config: DictConfig) -> Mapping[str, float] | Exception:
+            for handler in logging.getLogger().handlers:
+                if type(handler) is logging.StreamHandler:  # the console; train.log has all lines
+                    handler.setLevel(logging.WARNING)
             try:
                 return train(config, WatchValidation(watch))
             except Exception as error:

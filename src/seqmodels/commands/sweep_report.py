@@ -111,11 +111,12 @@ def _print_best(study: "Study") -> None:
     from seqmodels.sweeping.results import header, row  # noqa: PLC0415
 
     names = header(study)
-    keep = [index for index, name in enumerate(names) if name not in ("state", "cause", "folder")]
-    table = Table(*(names[index] for index in keep), title="best trials")
+    keep = [index for index, name in enumerate(names) if name not in ("duration_s", "state", "cause", "folder")]
+    table = Table(*(names[index] for index in keep), "duration", title="best trials")
     for trial in ranked(study)[:MAX_ROWS]:
         cells = row(study, trial)
-        table.add_row(*(format_cell(cells[index]) for index in keep))
+        seconds = f"{trial.duration.total_seconds():.1f} s" if trial.duration else ""
+        table.add_row(*(format_cell(cells[index]) for index in keep), seconds)
     console().print(table)
 
 

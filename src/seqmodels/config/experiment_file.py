@@ -7,8 +7,9 @@ from typing import Any
 from hydra.core.object_type import ObjectType
 from omegaconf import OmegaConf
 
-from seqmodels.config.compose import composer, parse
+from seqmodels.config.compose import composer, parse, search_folders
 from seqmodels.config.hydra_internals import Hydra
+from seqmodels.config.quoting import quoted
 from seqmodels.system.durable import write_text
 
 
@@ -16,20 +17,27 @@ def write_experiment(path: Path, overrides: Sequence[str], comment: Sequence[str
     """Write overrides as an experiment; return those that a file cannot express, to be given on the command line.
 
     Groups become defaults (an experiment among them becomes the base), keys become values. A later override replaces
-    an earlier one, as on the command line.
+    an earlier one, as on the command line. The folders in which options were found, ``config_dir`` among them, become
+    ``hydra.searchpath``, which only a command line may have.
     """
     choices: dict[str, Any] = {}
     values: dict[str, Any] = {}
     rest = []
-    with composer(config_dir) as hydra:
-        for override in parse(list(overrides)):
+    parsed = parse(list(overrides))
+    places = search_folders(parsed)
+    with composer(config_dir, places) as hydra:
+        for override in parsed:
             key = override.key_or_group
+            if key == "hydra.searchpath":
+                continue
             if override.is_delete() or override.is_sweep_override() or override.package is not None:
                 rest.append(str(override.input_line))
             elif _is_group(hydra, key):
                 choices[key] = override.value()
             else:
                 values[key] = override.value()
+    places += [f"file://{Path(config_dir).absolute()}"] if config_dir else []
+    rest += [f"hydra.searchpath={quoted(places)}"] if places else []
     base = choices.pop("experiment", None)
     defaults = [
         *([base] if isinstance(base, str) else base or []),

@@ -42,7 +42,7 @@ def run_folder(run: str, logs: Path = LOGS) -> Path:
     runs = find_runs(logs).runs
     named = [folder for folder in runs if is_called(folder, run, logs)]
     if not named:
-        hint = nearest(run, map(given_name, runs))
+        hint = "; best:NAME is the best one in logs/NAME" if run == "best" else nearest(run, map(given_name, runs))
         raise ConfigError(f"run={run}: there is no such folder or file, and no run of this name{hint}")
     return newest(named)
 
@@ -129,12 +129,14 @@ def _latest(logs: Path) -> Path:
 
 
 def _best(run: str, name: str, logs: Path) -> Path:
-    found = find_runs(_place(name, logs))
+    place = _place(name, logs)
+    if not place.is_dir():
+        raise ConfigError(f"run={run}: there is no folder {(logs / name).absolute()}{_hint(name, logs)}")
+    found = find_runs(place)
     losses = {folder: loss for folder in found.runs if is_finished(folder) and (loss := _loss(folder)) is not None}
     if not losses:
         hint = f"; the trials of a sweep are named by its folder: best:{found.sweeps[-1]}" if found.sweeps else ""
-        place = (logs / name).absolute()
-        raise ConfigError(f"run={run}: no finished run in {place} has a val/loss{hint or _hint(name, logs)}")
+        raise ConfigError(f"run={run}: no finished run in {place.absolute()} has a val/loss{hint}")
     return min(losses, key=lambda folder: losses[folder])
 
 

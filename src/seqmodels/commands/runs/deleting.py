@@ -44,7 +44,8 @@ def delete(tokens: Sequence[str]) -> int:
         folders = _selected(folders, options)
     kept = {folder: reason for folder in folders if (reason := reason_to_keep(folder)) is not None}
     if kept and not described:
-        raise ConfigError("; ".join(f"{folder} is not deleted: {reason}" for folder, reason in kept.items()))
+        lines = [f"{folder} is not deleted: {reason}{_inside(folder)}" for folder, reason in kept.items()]
+        raise ConfigError("; ".join(lines))
     for folder, reason in kept.items():
         sys.stdout.write(f"kept: {folder}: {reason}\n")
     chosen = [folder for folder in folders if folder not in kept]
@@ -63,6 +64,12 @@ def reason_to_keep(folder: Path) -> str | None:
         return "it is the current folder, or contains it"
     others = sorted(name for name in names if not any(fnmatchcase(name, pattern) for pattern in WRITTEN))
     return f"it holds files that no run writes: {shortened(others, 3)}" if others else None
+
+
+def _inside(folder: Path) -> str:
+    """Return how to delete the runs in a folder that is none."""
+    runs = find_runs(folder).runs
+    return "" if runs in ([], [folder]) else f"; beside where=[...] or older=0d it means the {_counted(runs)} in it"
 
 
 def _is_ours(folder: Path) -> bool:

@@ -10,6 +10,7 @@ from seqmodels.training.records.differences import short_names
 from seqmodels.training.records.reading import FINISHED, Run
 
 STATE = "state"
+MAX_NAME = 40  # characters of the path of a job of a multirun: name/<time>/12
 FIRST, METRICS = 3, 2  # keys and metrics before all else
 
 
@@ -38,7 +39,7 @@ def _columns(listing: Listing) -> list[Column]:
     if listing.merged:
         return [*keys, *metrics, Column("runs", [str(len(row.runs)) for row in rows], 0, True)]
     runs = [row.runs[0] for row in rows]
-    return [Column("run", [row.name for row in rows], 0), *keys, *metrics, *_facts(runs)]
+    return [Column("run", [row.name for row in rows], 0, max_width=MAX_NAME), *keys, *metrics, *_facts(runs)]
 
 
 def _facts(runs: Sequence[Run]) -> list[Column]:
