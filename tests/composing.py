@@ -15,6 +15,8 @@ TINY = [
     "trainer.limit_val_batches=1",
 ]
 TINY += ["trainer.limit_test_batches=1", "trainer.log_every_n_steps=1"]
+PLAIN = ["front=none", "model=classifier", "pooling=last"]
+"""One recurrent layer alone, in place of the network that a data set chooses."""
 
 
 def composed(folder: Path, *overrides: str, resume: bool = False) -> DictConfig:

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from seqmodels.training.fit import train
-from tests.composing import composed
+from tests.composing import PLAIN, composed
 
 RUN = [
     *("trainer=cpu", "trainer.max_epochs=2", "trainer.limit_train_batches=5", "trainer.limit_val_batches=1"),
@@ -18,7 +18,7 @@ RUN = [
 
 def main(folder: Path, *overrides: str) -> str:
     """Train, and return the sha256 of names and values of all weights."""
-    train(composed(folder, "data=digits", *RUN, *overrides))
+    train(composed(folder, "data=digits", *PLAIN, *RUN, *overrides))
     state = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
     weights = hashlib.sha256()
     for name, value in state.items():

@@ -68,7 +68,7 @@ def test_jobs_of_other_launchers_are_folders_of_one_sweep(launcher: str, tmp_pat
 def test_a_launcher_that_is_not_installed_is_named_with_its_extra(
     launcher: str, extra: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = "seqmodels.config.compose.options_of"
+    found = "seqmodels.config.explaining.options_of"
     monkeypatch.setattr(found, lambda _, group: ["basic"] if group == "hydra/launcher" else [])
     with pytest.raises(ConfigError, match=rf"pip install 'seqmodels\[{extra}\]'"):
         compose("train", [f"hydra/launcher={launcher}"])
@@ -123,6 +123,7 @@ def test_hosts_without_a_launcher_need_the_name_of_the_folder() -> None:
 
 def test_an_evaluation_by_two_processes_repeats_the_test_of_one(command: Callable[..., Answer], tmp_path: Path) -> None:
     whole = [line for line in TINY if "limit_test" not in line]
+    whole.append("baselines=false")  # which one process reports
     assert command("train", "trainer=cpu", *whole, "hydra.run.dir=run").status == 0
     strategy = ["trainer.strategy=ddp", "trainer.devices=2"]
     ended = ok(run([*SEQMODELS, "evaluate", "run=run", *strategy, "hydra.run.dir=again"], tmp_path))

@@ -11,7 +11,7 @@ import torch
 from seqmodels.data import AddingData
 from seqmodels.data.sampling import EpochSampler
 from seqmodels.training.fit import train
-from tests.composing import composed
+from tests.composing import PLAIN, composed
 from tests.datasets import ready
 from tests.distributed.faults import fault
 from tests.distributed.ranks import SEQMODELS, ranks, run
@@ -45,8 +45,8 @@ def jobs(folder: Path) -> dict[str, tuple[list[str], list[str], list[str]]]:
     two, one = ["data.batch_size=8"], ["data.batch_size=16"]
     language = ["task=language_modeling", "data=text", f"data.path={text}", "data.bptt=7", f"data.cache_dir={folder}"]
     return {
-        "classification": (["data=digits"], one, two),
-        "multilabel": (["data=text_csv_multilabel", f"data.path={table}", "data.bucketing=false"], one, two),
+        "classification": (["data=digits", *PLAIN], one, two),
+        "multilabel": (["data=text_csv_multilabel", f"data.path={table}", "data.bucketing=false", *PLAIN], one, two),
         "regression": (["task=regression", "data=adding", "data.val_rows=33", "data.test_rows=35"], one, two),
         "forecasting": (["data=csv_series", f"data.path={series}", "task=forecasting"], one, two),
         "one text": (language, [*one, "data.eval_batch_size=2"], [*two, "data.eval_batch_size=1"]),
@@ -93,7 +93,7 @@ def test_no_row_is_evaluated_twice_and_training_fills_up_from_its_start(size: in
 
 
 def test_a_run_of_two_processes_goes_on_in_one(tmp_path: Path) -> None:
-    settings = [*COMMON, "callbacks.resume_points.every_n_steps=1"]
+    settings = [*COMMON, *PLAIN, "callbacks.resume_points.every_n_steps=1"]
     two = [*settings, "trainer=ddp_sim", "data.batch_size=8", *fault(0, 4, "SIGKILL"), "hydra.run.dir=run"]
     assert run([*SEQMODELS, "train", *two], tmp_path).status == -9
     alone = [*settings, "trainer=cpu", "data.batch_size=16"]

@@ -12,7 +12,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from seqmodels.training.fit import train
-from tests.composing import composed
+from tests.composing import PLAIN, composed
 
 STEPS = 50
 GOLDEN = Path(__file__).parent
@@ -46,11 +46,10 @@ def runs(folder: Path) -> dict[str, list[str]]:
     series.write_text("value\n" + "\n".join(f"{value:.6f}" for value in values) + "\n")
     text.write_text(" ".join(f"the {n} quick foxes jump over {n * n} lazy dogs" for n in range(300)))
     language = ["data=text", f"data.path={text}", "data.bptt=13", f"data.cache_dir={folder}", "model.embedding_size=5"]
-    plain = ["front=none", "model=classifier", "pooling=last"]
     return {
-        "classification_numbers": ["data=digits", "cell=lstm", *plain],
+        "classification_numbers": ["data=digits", "cell=lstm", *PLAIN],
         "classification_tokens": ["data=parity", "data.train_rows=300", "cell=gru"],
-        "multilabel": ["data=text_csv_multilabel", f"data.path={table}", "cell=gru", *plain],
+        "multilabel": ["data=text_csv_multilabel", f"data.path={table}", "cell=gru", *PLAIN],
         "regression": ["data=adding", "data.train_rows=300", "data.time=9", "cell=lstm"],
         "forecasting": ["data=csv_series", f"data.path={series}", "data.input_length=17", "data.horizon=3"],
         "forecasting_gaussian": [

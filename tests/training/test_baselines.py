@@ -17,6 +17,7 @@ from seqmodels.training.baselines.neighbours import nearest_neighbour, warped
 from seqmodels.training.baselines.scores import majority
 from seqmodels.training.baselines.summaries import summary
 from seqmodels.training.baselines.texts import bag_of_words
+from tests.composing import PLAIN
 from tests.conftest import Answer
 
 Command = Callable[..., Answer]
@@ -53,17 +54,16 @@ def test_the_majority_class_has_the_numbers_computed_by_hand(texts: Command) -> 
             "test/majority_loss": -(math.log(6 / 8) + 3 * math.log(2 / 8)) / 4,
         }
     )
-    (head,) = (line for line in answer.out.splitlines() if "metric" in line and "value" in line)
-    assert "majority" in head
+    (head,) = (line for line in answer.out.splitlines() if "metric" in line and "majority" in line)
     assert "bag_of_words" in head
 
 
 def test_a_model_below_a_baseline_is_named_with_both_numbers(texts: Command) -> None:
-    worse = texts("train", *DATA, *SMALL)
+    worse = texts("train", *DATA, *PLAIN, *SMALL)
     assert metrics()["test/accuracy"] == 1 / 4
     assert "the model (test/accuracy 0.250) is not better than the baseline bag_of_words (1.000)" in worse.out
     Path("test.csv").write_text("text,label\n" + "bad,0\n" * 4)
-    equal = texts("train", *DATA, *SMALL[:-1], "hydra.run.dir=other")
+    equal = texts("train", *DATA, *PLAIN, *SMALL[:-1], "hydra.run.dir=other")
     assert metrics("other")["test/accuracy"] == 1
     assert "not better" not in equal.out + equal.err
 

@@ -17,7 +17,7 @@ from seqmodels.training.callbacks import FiniteSteps
 from seqmodels.training.callbacks.gradient_norms import gradient_norm
 from seqmodels.training.failures import explain_failures
 from seqmodels.training.fit import train
-from tests.composing import composed
+from tests.composing import PLAIN, composed
 from tests.golden.runs import runs
 from tests.tasks.small import classification as small_classification
 from tests.tasks.small import parity
@@ -245,7 +245,7 @@ def test_exploding_gradients_are_clipped_and_a_plain_network_of_200_steps_stays_
 
 
 def test_the_norms_of_the_layers_make_up_that_of_the_whole_gradient(tmp_path: Path) -> None:
-    train(composed(tmp_path, "data=digits", *COMMON, "callbacks.gradient_norms.by_layer=true"))
+    train(composed(tmp_path, "data=digits", *PLAIN, *COMMON, "callbacks.gradient_norms.by_layer=true"))
     names = ["read_out", "recurrent.layers.0.cell"]
     squares = sum(torch.tensor(logged(tmp_path, f"gradient_norm/{name}")) ** 2 for name in names)
     total = torch.tensor(logged(tmp_path, "gradient_norm/total"))

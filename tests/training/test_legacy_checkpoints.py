@@ -16,7 +16,7 @@ from seqmodels.training.checkpointing import load_model, load_trained
 from seqmodels.training.fit import train
 from seqmodels.training.generation import write_samples
 from seqmodels.training.prediction import predict
-from tests.composing import TINY, composed
+from tests.composing import PLAIN, TINY, composed
 from tests.conftest import TOLERANCE
 
 FOLDER = Path(__file__).parent / "legacy"
@@ -41,7 +41,8 @@ def test_a_checkpoint_of_any_version_says_what_it_said(path: Path) -> None:
 @pytest.mark.parametrize("path", KEPT, ids=lambda path: path.stem)
 def test_training_goes_on_from_a_checkpoint_of_any_version(path: Path, tmp_path: Path) -> None:
     steps = torch.load(path, weights_only=True)["global_step"]
-    overrides = [*TINY, "data=digits", "cell=lstm", "cell.hidden_size=3", "logger=none", "trainer.max_epochs=2"]
+    overrides = [*TINY, "data=digits", *PLAIN, "cell=lstm", "cell.hidden_size=3", "logger=none"]
+    overrides.append("trainer.max_epochs=2")
     train(composed(tmp_path, *overrides, f"ckpt_path='{path}'"))
     assert read_checkpoint(tmp_path / "checkpoints" / "last.ckpt")["global_step"] == steps + 1
 

@@ -8,9 +8,9 @@ import pytest
 
 from seqmodels.training.callbacks.progress_bar import _shown
 from seqmodels.training.fit import train
-from tests.composing import TINY, composed
+from tests.composing import PLAIN, TINY, composed
 
-SMALL = [*TINY, "cell.hidden_size=5", "logger=none"]
+SMALL = [*TINY, *PLAIN, "cell.hidden_size=5", "logger=none"]
 
 
 @pytest.mark.parametrize("terminal", [False, True])

@@ -14,7 +14,7 @@ from seqmodels.system.durable import durable_file, sha256_of
 from seqmodels.system.json_text import read_json
 from seqmodels.training.fit import train
 from seqmodels.training.runs import prepare_run_folder, write_json
-from tests.composing import TINY, composed
+from tests.composing import PLAIN, TINY, composed
 from tests.killing import answer_with_limit, killed_at_byte, killed_at_line, lines_that_matter
 
 CONFIG = {"name": "first", "cell": {"hidden_size": 5}}
@@ -130,7 +130,7 @@ def test_a_run_keeps_its_best_checkpoints_and_the_last_each_with_its_sha256(tmp_
 
 
 def test_a_run_without_room_for_checkpoints_goes_on_to_its_end_where_that_is_asked_for(tmp_path: Path) -> None:
-    overrides = [*TINY, "cell.hidden_size=5", "logger=none", "callbacks.progress=null"]
+    overrides = [*TINY, *PLAIN, "cell.hidden_size=5", "logger=none", "callbacks.progress=null"]
 
     def work(action: str) -> str:
         try:

@@ -49,7 +49,9 @@ def is_changeable(key: str) -> bool:
 def _allowed(key: str, old: Any, new: Any) -> bool:
     if is_changeable(key):
         return True
-    return key in INCREASABLE and isinstance(old, int) and isinstance(new, int) and (new == -1 or new > old > -1)
+    if key not in INCREASABLE or not isinstance(new, int):
+        return False
+    return old is None or (isinstance(old, int) and (new == -1 or new > old > -1))
 
 
 def is_copy(key: str, other: str) -> bool:

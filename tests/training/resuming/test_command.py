@@ -48,7 +48,7 @@ def test_a_run_goes_on_with_its_own_overrides_in_its_own_folder(tmp_path: Path) 
     ],
 )
 def test_what_decides_the_outcome_cannot_change_unless_it_is_accepted(change: str, named: str, tmp_path: Path) -> None:
-    folder = started_run(tmp_path, "one", "cell=gru", "cell.hidden_size=7")
+    folder = started_run(tmp_path, "one", "cell=gru", "cell.hidden_size=7", "trainer.max_epochs=30")
     before = (folder / ".hydra" / "hydra.yaml").read_text()
     with pytest.raises(ConfigError) as refusal:
         resume_tokens([f"resume={folder}", change])

@@ -7,7 +7,7 @@ import pytest
 
 from seqmodels.errors import ConfigError
 from seqmodels.training.fit import train
-from tests.composing import composed
+from tests.composing import PLAIN, composed
 from tests.training.resuming.runs import Crash, CrashAt, Hook, Rates, assert_same, interrupted
 
 STEPS, EPOCHS = 7, 3
@@ -85,7 +85,7 @@ VARIANTS: dict[str, list[str]] = {
         "callbacks.early_stopping=null",
         "callbacks.model_checkpoint.monitor=null",
     ],
-    "half precision": ["trainer.precision=bf16-mixed"],
+    "half precision": ["trainer.precision=bf16-mixed", *PLAIN],
 }
 
 
