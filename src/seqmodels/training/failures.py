@@ -1,23 +1,25 @@
-"""What to change when training fails for lack of memory or loses a worker process."""
+"""What to change when training fails: without memory, a worker process, or the metric that early stopping needs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import EarlyStopping
 
 from seqmodels.data.loaders import ResumableLoader
-from seqmodels.errors import LoadingFailed, OutOfMemory, RunFailed
+from seqmodels.errors import ConfigError, LoadingFailed, OutOfMemory, RunFailed, nearest
 
 NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "bad_alloc")
 
 
 @contextmanager
 def explain_failures(task: LightningModule, data: Any) -> Iterator[None]:
-    """Replace errors of the machine during training by errors that say what to change.
+    """Replace errors of the machine and of Lightning during training by errors that say what to change.
 
     Raises:
+        ConfigError: early stopping monitors a metric that is not logged.
         OutOfMemory: in place of the various out-of-memory errors of devices, allocators and Python.
         LoadingFailed: a worker process died; torch raises this at an arbitrary point of training.
     """
@@ -28,9 +30,19 @@ def explain_failures(task: LightningModule, data: Any) -> Iterator[None]:
     except (RuntimeError, MemoryError) as error:
         if str(error).startswith("DataLoader worker"):
             raise LoadingFailed(_lost_worker(task, str(error))) from error
+        if str(error).startswith("Early stopping conditioned on metric"):
+            raise _not_logged(task.trainer) from error
         if not _is_out_of_memory(error):
             raise
         raise OutOfMemory(_memory_advice(task, data)) from error
+
+
+def _not_logged(trainer: Trainer) -> ConfigError:
+    names = sorted(trainer.callback_metrics)
+    callbacks = [callback for callback in trainer.early_stopping_callbacks if isinstance(callback, EarlyStopping)]
+    monitor = next(str(callback.monitor) for callback in callbacks if callback.monitor not in names)
+    hint = nearest(monitor, names)
+    return ConfigError(f"early stopping monitors {monitor!r}, which is not logged{hint} (logged: {names})")
 
 
 def _lost_worker(task: LightningModule, cause: str) -> str:

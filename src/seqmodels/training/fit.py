@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lightning.pytorch import LightningModule, Trainer, seed_everything
-from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMonitor, ProgressBar, RichProgressBar
+from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ProgressBar, RichProgressBar
 from omegaconf import DictConfig
 
 from seqmodels.config.build import check, construct, plain, target_of
 from seqmodels.config.trainer_checks import check_accelerator, check_length
 from seqmodels.data import DataModule
 from seqmodels.data.catalog import DATASETS, READERS
-from seqmodels.errors import ConfigError, nearest
+from seqmodels.errors import ConfigError
 from seqmodels.system.locks import occupied
 from seqmodels.system.threads import cpu_threads, threads_for
 from seqmodels.tasks import Task
@@ -281,20 +281,8 @@ def fit(trainer: Trainer, task: LightningModule, data: DataModule, ckpt_path: Pa
     """
     if trainer.is_global_zero:
         (csv_rows.discard_backup if ckpt_path is None else csv_rows.back_up)(trainer)
-    try:
-        with explain_failures(task, data):
-            trainer.fit(task, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
-    except RuntimeError as error:
-        if not str(error).startswith("Early stopping conditioned on metric"):
-            raise
-        names = sorted(trainer.callback_metrics)
-        for callback in trainer.early_stopping_callbacks:
-            if isinstance(callback, EarlyStopping) and callback.monitor not in names:
-                hint = nearest(callback.monitor, names)
-                raise ConfigError(
-                    f"early stopping monitors {callback.monitor!r}, which is not logged{hint} (logged: {names})"
-                ) from error
-        raise
+    with explain_failures(task, data):
+        trainer.fit(task, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
 
 
 def test(trainer: Trainer, task: LightningModule, data: DataModule) -> dict[str, float]:
