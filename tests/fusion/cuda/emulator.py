@@ -16,9 +16,10 @@ import torch
 
 HERE = Path(__file__).parent
 FLAGS = ("-std=c++17", "-shared", "-fPIC", "-w", "-ffp-contract=off", "-fno-strict-aliasing")
-CHECKED = ("-O1", "-fsanitize=alignment,bounds")
+CHECKED = ("-O0", "-fsanitize=alignment,bounds")
 """Flags for kernels; the handlers that the sanitizer calls are the emulator's own."""
 
+NAME = "sequence"
 TYPES = {torch.float32: ("float", 0), torch.bfloat16: ("bf16_", 1), torch.float16: ("half_", 2)}
 POLLS = "LIMIT = 1 << 22", "LIMIT = 1 << 14"
 """How often a thread looks for a number that never comes: what the text says, and what is enough here."""
@@ -44,7 +45,7 @@ class Emulated:
     spilled = 0
 
     def __init__(
-        self, text: str, name: str, dtype: torch.dtype, threads: int, shared: int, disorder: int | None = None
+        self, text: str, dtype: torch.dtype, threads: int, shared: int, *, disorder: int | None = None
     ) -> None:
         assert threads % 32 == 0
         self.resident = 1
@@ -59,7 +60,7 @@ class Emulated:
         self._sizes = (threads, shared)
         self._seed = -1 if disorder is None else disorder
         self._emulator = _emulator()
-        self._function = getattr(ctypes.CDLL(str(_library(code, *CHECKED))), name)
+        self._function = getattr(ctypes.CDLL(str(_library(code, *CHECKED))), NAME)
 
     def launch(self, blocks: int, words: "array[int]") -> None:
         with _one_at_a_time:
@@ -78,7 +79,7 @@ class EmulatedCard(NamedTuple):
 
     def load(self, text: str, dtype: torch.dtype, threads: int, shared_bytes: int) -> Emulated:
         assert shared_bytes <= self.shared_bytes
-        return Emulated(text, "sequence", dtype, threads, shared_bytes, self.disorder)
+        return Emulated(text, dtype, threads, shared_bytes, disorder=self.disorder)
 
 
 @lru_cache(maxsize=1)
