@@ -13,12 +13,13 @@ from torch.utils._device import DeviceContext
 from seqmodels.backends.backend import Projection
 from seqmodels.cells.base import Cell
 from seqmodels.errors import Refused, UnsupportedContext
-from seqmodels.fusion.cpp.build import BuildFailed, reason
+from seqmodels.fusion.cpp.build import reason
 from seqmodels.fusion.cpp.executor import REALS, Cpp
 from seqmodels.fusion.executor import Executor
 from seqmodels.fusion.function import Inputs, run
 from seqmodels.fusion.guards import inspect
 from seqmodels.fusion.input_projection import InterceptInputProjection, input_product
+from seqmodels.fusion.kernels.build_failed import BuildFailed
 from seqmodels.fusion.lowering.step import Step
 from seqmodels.fusion.plan import Recognised, recognise
 from seqmodels.fusion.portable.executor import Portable

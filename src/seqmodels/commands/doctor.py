@@ -51,7 +51,8 @@ def _accelerators() -> list[str]:
 
 def _kernels() -> str:
     """Return whether the fused back-end compiles its kernels on this machine, and where it keeps them."""
-    from seqmodels.fusion.cpp.build import cache_folder, reason  # noqa: PLC0415
+    from seqmodels.fusion.cpp.build import reason  # noqa: PLC0415
+    from seqmodels.fusion.kernels.folder import cache_folder  # noqa: PLC0415
 
     why = reason()
     return f"yes, kept in {cache_folder()}" if why is None else f"no, fused runs torch operators: {why}"

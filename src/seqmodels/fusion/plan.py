@@ -12,9 +12,9 @@ from torch import Tensor
 
 from seqmodels.cells.base import Cell
 from seqmodels.errors import Mutating, Refused
-from seqmodels.fusion.cpp.build import BuildFailed
 from seqmodels.fusion.executor import Executor
 from seqmodels.fusion.guards import Guard, Inspection, inspect
+from seqmodels.fusion.kernels.build_failed import BuildFailed
 from seqmodels.fusion.lowering.step import Step, lowered
 from seqmodels.fusion.tracing.form import Form, fixed
 from seqmodels.fusion.tracing.projection import linear_in

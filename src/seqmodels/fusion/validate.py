@@ -18,10 +18,10 @@ from torch import Tensor
 
 from seqmodels.cells.base import Cell
 from seqmodels.errors import Refused
-from seqmodels.fusion.cpp.build import record, recorded
 from seqmodels.fusion.executor import Executor
 from seqmodels.fusion.function import Inputs, run
 from seqmodels.fusion.guards import Inspection
+from seqmodels.fusion.kernels.folder import record, recorded
 from seqmodels.fusion.lowering.step import Step
 from seqmodels.fusion.portable.executor import SMOOTH, Portable
 from seqmodels.fusion.tracing.form import fill, fixed
