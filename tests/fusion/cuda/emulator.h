@@ -36,7 +36,7 @@ void warp_exchange(uint64_t mine, uint64_t* all);  // all[32]: what each lane ga
 void warp_product(float* sum, const uint32_t* a, const uint32_t* b, int type);
 void put_late(void* p, uint32_t word);
 void settle(const void* p);  // what this block put there arrives
-void poll();                 // another fibre runs first
+void poll_again();                 // another fibre runs first
 }
 
 #define UNROLL
@@ -88,7 +88,7 @@ inline void put(void* p, uint32_t word) {
 }
 inline uint32_t peek(const void* p) {
   const uint32_t word = *(const uint32_t*)p;
-  if (word == ALL) poll();
+  if (word == ALL) poll_again();
   return word;
 }
 inline uint4 peek4(const void* p) { return *(const uint4*)p; }
@@ -103,13 +103,13 @@ inline uint32_t pair(float low, float high) {
   return word;
 }
 inline uint32_t rounded(uint32_t x) {  // to nearest, ties away from zero
-  if (sizeof(T) == 2) return x;
+  if (sizeof(T) == 2 || EXACT) return x;
   if ((x & 0x7f800000u) == 0x7f800000u) return x & 0x7fffffu ? 0x7fffffffu : x;
   return (x + 0x1000u) & 0xffffe000u;
 }
 inline void mma(float (&c)[4], uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3, uint32_t b0, uint32_t b1) {
   const uint32_t a[4] = {a0, a1, a2, a3}, b[2] = {b0, b1};
-  warp_product(c, a, b, TYPE_NUMBER);
+  warp_product(c, a, b, EXACT ? 3 : TYPE_NUMBER);
 }
 
 inline void __syncthreads() { block_barrier(); }

@@ -52,7 +52,7 @@ class Source:
         self.text = "\n".join(emitter.whole()) + "\n"
         self.shared_bytes = 4 * emitter.layout.shared_floats(len(emitter.singles))
         self.weights = emitter.weights
-        self.words = 11 + 3 * len(program.streams) + 3 * len(program.carries) + len(program.vectors)
+        self.words = 11 + 3 * len(program.streams) + 5 * len(program.carries) + len(program.vectors)
         self.words += 3 * len(self.weights) + 3 * len(program.outputs) + len(program.totals)
         self.layout = emitter.layout
 
@@ -177,7 +177,7 @@ class _Emitter:
         fields = ["int64_t time, batch, groups", "const int64_t* lengths", "const uint8_t* resets"]
         fields += ["int64_t resets_row, resets_time", "void* status", "T* operands", "float *floats, *sums"]
         fields += [f"const T* s{i}; int64_t s{i}_row, s{i}_time" for i in range(len(self.program.streams))]
-        fields += [f"const T* c{i}; int64_t c{i}_row; T* e{i}" for i in range(len(self.program.carries))]
+        fields += [f"const T* c{i}; int64_t c{i}_row; const T* r{i}; int64_t r{i}_row; T* e{i}" for i in range(len(self.program.carries))]
         fields += [f"const T* v{i}" for i in range(len(self.program.vectors))]
         fields += [f"const T* w{i}; int64_t w{i}_row, w{i}_column" for i in self.weights]
         fields += [f"T* o{i}; int64_t o{i}_row, o{i}_time" for i in range(len(self.program.outputs))]
@@ -348,7 +348,7 @@ class _Emitter:
         if ragged and not back:
             for part in layout.parts:
                 name, size = _carry(part.carry, part.start), part.value.width
-                at = f"a.c{part.carry} + b * a.c{part.carry}_row + {part.start} + unit"
+                at = f"a.r{part.carry} + b * a.r{part.carry}_row + {part.start} + unit"
                 self.each(size, [f"if (on && anew{size}[e]) {name}[e] = load({at});"])
         self._share_carries()
         self._publish()

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from seqmodels.fusion.cpp.compiler import BuildFailed
 from seqmodels.fusion.cuda.card import Card, Kernel, card_of
 from seqmodels.fusion.cuda.emit import Source
 from seqmodels.fusion.cuda.layout import BYTES, Layout, choices, more_rows, widest
 from seqmodels.fusion.executor import Arguments, Results
+from seqmodels.fusion.kernels.build_failed import BuildFailed
 from seqmodels.fusion.layout import is_time_first
 from seqmodels.fusion.portable.executor import Portable
 from seqmodels.fusion.program import Program
@@ -47,8 +47,7 @@ class Cuda:
         """Do nothing: how a kernel is cut depends on the batch. A backward program is built beside its forward one."""
 
     def run(self, program: Program, arguments: Arguments) -> Results:
-        streams, carries, vectors, weights, lengths, first = arguments[:6]
-        resets = getattr(arguments, "resets", None)
+        streams, carries, vectors, weights, lengths, resets, restart, first = arguments
         like = streams[0]
         batch, time = like.shape[:2]
         built = self._built(program, like, ragged=lengths is not None or resets is not None)
@@ -67,7 +66,10 @@ class Cuda:
         _zero_padding(layout, operands.view(like.dtype).view(-1, max(1, layout.operand_width)))
 
         streams = [s if s.stride(-1) == 1 or s.shape[-1] == 1 else s.contiguous() for s in streams]
-        carries = [c if c.stride(-1) == 1 or c.shape[-1] == 1 else c.contiguous() for c in carries]
+        carries, restart = (
+            [c if c.stride(-1) == 1 or c.shape[-1] == 1 else c.contiguous() for c in some]
+            for some in (carries, carries if restart is None else restart)
+        )
         vectors = [v.contiguous() for v in vectors]
         groups = -(-batch // layout.options.rows)
         call = array("q", (time, batch, groups, 0 if lengths is None else lengths.data_ptr()))
@@ -78,11 +80,10 @@ class Cuda:
         call.extend((status.data_ptr(), operands.data_ptr(), floats.data_ptr(), sums.data_ptr()))
         for s in streams:
             call.extend((s.data_ptr(), s.stride(0), s.stride(1)))
-        for c, e in zip(carries, ends, strict=True):
-            call.extend((c.data_ptr(), c.stride(0), e.data_ptr()))
+        for c, r, e in zip(carries, restart, ends, strict=True):
+            call.extend((c.data_ptr(), c.stride(0), r.data_ptr(), r.stride(0), e.data_ptr()))
         call.extend(v.data_ptr() for v in vectors)
-        for number in built.source.weights:
-            w = weights[number]
+        for w in (weights[number] for number in built.source.weights):
             call.extend((w.data_ptr(), w.stride(0), w.stride(1)))
         for o in outputs:
             call.extend((o.data_ptr(), o.stride(0), o.stride(1)))
