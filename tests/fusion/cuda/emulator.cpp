@@ -16,17 +16,18 @@
 #include <vector>
 
 struct Dim { unsigned x, y, z; };
-struct Place { Dim thread, block; void* shared; };
 
-extern "C" {
+namespace emulated {
+struct Place { Dim thread, block; void* shared; };
 Place* place;
 Dim grid, threads;
 bool disorder;
-}
+}  // namespace emulated
+using namespace emulated;
 
 namespace {
 
-constexpr size_t STACK = 256 << 10, GUARD = 4096;
+constexpr size_t STACK = 2 << 20, GUARD = 4096;
 constexpr uint8_t UNTOUCHED = 0xa5;
 
 struct Fibre;
@@ -160,15 +161,17 @@ float wide(uint16_t x, int type) {
   return f;
 }
 
+constexpr int EXACT = 3;
+
 // m16n8k16 of narrow numbers, m16n8k8 of TF32: fragments as the PTX manual lays them out
 void product(Warp& warp, int type) {
-  const int packed = type == 0 ? 1 : 2, depth = 8 * packed;
+  const int packed = type == 0 || type == EXACT ? 1 : 2, depth = 8 * packed;
   float a[16][16], b[16][8];
   for (int lane = 0; lane < 32; lane++)
     for (int half = 0; half < packed; half++) {
       const auto number = [&](uint32_t x) {
         if (packed == 2) return wide((uint16_t)(half ? x >> 16 : x), type);
-        x &= 0xffffe000u;  // the card ignores the other digits
+        if (type != EXACT) x &= 0xffffe000u;  // the card ignores the other digits
         float f;
         memcpy(&f, &x, 4);
         return f;
@@ -185,7 +188,7 @@ void product(Warp& warp, int type) {
 
 }  // namespace
 
-extern "C" {
+namespace emulated {
 
 void block_barrier() { meet(current()->block->gate, [] {}); }
 
@@ -224,6 +227,10 @@ void poll() {
   ready.push_back(current());
   pause();
 }
+
+}  // namespace emulated
+
+extern "C" {
 
 // ---- called by the undefined behaviour sanitizer, with the place in the text first
 struct Where { const char* file; uint32_t line, column; };

@@ -35,6 +35,7 @@ class Emulated:
 
     Args:
         text: what follows the prelude of a kernel; all of it is compiled as it stands.
+        exact: whether products of float32 are exact; else they are those of TF32.
         disorder: None runs the threads in turns, in the same order each time. A number is a seed: threads, warps and
             blocks run at any speed, and words that blocks exchange arrive late and in any order.
 
@@ -45,7 +46,14 @@ class Emulated:
     spilled = 0
 
     def __init__(
-        self, text: str, dtype: torch.dtype, threads: int, shared: int, *, disorder: int | None = None
+        self,
+        text: str,
+        dtype: torch.dtype,
+        threads: int,
+        shared: int,
+        *,
+        exact: bool = False,
+        disorder: int | None = None,
     ) -> None:
         assert threads % 32 == 0
         self.resident = 1
@@ -53,6 +61,7 @@ class Emulated:
         lines = [
             f"#define TYPE {real}",
             f"#define TYPE_NUMBER {number}",
+            f"#define EXACT {int(exact)}",
             f'#include "{HERE / "emulator.h"}"',
             "#line 1",
         ]
@@ -75,11 +84,12 @@ class EmulatedCard(NamedTuple):
     name: str = "an emulated card"
     multiprocessors: int = 4
     shared_bytes: int = 99 << 10
+    exact: bool = False
     disorder: int | None = None
 
     def load(self, text: str, dtype: torch.dtype, threads: int, shared_bytes: int) -> Emulated:
         assert shared_bytes <= self.shared_bytes
-        return Emulated(text, dtype, threads, shared_bytes, disorder=self.disorder)
+        return Emulated(text, dtype, threads, shared_bytes, exact=self.exact, disorder=self.disorder)
 
 
 @lru_cache(maxsize=1)
