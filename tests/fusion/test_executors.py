@@ -15,7 +15,7 @@ from seqmodels.fusion.portable.bulk import evaluate
 from seqmodels.fusion.portable.executor import Loop, Portable
 from seqmodels.fusion.program import Program, Rewriter
 from seqmodels.fusion.values import Value, walk, width
-from tests.fusion.interpreter import LENGTHS, assert_runs, inputs_for
+from tests.fusion.interpreter import LENGTHS, RESETS, assert_runs, inputs_for
 from tests.fusion.random_programs import WIDE, Draft, Drawn, Group, carry, stream
 from tests.fusion.running import EXECUTORS
 
@@ -26,6 +26,9 @@ def check(executor: Executor, draft: Draft, program: Program, seed: int = 0) -> 
     given = inputs_for(program, draft.weights, seed)
     assert_runs(executor, program, given)
     assert_runs(executor, program, given._replace(lengths=LENGTHS))
+    assert_runs(executor, program, given._replace(resets=RESETS))
+    restart = None if program.backwards else [torch.randn_like(carry) for carry in given.carries]
+    assert_runs(executor, program, given._replace(lengths=LENGTHS, resets=RESETS, restart=restart))
 
 
 KINDS: dict[str, Callable[[Draft, int], Value]] = {
@@ -91,10 +94,10 @@ def test_values_of_all_kinds_side_by_side(executor: Executor, place: str) -> Non
     check(executor, b, b.program(*given, backwards=True))
 
 
-def _loop(chosen: bool, program: Program, *, smooth: bool, masked: bool) -> Loop:
+def _loop(chosen: bool, program: Program, *, smooth: bool, **options: bool) -> Loop:
     """Return a loop with tanh by way of the sigmoid or not, as the test chooses."""
     del smooth
-    return Loop(program, smooth=chosen, masked=masked)
+    return Loop(program, smooth=chosen, **options)
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)

@@ -81,7 +81,14 @@ class Fused:
 
     @_disable_dynamo
     def __call__(
-        self, cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None, projection: Projection | None = None
+        self,
+        cell: Cell[Any],
+        x: Tensor,
+        state: Any,
+        lengths: Tensor | None,
+        projection: Projection | None = None,
+        *,
+        resets: Tensor | None = None,
     ) -> tuple[Tensor, Any]:
         if why := _context_refusal(x):
             raise UnsupportedContext(why)
@@ -90,18 +97,18 @@ class Fused:
             known = recognise(cell)
             if (linear := known.linear_projection(x)) is not None:  # and project changes nothing of the cell
                 if (steps := _chunk(x, linear[0])) < x.shape[1]:
-                    return self._in_chunks(known, x, state, lengths, linear=linear, steps=steps)
-                return self._run(known, x, projection(), state, lengths)
+                    return self._in_chunks(known, x, state, lengths, resets=resets, linear=linear, steps=steps)
+                return self._run(known, x, projection(), state, lengths, resets=resets)
         if type(cell) in self._reading or projection.known is not None:
             wx = projection()
-            return self._run(recognise(cell), x, wx, state, lengths)
+            return self._run(recognise(cell), x, wx, state, lengths, resets=resets)
         with InterceptInputProjection() as mode:
             wx = projection()
         wx = mode.result(wx)
         if mode.was_read:
             self._reading.add(type(cell))
         try:
-            return self._run(recognise(cell), x, wx, state, lengths, mode=mode)
+            return self._run(recognise(cell), x, wx, state, lengths, resets=resets, mode=mode)
         except Refused:
             projection.known = (mode.original(wx),)
             raise
@@ -132,10 +139,15 @@ class Fused:
         state: Any,
         lengths: Tensor | None,
         *,
+        resets: Tensor | None,
         mode: InterceptInputProjection | None = None,
+        restart: Any = None,
         y: Tensor | None = None,
     ) -> tuple[Tensor, Any]:
-        """Run the programs on what ``project`` returned; ``mode`` knows how that was computed."""
+        """Run the programs on what ``project`` returned; ``mode`` knows how that was computed.
+
+        Without gradients rows are reset to the state ``restart``, and the output is written into ``y``, where given.
+        """
         given = leaves(wx)
         wx, state = _in_one_dtype(wx, state, torch.is_autocast_enabled(x.device.type))
         step, constants, executor = self._planned(known, x, wx, state)
@@ -149,15 +161,16 @@ class Fused:
         with torch.autocast(x.device.type, enabled=False):
             inputs = Inputs(
                 [leaf.reshape(*leaf.shape[:2], -1).to(step.dtype) for leaf in streams],
-                [leaf.reshape(leaf.shape[0], -1).to(step.dtype) for leaf in leaves(state)],
+                _carries(state, step.dtype),
                 constants,
                 products,
             )
+            again = None if restart is None else _carries(restart, step.dtype)
             try:
-                y, final = run(step, executor, inputs, lengths, y)
+                y, final = run(step, executor, inputs, lengths, resets, restart=again, y=y)
             except BuildFailed as error:
                 self._warn(str(error))
-                y, final = run(step, self._portable, inputs, lengths, y)
+                y, final = run(step, self._portable, inputs, lengths, resets, restart=again, y=y)
         ends = iter(final)
         y = y != 0 if step.output == torch.bool else y
         return y, map_leaves(lambda leaf: _of_type(next(ends).view(leaf.shape), leaf.dtype), state)
@@ -169,17 +182,20 @@ class Fused:
         state: Any,
         lengths: Tensor | None,
         *,
+        resets: Tensor | None,
         linear: tuple[Tensor, Tensor | None],
         steps: int,
     ) -> tuple[Tensor, Any]:
         """Run chunk after chunk, each from the final state of the one before."""
         outputs: Tensor | None = None
+        initial = state
         for start in range(0, x.shape[1], steps):
             piece = slice(start, min(start + steps, x.shape[1]))
             left = None if lengths is None else (lengths - start).clamp(0, piece.stop - start)
             place = None if outputs is None else outputs[:, piece]
             wx = input_product(x[:, piece], *linear)
-            y, state = self._run(known, x[:, piece], wx, state, left, y=place)
+            anew = None if resets is None else resets[:, piece]
+            y, state = self._run(known, x[:, piece], wx, state, left, resets=anew, restart=initial, y=place)
             if outputs is None:
                 outputs = empty_pooled((*x.shape[:2], y.shape[-1]), y)
                 outputs[:, piece] = y
@@ -256,6 +272,11 @@ def _in_one_dtype(wx: Any, state: Any, mixed: bool) -> tuple[Any, Any]:
         return leaf.to(widest) if leaf.is_floating_point() else leaf
 
     return map_leaves(widened, wx), map_leaves(widened, state)
+
+
+def _carries(state: Any, dtype: torch.dtype) -> list[Tensor]:
+    """Return the leaves of a state as carries ``(batch, width)`` of a program."""
+    return [leaf.reshape(leaf.shape[0], -1).to(dtype) for leaf in leaves(state)]
 
 
 def _chunk(x: Tensor, weight: Tensor) -> int:

@@ -42,11 +42,20 @@ class Native:
         return None
 
     def __call__(
-        self, cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None, projection: Projection | None = None
+        self,
+        cell: Cell[Any],
+        x: Tensor,
+        state: Any,
+        lengths: Tensor | None,
+        projection: Projection | None = None,
+        *,
+        resets: Tensor | None = None,
     ) -> tuple[Tensor, Any]:
         del projection  # the kernel multiplies the input itself
         if why := self.refuses(cell, x):
             raise Refused(why)
+        if resets is not None:
+            raise Refused("PyTorch's kernels run a row from its first step to its last, without resets")
         return self.run(cell, x, state, lengths)
 
     @_disable_dynamo  # which breaks its graph at a torch.nn.LSTM as well: oneDNN's kernel cannot be traced

@@ -44,19 +44,28 @@ class Inputs(NamedTuple, Generic[T]):
 
 
 def run(
-    step: Step, executor: Executor, inputs: Inputs[Tensor], lengths: Tensor | None, y: Tensor | None = None
+    step: Step,
+    executor: Executor,
+    inputs: Inputs[Tensor],
+    lengths: Tensor | None,
+    resets: Tensor | None = None,
+    *,
+    restart: Sequence[Tensor] | None = None,
+    y: Tensor | None = None,
 ) -> tuple[Tensor, list[Tensor]]:
     """Run a step over a sequence; return the output ``(batch, time, output)`` and the carries after the last steps.
 
-    Without gradients the output is written into ``y`` where that is given.
+    Without gradients the output is written into ``y``, and rows begin anew with the carries ``restart``, where these
+    are given.
     """
     if step.pair is not None and torch.is_grad_enabled():
         call = _Call(step, step.pair, executor, tuple(inputs.products))
-        y, *carried = _Fused.apply(call, lengths, *inputs.flat())
+        y, *carried = _Fused.apply(call, lengths, resets, *inputs.flat())
         return y, carried
     with torch.no_grad():
         weights, vectors = _hoisted(step, inputs)
-        results = executor.run(step.forward, Arguments(inputs.streams, inputs.carries, vectors, weights, lengths, y))
+        arguments = Arguments(inputs.streams, inputs.carries, vectors, weights, lengths, resets, restart, y)
+        results = executor.run(step.forward, arguments)
     return results.outputs[0], results.carries
 
 
@@ -80,33 +89,35 @@ class _Call:
 
 class _Fused(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, call: _Call, lengths: Tensor | None, *tensors: Tensor) -> tuple[Tensor, ...]:
+    def forward(
+        ctx: Any, call: _Call, lengths: Tensor | None, resets: Tensor | None, *tensors: Tensor
+    ) -> tuple[Tensor, ...]:
         inputs, pair = Inputs.split(call.step, call.products, tensors), call.pair
         weights, vectors = _hoisted(call.step, inputs)
         call.executor.prepare((pair.forward, pair.backward), inputs.streams[0].dtype)
-        arguments = Arguments(inputs.streams, inputs.carries, vectors, weights, lengths)
+        arguments = Arguments(inputs.streams, inputs.carries, vectors, weights, lengths, resets)
         outputs, carried, _ = call.executor.run(pair.forward, arguments)
         ctx.call = call
         streams = [s if i in pair.reads else placeholder(s) for i, s in enumerate(inputs.streams)]
         kept = Inputs(streams, [], inputs.constants, inputs.products)
-        ctx.save_for_backward(lengths, *outputs[1:], *weights, *vectors, *kept.flat())
+        ctx.save_for_backward(lengths, resets, *outputs[1:], *weights, *vectors, *kept.flat())
         return (outputs[0], *carried)
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor, *dcarries: Tensor) -> tuple[Tensor | None, ...]:
         call: _Call = ctx.call
         step, pair = call.step, call.pair
-        lengths, *tensors = ctx.saved_tensors
+        lengths, resets, *tensors = ctx.saved_tensors
         rest = iter(tensors)
         counts = len(pair.forward.outputs) - 1, step.num_weights, len(pair.forward.vectors), len(step.streams)
         saved, weights, vectors, streams = (list(islice(rest, count)) for count in counts)
         given = Inputs.split(step, call.products, [*streams, *dcarries, *rest])
-        wanted: Inputs[bool] = Inputs.split(step, call.products, ctx.needs_input_grad[2:])
+        wanted: Inputs[bool] = Inputs.split(step, call.products, ctx.needs_input_grad[3:])
         with torch.no_grad(), torch.autocast(dy.device.type, enabled=False):
-            arguments = Arguments([*streams, *saved, dy], dcarries, vectors, weights, lengths)
+            arguments = Arguments([*streams, *saved, dy], dcarries, vectors, weights, lengths, resets)
             found = _gradients(call, given, wanted, saved, call.executor.run(pair.backward, arguments))
         gradients = [one if needed else None for one, needed in zip(found.flat(), wanted.flat(), strict=True)]
-        return (None, None, *(_once(gradients) if torch.is_grad_enabled() else gradients))
+        return (None, None, None, *(_once(gradients) if torch.is_grad_enabled() else gradients))
 
 
 class _RowSum(NamedTuple):

@@ -27,7 +27,7 @@ using namespace emulated;
 
 namespace {
 
-constexpr size_t STACK = 2 << 20, GUARD = 4096;
+constexpr size_t STACK = 512 << 10, GUARD = 4096;
 constexpr uint8_t UNTOUCHED = 0xa5;
 
 struct Fibre;

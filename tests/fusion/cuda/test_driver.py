@@ -110,8 +110,13 @@ def test_a_card_without_products_of_narrow_numbers_is_refused(monkeypatch: pytes
 
 @needs_compiler
 def test_a_card_compiles_what_follows_the_prelude(calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
-    monkeypatch.setattr(card, "compiled", lambda text, arch: asked.append((text, arch)) or IMAGE)
+    asked: list[tuple[str, str]] = []
+
+    def compiled(text: str, arch: str) -> Image:
+        asked.append((text, arch))
+        return IMAGE
+
+    monkeypatch.setattr(card, "compiled", compiled)
     made = card.Gpu(0, "sm_90", "a card", 132, 232448).load("// the kernel", torch.bfloat16, 64, 128)
     assert made.resident == 2
     ((text, arch),) = asked

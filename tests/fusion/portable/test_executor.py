@@ -85,7 +85,9 @@ def test_large_rows_in_several_chunks_equal_eager(
     assert BATCH * HIDDEN >= executor.SMOOTH
     torch.manual_seed(0)
     lengths = torch.randint(1, TIME, (BATCH,)) if ragged else None
-    assert_equals_eager(Portable(), make(INPUT, hidden), torch.randn(BATCH, TIME, INPUT), lengths=lengths)
+    cell, x = make(INPUT, hidden), torch.randn(BATCH, TIME, INPUT)
+    assert_equals_eager(Portable(), cell, x, lengths=lengths)
+    assert_equals_eager(Portable(), cell, x, lengths=lengths, resets=torch.rand(BATCH, TIME) < 0.1)
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu"])

@@ -20,10 +20,10 @@ REPLACED = {
 def prelude(dtype: torch.dtype) -> str:
     """Return the part of a kernel's text that only a GPU's compiler understands."""
     real, pair, product = REPLACED[dtype]
-    text = part("prelude.cuh").replace("typedef TYPE T;", f"typedef {real} T;").replace('"PAIR ', f'"{pair} ')
+    text = text_of("prelude.cuh").replace("typedef TYPE T;", f"typedef {real} T;").replace('"PAIR ', f'"{pair} ')
     return text.replace("aligned.MMA ", f"aligned.{product} ")
 
 
-def part(name: str) -> str:
+def text_of(name: str) -> str:
     """Return a file of this package."""
     return files("seqmodels.fusion.cuda").joinpath(name).read_text(encoding="utf-8")
