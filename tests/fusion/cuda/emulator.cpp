@@ -16,13 +16,14 @@
 #include <vector>
 
 struct Dim { unsigned x, y, z; };
-struct Place { Dim thread, block; void* shared; };
 
-extern "C" {
+namespace emulated {
+struct Place { Dim thread, block; void* shared; };
 Place* place;
 Dim grid, threads;
 bool disorder;
-}
+}  // namespace emulated
+using namespace emulated;
 
 namespace {
 
@@ -187,7 +188,7 @@ void product(Warp& warp, int type) {
 
 }  // namespace
 
-extern "C" {
+namespace emulated {
 
 void block_barrier() { meet(current()->block->gate, [] {}); }
 
@@ -222,10 +223,14 @@ void put_late(void* p, uint32_t word) {
   current()->block->late.push_back({(uint32_t*)p, word});
 }
 
-void poll_again() {
+void poll() {
   ready.push_back(current());
   pause();
 }
+
+}  // namespace emulated
+
+extern "C" {
 
 // ---- called by the undefined behaviour sanitizer, with the place in the text first
 struct Where { const char* file; uint32_t line, column; };

@@ -4,7 +4,7 @@ typedef unsigned int uint32_t;  // no header, which would take longer to compile
 typedef unsigned short uint16_t;
 typedef unsigned char uint8_t;
 typedef long long int64_t;
-typedef unsigned long long uint64_t;
+typedef __UINT64_TYPE__ uint64_t;
 #define memcpy __builtin_memcpy
 #define INFINITY __builtin_inff()
 #define NAN as_float(0x7fffffffu)
@@ -25,9 +25,8 @@ struct half_ { uint16_t bits; };
 struct bf16_ { uint16_t bits; };
 struct Dim { unsigned x, y, z; };
 
-// ---- emulator.cpp
+namespace emulated {  // emulator.cpp
 struct Place { Dim thread, block; void* shared; };
-extern "C" {
 extern Place* place;       // of the fibre that runs
 extern Dim grid, threads;  // sizes of the launch and of a block
 extern bool disorder;
@@ -36,22 +35,22 @@ void warp_exchange(uint64_t mine, uint64_t* all);  // all[32]: what each lane ga
 void warp_product(float* sum, const uint32_t* a, const uint32_t* b, int type);
 void put_late(void* p, uint32_t word);
 void settle(const void* p);  // what this block put there arrives
-void poll_again();                 // another fibre runs first
+void poll();                 // another fibre runs first
 }
 
 #define UNROLL
 #define DEVICE inline
 #define TABLE static const
 #define ALL 0xffffffffu
-#define SHARED_MEMORY(name) float* name = (float*)place->shared
+#define SHARED_MEMORY(name) float* name = (float*)emulated::place->shared
 #define KERNEL(name)                                                             \
   static void name##_body(const Args& a);                                        \
   extern "C" void name(const void* words) { name##_body(*(const Args*)words); }  \
   static void name##_body(const Args& a)
-#define threadIdx (place->thread)
-#define blockIdx (place->block)
-#define gridDim grid
-#define blockDim threads
+#define threadIdx (emulated::place->thread)
+#define blockIdx (emulated::place->block)
+#define gridDim emulated::grid
+#define blockDim emulated::threads
 
 inline uint32_t as_bits(float x) { uint32_t y; memcpy(&y, &x, 4); return y; }
 inline float as_float(uint32_t x) { float y; memcpy(&y, &x, 4); return y; }
@@ -75,20 +74,20 @@ inline void narrow(float f, half_* p) {
 
 typedef TYPE T;
 
-template <class P> inline float load(const P* p) { if (disorder) settle(p); return wide(*p); }
-inline float load(const float* p) { if (disorder) settle(p); return *p; }
-template <class P> inline void store(P* p, float v) { if (disorder) settle(p); narrow(v, p); }
-inline void store(float* p, float v) { if (disorder) settle(p); *p = v; }
+template <class P> inline float load(const P* p) { if (emulated::disorder) emulated::settle(p); return wide(*p); }
+inline float load(const float* p) { if (emulated::disorder) emulated::settle(p); return *p; }
+template <class P> inline void store(P* p, float v) { if (emulated::disorder) emulated::settle(p); narrow(v, p); }
+inline void store(float* p, float v) { if (emulated::disorder) emulated::settle(p); *p = v; }
 template <class P> inline uint32_t bits(const P* p) { return p->bits; }
 inline uint32_t bits(const float* p) { return as_bits(*p); }
 
 inline void put(void* p, uint32_t word) {
-  if (disorder) put_late(p, word);
+  if (emulated::disorder) emulated::put_late(p, word);
   else *(uint32_t*)p = word;
 }
 inline uint32_t peek(const void* p) {
   const uint32_t word = *(const uint32_t*)p;
-  if (word == ALL) poll_again();
+  if (word == ALL) emulated::poll();
   return word;
 }
 inline uint4 peek4(const void* p) { return *(const uint4*)p; }
@@ -109,14 +108,14 @@ inline uint32_t rounded(uint32_t x) {  // to nearest, ties away from zero
 }
 inline void mma(float (&c)[4], uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3, uint32_t b0, uint32_t b1) {
   const uint32_t a[4] = {a0, a1, a2, a3}, b[2] = {b0, b1};
-  warp_product(c, a, b, EXACT ? 3 : TYPE_NUMBER);
+  emulated::warp_product(c, a, b, EXACT ? 3 : TYPE_NUMBER);
 }
 
-inline void __syncthreads() { block_barrier(); }
-inline void __syncwarp(unsigned = ALL) { uint64_t all[32]; warp_exchange(0, all); }
+inline void __syncthreads() { emulated::block_barrier(); }
+inline void __syncwarp(unsigned = ALL) { uint64_t all[32]; emulated::warp_exchange(0, all); }
 inline unsigned __ballot_sync(unsigned, bool v) {
   uint64_t all[32];
-  warp_exchange(v, all);
+  emulated::warp_exchange(v, all);
   unsigned votes = 0;
   for (int i = 0; i < 32; i++) votes |= (unsigned)all[i] << i;
   return votes;
@@ -126,7 +125,7 @@ inline bool __all_sync(unsigned lanes, bool v) { return __ballot_sync(lanes, v) 
 template <class V> inline V from_lane(V v, int lane) {
   uint64_t all[32], mine = 0;
   memcpy(&mine, &v, sizeof v);
-  warp_exchange(mine, all);
+  emulated::warp_exchange(mine, all);
   if (lane >= 0 && lane < 32) memcpy(&v, &all[lane], sizeof v);
   return v;
 }

@@ -2,40 +2,19 @@
 
 import math
 from collections.abc import Iterable
-from importlib.resources import files
-
-import torch
 
 from seqmodels.fusion.cuda.layout import Layout, Multiplied, Options
+from seqmodels.fusion.cuda.prelude import NAME, text_of
 from seqmodels.fusion.ops import INPUTS, LOGICAL, REDUCTIONS, TRUTHS, Op
 from seqmodels.fusion.program import Program
 from seqmodels.fusion.schedule import Pass, Target
 from seqmodels.fusion.values import Product, Selection, Value, width
 
-TYPES = {torch.bfloat16: "bf16_", torch.float16: "half_", torch.float32: "float"}
-PAIRS = {torch.bfloat16: "cvt.rn.bf16x2.f32", torch.float16: "cvt.rn.f16x2.f32", torch.float32: "cvt.rn.f16x2.f32"}
-MATRICES = {
-    torch.bfloat16: "m16n8k16.row.col.f32.bf16.bf16.f32",
-    torch.float16: "m16n8k16.row.col.f32.f16.f16.f32",
-    torch.float32: "m16n8k8.row.col.f32.tf32.tf32.f32",
-}
 INFIX = {Op.ADD: "+", Op.SUB: "-", Op.MUL: "*", Op.DIV: "/", Op.AND: "&", Op.OR: "|", Op.XOR: "^"}
 INFIX |= {Op.GT: ">", Op.GE: ">=", Op.LT: "<", Op.LE: "<=", Op.EQ: "==", Op.NE: "!="}
 PREFIX = {Op.NEG: "-", Op.NOT: "!"}
 NEUTRAL = {Op.SUM: "0.f", Op.AMAX: "-INFINITY", Op.AMIN: "INFINITY"}
 COMBINE = {Op.SUM: "f_add", Op.AMAX: "f_maximum", Op.AMIN: "f_minimum"}
-NAME = "sequence"
-"""What the kernel is called."""
-
-
-def prelude(dtype: torch.dtype) -> str:
-    """Return the part of a kernel's text that only a GPU's compiler understands."""
-    text = _text("prelude.cuh")
-    return text.replace("TYPE", TYPES[dtype]).replace("PAIR", PAIRS[dtype]).replace("aligned.MMA", f"aligned.{MATRICES[dtype]}")
-
-
-def _text(name: str) -> str:
-    return files("seqmodels.fusion.cuda").joinpath(name).read_text(encoding="utf-8")
 
 
 class Source:
@@ -160,7 +139,7 @@ class _Emitter:
         self._kernel()
         yield f"constexpr int WK = {o.depth_warps}, WN = {o.column_warps}, MT = {o.row_tiles}, KEEP = {o.kept};"
         yield f"constexpr int PARTS = {o.parts}, BLOCKS = {o.blocks};"
-        yield _text("kernel.cuh")
+        yield text_of("kernel.cuh")
         yield from self._arguments()
         for size in self._sizes():
             b = layout.columns(size)

@@ -23,6 +23,12 @@ from seqmodels.fusion.kernels.store import Store
 OPTIONS = ("-std=c++17", "--ptxas-options=-v")
 NAME = "libnvrtc.so."
 SYSTEM = ("/usr/local/cuda/lib64", "/usr/lib64", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu")
+NEEDS = (r"Used (\d+) registers", r"(\d+) bytes spill stores", r"(\d+) bytes smem")
+"""What the assembler says of each kernel."""
+
+FILE = "kernel.image"
+"""A line with what kernels need, and their machine code: one file, so that one checksum holds for both."""
+
 LINES = 40
 """Most lines of the compiler's log in a message."""
 
@@ -65,8 +71,8 @@ def compiled(text: str, arch: str) -> Image:
     def build(folder: Path) -> None:
         (folder / "kernel.cu").write_text(text, encoding="utf-8")
         code, log = _compile(_library(path), text, arch)
-        (folder / "kernel.cubin").write_bytes(code)
-        (folder / "kernel.log").write_text(log, encoding="utf-8")
+        needs = " ".join(str(max(map(int, re.findall(pattern, log)), default=0)) for pattern in NEEDS)
+        (folder / FILE).write_bytes(f"{needs}\n".encode() + code)
 
     return _images.get(build, text, arch, *OPTIONS, *_identity(path))
 
@@ -78,16 +84,11 @@ def reason() -> str | None:
 
 
 def _image(folder: Path) -> Image:
-    log = (folder / "kernel.log").read_text(encoding="utf-8")
-
-    def most(pattern: str) -> int:
-        return max(map(int, re.findall(pattern, log)), default=0)
-
-    code = (folder / "kernel.cubin").read_bytes()
-    return Image(code, most(r"Used (\d+) registers"), most(r"(\d+) bytes spill stores"), most(r"(\d+) bytes smem"))
+    needs, _, code = (folder / FILE).read_bytes().partition(b"\n")
+    return Image(code, *map(int, needs.split()))
 
 
-_images = Store("kernel.cubin", _image)
+_images = Store(FILE, _image)
 
 
 @lru_cache(maxsize=1)
@@ -108,26 +109,21 @@ def _folders() -> Iterator[Path]:
         yield from sorted(Path(place).glob("*/lib"), reverse=True)
     yield Path(sys.prefix) / "lib"
     for variable in ("CUDA_HOME", "CUDA_PATH"):
-        if place := os.environ.get(variable):
-            yield Path(place) / "lib64"
+        if toolkit := os.environ.get(variable):
+            yield Path(toolkit) / "lib64"
     yield from map(Path, filter(None, os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)))
     yield from map(Path, SYSTEM)
 
 
 def _identity(path: Path) -> tuple[str, ...]:
     """Return what tells versions of the library apart without loading it, which takes longer than loading a kernel."""
-    return path.name, str(path.stat().st_size), *(more.name for more in _builtins(path))
-
-
-def _builtins(path: Path) -> list[Path]:
-    return sorted(path.parent.glob("libnvrtc-builtins.so.*"))
+    versions = sorted(more.name for more in path.parent.glob("libnvrtc-builtins.so.*"))
+    return path.name, str(path.stat().st_size), *versions
 
 
 @lru_cache(maxsize=1)
 def _library(path: Path) -> Any:
     try:
-        for more in _builtins(path):  # the compiler looks for it by its name alone
-            ctypes.CDLL(str(more), mode=ctypes.RTLD_GLOBAL)
         library = ctypes.CDLL(str(path))
     except OSError as error:
         raise BuildFailed(f"the compiler NVRTC cannot be loaded from {path}: {error}") from error
