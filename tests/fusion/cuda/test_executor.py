@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from seqmodels.backends.eager import Eager
 from seqmodels.cells import (
     Cell,
     ElmanCell,
@@ -21,10 +22,10 @@ from seqmodels.cells import (
     RecurrentDropout,
     Zoneout,
 )
-from seqmodels.backends.eager import Eager
 from seqmodels.fusion.cuda import emit, executor
 from seqmodels.fusion.cuda.executor import Cuda
 from seqmodels.fusion.cuda.layout import Options
+from seqmodels.fusion.cuda.prelude import text_of
 from seqmodels.fusion.executor import Arguments, Results
 from seqmodels.fusion.kernels.build_failed import BuildFailed
 from seqmodels.fusion.ops import Op
@@ -183,9 +184,9 @@ def test_a_wait_without_end_is_reported(monkeypatch: pytest.MonkeyPatch) -> None
     program = step.forward
     given = inputs_for(program, weights_of(program))
     broken = exact()
-    text = emit._text("kernel.cuh")
-    assert "if (in && threadIdx.x % 2 == 0) put" in text
-    monkeypatch.setattr(emit, "_text", lambda name: text.replace("if (in) put(p, word ==", "if (in && p == 0) put(p, word =="))
+    text, handed = text_of("kernel.cuh"), "if (in) put(p, word =="
+    assert handed in text
+    monkeypatch.setattr(emit, "text_of", lambda _: text.replace(handed, "if (in && p == 0) put(p, word =="))
     broken.run(program, given)
     with pytest.raises(RuntimeError, match="gave up"):
         broken.run(program, given)
