@@ -37,7 +37,7 @@ from tests.fusion.cuda.emulator import EmulatedCard
 from tests.fusion.interpreter import LENGTHS, RESETS, assert_runs, inputs_for
 from tests.fusion.random_programs import Draft, Drawn, carry, stream
 from tests.fusion.running import Through, assert_equals_eager
-from tests.fusion.test_executors import KINDS, everywhere
+from tests.fusion.test_executors import KINDS, PLACES, everywhere, side_by_side
 
 CELLS: dict[str, Any] = {
     "elman": lambda: ElmanCell(5, 20),
@@ -73,11 +73,13 @@ def exact(**options: Any) -> Cuda:
     return InDouble(EmulatedCard(exact=True, **options))
 
 
-def check(program: Program, weights: Sequence[tuple[int, int]], seed: int = 0, **options: Any) -> None:
+def check(
+    program: Program, weights: Sequence[tuple[int, int]], seed: int = 0, *, within: float = 1e-4, **options: Any
+) -> None:
     given = inputs_for(program, weights, seed)
     executor = exact(**options)
-    assert_runs(executor, program, given, within=1e-4)
-    assert_runs(executor, program, given._replace(lengths=LENGTHS, resets=RESETS), within=1e-4)
+    assert_runs(executor, program, given, within=within)
+    assert_runs(executor, program, given._replace(lengths=LENGTHS, resets=RESETS), within=within)
 
 
 @pytest.mark.parametrize("name", CELLS)
@@ -112,6 +114,13 @@ def test_rounding_is_that_of_the_products(dtype: torch.dtype) -> None:
         assert own < loop
 
 
+@pytest.mark.parametrize("place", PLACES)
+def test_values_of_all_kinds_side_by_side(place: str) -> None:
+    draft, programs = side_by_side(place)
+    check(programs[PLACES.index(place) % 2], draft.weights, within=1e-3, multiprocessors=9, shared_bytes=512 << 10)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 2, 19])
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_value_in_every_place(kind: str, size: int) -> None:
@@ -120,7 +129,7 @@ def test_every_value_in_every_place(kind: str, size: int) -> None:
     check(program, draft.weights)
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", [*range(6), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(6, 100))])
 def test_programs_drawn_at_random(seed: int) -> None:
     drawn = Drawn(seed)
     check(drawn.whole(), drawn.weights, seed, disorder=seed)
@@ -158,7 +167,7 @@ def test_however_a_program_is_cut(monkeypatch: pytest.MonkeyPatch, cut: str) -> 
 
     monkeypatch.setattr(executor, "choices", chosen)
     for program in (step.pair.forward, step.pair.backward):
-        check(program, weights_of(program), multiprocessors=5)
+        check(program, weights_of(program), within=1e-3, multiprocessors=5)
 
 
 def test_groups_of_rows_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
