@@ -15,6 +15,7 @@ from seqmodels.cells.base import Cell
 from seqmodels.errors import Refused, UnsupportedContext
 from seqmodels.fusion.cpp.build import reason
 from seqmodels.fusion.cpp.executor import REALS, Cpp
+from seqmodels.fusion.cuda.executor import Cuda, is_for
 from seqmodels.fusion.executor import Executor
 from seqmodels.fusion.function import Inputs, run
 from seqmodels.fusion.guards import inspect
@@ -39,13 +40,15 @@ log = logging.getLogger("seqmodels")
 class Fused:
     """Runs the program traced from ``cell.step``: as compiled C++ on the CPU, else as torch operators.
 
-    The recurrence is computed in the widest dtype among the projected input and the state; under ``torch.autocast`` the
-    input product is in the narrow dtype and the recurrence is not.
+    The recurrence is computed in the widest dtype among the projected input and the state. Under ``torch.autocast`` the
+    input product is in the narrow dtype; so is the recurrence on a GPU, where sums and the state inside a kernel are in
+    float32, and on the CPU it is not.
     """
 
     def __init__(self) -> None:
         self._portable = Portable()
         self._cpp = Cpp()
+        self._cuda = Cuda()
         self._warned = False
         self._reading: weakref.WeakSet[type] = weakref.WeakSet()  # cells whose project reads its own product
 
@@ -72,6 +75,8 @@ class Fused:
 
     def executor(self, device: torch.device, dtype: torch.dtype) -> Executor:
         """Return what runs programs for this device and dtype."""
+        if device.type == "cuda" and is_for(dtype):
+            return self._cuda
         if device.type != "cpu" or dtype not in REALS:
             return self._portable
         if (why := reason()) is None:
@@ -113,23 +118,27 @@ class Fused:
             projection.known = (mode.original(wx),)
             raise
 
-    def _planned(self, known: Recognised, x: Tensor, wx: Any, state: Any) -> tuple[Step, list[Tensor], Executor]:
-        """Return the programs of a cell, the constants that they take, and the executor that they were checked on.
+    def _planned(
+        self, known: Recognised, x: Tensor, wx: Any, state: Any
+    ) -> tuple[Step, list[Tensor], Executor, torch.dtype]:
+        """Return the programs of a cell, the constants that they take, and on what and in which dtype they may run.
 
         Raises:
             Refused: the cell cannot be fused; the message says why.
         """
+        mixed = x.device.type == "cuda" and torch.is_autocast_enabled("cuda")
+        narrow = torch.get_autocast_dtype("cuda") if mixed else None
         with torch.autocast(x.device.type, enabled=False):
             _check_projected(wx, x)
             plan, constants = known.plan(wx, state)
-            executor = self.executor(x.device, plan.step.dtype)
+            executor = self.executor(x.device, dtype := narrow or plan.step.dtype)
             try:
-                known.check(plan, executor, wx, state)
+                known.check(plan, executor, wx, state, dtype)
             except BuildFailed as error:
                 self._warn(str(error))
-                executor = self._portable
-                known.check(plan, executor, wx, state)
-        return plan.step, constants, executor
+                executor, dtype = self._portable, plan.step.dtype
+                known.check(plan, executor, wx, state, dtype)
+        return plan.step, constants, executor, dtype
 
     def _run(
         self,
@@ -150,22 +159,22 @@ class Fused:
         """
         given = leaves(wx)
         wx, state = _in_one_dtype(wx, state, torch.is_autocast_enabled(x.device.type))
-        step, constants, executor = self._planned(known, x, wx, state)
-        streams = leaves(wx)
+        step, constants, executor, dtype = self._planned(known, x, wx, state)
+        streams = leaves(wx) if dtype == step.dtype else given
         products = {
             i: origin
             for i, (old, new) in enumerate(zip(given, streams, strict=True))
-            if mode is not None and old is new and (origin := mode.origin(new)) is not None
+            if mode is not None and old is new and new.dtype == dtype and (origin := mode.origin(new)) is not None
         }
         streams = [leaf.detach() if i in products else leaf for i, leaf in enumerate(streams)]
         with torch.autocast(x.device.type, enabled=False):
             inputs = Inputs(
-                [leaf.reshape(*leaf.shape[:2], -1).to(step.dtype) for leaf in streams],
-                _carries(state, step.dtype),
+                [leaf.reshape(*leaf.shape[:2], -1).to(dtype) for leaf in streams],
+                _carries(state, dtype),
                 constants,
                 products,
             )
-            again = None if restart is None else _carries(restart, step.dtype)
+            again = None if restart is None else _carries(restart, dtype)
             try:
                 y, final = run(step, executor, inputs, lengths, resets, restart=again, y=y)
             except BuildFailed as error:

@@ -94,8 +94,8 @@ class _Fused(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         inputs, pair = Inputs.split(call.step, call.products, tensors), call.pair
         weights, vectors = _hoisted(call.step, inputs)
-        call.executor.prepare((pair.forward, pair.backward), inputs.streams[0].dtype)
         arguments = Arguments(inputs.streams, inputs.carries, vectors, weights, lengths, resets)
+        call.executor.prepare((pair.forward, pair.backward), arguments)
         outputs, carried, _ = call.executor.run(pair.forward, arguments)
         ctx.call = call
         streams = [s if i in pair.reads else placeholder(s) for i, s in enumerate(inputs.streams)]

@@ -1,9 +1,10 @@
 """Running programs as kernels on a GPU."""
 
-import threading
 from array import array
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -33,18 +34,32 @@ GAVE_UP = (
 )
 
 
+def is_for(dtype: torch.dtype) -> bool:
+    """Return whether GPUs of this build of torch can run kernels in a dtype; float32 only by products of TF32.
+
+    ``torch.backends.cuda.matmul.fp32_precision`` allows those, and so does ``torch.set_float32_matmul_precision``.
+    """
+    if dtype == torch.float32 and torch.backends.cuda.matmul.fp32_precision != "tf32":
+        return False
+    return dtype in BYTES and torch.version.cuda is not None
+
+
 class Cuda:
     """Runs programs as one kernel a sequence; see :class:`~seqmodels.fusion.executor.Executor` for the methods."""
 
     def __init__(self, card: Card | None = None) -> None:
         self._given = card
         self._portable = Portable()
-        self._kernels: dict[tuple[Program, torch.dtype, bool, bool, torch.device], _Built] = {}
+        self._kernels: dict[_Key, _Built] = {}
         self._status: dict[torch.device, Tensor] = {}
-        self._lock = threading.Lock()
 
-    def prepare(self, programs: Sequence[Program], dtype: torch.dtype) -> None:
-        """Do nothing: how a kernel is cut depends on the batch. A backward program is built beside its forward one."""
+    def prepare(self, programs: Sequence[Program], arguments: Arguments) -> None:
+        """Compile programs, all at once."""
+        like, ragged = arguments.streams[0], arguments.lengths is not None or arguments.resets is not None
+        if all(self._key(program, like, ragged=ragged) in self._kernels for program in programs):
+            return
+        with ThreadPoolExecutor(len(programs)) as pool:
+            list(pool.map(lambda program: self._built(program, like, ragged=ragged), programs))
 
     def run(self, program: Program, arguments: Arguments) -> Results:
         streams, carries, vectors, weights, lengths, resets, restart, first = arguments
@@ -94,15 +109,19 @@ class Cuda:
     def outer(self, operands: Sequence[Tensor], cotangent: Tensor, *, ones: bool = False) -> Tensor:
         return self._portable.outer(operands, cotangent, ones=ones)
 
+    def _card(self, device: torch.device) -> Card:
+        return self._given or card_of(device)
+
+    def _key(self, program: Program, like: Tensor, *, ragged: bool) -> "_Key":
+        many = more_rows(program, like.shape[0], self._card(like.device).multiprocessors)
+        return _Key(program, like.dtype, many, ragged, like.device)
+
     def _built(self, program: Program, like: Tensor, *, ragged: bool) -> "_Built":
-        card = self._given or card_of(like.device)
-        many = more_rows(program, like.shape[0], card.multiprocessors)
-        key = (program, like.dtype, many, ragged, like.device)
+        key = self._key(program, like, ragged=ragged)
         if (found := self._kernels.get(key)) is None:
-            with self._lock:
-                if len(self._kernels) >= KEPT:
-                    self._kernels.pop(next(iter(self._kernels)), None)
-                found = self._kernels[key] = _build(card, program, like.dtype, many=many, ragged=ragged)
+            if len(self._kernels) >= KEPT:
+                self._kernels.pop(next(iter(self._kernels)), None)
+            found = self._kernels[key] = _build(self._card(like.device), key)
         return found
 
     def _checked_status(self, device: torch.device) -> Tensor:
@@ -120,6 +139,16 @@ class Cuda:
         return status
 
 
+class _Key(NamedTuple):
+    """What a kernel is compiled for."""
+
+    program: Program
+    dtype: torch.dtype
+    many: bool  # whether a team of blocks runs two tiles of rows at once
+    ragged: bool
+    device: torch.device
+
+
 @dataclass(frozen=True)
 class _Built:
     """A kernel, and how many teams of blocks run at once."""
@@ -135,14 +164,15 @@ class _Built:
         return [rows * n for n in (operands, layout.float_width, len(layout.reductions) * layout.options.blocks)]
 
 
-def _build(card: Card, program: Program, dtype: torch.dtype, *, many: bool, ragged: bool) -> _Built:
+def _build(card: Card, key: _Key) -> _Built:
     """Compile the first choice that a GPU runs without spilling registers to memory; else the one that spills least.
 
     Raises:
         BuildFailed: the program does not fit this GPU, or cannot be compiled.
     """
+    program, dtype = key.program, key.dtype
     best: tuple[int, _Built] | None = None
-    for options in choices(program, dtype, many=many, ragged=ragged, card=card)[:TRIES]:
+    for options in choices(program, dtype, many=key.many, ragged=key.ragged, card=card)[:TRIES]:
         source = Source(program, options)
         if source.words > WORDS:
             raise BuildFailed(f"a step with {source.words} arguments: a GPU's kernel takes {WORDS}")

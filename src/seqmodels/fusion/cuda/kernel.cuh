@@ -1,7 +1,7 @@
 // What every kernel has in common. A block owns some columns of every width, and ROWS rows; the blocks that have all
 // columns of the same rows are a team. Constants before this file: WK warps along the depth of a product times WN along
-// its columns, MT times 16 rows, KEEP chunks of a warp's weight in registers (the rest
-// in shared memory), an operand fetched in PARTS, BLOCKS blocks of a team.
+// its columns, MT times 16 rows, KEEP chunks of a warp's weight in registers and the others in shared memory, an operand
+// loaded in PARTS, BLOCKS blocks of a team.
 constexpr int CHUNK = 64 / sizeof(T), WARPS = WK * WN, THREADS = 32 * WARPS, ROWS = 16 * MT, LIMIT = 1 << 22;
 constexpr int LANES = THREADS / ROWS < 32 ? THREADS / ROWS : 32;  // threads that reduce a row
 
@@ -170,8 +170,8 @@ DEVICE float over_lanes(F combine, float v) {
 }
 
 // `terms[row * columns + j]` are this block's in shared memory; `shown` is where the team's blocks put theirs, row by row
-// `stride` apart; whole[row] becomes the result. Of the team's BLOCKS blocks this one is `mine`.
-template <int COLUMNS, class F>
+// `stride` apart; whole[row] becomes the result. Of TEAM blocks that have columns of the row this one is `mine`.
+template <int COLUMNS, int TEAM, class F>
 DEVICE void reduce(F combine, float neutral, const float* terms, float* shown, int64_t stride, int mine, int left,
                    float* whole, bool& dead) {
   __syncthreads();
@@ -179,11 +179,11 @@ DEVICE void reduce(F combine, float neutral, const float* terms, float* shown, i
   float v = neutral;
   if (row < ROWS) for (int j = lane; j < COLUMNS; j += LANES) v = combine(v, terms[row * COLUMNS + j]);
   v = over_lanes(combine, v);
-  if (BLOCKS > 1) {
+  if (TEAM > 1) {
     const bool in = row < ROWS && row < left;
     if (in && lane == 0) publish_float(shown + row * stride + mine, v);
     v = neutral;
-    if (in) for (int j = lane; j < BLOCKS; j += LANES) v = combine(v, await(shown + row * stride + j, dead));
+    if (in) for (int j = lane; j < TEAM; j += LANES) v = combine(v, await(shown + row * stride + j, dead));
     v = over_lanes(combine, v);
   }
   if (row < ROWS && lane == 0) whole[row] = v;

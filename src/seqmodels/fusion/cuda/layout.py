@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import torch
 
@@ -103,6 +103,13 @@ class Layout:
             for number, gates in _by_product(blocks).items()
             if isinstance(program.products[number], Selection)
         }
+        self.sums: dict[int, int] = {}  # where the partial sums of each product begin, in half of the memory for them
+        ends: dict[int, int] = {}
+        for each in self.products:  # those of a level lie side by side
+            self.sums[each.number] = ends.get(each.level, 0)
+            wide = 8 * sum(map(self.tiles, each.gates)) + 4
+            ends[each.level] = self.sums[each.number] + options.depth_warps * options.rows * wide
+        self.sums_size = max(ends.values(), default=0)
         self.reductions = [v for each in self.schedule.passes.values() for v in each.reductions]
         self.floats: dict[Value, int] = {}  # values that any thread may read: where they begin in a row of such
         self.float_width = 0
@@ -131,17 +138,6 @@ class Layout:
         """Return the numbers that a value takes in a row of operands."""
         return -(-value.width // self.options.chunk) * self.options.chunk
 
-    @cached_property
-    def sums(self) -> dict[int, int]:
-        """Where the partial sums of each product begin in shared memory, by number; those of a level lie together."""
-        found, ends = dict[int, int](), dict[int, int]()
-        for each in self.products:
-            found[each.number] = ends.get(each.level, 0)
-            wide = 8 * sum(map(self.tiles, each.gates)) + 4
-            ends[each.level] = found[each.number] + self.options.depth_warps * self.options.rows * wide
-        self.sums_size = max(ends.values(), default=0)
-        return found
-
     def chunks_of_a_warp(self, each: Multiplied) -> int:
         return -(-each.chunks // self.options.depth_warps)
 
@@ -161,7 +157,6 @@ class Layout:
 
     def shared_floats(self, singles: int) -> int:
         """Return the floats of shared memory of a block, with so many numbers a row besides reductions."""
-        assert self.sums is not None
         rows = self.options.rows * (len(self.reductions) + singles)
         return 2 * self.sums_size + self.terms + rows + 4 * sum(map(self.far, self.products))
 

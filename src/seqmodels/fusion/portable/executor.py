@@ -67,7 +67,7 @@ loop_of = lru_cache(maxsize=512)(Loop)
 class Portable:
     """Runs programs with torch operators; see :class:`~seqmodels.fusion.executor.Executor` for the methods."""
 
-    def prepare(self, programs: Sequence[Program], dtype: torch.dtype) -> None:
+    def prepare(self, programs: Sequence[Program], arguments: Arguments) -> None:
         """Do nothing: a program is ready when it is run."""
 
     def run(self, program: Program, arguments: Arguments) -> Results:
