@@ -21,6 +21,8 @@ from benchmarking.cases import CASES
 from gpu_checks import correctness, kernels, robustness, speed
 from gpu_checks.common import Limit, Place, Records
 
+from seqmodels.fusion.cuda.card import Gpu
+
 PARTS = {"build": 0.2, "correctness": 0.3, "speed": 0.35, "robustness": 0.15}
 """Parts of a run, and their shares of its time; what one leaves over goes to the next."""
 
@@ -85,9 +87,7 @@ def _build(place: Place, limit: Limit, records: Records) -> None:
     """Compile what is compared, several kernels at once: the executor then finds them in the cache."""
     if place.dry:
         return
-    from seqmodels.fusion.cuda.card import Gpu, card_of  # noqa: PLC0415
-
-    card = card_of(place.device)
+    card = place.card
     assert isinstance(card, Gpu)
     spilled = []
     for kernel, image in kernels.build(speed.kernels(card, speed.GOALS), card.arch):
@@ -118,8 +118,8 @@ def _speed(place: Place, limit: Limit, records: Records, seconds: float, *, comp
 
 def _robustness(place: Place, limit: Limit, records: Records) -> None:
     robustness.check_graphs(place, limit, records)
-    robustness.check_streams(place, limit, records, 50)
-    robustness.check_memory(place, limit, records, 1000)
+    robustness.check_streams(place, limit, records, 3 if place.dry else 50)
+    robustness.check_memory(place, limit, records, 10 if place.dry else 1000)
     robustness.check_wait_without_end(place, limit, records)
     robustness.check_launches(place, limit, records, 40 if place.dry else 20_000)
 

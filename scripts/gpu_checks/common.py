@@ -3,18 +3,20 @@
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
-from seqmodels.fusion.cuda.executor import Cuda
 from torch import Tensor
 
 from seqmodels import cells
 from seqmodels.backends import BACKENDS
 from seqmodels.backends.fused import Fused
 from seqmodels.cells import Cell
+from seqmodels.fusion.cuda.card import Card, card_of
+from seqmodels.fusion.cuda.executor import Cuda
 from seqmodels.fusion.executor import Executor
 from seqmodels.sequence import map_leaves
 
@@ -79,14 +81,24 @@ class Place:
     def __init__(self, *, dry: bool) -> None:
         self.dry = dry
         self.device = torch.device("cpu" if dry else "cuda")
+        self.card: Card
         if dry:
             from tests.fusion.cuda.emulator import EmulatedCard  # noqa: PLC0415 - it needs a C++ compiler
 
-            self.cuda = Cuda(EmulatedCard())
+            self.card = EmulatedCard()
         else:
-            self.cuda = Cuda()
+            self.card = card_of(self.device)
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
-        BACKENDS["fused"] = OnCard(self.cuda)
+        BACKENDS["fused"] = OnCard(Cuda(self.card))
+
+    @contextmanager
+    def running_on(self, cuda: Cuda) -> Iterator[Cuda]:
+        """Let ``backend="fused"`` run on another executor."""
+        before, BACKENDS["fused"] = BACKENDS["fused"], OnCard(cuda)
+        try:
+            yield cuda
+        finally:
+            BACKENDS["fused"] = before
 
     def synchronize(self) -> None:
         if not self.dry:
@@ -104,6 +116,41 @@ class Place:
         after.record()
         after.synchronize()
         return before.elapsed_time(after) / 1e3
+
+    def streams(self, count: int) -> list[AbstractContextManager[Any]]:
+        """Return streams to run on, each a context."""
+        return [nullcontext() if self.dry else torch.cuda.stream(torch.cuda.Stream()) for _ in range(count)]
+
+    def captured(self, step: Callable[[], object]) -> Callable[[], object]:
+        """Return what repeats a step that a CUDA graph has captured."""
+        if self.dry:
+            return step
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(3):
+                step()
+        torch.cuda.current_stream().wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            step()
+        return graph.replay
+
+    def memory(self) -> tuple[int, int]:
+        """Return how many bytes are in use, and how many torch has taken."""
+        self.synchronize()
+        return (0, 0) if self.dry else (torch.cuda.memory_allocated(), torch.cuda.memory_reserved())
+
+    def peak(self, step: Callable[[], object]) -> float:
+        """Return the most bytes that a step takes."""
+        before = self.memory()[0]
+        if self.dry:
+            step()
+            return 0.0
+        torch.cuda.reset_peak_memory_stats()
+        step()
+        self.synchronize()
+        return float(torch.cuda.max_memory_allocated() - before)
 
     def state(self, cell: Cell[Any], x: Tensor) -> Any:
         """Return a random state."""

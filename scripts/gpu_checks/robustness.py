@@ -2,8 +2,10 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,7 +13,9 @@ from benchmarking.cases import CASES
 from torch import Tensor
 
 from gpu_checks.common import Limit, Place, Records
-from gpu_checks.speed import Shape, captured, ours, theirs
+from gpu_checks.speed import TINY, Shape, ours, theirs
+from seqmodels.fusion.cuda.executor import Cuda
+from seqmodels.fusion.cuda.prelude import NAME
 
 BUSY = """import torch
 a = torch.randn(4096, 4096, device="cuda", dtype=torch.bfloat16)
@@ -71,106 +75,86 @@ def check_launches(place: Place, limit: Limit, records: Records, count: int) -> 
 
 def check_streams(place: Place, limit: Limit, records: Records, repeats: int) -> None:
     """Run two cells on two streams at once."""
-    if place.dry or limit.over():
+    if limit.over():
         return
-    found = steps(place, (64, 32, 256))
+    found = steps(place, TINY[0] if place.dry else (64, 32, 256))
     first = {name: step() for name, step in found.items()}
-    streams = {name: torch.cuda.Stream() for name in found}
-    torch.cuda.synchronize()
+    place.synchronize()
     wrong = 0
     for _ in range(repeats):
         results = {}
-        for name, step in found.items():
-            with torch.cuda.stream(streams[name]):
+        for (name, step), stream in zip(found.items(), place.streams(len(found)), strict=True):
+            with stream:
                 results[name] = step()
-        torch.cuda.synchronize()
+        place.synchronize()
         wrong += not all(equal(results[name], first[name]) for name in found)
     records.add("robustness", "two streams", ok=wrong == 0, repeats=repeats, wrong=wrong)
 
 
 def check_graphs(place: Place, limit: Limit, records: Records) -> None:
     """Replay a training step that a CUDA graph has captured."""
-    if place.dry or limit.over():
+    if limit.over():
         return
-    for name, step in steps(place, (35, 20, 256)).items():
+    for name, step in steps(place, TINY[0] if place.dry else (35, 20, 256)).items():
         expected, kept = step(), []
-        graph = captured(lambda step=step, kept=kept: kept.append(step()))  # type: ignore[misc]
+        replay = place.captured(lambda step=step, kept=kept: kept.append(step()))
         wrong = 0
-        for _ in range(20):
-            graph.replay()
-            torch.cuda.synchronize()
+        for _ in range(3 if place.dry else 20):
+            replay()
+            place.synchronize()
             wrong += not equal(kept[-1], expected)
         records.add("robustness", f"{name} in a CUDA graph", ok=wrong == 0, wrong=wrong)
 
 
 def check_memory(place: Place, limit: Limit, records: Records, count: int) -> None:
     """Take no more memory after many steps than after a few, and at the peak no more than ``torch.nn``."""
-    if place.dry or limit.over():
+    if limit.over():
         return
-    shape: Shape = (512, 16, 512)
-    peaks = {}
+    shape: Shape = TINY[0] if place.dry else (512, 16, 512)
     for name in ("GRUCell", "LSTMCell"):
-        sides = {
-            "ours": ours(place, CASES[name].cell(512, 512), shape, torch.bfloat16, "fused"),
-            "theirs": theirs(place, name, shape, torch.bfloat16),
-        }
+        sides = {"theirs": theirs(place, name, shape, torch.bfloat16)}
+        sides["ours"] = ours(place, CASES[name].cell(shape[2], shape[2]), shape, torch.bfloat16, "fused")
+        peaks = {}
         for side, step in sides.items():
             step()
-            torch.cuda.synchronize()
-            torch.cuda.reset_peak_memory_stats()
-            before = torch.cuda.memory_allocated()
-            step()
-            peaks[side] = (torch.cuda.max_memory_allocated() - before) / 2**20
+            peaks[side] = place.peak(step) / 2**20
         ok = peaks["ours"] <= peaks["theirs"]
         records.add("robustness", f"{name} peak memory", ok=ok, ours_mib=peaks["ours"], theirs_mib=peaks["theirs"])
-    step = steps(place, (35, 20, 256))["GRUCell"]
+    step = steps(place, TINY[0] if place.dry else (35, 20, 256))["GRUCell"]
     for _ in range(10):
         step()
-    torch.cuda.synchronize()
-    before = torch.cuda.memory_allocated(), torch.cuda.memory_reserved()
+    before = place.memory()
     for _ in range(count):
         step()
-    torch.cuda.synchronize()
-    after = torch.cuda.memory_allocated(), torch.cuda.memory_reserved()
+    after = place.memory()
     records.add("robustness", f"memory over {count} steps", ok=after == before, before=before, after=after)
 
 
 def check_wait_without_end(place: Place, limit: Limit, records: Records) -> None:
-    """Leave out a block of a team: the others give up in seconds, the next call says so, and the card can be used."""
+    """Leave out a block: the others give up, a call says so, and the card can be used."""
     if limit.over():
         return
-    step = steps(place, (3, 5, 40) if place.dry else (35, 20, 256))["GRUCell"]
-    expected = step()
-    place.synchronize()
-    with one_block_fewer(place):
-        step()
-        seconds = place.seconds(place.synchronize)
-    try:
-        step()
-        said = "nothing"
-    except RuntimeError as error:
-        said = str(error)
-    again = equal(step(), expected)
-    records.add(
-        "robustness",
-        "a wait without end",
-        ok="gave up" in said and again,
-        seconds=seconds,
-        usable=again,
-        said=said[:80],
-    )
-
-
-@contextmanager
-def one_block_fewer(place: Place) -> Iterator[None]:
-    kind: Any
-    if place.dry:
-        from tests.fusion.cuda.emulator import Emulated as kind  # noqa: N813, PLC0415
-    else:
-        from seqmodels.fusion.cuda.driver import Kernel as kind  # noqa: N813, PLC0415
-    launch = kind.launch
-    kind.launch = lambda self, blocks, words: launch(self, blocks - 1, words)
-    try:
-        yield
-    finally:
-        kind.launch = launch
+    with place.running_on(Cuda(place.card)) as cuda:
+        step = steps(place, (2, 3, 20) if place.dry else (35, 20, 256))["GRUCell"]
+        expected, whole = step(), dict(cuda._kernels)
+        for key, built in whole.items():
+            source, start = built.source, f"KERNEL({NAME}) {{"
+            text = source.text.replace(start, f"{start}\n  if (blockIdx.x == 0) return;")
+            layout = source.layout.options
+            kernel = place.card.load(text, layout.dtype, layout.threads, source.shared_bytes)
+            cuda._kernels[key] = replace(built, kernel=kernel)
+        began, said = time.monotonic(), "nothing"
+        try:
+            for _ in range(2):
+                step()
+                place.synchronize()
+        except RuntimeError as error:
+            said = str(error)
+        seconds = time.monotonic() - began
+        place.synchronize()
+        cuda._kernels.update(whole)
+        with suppress(RuntimeError):  # a kernel that was running then
+            step()
+        usable = equal(step(), expected)
+    ok = "gave up" in said and usable
+    records.add("robustness", "a wait without end", ok=ok, seconds=seconds, usable=usable, said=said[:80])
