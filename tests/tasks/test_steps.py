@@ -21,7 +21,9 @@ ADAM = partial(torch.optim.Adam, lr=1e-2)
 
 def test_real_steps_are_those_before_a_sequence_ends() -> None:
     outputs, classes = torch.randn(3, 4, 2), torch.arange(12).reshape(3, 4)
-    found, targets = real_steps(outputs, SequenceBatch(torch.zeros(3, 4, 1), LENGTHS, classes))
+    entries = real_steps(outputs, SequenceBatch(torch.zeros(3, 4, 1), LENGTHS, classes))
+    found, targets, _ = entries.without_padding()
+    assert int(entries.count) == 8
     assert targets.tolist() == [0, 1, 2, 3, 4, 8, 9, 10]
     assert torch.equal(found, outputs.flatten(0, 1)[targets])
 

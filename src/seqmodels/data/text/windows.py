@@ -35,6 +35,7 @@ class TextWindow(NamedTuple):
     weight: float = 1.0  # of its mean loss among all processes, by number of targets
     characters: float = math.nan  # of the whole text, per target
     unknown: float = math.nan  # share of the targets of the whole text that are not in the vocabulary
+    places: Tensor | None = None  # (n,) the steps with a target, counted along the rows; None if every step has one
 
 
 class EpochNumber:
@@ -159,6 +160,8 @@ class WindowLoader(ResumableLoader[TextWindow]):
             scale,
             weight,
             *(count / self.corpus.targets for count in self.corpus.counts),
+            # found here, as an accelerator would have to be waited for
+            torch.from_numpy(np.flatnonzero(targets != IGNORE)) if ragged else None,
         )
 
 
