@@ -50,8 +50,8 @@ INDEX = on_device(2, dtype=torch.long)
         (lambda: Y.sum().item(), True),
         (lambda: Y[Y > 0], True),
         (lambda: Y.index_put((Y > 0,), on_device()), True),
-        (lambda: INDEX.bincount(), True),
-        (lambda: INDEX.tolist(), True),
+        (INDEX.bincount, True),
+        (INDEX.tolist, True),
         (lambda: torch.equal(Y, Y), True),
         (lambda: torch.tensor([1.0, 2.0], device=DEVICE), True),
         (lambda: Y.new_tensor([1.0, 2.0]), True),
@@ -66,10 +66,20 @@ def test_what_waits_is_found(call: Callable[[], object], expected: bool) -> None
     assert waits(call) is expected
 
 
+WRAPPERS: dict[str, Callable[[], cells.Cell[Any]]] = {
+    "dropout": lambda: cells.RecurrentDropout(GRUCell(INPUT, HIDDEN), 0.3),
+    "zoneout": lambda: cells.Zoneout(GRUCell(INPUT, HIDDEN), {"h": 0.3}),
+    "weight drop": lambda: cells.WeightDrop(GRUCell(INPUT, HIDDEN), 0.3),
+    "layer norm": lambda: cells.RecurrentLayerNorm(GRUCell(INPUT, HIDDEN)),
+    "learned state": lambda: cells.LearnedInitialState(GRUCell(INPUT, HIDDEN)),
+}
+
+
 @pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("cell", ALL_CELLS, ids=lambda cell: cell.__name__)
+@pytest.mark.parametrize("cell", [*ALL_CELLS, *WRAPPERS], ids=lambda cell: getattr(cell, "__name__", cell))
 def test_unrolling_does_not_wait(cell: Any, reverse: bool) -> None:
-    one, lengths = cell(INPUT, HIDDEN, device=DEVICE), on_device(BATCH, dtype=torch.long)
+    one = (WRAPPERS[cell]() if isinstance(cell, str) else cell(INPUT, HIDDEN)).to(DEVICE)
+    lengths = on_device(BATCH, dtype=torch.long)
     for name, backend in BACKENDS.items():
         if name == "fused" or backend.refuses(one, X):  # its executor has a test below
             continue

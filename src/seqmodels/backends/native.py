@@ -37,9 +37,7 @@ class Native:
         if x.device.type not in ("cpu", "cuda"):
             return f"PyTorch's kernels were checked on cpu and cuda, not on {x.device.type}"
         if isinstance(cell, ProjectedLSTMCell) and cell.proj_size >= cell.hidden_size:
-            return (
-                f"PyTorch's kernels project to less than the hidden size, {cell.hidden_size}, not to {cell.proj_size}"
-            )
+            return f"PyTorch's kernels project to less than the hidden size {cell.hidden_size}, not to {cell.proj_size}"
         on_one_dnn = x.device.type == "cpu" and x.dtype != torch.float64 and torch.backends.mkldnn.is_available()
         if isinstance(cell, ProjectedLSTMCell) and on_one_dnn:
             return f"oneDNN, PyTorch's kernel on the CPU in {x.dtype}, has no LSTM with projections"

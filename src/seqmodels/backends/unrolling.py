@@ -50,7 +50,8 @@ def unroll(
             dtype).
         state: the state before the first step; the cell's initial state by default.
         lengths: number of real steps of each sequence, integers ``(batch,)`` in [1, time], on any device. Their values
-            are checked on the CPU, where that is free; reading them from an accelerator would stall it at every call.
+            are checked on the CPU, where that is free; those on an accelerator are limited to that range, since
+            reading them would stall it at every call.
         reverse: read each sequence from its last real step to its first; outputs stay at the steps they belong to.
         backend: a name in ``BACKENDS``, or ``"auto"`` for the fastest that does not refuse (:func:`preference`).
 
