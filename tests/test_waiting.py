@@ -22,7 +22,7 @@ from seqmodels.fusion.program import Program
 from seqmodels.layers import AttentionPool, ConcatPool
 from seqmodels.models import LanguageModel, SequenceClassifier, SequenceRegressor
 from seqmodels.models.likelihoods import GaussianForecast, Likelihood, PointForecast, QuantileForecast
-from seqmodels.models.pooling import every_step
+from seqmodels.models.pooling import every_step, last
 from seqmodels.tasks import Classification, LanguageModeling, MultilabelClassification, Regression
 from seqmodels.tasks.label_metrics import ClassScores
 from seqmodels.tasks.task import Task
@@ -139,13 +139,13 @@ def test_pooling_does_not_wait(pool: nn.Module) -> None:
 
 
 def classes(**options: Any) -> Task[Any]:
-    stepwise = {"pooling": every_step} if options.pop("stepwise", False) else {}
-    model = SequenceClassifier(CELL, input_size=INPUT, output_size=OUTPUT, **stepwise)
+    pooling = every_step if options.pop("stepwise", False) else last
+    model = SequenceClassifier(CELL, input_size=INPUT, output_size=OUTPUT, pooling=pooling)
     return Classification(model, SGD, output_size=OUTPUT, **options)
 
 
-def numbers(**options: Any) -> nn.Module:
-    return SequenceRegressor(CELL, input_size=INPUT, output_size=OUTPUT, **options)
+def numbers(pooling: Any = last) -> nn.Module:
+    return SequenceRegressor(CELL, input_size=INPUT, output_size=OUTPUT, pooling=pooling)
 
 
 TASKS: dict[str, tuple[Task[Any], Tensor]] = {
@@ -157,14 +157,14 @@ TASKS: dict[str, tuple[Task[Any], Tensor]] = {
     ),
     "labels": (MultilabelClassification(numbers(), SGD, output_size=OUTPUT), torch.zeros(BATCH, OUTPUT)),
     "labels of steps": (
-        MultilabelClassification(numbers(pooling=every_step), SGD, output_size=OUTPUT),
+        MultilabelClassification(numbers(every_step), SGD, output_size=OUTPUT),
         torch.zeros(BATCH, TIME, OUTPUT),
     ),
     "values": (
         Regression(numbers(), SGD, target_mean=[0.0] * OUTPUT, target_deviation=[1.0] * OUTPUT),
         torch.zeros(BATCH, OUTPUT),
     ),
-    "values of steps": (Regression(numbers(pooling=every_step), SGD, loss="huber"), torch.zeros(BATCH, TIME, OUTPUT)),
+    "values of steps": (Regression(numbers(every_step), SGD, loss="huber"), torch.zeros(BATCH, TIME, OUTPUT)),
 }
 
 

@@ -13,6 +13,8 @@ from seqmodels.backends.native import Native, _in_one_piece, _projected_weights
 from seqmodels.cells import ElmanCell, LSTMCell, ProjectedLSTMCell
 from tests.backends.fakes import HIDDEN, INPUT, assert_same, with_gradients, with_random_parameters
 
+CUDNN: Any = torch.backends.cudnn.rnn
+
 
 class RenamedLSTMCell(LSTMCell):
     """A subclass may have another step, so the kernel of its parent does not fit."""
@@ -104,10 +106,10 @@ def test_gradients_need_no_training_mode() -> None:
 @pytest.fixture
 def _precisions() -> Iterator[None]:
     """Restore the settings of the process."""
-    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.rnn.fp32_precision
+    before = torch.get_float32_matmul_precision(), CUDNN.fp32_precision
     yield
     torch.set_float32_matmul_precision(before[0])
-    torch.backends.cudnn.rnn.fp32_precision = before[1]
+    CUDNN.fp32_precision = before[1]
 
 
 class _Seen(torch.autograd.Function):
@@ -118,13 +120,13 @@ class _Seen(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *tensors: Tensor) -> tuple[Tensor, ...]:
         del ctx
-        _Seen.seen.append(torch.backends.cudnn.rnn.fp32_precision)
+        _Seen.seen.append(CUDNN.fp32_precision)
         return tuple(tensor.clone() for tensor in tensors)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
         del ctx
-        _Seen.seen.append(torch.backends.cudnn.rnn.fp32_precision)
+        _Seen.seen.append(CUDNN.fp32_precision)
         return gradients
 
 
@@ -136,17 +138,17 @@ def test_cudnn_is_as_precise_as_matmul_forwards_and_backwards(
     matmul: str, cudnn: str, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.set_float32_matmul_precision(matmul)
-    torch.backends.cudnn.rnn.fp32_precision = cudnn
+    CUDNN.fp32_precision = cudnn
     monkeypatch.setattr(_Seen, "seen", [])
     monkeypatch.setattr(torch, "lstm", lambda x, state, *_: _Seen.apply(x.new_zeros(2, 3, HIDDEN), *state))
     cell = LSTMCell(INPUT, HIDDEN, device="meta")
     x = torch.zeros(2, 3, INPUT, device="meta")
     state = cell.initial_state(x[:, 0])
     y, _ = Native().run(cell, x, type(state)(*(leaf.requires_grad_() for leaf in state)), None)
-    assert torch.backends.cudnn.rnn.fp32_precision == cudnn
+    assert CUDNN.fp32_precision == cudnn
     y.sum().backward()
     assert _Seen.seen == [expected, expected]
-    assert torch.backends.cudnn.rnn.fp32_precision == cudnn
+    assert CUDNN.fp32_precision == cudnn
 
 
 def test_a_kernel_that_fails_leaves_the_precision_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,11 +156,11 @@ def test_a_kernel_that_fails_leaves_the_precision_as_it_was(monkeypatch: pytest.
         raise RuntimeError("out of memory")
 
     monkeypatch.setattr(torch, "lstm", failing)
-    before, cell = torch.backends.cudnn.rnn.fp32_precision, LSTMCell(INPUT, HIDDEN, device="meta")
+    before, cell = CUDNN.fp32_precision, LSTMCell(INPUT, HIDDEN, device="meta")
     x = torch.zeros(2, 3, INPUT, device="meta")
     with pytest.raises(RuntimeError, match="out of memory"):
         Native().run(cell, x, cell.initial_state(x[:, 0]), None)
-    assert torch.backends.cudnn.rnn.fp32_precision == before
+    assert CUDNN.fp32_precision == before
 
 
 def test_weights_for_cudnn_are_views_of_one_buffer_in_its_order() -> None:

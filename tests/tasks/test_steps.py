@@ -25,7 +25,7 @@ def test_real_steps_are_those_before_a_sequence_ends() -> None:
     outputs, classes = torch.randn(3, 4, 2), torch.arange(12).reshape(3, 4)
     entries = real_steps(outputs, SequenceBatch(torch.zeros(3, 4, 1), LENGTHS, classes))
     found, targets, _ = entries.without_padding()
-    assert int(entries.count) == 8
+    assert int(entries.number) == 8
     assert targets.tolist() == [0, 1, 2, 3, 4, 8, 9, 10]
     assert torch.equal(found, outputs.flatten(0, 1)[targets])
 
@@ -49,12 +49,12 @@ def test_the_mean_of_an_epoch_counts_every_real_step_once() -> None:
     batches = [
         SequenceBatch(torch.randn(3, 4, 2), lengths, torch.randint(3, (3, 4))) for lengths in (LENGTHS, LENGTHS.flip(0))
     ]
-    losses = [task.measure(batch, "train") * batch.lengths.sum() for batch in batches]
+    losses = torch.stack([task.measure(batch, "train") * batch.lengths.sum() for batch in batches])
     saved, means = task._means["train"].state_dict(), Means()
     means.load_state_dict(saved, torch.device("cpu"))
     for each in (means, task._means["train"]):
         found = each.take(lambda total: total)
-        torch.testing.assert_close(found["loss"], sum(losses).detach() / 16, **TOLERANCE[torch.float32])
+        torch.testing.assert_close(found["loss"], losses.detach().sum() / 16, **TOLERANCE[torch.float32])
         assert 0 <= found["accuracy"] <= 1
 
 

@@ -1,6 +1,7 @@
 """The precision of cuDNN's products in float32."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -45,7 +46,8 @@ def as_precise_as_matmul(kernel: Callable[[], Sequence[Tensor]]) -> Sequence[Ten
 
 def _set(precision: str) -> str:
     """Set the precision of cuDNN's recurrent kernels; return what it was."""
-    before = str(torch.backends.cudnn.rnn.fp32_precision)
+    settings: Any = torch.backends.cudnn.rnn
+    before: str = settings.fp32_precision
     if precision != before:
-        torch.backends.cudnn.rnn.fp32_precision = precision
+        settings.fp32_precision = precision
     return before

@@ -18,7 +18,7 @@ TRIED = "gru"
 
 WITH_A_GPU = (
     "An NVIDIA GPU would run elman (tanh, relu), gru_reset_after, lstm and lstm_projected by cuDNN (native), and the "
-    "other cells fused, as torch operators. GPUs of AMD and Apple are untested; Apple's run all cells as torch operators."
+    "other cells fused, as torch operators. GPUs of AMD and Apple are untested; Apple's run torch operators."
 )
 
 

@@ -100,7 +100,7 @@ class Classification(Task[SequenceBatch]):
         loss = F.cross_entropy(logits, targets) if stage != "train" else self._training_loss(logits, targets, entries)
         means = {"loss": loss}
         if stage == "train":  # no metric object: this runs at every step
-            means["accuracy"] = (logits.detach().argmax(-1) == targets).float().sum() / entries.count
+            means["accuracy"] = (logits.detach().argmax(-1) == targets).float().sum() / entries.number
         self.record(stage, means, entries)
         return loss
 
@@ -111,7 +111,7 @@ class Classification(Task[SequenceBatch]):
         losses = F.cross_entropy(
             logits, targets, self.class_weights, label_smoothing=self.label_smoothing, reduction="none"
         )
-        return losses.sum() / entries.count
+        return losses.sum() / entries.number
 
     def predict_step(self, batch: SequenceBatch, batch_idx: int = 0) -> Tensor:  # noqa: ARG002
         """Return class probabilities ``(batch, classes)``, or ``(batch, time, classes)`` if the model is stepwise."""

@@ -71,7 +71,7 @@ class MultilabelClassification(Task[SequenceBatch]):
                 f"targets must have the shape of the logits {tuple(logits.shape)}, got {tuple(targets.shape)}"
             )
         weight = None if real is None else real[:, None].to(logits.dtype)
-        loss = F.binary_cross_entropy_with_logits(logits, targets, weight, reduction="sum") / entries.count
+        loss = F.binary_cross_entropy_with_logits(logits, targets, weight, reduction="sum") / entries.number
         self.record(stage, {"loss": loss}, entries)
         return loss
 

@@ -92,7 +92,7 @@ class Regression(Task[SequenceBatch]):
             return _LOSSES[self.loss](values, targets)
         padding = ~real[:, None]  # where values and targets are made equal, every loss is 0
         values, targets = values.masked_fill(padding, 0), targets.masked_fill(padding, 0)
-        return _LOSSES[self.loss](values, targets, reduction="sum") / (entries.count * values.shape[1])
+        return _LOSSES[self.loss](values, targets, reduction="sum") / (entries.number * values.shape[1])
 
     def predict_step(self, batch: SequenceBatch, batch_idx: int = 0) -> Tensor:  # noqa: ARG002
         """Return the values ``(batch, output)``, or ``(batch, time, output)`` if the model is stepwise.

@@ -20,7 +20,7 @@ class Entries(NamedTuple):
     real: Tensor | None  # (entries,) bool; None if no entry is padding
 
     @property
-    def count(self) -> int | Tensor:
+    def number(self) -> int | Tensor:
         """Number of real entries, on the device if only that knows."""
         return len(self.targets) if self.real is None else self.real.sum()
 

@@ -98,7 +98,7 @@ class Task(LightningModule, ABC, Generic[Batch]):
 
     def record(self, stage: Stage, means: dict[str, Tensor], entries: Entries) -> None:
         """Add a batch to the means and metrics of a stage, which are logged at the end of its epoch."""
-        self._means[stage].add(means, entries.count)
+        self._means[stage].add(means, entries.number)
         if stage in self.metrics:
             outputs, targets, _ = entries.without_padding()
             self._metrics_of(stage).update(outputs, targets)

@@ -152,6 +152,7 @@ class WindowLoader(ResumableLoader[TextWindow]):
             targets[row, : end - first] = text[1:]
         ragged = min(lengths) < time or None in slots
         fresh = [slot is None or slot[2] for slot in slots]
+        characters, unknown = (count / self.corpus.targets for count in self.corpus.counts)
         return TextWindow(
             torch.from_numpy(inputs),
             torch.tensor(lengths) if ragged else None,
@@ -159,7 +160,8 @@ class WindowLoader(ResumableLoader[TextWindow]):
             torch.tensor(fresh),
             scale,
             weight,
-            *(count / self.corpus.targets for count in self.corpus.counts),
+            characters,
+            unknown,
             # found here, as an accelerator would have to be waited for
             torch.from_numpy(np.flatnonzero(targets != IGNORE)) if ragged else None,
         )
