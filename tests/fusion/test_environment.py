@@ -145,7 +145,7 @@ def test_a_second_derivative_is_refused_in_words(x: Tensor) -> None:
     state = random_state(cell, x.requires_grad_())
     y, _ = unroll(cell, x, state, backend="fused")
     everything = [x, *state, *cell.parameters()]
-    gradients = torch.autograd.grad(y.sin().sum(), everything, create_graph=True)
+    gradients = torch.autograd.grad(y.sum(), everything, create_graph=True)  # linear: y itself leads nowhere
     with pytest.raises(RuntimeError, match="backend='eager'"):
         torch.cat([gradient.flatten() for gradient in gradients]).sum().backward(retain_graph=True)
     for gradient in gradients:
@@ -159,7 +159,7 @@ def test_a_hessian_is_refused_instead_of_0(x: Tensor, kind: Any) -> None:
     cell = with_random_parameters(kind(INPUT, HIDDEN))
 
     def loss(leaf: Tensor) -> Tensor:
-        return unroll(cell, leaf, backend="fused")[0].sin().sum()
+        return unroll(cell, leaf, backend="fused")[0].sum()
 
     for call in (partial(torch.autograd.functional.hessian, loss, x), partial(jvp, loss, x, torch.ones_like(x))):
         with pytest.raises(RuntimeError, match="backend='eager'"):
