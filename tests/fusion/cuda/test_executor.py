@@ -2,6 +2,8 @@
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -99,11 +101,8 @@ def test_rounding_is_that_of_the_products(dtype: torch.dtype) -> None:
     found = {}
     for name, backend in {"exact": Eager(), "eager": Eager(), "cuda": Through(Cuda(EmulatedCard()))}.items():
         other = copy.deepcopy(cell).double() if name == "exact" else cell
-        found[name] = measured(
-            lambda leaf, other=other, backend=backend: backend(other, leaf, other.initial_state(leaf), None),
-            other,
-            x.to(next(other.parameters()).dtype),
-        )
+        run = partial(_from_zero, backend, other)
+        found[name] = measured(run, other, x.to(next(other.parameters()).dtype))
     bound = {torch.bfloat16: 3e-2, torch.float16: 6e-3, torch.float32: 4e-3}[dtype]
     for key, wanted in found["exact"].items():
         off = (found["cuda"][key].double() - wanted).norm() / wanted.norm()
@@ -112,6 +111,10 @@ def test_rounding_is_that_of_the_products(dtype: torch.dtype) -> None:
     if dtype != torch.float32:
         own, loop = ((found[name]["y"].double() - found["exact"]["y"]).norm() for name in ("cuda", "eager"))
         assert own < loop
+
+
+def _from_zero(backend: Any, cell: Cell[Any], x: Tensor) -> Any:
+    return backend(cell, x, cell.initial_state(x), None)
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -147,7 +150,7 @@ def test_what_is_no_number_is_handed_on() -> None:
     assert_runs(exact(), program, given, within=1e-4)
 
 
-CUTS = {
+CUTS: dict[str, dict[str, Any]] = {
     "two tiles of rows": {"row_tiles": 2},
     "weights in shared memory": {"kept": 0},
     "operand in parts": {"parts": 2, "kept": 1},
@@ -163,7 +166,7 @@ def test_however_a_program_is_cut(monkeypatch: pytest.MonkeyPatch, cut: str) -> 
     assert step.pair is not None
 
     def chosen(program: Program, dtype: torch.dtype, *, ragged: bool, **_: Any) -> list[Options]:
-        return [Options(**{"dtype": dtype, "blocks": 3, "depth_warps": 2, "ragged": ragged, **CUTS[cut]})]
+        return [replace(Options(dtype, blocks=3, depth_warps=2, ragged=ragged), **CUTS[cut])]
 
     monkeypatch.setattr(executor, "choices", chosen)
     for program in (step.pair.forward, step.pair.backward):
