@@ -18,7 +18,8 @@ TRIED = "gru"
 
 WITH_A_GPU = (
     "An NVIDIA GPU would run elman (tanh, relu), gru_reset_after, lstm and lstm_projected by cuDNN (native), and the "
-    "other cells fused, as torch operators. GPUs of AMD and Apple are untested; Apple's run torch operators."
+    "other cells fused: from compute capability 8.0 on as CUDA kernels in bf16, fp16 and TF32, else as torch operators. "
+    "GPUs of AMD and Apple are untested; they run torch operators."
 )
 
 
@@ -107,7 +108,7 @@ def _backends(device: str) -> Table:
 
 
 def _executor(device: str) -> str:
-    """Return how the fused back-end runs a float32 cell on a device."""
+    """Return how the fused back-end runs cells on a device: in float32, and in bf16 where that differs."""
     import torch  # noqa: PLC0415
 
     from seqmodels.backends import BACKENDS  # noqa: PLC0415
@@ -115,8 +116,15 @@ def _executor(device: str) -> str:
 
     fused = BACKENDS["fused"]
     assert isinstance(fused, Fused)
-    chosen = type(fused.executor(torch.device(device), torch.float32)).__name__
-    return {"Cpp": "compiled C++", "Portable": "torch operators"}.get(chosen, chosen)
+    words = {"Cpp": "compiled C++", "Cuda": "CUDA kernels", "Portable": "torch operators"}
+    plain, narrow = (
+        words[type(fused.executor(torch.device(device), dtype)).__name__] for dtype in (torch.float32, torch.bfloat16)
+    )
+    if device == "cpu" or plain == narrow:
+        return plain
+    return (
+        f"{plain} in float32, {narrow} in bf16 and fp16; torch.set_float32_matmul_precision('high') changes the first"
+    )
 
 
 def _precision() -> str:

@@ -62,9 +62,11 @@ class InDouble(Cuda):
         def narrow(tensors: Sequence[Tensor] | None) -> list[Tensor] | None:
             return None if tensors is None else [tensor.float() for tensor in tensors]
 
-        streams, carries, vectors, weights, lengths, resets, restart, first = arguments
-        kinds = (narrow(kind) for kind in (streams, carries, vectors, weights))
-        found = super().run(program, Arguments(*kinds, lengths, resets, narrow(restart)))  # type: ignore[arg-type]
+        kinds = {
+            name: narrow(getattr(arguments, name)) for name in ("streams", "carries", "vectors", "weights", "restart")
+        }
+        first = arguments.first
+        found = super().run(program, arguments._replace(**kinds, first=None))
         results = Results(*([tensor.double() for tensor in kind] for kind in found))
         if first is not None:
             results.outputs[0] = first.copy_(results.outputs[0])
