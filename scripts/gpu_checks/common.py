@@ -90,7 +90,7 @@ class Place:
             self.card = EmulatedCard()
         else:
             self.card = card_of(self.device)
-            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+            torch.set_float32_matmul_precision("high")  # TF32, which torch.nn's layers take by default
         BACKENDS["fused"] = OnCard(Cuda(self.card))
 
     @contextmanager
