@@ -30,7 +30,9 @@ class Records:
 
     def __init__(self, path: Path | None) -> None:
         self.all: list[dict[str, Any]] = []
-        self._file = None if path is None else path.open("w", encoding="utf-8")
+        self._path = path
+        if path is not None:
+            path.write_text("", encoding="utf-8")
 
     def add(self, part: str, what: str, **facts: Any) -> None:
         """Add what was found; ``ok=False`` marks a failure."""
@@ -38,9 +40,9 @@ class Records:
         self.all.append(record)
         words = [f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}" for key, value in facts.items()]
         print(f"{part}: {what}: {', '.join(words)}", flush=True)
-        if self._file is not None:
-            self._file.write(json.dumps(record) + "\n")
-            self._file.flush()
+        if self._path is not None:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
 
     def failed(self) -> list[dict[str, Any]]:
         return [record for record in self.all if record.get("ok") is False]
@@ -88,7 +90,7 @@ class Place:
             self.card = EmulatedCard()
         else:
             self.card = card_of(self.device)
-            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+            torch.set_float32_matmul_precision("high")  # TF32, which torch.nn's layers take by default
         BACKENDS["fused"] = OnCard(Cuda(self.card))
 
     @contextmanager

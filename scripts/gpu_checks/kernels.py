@@ -70,9 +70,9 @@ def build(kernels: Iterable[Wanted], arch: str) -> Iterator[tuple[Wanted, Image 
         except BuildFailed as error:
             return error
 
-    kernels = list(kernels)
-    with ThreadPoolExecutor() as pool:
-        yield from zip(kernels, pool.map(one, kernels), strict=True)
+    with ThreadPoolExecutor() as pool:  # which compiles the first while the others are still being derived
+        for kernel, image in [(kernel, pool.submit(one, kernel)) for kernel in kernels]:
+            yield kernel, image.result()
 
 
 def every_kernel(arch: str, names: list[str], hidden: int, batch: int, records: Records) -> Iterator[Wanted]:

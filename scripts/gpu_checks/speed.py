@@ -2,7 +2,8 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import torch
@@ -61,17 +62,12 @@ MOST = {"lengths": 1.3, "resets": 1.3, "recurrent dropout": 1.3, "zoneout": 1.3,
 """Most that these may take, of the plain cell's time."""
 
 
-def kernels(card: Any, goals: tuple[Goal, ...]) -> list[Wanted]:
-    """Return the kernels that the comparisons take first, to compile them together."""
-    found: dict[str, Wanted] = {}
+def kernels(card: Any, goals: tuple[Goal, ...]) -> Iterator[Wanted]:
+    """Yield the kernels that the comparisons take first, to compile them together."""
     made = {(goal.cell, goal.dtype, shape[1:]) for goal in goals if goal.backend == "fused" for shape in goal.shapes}
     for cell, dtype, (batch, hidden) in sorted(made):
-        try:
-            for each in wanted(cell, CASES[cell].cell(hidden, hidden), DTYPES[dtype], batch, card, ragged=False):
-                found[each.source.text + dtype] = each
-        except BuildFailed:
-            continue  # it is told where it is run
-    return list(found.values())
+        with suppress(BuildFailed):  # it is told where it is run
+            yield from wanted(cell, CASES[cell].cell(hidden, hidden), DTYPES[dtype], batch, card, ragged=False)
 
 
 def ours(place: Place, cell: Cell[Any], shape: Shape, dtype: torch.dtype, backend: str, **options: Any) -> Call:
