@@ -69,7 +69,7 @@ def _kernel(layout: Layout, terms: Terms) -> Iterable[str]:
     yield f"  constexpr int HALF = {sums_size}, OPERANDS = {layout.operand_width};"
     yield f"  constexpr int FLOATS = {layout.float_width}, REDUCED = {len(layout.reductions)};"
     yield "  SHARED_MEMORY(shared);"
-    yield "  const int mine = blockIdx.x % BLOCKS, teams = gridDim.x / BLOCKS;"
+    yield "  const int mine = blockIdx.x % BLOCKS, teams = gridDim.x < 2 * BLOCKS ? 1 : gridDim.x / BLOCKS;"
     yield "  bool dead = false;"
     yield "  int turn = 0;"
     for each in layout.products:
