@@ -94,6 +94,7 @@ class Fused:
         projection: Projection | None = None,
         *,
         resets: Tensor | None = None,
+        restart: Any = None,
     ) -> tuple[Tensor, Any]:
         if why := _context_refusal(x):
             raise UnsupportedContext(why)
@@ -102,18 +103,20 @@ class Fused:
             known = recognise(cell)
             if (linear := known.linear_projection(x)) is not None:  # and project changes nothing of the cell
                 if (steps := _chunk(x, linear[0])) < x.shape[1]:
-                    return self._in_chunks(known, x, state, lengths, resets=resets, linear=linear, steps=steps)
-                return self._run(known, x, projection(), state, lengths, resets=resets)
+                    return self._in_chunks(
+                        known, x, state, lengths, resets=resets, restart=restart, linear=linear, steps=steps
+                    )
+                return self._run(known, x, projection(), state, lengths, resets=resets, restart=restart)
         if type(cell) in self._reading or projection.known is not None:
             wx = projection()
-            return self._run(recognise(cell), x, wx, state, lengths, resets=resets)
+            return self._run(recognise(cell), x, wx, state, lengths, resets=resets, restart=restart)
         with InterceptInputProjection() as mode:
             wx = projection()
         wx = mode.result(wx)
         if mode.was_read:
             self._reading.add(type(cell))
         try:
-            return self._run(recognise(cell), x, wx, state, lengths, resets=resets, mode=mode)
+            return self._run(recognise(cell), x, wx, state, lengths, resets=resets, restart=restart, mode=mode)
         except Refused:
             projection.known = (mode.original(wx),)
             raise
@@ -149,17 +152,20 @@ class Fused:
         lengths: Tensor | None,
         *,
         resets: Tensor | None,
+        restart: Any,
         mode: InterceptInputProjection | None = None,
-        restart: Any = None,
         y: Tensor | None = None,
     ) -> tuple[Tensor, Any]:
         """Run the programs on what ``project`` returned; ``mode`` knows how that was computed.
 
-        Without gradients rows are reset to the state ``restart``, and the output is written into ``y``, where given.
+        Without gradients the output is written into ``y``, where given.
         """
         given = leaves(wx)
-        wx, state = _in_one_dtype(wx, state, torch.is_autocast_enabled(x.device.type))
-        step, constants, executor, dtype = self._planned(known, x, wx, state)
+        restart = state if restart is None else restart
+        wx, (state, restart) = _in_one_dtype(wx, (state, restart), torch.is_autocast_enabled(x.device.type))
+        # a gradient that only one of the two needs must be carried through the steps all the same
+        example = map_leaves(lambda one, other: other if other.requires_grad else one, state, restart)
+        step, constants, executor, dtype = self._planned(known, x, wx, example)
         streams = leaves(wx) if dtype == step.dtype else given
         products = {
             i: origin
@@ -171,15 +177,15 @@ class Fused:
             inputs = Inputs(
                 [leaf.reshape(*leaf.shape[:2], -1).to(dtype) for leaf in streams],
                 _carries(state, dtype),
+                [] if resets is None else _carries(restart, dtype),
                 constants,
                 products,
             )
-            again = None if restart is None else _carries(restart, dtype)
             try:
-                y, final = run(step, executor, inputs, lengths, resets, restart=again, y=y)
+                y, final = run(step, executor, inputs, lengths, resets, y=y)
             except BuildFailed as error:
                 self._warn(str(error))
-                y, final = run(step, self._portable, inputs, lengths, resets, restart=again, y=y)
+                y, final = run(step, self._portable, inputs, lengths, resets, y=y)
         ends = iter(final)
         y = y != 0 if step.output == torch.bool else y
         return y, map_leaves(lambda leaf: _of_type(next(ends).view(leaf.shape), leaf.dtype), state)
@@ -192,19 +198,19 @@ class Fused:
         lengths: Tensor | None,
         *,
         resets: Tensor | None,
+        restart: Any,
         linear: tuple[Tensor, Tensor | None],
         steps: int,
     ) -> tuple[Tensor, Any]:
         """Run chunk after chunk, each from the final state of the one before."""
         outputs: Tensor | None = None
-        initial = state
         for start in range(0, x.shape[1], steps):
             piece = slice(start, min(start + steps, x.shape[1]))
             left = None if lengths is None else (lengths - start).clamp(0, piece.stop - start)
             place = None if outputs is None else outputs[:, piece]
             wx = input_product(x[:, piece], *linear)
             anew = None if resets is None else resets[:, piece]
-            y, state = self._run(known, x[:, piece], wx, state, left, resets=anew, restart=initial, y=place)
+            y, state = self._run(known, x[:, piece], wx, state, left, resets=anew, restart=restart, y=place)
             if outputs is None:
                 outputs = empty_pooled((*x.shape[:2], y.shape[-1]), y)
                 outputs[:, piece] = y

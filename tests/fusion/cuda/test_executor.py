@@ -36,7 +36,7 @@ from seqmodels.fusion.program import Program
 from seqmodels.fusion.values import Product
 from tests.backends.fakes import measured
 from tests.fusion.cuda.emulator import EmulatedCard
-from tests.fusion.interpreter import LENGTHS, RESETS, assert_runs, inputs_for
+from tests.fusion.interpreter import LENGTHS, assert_runs, inputs_for, with_resets
 from tests.fusion.random_programs import Draft, Drawn, carry, stream
 from tests.fusion.running import Through, assert_equals_eager
 from tests.fusion.test_executors import KINDS, PLACES, everywhere, side_by_side
@@ -59,10 +59,10 @@ class InDouble(Cuda):
     """Runs programs in float32 with exact products, on arguments in double precision."""
 
     def run(self, program: Program, arguments: Arguments) -> Results:
-        def narrow(tensors: Sequence[Tensor] | None) -> list[Tensor] | None:
-            return None if tensors is None else [tensor.float() for tensor in tensors]
+        def narrow(tensors: Sequence[Tensor]) -> list[Tensor]:
+            return [tensor.float() for tensor in tensors]
 
-        kinds = {
+        kinds: dict[str, Any] = {
             name: narrow(getattr(arguments, name)) for name in ("streams", "carries", "vectors", "weights", "restart")
         }
         first = arguments.first
@@ -83,7 +83,7 @@ def check(
     given = inputs_for(program, weights, seed)
     executor = exact(**options)
     assert_runs(executor, program, given, within=within)
-    assert_runs(executor, program, given._replace(lengths=LENGTHS, resets=RESETS), within=within)
+    assert_runs(executor, program, with_resets(program, given._replace(lengths=LENGTHS)), within=within)
 
 
 @pytest.mark.parametrize("name", CELLS)
