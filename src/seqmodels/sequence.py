@@ -30,6 +30,23 @@ def length_mask(lengths: Tensor, time: int) -> Tensor:
     return torch.arange(time, device=lengths.device) < lengths[:, None]
 
 
+def all_full(lengths: Tensor, time: int) -> bool:
+    """Return whether every sequence has ``time`` steps; this reads the lengths.
+
+    Raises:
+        ValueError: a length does not lie in [1, time]; the message names its row.
+
+    Example:
+        >>> all_full(torch.tensor([3, 1]), 3), all_full(torch.tensor([3, 3]), 3)
+        (False, True)
+    """
+    shortest, longest = (int(bound) for bound in lengths.aminmax())
+    if shortest < 1 or longest > time:
+        row = int(((lengths < 1) | (lengths > time)).nonzero()[0])
+        raise ValueError(f"lengths must lie in [1, {time}], the time of x; row {row} is {int(lengths[row])}")
+    return shortest == time
+
+
 def reverse(x: Tensor, lengths: Tensor | None = None) -> Tensor:
     """Reverse each sequence in time, leaving its padding at the end.
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from seqmodels.cells.base import Cell
-from seqmodels.sequence import leaves, length_mask
+from seqmodels.sequence import all_full, leaves, length_mask
 
 _INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
@@ -46,11 +46,7 @@ def checked_lengths(lengths: Tensor | None, x: Tensor) -> Tensor | None:
     lengths = lengths.long()
     if lengths.device.type != "cpu" or torch.compiler.is_compiling():
         return lengths.to(x.device)
-    shortest, longest = (int(bound) for bound in lengths.aminmax())
-    if shortest < 1 or longest > time:
-        row = int(((lengths < 1) | (lengths > time)).nonzero()[0])
-        raise ValueError(f"lengths must lie in [1, {time}], the time of x; row {row} is {int(lengths[row])}")
-    return None if shortest == time else lengths.to(x.device, non_blocking=True)
+    return None if all_full(lengths, time) else lengths.to(x.device, non_blocking=True)
 
 
 def checked_resets(resets: Tensor | None, x: Tensor) -> Tensor | None:

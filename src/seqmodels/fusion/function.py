@@ -59,17 +59,17 @@ def run(
     are given.
     """
     if step.pair is not None and torch.is_grad_enabled():
-        call = _Call(step, step.pair, executor, tuple(inputs.products))
+        call = Call(step, step.pair, executor, tuple(inputs.products))
         y, *carried = _Fused.apply(call, lengths, resets, *inputs.flat())
         return y, carried
     with torch.no_grad():
-        weights, vectors = _hoisted(step, inputs)
+        weights, vectors = hoisted(step, inputs)
         arguments = Arguments(inputs.streams, inputs.carries, vectors, weights, lengths, resets, restart, y)
         results = executor.run(step.forward, arguments)
     return results.outputs[0], results.carries
 
 
-def _hoisted(step: Step, inputs: Inputs[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+def hoisted(step: Step, inputs: Inputs[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
     """Compute the weights and vectors of a step from its constants."""
     dtype = inputs.streams[0].dtype
     found = step.hoisted(*inputs.constants)
@@ -78,7 +78,7 @@ def _hoisted(step: Step, inputs: Inputs[Tensor]) -> tuple[list[Tensor], list[Ten
 
 
 @dataclass(frozen=True)
-class _Call:
+class Call:
     """What a forward pass and its backward pass have in common, tensors aside."""
 
     step: Step
@@ -90,10 +90,10 @@ class _Call:
 class _Fused(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, call: _Call, lengths: Tensor | None, resets: Tensor | None, *tensors: Tensor
+        ctx: Any, call: Call, lengths: Tensor | None, resets: Tensor | None, *tensors: Tensor
     ) -> tuple[Tensor, ...]:
         inputs, pair = Inputs.split(call.step, call.products, tensors), call.pair
-        weights, vectors = _hoisted(call.step, inputs)
+        weights, vectors = hoisted(call.step, inputs)
         call.executor.prepare((pair.forward, pair.backward), inputs.streams[0].dtype)
         arguments = Arguments(inputs.streams, inputs.carries, vectors, weights, lengths, resets)
         outputs, carried, _ = call.executor.run(pair.forward, arguments)
@@ -105,7 +105,7 @@ class _Fused(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor, *dcarries: Tensor) -> tuple[Tensor | None, ...]:
-        call: _Call = ctx.call
+        call: Call = ctx.call
         step, pair = call.step, call.pair
         lengths, resets, *tensors = ctx.saved_tensors
         rest = iter(tensors)
@@ -115,7 +115,7 @@ class _Fused(torch.autograd.Function):
         wanted: Inputs[bool] = Inputs.split(step, call.products, ctx.needs_input_grad[3:])
         with torch.no_grad(), torch.autocast(dy.device.type, enabled=False):
             arguments = Arguments([*streams, *saved, dy], dcarries, vectors, weights, lengths, resets)
-            found = _gradients(call, given, wanted, saved, call.executor.run(pair.backward, arguments))
+            found = gradients_of(call, given, wanted, saved, call.executor.run(pair.backward, arguments))
         gradients = [one if needed else None for one, needed in zip(found.flat(), wanted.flat(), strict=True)]
         return (None, None, None, *(_once(gradients) if torch.is_grad_enabled() else gradients))
 
@@ -129,8 +129,8 @@ class _RowSum(NamedTuple):
     operands: list[Tensor] | None
 
 
-def _gradients(
-    call: _Call,
+def gradients_of(
+    call: Call,
     given: Inputs[Tensor],
     wanted: Inputs[bool],
     saved: list[Tensor],
