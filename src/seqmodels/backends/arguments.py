@@ -57,7 +57,7 @@ def checked_resets(resets: Tensor | None, x: Tensor) -> Tensor | None:
     if not isinstance(resets, Tensor):
         raise TypeError(f"resets must be a bool tensor ({batch}, {time}), got {type(resets).__name__}")
     if resets.dtype != torch.bool:
-        raise TypeError(f"resets must be bool, true where a row starts again, got {resets.dtype}")
+        raise TypeError(f"resets must be bool, true where a row starts again, got {resets.dtype}; convert with .bool()")
     if tuple(resets.shape) != (batch, time):
         raise ValueError(
             f"resets must have shape ({batch}, {time}), a flag for each step of x, got {tuple(resets.shape)}"
