@@ -10,7 +10,7 @@ import torch
 from seqmodels.backends import unroll
 from seqmodels.cells import Cell, GRUCell, LSTMCell
 from seqmodels.fusion import choice
-from seqmodels.fusion.cpp.build import BuildFailed
+from seqmodels.fusion.kernels.build_failed import BuildFailed
 from seqmodels.layers import Recurrent
 from tests.backends.fakes import random_state
 from tests.conftest import TOLERANCE

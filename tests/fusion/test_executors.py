@@ -77,9 +77,11 @@ def test_every_value_in_every_place(kind: str, size: int) -> None:
         check(Portable(), draft, program)
 
 
-@pytest.mark.parametrize("place", ["output", "carry", "total", "operand", "selected"])
-@pytest.mark.parametrize("executor", EXECUTORS)
-def test_values_of_all_kinds_side_by_side(executor: Executor, place: str) -> None:
+PLACES = ("output", "carry", "total", "operand", "selected")
+
+
+def side_by_side(place: str) -> tuple[Draft, tuple[Program, Program]]:
+    """Put values of all kinds and widths to one use, in a program of each direction."""
     b = Draft()
     values = tuple(KINDS[kind](b, size) for size in WIDTHS for kind in KINDS)
     number = b.times(values, 3) if place == "operand" else b.select(values, [*range(width(values)), -1][::-2])
@@ -90,8 +92,15 @@ def test_values_of_all_kinds_side_by_side(executor: Executor, place: str) -> Non
         "total": ([state], [state], [values]),
     }
     given = groups.get(place, ([(number,)], [state], []))
-    check(executor, b, b.program(*given))
-    check(executor, b, b.program(*given, backwards=True))
+    return b, (b.program(*given), b.program(*given, backwards=True))
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_values_of_all_kinds_side_by_side(executor: Executor, place: str) -> None:
+    draft, programs = side_by_side(place)
+    for program in programs:
+        check(executor, draft, program)
 
 
 def _loop(chosen: bool, program: Program, *, smooth: bool, **options: bool) -> Loop:

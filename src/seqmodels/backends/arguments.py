@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from seqmodels.cells.base import Cell
-from seqmodels.sequence import all_full, leaves, length_mask
+from seqmodels.sequence import leaves, length_mask, usable_lengths
 
 _INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
@@ -43,10 +43,10 @@ def checked_lengths(lengths: Tensor | None, x: Tensor) -> Tensor | None:
         raise TypeError(f"lengths must be integers, got {lengths.dtype}")
     if tuple(lengths.shape) != (batch,):
         raise ValueError(f"lengths must have shape ({batch},), one for each sequence of x, got {tuple(lengths.shape)}")
-    lengths = lengths.long()
-    if lengths.device.type != "cpu" or torch.compiler.is_compiling():
-        return lengths.to(x.device)
-    return None if all_full(lengths, time) else lengths.to(x.device, non_blocking=True)
+    known = lengths.device.type == "cpu" and not torch.compiler.is_compiling()
+    full = known and int(lengths.min()) == time
+    lengths = usable_lengths(lengths, x)
+    return None if full else lengths
 
 
 def checked_resets(resets: Tensor | None, x: Tensor) -> Tensor | None:

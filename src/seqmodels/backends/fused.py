@@ -14,11 +14,11 @@ from seqmodels.backends.rows import carries, check_projected, in_one_dtype, of_t
 from seqmodels.cells.base import Cell
 from seqmodels.errors import Refused, UnsupportedContext
 from seqmodels.fusion.choice import executor_for, portable_instead
-from seqmodels.fusion.cpp.build import BuildFailed
 from seqmodels.fusion.executor import Executor
 from seqmodels.fusion.function import Inputs, run
 from seqmodels.fusion.guards import copied
 from seqmodels.fusion.input_projection import InterceptInputProjection, input_product
+from seqmodels.fusion.kernels.build_failed import BuildFailed
 from seqmodels.fusion.lowering.step import Step
 from seqmodels.fusion.plan import Recognised, recognise
 from seqmodels.fusion.tracing.isolation import is_isolated
@@ -35,8 +35,9 @@ SHORTEST = 16
 class Fused:
     """Runs the program traced from ``cell.step``: as compiled C++ on the CPU, else as torch operators.
 
-    The recurrence is computed in the widest dtype among the projected input and the state; under ``torch.autocast`` the
-    input product is in the narrow dtype and the recurrence is not.
+    The recurrence is computed in the widest dtype among the projected input and the state. Under ``torch.autocast`` the
+    input product is in the narrow dtype; so is the recurrence on a GPU, where sums and the state inside a kernel are in
+    float32, and on the CPU it is not.
     """
 
     def __init__(self) -> None:
@@ -116,22 +117,26 @@ class Fused:
             projection.known = (mode.original(wx),)
             raise
 
-    def _planned(self, known: Recognised, x: Tensor, wx: Any, state: Any) -> tuple[Step, list[Tensor], Executor]:
-        """Return the programs of a cell, the constants that they take, and the executor that they were checked on.
+    def _planned(
+        self, known: Recognised, x: Tensor, wx: Any, state: Any
+    ) -> tuple[Step, list[Tensor], Executor, torch.dtype]:
+        """Return the programs of a cell, the constants that they take, and on what and in which dtype they may run.
 
         Raises:
             Refused: the cell cannot be fused; the message says why.
         """
+        mixed = x.device.type == "cuda" and torch.is_autocast_enabled("cuda")
+        narrow = torch.get_autocast_dtype("cuda") if mixed else None
         with torch.autocast(x.device.type, enabled=False):
             check_projected(wx, x)
             plan, constants = known.plan(wx, state)
-            executor = self.executor(x.device, plan.step.dtype)
+            executor = self.executor(x.device, dtype := narrow or plan.step.dtype)
             try:
-                known.check(plan, executor, wx, state)
+                known.check(plan, executor, wx, state, dtype)
             except BuildFailed as error:
-                executor = portable_instead(error)
-                known.check(plan, executor, wx, state)
-        return plan.step, constants, executor
+                executor, dtype = portable_instead(error), plan.step.dtype
+                known.check(plan, executor, wx, state, dtype)
+        return plan.step, constants, executor, dtype
 
     def _run(
         self,
@@ -152,22 +157,22 @@ class Fused:
         """
         given = leaves(wx)
         wx, state = in_one_dtype(wx, state, torch.is_autocast_enabled(x.device.type))
-        step, constants, executor = self._planned(known, x, wx, state)
-        projected = leaves(wx)
+        step, constants, executor, dtype = self._planned(known, x, wx, state)
+        projected = leaves(wx) if dtype == step.dtype else given
         products = {
             i: origin
             for i, (old, new) in enumerate(zip(given, projected, strict=True))
-            if mode is not None and old is new and (origin := mode.origin(new)) is not None
+            if mode is not None and old is new and new.dtype == dtype and (origin := mode.origin(new)) is not None
         }
         projected = [leaf.detach() if i in products else leaf for i, leaf in enumerate(projected)]
         with torch.autocast(x.device.type, enabled=False):
             inputs = Inputs(
-                streams(projected, step.dtype),
-                carries(state, step.dtype),
+                streams(projected, dtype),
+                carries(state, dtype),
                 constants,
                 products,
             )
-            again = None if restart is None else carries(restart, step.dtype)
+            again = None if restart is None else carries(restart, dtype)
             try:
                 y, final = run(step, executor, inputs, lengths, resets, restart=again, y=y)
             except BuildFailed as error:

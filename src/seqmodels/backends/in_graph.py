@@ -18,8 +18,8 @@ from seqmodels.cells.base import Cell
 from seqmodels.errors import Refused
 from seqmodels.fusion import operators
 from seqmodels.fusion.choice import executor_for, portable_instead
-from seqmodels.fusion.cpp.build import BuildFailed
 from seqmodels.fusion.guards import copied, inspect
+from seqmodels.fusion.kernels.build_failed import BuildFailed
 from seqmodels.fusion.lowering.step import Step
 from seqmodels.fusion.plan import Recognised, recognise
 from seqmodels.fusion.tracing.form import fixed
@@ -151,9 +151,9 @@ def _checked(known: Recognised, device: torch.device, wx: Any, state: Any) -> St
     plan, _ = known.plan(wx, state)
     executor = executor_for(device, plan.step.dtype)
     try:
-        known.check(plan, executor, wx, state)
+        known.check(plan, executor, wx, state, plan.step.dtype)
     except BuildFailed as error:
-        known.check(plan, portable_instead(error), wx, state)
+        known.check(plan, portable_instead(error), wx, state, plan.step.dtype)
     return plan.step
 
 

@@ -57,7 +57,8 @@ def unroll(
             dtype).
         state: the state before the first step; the cell's initial state by default.
         lengths: number of real steps of each sequence, integers ``(batch,)`` in [1, time], on any device. Their values
-            are checked on the CPU, where that is free; reading them from an accelerator would stall it at every call.
+            are checked on the CPU, where that is free; those on an accelerator are limited to that range, since
+            reading them would stall it at every call.
         resets: bool ``(batch, time)`` on the device of ``x``: true where a row starts again from its first state
             (``state``, or the cell's initial state) before that step is read. A flag in the step that is read first, or
             past a length, has no effect. With ``reverse`` a sequence of a row is read from its last step, so that its

@@ -7,15 +7,18 @@ import torch
 
 from seqmodels.fusion.cpp.build import reason
 from seqmodels.fusion.cpp.executor import REALS, Cpp
+from seqmodels.fusion.cuda.executor import Cuda, is_for
 from seqmodels.fusion.executor import Executor
 from seqmodels.fusion.portable.executor import Portable
 
 log = logging.getLogger("seqmodels")
-_portable, _cpp = Portable(), Cpp()
+_portable, _cpp, _cuda = Portable(), Cpp(), Cuda()
 
 
 def executor_for(device: torch.device, dtype: torch.dtype) -> Executor:
-    """Return what runs programs for this device and dtype: compiled C++ on the CPU, else torch operators."""
+    """Return what runs programs for this device and dtype: compiled C++, CUDA kernels or torch operators."""
+    if device.type == "cuda" and is_for(dtype):
+        return _cuda
     if device.type != "cpu" or dtype not in REALS:
         return _portable
     return _cpp if (why := reason()) is None else portable_instead(why)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-import torch
 from torch import Tensor
 
 from seqmodels.fusion.program import Program
@@ -95,10 +94,11 @@ class Executor(Protocol):
     **Threads.** One executor object serves all threads at once.
     """
 
-    def prepare(self, programs: Sequence[Program], dtype: torch.dtype) -> None:
-        """Compile, or load, programs that will soon be run in ``dtype``; an executor may do nothing here.
+    def prepare(self, programs: Sequence[Program], arguments: Arguments) -> None:
+        """Compile, or load, programs that will soon be run; an executor may do nothing here.
 
-        It is called with the forward and the backward program of a step together, so that both are built at once.
+        It is called with the forward and the backward program of a step together, so that both are built at once, and
+        with the arguments of the first; those of the other have their dtype, device, batch, time, lengths and resets.
         :meth:`run` is also called with programs that were never prepared.
 
         Raises:

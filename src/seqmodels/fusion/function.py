@@ -60,7 +60,7 @@ def run(
     """
     if step.pair is not None and torch.is_grad_enabled():
         call = Call(step, step.pair, executor, tuple(inputs.products))
-        y, *carried = _Fused.apply(call, lengths, resets, *inputs.flat())
+        y, *carried = _Fused.apply(call, lengths, resets, _anchor(step.pair, inputs), *inputs.flat())
         return y, carried
     with torch.no_grad():
         weights, vectors = hoisted(step, inputs)
@@ -77,6 +77,16 @@ def hoisted(step: Step, inputs: Inputs[Tensor]) -> tuple[list[Tensor], list[Tens
     return [weight.to(dtype) for weight in weights], [vector.reshape(-1).to(dtype) for vector in vectors]
 
 
+def _anchor(pair: Pair, inputs: Inputs[Tensor]) -> Tensor | None:
+    """Return an empty tensor that depends on those inputs with gradients which are not saved, or None.
+
+    Autograd's graph then leads from a gradient to every input, and differentiating it again meets :class:`_Once`.
+    """
+    streams = [s for i, s in enumerate(inputs.streams) if i not in pair.reads and i not in inputs.products]
+    found = [tensor[:0].flatten() for tensor in (*streams, *inputs.carries) if tensor.requires_grad]
+    return torch.cat(found) if found else None
+
+
 @dataclass(frozen=True)
 class Call:
     """What a forward pass and its backward pass have in common, tensors aside."""
@@ -90,34 +100,36 @@ class Call:
 class _Fused(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, call: Call, lengths: Tensor | None, resets: Tensor | None, *tensors: Tensor
+        ctx: Any, call: Call, lengths: Tensor | None, resets: Tensor | None, anchor: Tensor | None, *tensors: Tensor
     ) -> tuple[Tensor, ...]:
         inputs, pair = Inputs.split(call.step, call.products, tensors), call.pair
         weights, vectors = hoisted(call.step, inputs)
-        call.executor.prepare((pair.forward, pair.backward), inputs.streams[0].dtype)
         arguments = Arguments(inputs.streams, inputs.carries, vectors, weights, lengths, resets)
+        call.executor.prepare((pair.forward, pair.backward), arguments)
         outputs, carried, _ = call.executor.run(pair.forward, arguments)
         ctx.call = call
         streams = [s if i in pair.reads else placeholder(s) for i, s in enumerate(inputs.streams)]
         kept = Inputs(streams, [], inputs.constants, inputs.products)
-        ctx.save_for_backward(lengths, resets, *outputs[1:], *weights, *vectors, *kept.flat())
+        ctx.save_for_backward(lengths, resets, anchor, *outputs[1:], *weights, *vectors, *kept.flat())
         return (outputs[0], *carried)
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor, *dcarries: Tensor) -> tuple[Tensor | None, ...]:
         call: Call = ctx.call
         step, pair = call.step, call.pair
-        lengths, resets, *tensors = ctx.saved_tensors
+        lengths, resets, anchor, *tensors = ctx.saved_tensors
         rest = iter(tensors)
         counts = len(pair.forward.outputs) - 1, step.num_weights, len(pair.forward.vectors), len(step.streams)
         saved, weights, vectors, streams = (list(islice(rest, count)) for count in counts)
         given = Inputs.split(step, call.products, [*streams, *dcarries, *rest])
-        wanted: Inputs[bool] = Inputs.split(step, call.products, ctx.needs_input_grad[3:])
+        wanted: Inputs[bool] = Inputs.split(step, call.products, ctx.needs_input_grad[4:])
         with torch.no_grad(), torch.autocast(dy.device.type, enabled=False):
             arguments = Arguments([*streams, *saved, dy], dcarries, vectors, weights, lengths, resets)
             found = gradients_of(call, given, wanted, saved, call.executor.run(pair.backward, arguments))
         gradients = [one if needed else None for one, needed in zip(found.flat(), wanted.flat(), strict=True)]
-        return (None, None, None, *(_once(gradients) if torch.is_grad_enabled() else gradients))
+        if torch.is_grad_enabled():  # they may be differentiated again
+            gradients = _once([dy, anchor, *given.flat()], gradients)
+        return (None, None, None, None, *gradients)
 
 
 class _RowSum(NamedTuple):
@@ -194,9 +206,9 @@ class _Once(torch.autograd.Function):
     """Passes gradients on, and raises where they are differentiated in turn."""
 
     @staticmethod
-    def forward(ctx: Any, anchor: Tensor, *gradients: Tensor) -> tuple[Tensor, ...]:
-        del ctx, anchor  # the anchor requires a gradient, so that the results do
-        return tuple(gradient.view_as(gradient) for gradient in gradients)
+    def forward(ctx: Any, origins: int, *tensors: Tensor) -> tuple[Tensor, ...]:
+        del ctx
+        return tuple(gradient.view_as(gradient) for gradient in tensors[origins:])
 
     @staticmethod
     def backward(ctx: Any, *_: Tensor) -> None:
@@ -204,7 +216,9 @@ class _Once(torch.autograd.Function):
         raise RuntimeError(NO_SECOND_DERIVATIVE)
 
 
-def _once(gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
+def _once(origins: Sequence[Tensor | None], gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
+    """Return gradients that raise where they are differentiated by one of the tensors that they depend on."""
+    known = [origin for origin in origins if origin is not None and origin.requires_grad]
     given = [gradient for gradient in gradients if gradient is not None]
-    guarded = iter(_Once.apply(torch.zeros((), requires_grad=True), *given))
+    guarded = iter(_Once.apply(len(known), *known, *given))
     return [None if gradient is None else next(guarded) for gradient in gradients]

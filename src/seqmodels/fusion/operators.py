@@ -14,15 +14,15 @@ import torch
 from torch import Tensor
 
 from seqmodels.fusion.choice import executor_for, portable_instead
-from seqmodels.fusion.cpp.build import BuildFailed
 from seqmodels.fusion.executor import Arguments
 from seqmodels.fusion.function import NO_SECOND_DERIVATIVE, Call, Inputs, gradients_of, hoisted
+from seqmodels.fusion.kernels.build_failed import BuildFailed
 from seqmodels.fusion.layout import placeholder
 from seqmodels.fusion.lowering.adjoint import Pair
 from seqmodels.fusion.lowering.step import Step
 from seqmodels.fusion.values import width
 from seqmodels.fusion.written import Calls, read
-from seqmodels.sequence import all_full
+from seqmodels.sequence import usable_lengths
 
 
 @torch.library.custom_op(
@@ -62,7 +62,7 @@ def recurrence(
     _check("streams", streams, [(batch, time, size) for size in program.streams], known.dtype)
     _check("carries", carries, [(batch, size) for size in program.carries], known.dtype)
     _check("constants", constants, [leaf.shape for leaf in known.constants])
-    lengths = _checked_lengths(lengths, batch, time)
+    lengths = _checked_lengths(lengths, streams[0])
     _check("resets", [] if resets is None else [resets], [] if resets is None else [(batch, time)], torch.bool)
     with torch.no_grad(), torch.autocast(streams[0].device.type, enabled=False):
         given = Inputs([*streams], [*carries], [*constants], {})
@@ -71,7 +71,7 @@ def recurrence(
         executor = executor_for(streams[0].device, known.dtype)
         try:
             if known.pair is not None:
-                executor.prepare((known.pair.forward, known.pair.backward), known.dtype)
+                executor.prepare((known.pair.forward, known.pair.backward), arguments)
             results = executor.run(program, arguments)
         except BuildFailed as error:
             results = portable_instead(error).run(program, arguments)
@@ -135,7 +135,7 @@ def recurrence_backward(
     cotangent, *sizes = (width(group) for group in pair.forward.outputs)
     _check("kept and dy", [*kept, dy], [(batch, time, size) for size in (*sizes, cotangent)], known.dtype)
     _check("dcarries", dcarries, [(batch, size) for size in pair.backward.carries], known.dtype)
-    lengths = _checked_lengths(lengths, batch, time)
+    lengths = _checked_lengths(lengths, dy)
     executor = executor_for(dy.device, known.dtype)
     with torch.no_grad(), torch.autocast(dy.device.type, enabled=False):
         rest, one = iter(streams), dy.new_empty(1)
@@ -248,12 +248,13 @@ def _check(
         raise ValueError(f"{name} must be {dtype} for this step, got {odd[0]}")
 
 
-def _checked_lengths(lengths: Tensor | None, batch: int, time: int) -> Tensor | None:
+def _checked_lengths(lengths: Tensor | None, x: Tensor) -> Tensor | None:
     """Return lengths, None if all rows are known to be full; a graph could not look at their values before."""
     if lengths is None:
         return None
-    _check("lengths", [lengths], [(batch,)], torch.int64)
-    return None if lengths.device.type == "cpu" and all_full(lengths, time) else lengths
+    _check("lengths", [lengths], [(x.shape[0],)], torch.int64)
+    lengths = usable_lengths(lengths, x)
+    return None if x.device.type == "cpu" and int(lengths.min()) == x.shape[1] else lengths
 
 
 def _apart(tensors: Iterable[Tensor], given: Iterable[Tensor]) -> list[Tensor]:

@@ -33,8 +33,9 @@ class Cpp:
     def __init__(self) -> None:
         self._portable = Portable()
 
-    def prepare(self, programs: Sequence[Program], dtype: torch.dtype) -> None:
+    def prepare(self, programs: Sequence[Program], arguments: Arguments) -> None:
         """Compile programs, several at a time where there are processors for it."""
+        dtype = arguments.streams[0].dtype
         if dtype not in _outers or not all((program, dtype) in _kernels for program in programs):
             with ThreadPoolExecutor(len(programs) + 1) as pool:
                 outer = pool.submit(_outer, dtype)

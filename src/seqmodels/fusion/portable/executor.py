@@ -30,6 +30,9 @@ from seqmodels.system.memory import empty_pooled
 CHUNK = 2**18
 """Numbers ``batch * hidden * steps`` that one chunk of time holds of each value: what fits a second-level cache."""
 
+LAUNCHED = 2**22
+"""The same on an accelerator: with a chunk in a cache of the CPU it would mostly launch kernels for little work."""
+
 SMOOTH = 1024
 """Fewest numbers per step for which tanh is faster by way of the sigmoid, in three operators, on CPUs in fp32."""
 
@@ -67,7 +70,7 @@ loop_of = lru_cache(maxsize=512)(Loop)
 class Portable:
     """Runs programs with torch operators; see :class:`~seqmodels.fusion.executor.Executor` for the methods."""
 
-    def prepare(self, programs: Sequence[Program], dtype: torch.dtype) -> None:
+    def prepare(self, programs: Sequence[Program], arguments: Arguments) -> None:
         """Do nothing: a program is ready when it is run."""
 
     def run(self, program: Program, arguments: Arguments) -> Results:
@@ -77,7 +80,8 @@ class Portable:
         smooth = smooth and batch * max(program.carries, default=1) >= SMOOTH
         resets = arguments.resets
         loop = loop_of(program, smooth=smooth, masked=lengths is not None, resets=resets is not None)
-        size = min(time, max(8, CHUNK // max(1, batch * max(program.carries, default=1))))
+        numbers = CHUNK if like.device.type == "cpu" else LAUNCHED
+        size = min(time, max(8, numbers // max(1, batch * max(program.carries, default=1))))
         run = _Run(loop, size, arguments)
         real = None if lengths is None else length_mask(lengths.to(like.device), time).t().unsqueeze(-1)
         anew = None if resets is None else resets.t().unsqueeze(-1)
@@ -210,8 +214,7 @@ def _multiplier(
     if isinstance(product, Product):
         weight = weights[product.weight]
         return repeated(weight.t() if product.transposed else weight, batch, time)
-    zero = width(product.operand)  # the column of zeros after the operand's
-    indices = torch.tensor([zero if i == -1 else i for i in product.columns], device=like.device)
+    indices = _columns(product, like.device)
 
     def select(operand: Tensor, added: Tensor | None, out: Tensor) -> Tensor:
         if added is None:
@@ -219,3 +222,10 @@ def _multiplier(
         return torch.add(operand.index_select(-1, indices), added, out=out)
 
     return select
+
+
+@lru_cache(maxsize=512)
+def _columns(selection: Selection, device: torch.device) -> Tensor:
+    """Return the columns of a selection; copying them to an accelerator, for which the host waits, is done once."""
+    zero = width(selection.operand)  # the column of zeros after the operand's
+    return torch.tensor([zero if i == -1 else i for i in selection.columns], device=device)
