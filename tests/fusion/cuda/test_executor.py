@@ -59,14 +59,15 @@ class InDouble(Cuda):
     """Runs programs in float32 with exact products, on arguments in double precision."""
 
     def run(self, program: Program, arguments: Arguments) -> Results:
-        def narrow(tensors: Sequence[Tensor] | None) -> list[Tensor] | None:
-            return None if tensors is None else [tensor.float() for tensor in tensors]
+        def narrow(tensors: Sequence[Tensor]) -> list[Tensor]:
+            return [tensor.float() for tensor in tensors]
 
-        kinds: dict[str, Any] = {
-            name: narrow(getattr(arguments, name)) for name in ("streams", "carries", "vectors", "weights", "restart")
-        }
-        first = arguments.first
-        found = super().run(program, arguments._replace(**kinds, first=None))
+        streams, carries, vectors, weights = map(narrow, arguments[:4])
+        restart, first = arguments.restart and narrow(arguments.restart), arguments.first
+        found = super().run(
+            program,
+            Arguments(streams, carries, vectors, weights, arguments.lengths, arguments.resets, restart),
+        )
         results = Results(*([tensor.double() for tensor in kind] for kind in found))
         if first is not None:
             results.outputs[0] = first.copy_(results.outputs[0])
