@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from seqmodels.cli import run as run_command
+from seqmodels.commands import doctor
 from seqmodels.config.compose import implied
 from tests.conftest import Answer
 from tests.distributed.ranks import SEQMODELS
@@ -244,7 +245,22 @@ def test_cells_data_and_doctor_answer(capsys: pytest.CaptureFixture[str], tmp_pa
     report = capsys.readouterr().out
     assert "lightning" in report
     assert "compiled kernels" in report
-    assert "all cells" in report
+    assert "all cells, by" in report
+    assert "tried with gru" in report
+
+
+def test_the_doctor_asks_about_every_device_and_says_what_a_gpu_would_run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "_devices", lambda: ["cpu"])
+    assert doctor.main([]) == 0
+    assert "NVIDIA GPU would run" in capsys.readouterr().out
+    monkeypatch.setattr(doctor, "_devices", lambda: ["meta"])  # a device on which nothing can be computed
+    assert doctor.main([]) == 0
+    report = capsys.readouterr().out
+    assert "back-ends on meta" in report
+    assert "checked on cpu and cuda, not on meta" in report
+    assert "would run" not in report
 
 
 def test_the_real_files_are_those_that_were_published(data_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,10 +2,21 @@
 
 from typing import NamedTuple
 
+import pytest
 import torch
 from torch import Tensor
 
-from seqmodels.sequence import Fixed, at_step, last_step, leaves, length_mask, map_leaves, reverse, unbind_steps
+from seqmodels.sequence import (
+    Fixed,
+    at_step,
+    last_step,
+    leaves,
+    length_mask,
+    map_leaves,
+    reverse,
+    unbind_steps,
+    usable_lengths,
+)
 
 LENGTHS = torch.tensor([2, 4, 1])
 X = torch.tensor([[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12]])
@@ -27,6 +38,17 @@ PROJECTED = Projected(torch.randn(3, 4, 5), Noise(torch.rand(3, 4, 2), Fixed(tor
 def test_a_mask_is_true_where_a_step_is_real() -> None:
     expected = [[True, True, False, False], [True] * 4, [True, False, False, False]]
     assert length_mask(LENGTHS, 4).tolist() == expected
+
+
+def test_lengths_are_checked_on_the_cpu_and_limited_on_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong, x = torch.tensor([5, 4, 0], dtype=torch.uint8), X[..., None]
+    for place in (x, x.to("meta")):
+        with pytest.raises(ValueError, match=r"lengths must lie in \[1, 4\], the time of x; row 0 is 5"):
+            usable_lengths(wrong, place)
+        assert usable_lengths(LENGTHS, place).device == place.device
+    assert usable_lengths(wrong.to("meta"), x.to("meta")).shape == (3,)  # whose values nothing may read
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)  # limits values in the same way, but has some
+    assert usable_lengths(wrong, x).tolist() == [4, 4, 1]
 
 
 def test_reversal_leaves_padding_at_the_end() -> None:

@@ -30,6 +30,51 @@ def length_mask(lengths: Tensor, time: int) -> Tensor:
     return torch.arange(time, device=lengths.device) < lengths[:, None]
 
 
+def usable_lengths(lengths: Tensor, x: Tensor) -> Tensor:
+    """Return lengths in [1, time] on the device of ``x``.
+
+    Values on the CPU are checked. Reading them from an accelerator would make the host wait for it at every call, so
+    there they are limited to that range instead: a wrong one must not make a kernel read outside of ``x``.
+
+    Args:
+        lengths: number of real steps of each sequence, integers ``(batch,)``.
+        x: ``(batch, time, ...)``.
+
+    Raises:
+        ValueError: a length on the CPU is outside [1, time].
+
+    Example:
+        >>> usable_lengths(torch.tensor([3, 1]), torch.zeros(2, 3, 4)).tolist()
+        [3, 1]
+    """
+    time, lengths = x.shape[1], lengths.long()
+    on_cpu = lengths.device.type == "cpu" or x.device.type == "cpu"
+    if not on_cpu or torch.compiler.is_compiling():
+        return lengths.to(x.device).clamp(1, time)
+    lengths = lengths.cpu()
+    shortest, longest = (int(bound) for bound in lengths.aminmax())
+    if shortest < 1 or longest > time:
+        row = int(((lengths < 1) | (lengths > time)).nonzero()[0])
+        raise ValueError(f"lengths must lie in [1, {time}], the time of x; row {row} is {int(lengths[row])}")
+    return lengths.to(x.device, non_blocking=True)
+
+
+def constants(values: Sequence[float], like: Tensor) -> Tensor:
+    """Return numbers ``(n,)`` in the dtype and on the device of ``like``, written there by kernels.
+
+    ``torch.tensor(values, device=...)`` copies them from the CPU instead, and the host waits for that copy.
+
+    Args:
+        values: at least one number.
+        like: any tensor.
+
+    Example:
+        >>> constants((0.5, 2), torch.zeros(3))
+        tensor([0.5000, 2.0000])
+    """
+    return torch.stack([like.new_full((), value) for value in values])
+
+
 def reverse(x: Tensor, lengths: Tensor | None = None) -> Tensor:
     """Reverse each sequence in time, leaving its padding at the end.
 

@@ -13,6 +13,8 @@ from tests.conftest import TOLERANCE
 
 BATCH, TIME, INPUT, HIDDEN = 3, 7, 4, 19  # distinct, so that a swapped axis fails; a vector and a part, as in fusion
 LENGTHS = (4, 7, 1)
+RESETS = tuple(tuple(t in steps for t in range(TIME)) for steps in ((2, 3, 5), (0, 4), (1, 6)))
+"""Sequences of one step and of several; flags where they have no effect."""
 
 
 class Number(NamedTuple):

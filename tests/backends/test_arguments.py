@@ -64,6 +64,31 @@ WRONG: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
         ValueError,
         "lengths must lie in [1, 7], the time of x; row 2 is 8",
     ),
+    "resets as a list": (
+        {"resets": [[True] * 7] * 3},
+        TypeError,
+        "resets must be a bool tensor (3, 7), got list",
+    ),
+    "resets as numbers": (
+        {"resets": torch.ones(3, 7)},
+        TypeError,
+        "resets must be bool, true where a row starts again, got torch.float32; convert with .bool()",
+    ),
+    "resets time first": (
+        {"resets": torch.ones(7, 3, dtype=torch.bool)},
+        ValueError,
+        "resets must have shape (3, 7), a flag for each step of x, got (7, 3)",
+    ),
+    "resets elsewhere": (
+        {"resets": torch.ones(3, 7, dtype=torch.bool, device="meta")},
+        ValueError,
+        "resets must be on the device of x, cpu, got meta",
+    ),
+    "resets of PyTorch's kernel": (
+        {"resets": torch.ones(3, 7, dtype=torch.bool), "backend": "native"},
+        ValueError,
+        "backend 'native' cannot run this: PyTorch's kernels run a row from its first step to its last",
+    ),
     "state as torch has it": (
         {"state": (H, H)},
         TypeError,

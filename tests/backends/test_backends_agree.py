@@ -28,6 +28,7 @@ from tests.backends.fakes import (
     HIDDEN,
     INPUT,
     LENGTHS,
+    RESETS,
     TIME,
     assert_same,
     random_state,
@@ -95,7 +96,9 @@ def assert_agree(name: str, dtype: torch.dtype, *, given: bool, ragged: bool, ba
     cell = drawn(name, dtype)
     x = torch.randn(BATCH, TIME, INPUT, dtype=dtype)
     state = random_state(cell, x) if given else None
-    assert_runs_agree(cell, x, state, lengths=torch.tensor(LENGTHS) if ragged else None, reverse=backwards)
+    lengths = torch.tensor(LENGTHS) if ragged else None
+    assert_runs_agree(cell, x, state, lengths=lengths, reverse=backwards)
+    assert_runs_agree(cell, x, state, lengths=lengths, reverse=backwards, resets=torch.tensor(RESETS))
 
 
 def assert_runs_agree(cell: Cell[Any], x: Tensor, state: Any = None, **options: Any) -> None:
@@ -103,6 +106,8 @@ def assert_runs_agree(cell: Cell[Any], x: Tensor, state: Any = None, **options: 
     torch.manual_seed(1)
     expected = with_gradients(cell, x, state, backend="eager", **options)
     for backend in others(cell, x):
+        if backend == "native" and "resets" in options:
+            continue
         torch.manual_seed(1)
         actual = with_gradients(cell, x, state, backend=backend, **options)
         assert_same(actual, expected, backend)

@@ -9,26 +9,32 @@ import torch
 
 from seqmodels.backends import unroll
 from seqmodels.cells import Cell, GRUCell, LSTMCell
-from seqmodels.fusion.cpp.build import BuildFailed
+from seqmodels.fusion.kernels.build_failed import BuildFailed
 from seqmodels.layers import Recurrent
+from tests.backends.fakes import random_state
 from tests.conftest import TOLERANCE
 
 back_end = sys.modules["seqmodels.backends.fused"]
 BATCH, TIME, INPUT, HIDDEN = 5, 53, 3, 7
 
 
+@pytest.mark.parametrize("steps", [None, [15, 16, 20, 32, 47]], ids=["one sequence", "several"])
 @pytest.mark.parametrize("lengths", [None, [53, 1, 16, 17, 40]], ids=["whole", "ragged"])
 @pytest.mark.parametrize("kind", [LSTMCell, GRUCell])
 def test_inference_in_chunks_is_inference_of_the_whole(
-    monkeypatch: pytest.MonkeyPatch, kind: type[Cell[Any]], lengths: list[int] | None
+    monkeypatch: pytest.MonkeyPatch, kind: type[Cell[Any]], lengths: list[int] | None, steps: list[int] | None
 ) -> None:
     cell = kind(INPUT, HIDDEN).double().eval()
     x = torch.randn(BATCH, TIME, INPUT, dtype=torch.float64)
     limits = None if lengths is None else torch.tensor(lengths)
+    given = random_state(cell, x)
+    resets = None if steps is None else torch.zeros(BATCH, TIME, dtype=torch.bool)
+    if resets is not None:
+        resets[: BATCH - 1, steps] = True
     monkeypatch.setattr(back_end, "CHUNK", 1)  # 16 steps at a time
     with torch.no_grad():
-        expected, last = unroll(cell, x, lengths=limits, backend="eager")
-        actual, state = unroll(cell, x, lengths=limits, backend="fused")
+        expected, last = unroll(cell, x, given, lengths=limits, resets=resets, backend="eager")
+        actual, state = unroll(cell, x, given, lengths=limits, resets=resets, backend="fused")
     torch.testing.assert_close((actual, *state), (expected, *last), **TOLERANCE[torch.float64])
 
 

@@ -1,5 +1,7 @@
 """The laws of unrolling, for every published cell."""
 
+from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -7,15 +9,27 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from seqmodels.backends import unroll
-from seqmodels.cells import ALL_CELLS, Cell
+from seqmodels.backends import backends_for, unroll
+from seqmodels.cells import (
+    ALL_CELLS,
+    Cell,
+    GRUCell,
+    LearnedInitialState,
+    LSTMCell,
+    MinGRUCell,
+    RecurrentDropout,
+    Zoneout,
+)
 from seqmodels.sequence import leaves, map_leaves, reverse
 from tests.backends.fakes import (
     BATCH,
     HIDDEN,
     INPUT,
     LENGTHS,
+    RESETS,
     TIME,
+    assert_same,
+    measured,
     random_state,
     with_gradients,
     with_random_parameters,
@@ -67,6 +81,51 @@ def test_a_sequence_does_not_see_its_neighbours(cell: Cell[Any], x: Tensor, back
             assert_close(together, torch.cat([single[name] for single in singles]), **EXACT)
         else:
             assert_close(together, sum(single[name] for single in singles), **EXACT)
+
+
+@pytest.mark.parametrize("backwards", [False, True], ids=["forwards", "backwards"])
+@pytest.mark.parametrize("given", [False, True], ids=["initial", "given"])
+def test_a_row_with_resets_is_its_sequences_run_alone(cell: Cell[Any], x: Tensor, given: bool, backwards: bool) -> None:
+    assert_sequences_stay_apart(cell, x, given=given, backwards=backwards)
+
+
+WRAPPED: dict[str, Callable[[], Cell[Any]]] = {
+    "learned initial state": lambda: LearnedInitialState(LSTMCell(INPUT, HIDDEN)),
+    "learned initial state of a scan": lambda: LearnedInitialState(MinGRUCell(INPUT, HIDDEN)),
+    "zoneout of a scan": lambda: Zoneout(MinGRUCell(INPUT, HIDDEN), {"h": 0.2}),
+    "all at once": lambda: LearnedInitialState(Zoneout(RecurrentDropout(GRUCell(INPUT, HIDDEN), 0.3), {"h": 0.2})),
+}
+
+
+@pytest.mark.parametrize("wrapped", WRAPPED)
+def test_sequences_of_a_row_stay_apart_in_any_wrapper(x: Tensor, wrapped: str) -> None:
+    assert_sequences_stay_apart(with_random_parameters(WRAPPED[wrapped]()).eval(), x, given=False, backwards=False)
+
+
+def assert_sequences_stay_apart(cell: Cell[Any], x: Tensor, *, given: bool, backwards: bool) -> None:
+    """Compare every back-end, given resets, with a loop over single sequences: outputs, final states, gradients."""
+    state, lengths = random_state(cell, x) if given else None, torch.tensor(LENGTHS)
+    read = reverse(x, lengths) if backwards else x  # in the order of reading
+    flags = [sorted({0, *(t for t in range(length) if RESETS[row][t])}) for row, length in enumerate(LENGTHS)]
+
+    def alone(leaf: Tensor) -> tuple[Tensor, Any]:
+        y, final = torch.zeros(BATCH, TIME, cell.output_size).double(), []
+        for row, length in enumerate(LENGTHS):
+            for start, end in pairwise([*flags[row], length]):
+                first = None if state is None else map_leaves(lambda leaf: leaf[row : row + 1], state)  # noqa: B023
+                y[row, start:end], last = unroll(cell, leaf[row : row + 1, start:end], first, backend="eager")
+            final.append(last)
+        return y, map_leaves(lambda *rows: torch.cat(rows), *final)
+
+    expected = measured(alone, cell, read, state)
+    if backwards:
+        expected |= {name: reverse(expected[name], lengths) for name in ("y", "gradient of x")}
+    resets = torch.tensor(RESETS)
+    resets = reverse(resets, lengths) if backwards else resets
+    for name, why in backends_for(cell, x).items():
+        if why is None and name != "native":
+            options: dict[str, Any] = {"lengths": lengths, "resets": resets, "reverse": backwards, "backend": name}
+            assert_same(with_gradients(cell, x, state, **options), expected, name)
 
 
 @pytest.mark.parametrize("filling", [99.0, torch.nan, torch.inf])

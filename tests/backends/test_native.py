@@ -1,14 +1,19 @@
 """PyTorch's kernels: what they take, and that padding costs neither exactness nor safety."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any, ClassVar
 
 import pytest
 import torch
+from torch import Tensor
 
 from seqmodels.backends import backends_for, unroll
+from seqmodels.backends.native import Native, _in_one_piece, _projected_weights
 from seqmodels.cells import ElmanCell, LSTMCell, ProjectedLSTMCell
 from tests.backends.fakes import HIDDEN, INPUT, assert_same, with_gradients, with_random_parameters
+
+CUDNN: Any = torch.backends.cudnn.rnn
 
 
 class RenamedLSTMCell(LSTMCell):
@@ -21,6 +26,7 @@ class RenamedLSTMCell(LSTMCell):
         (RenamedLSTMCell(INPUT, HIDDEN), "PyTorch has no kernel for RenamedLSTMCell"),
         (ElmanCell(INPUT, HIDDEN, activation="sigmoid"), "PyTorch has kernels for ElmanCell with tanh or relu"),
         (ProjectedLSTMCell(INPUT, HIDDEN), "oneDNN, PyTorch's kernel on the CPU in torch.float32"),
+        (ProjectedLSTMCell(INPUT, 1), "PyTorch's kernels project to less than the hidden size 1, not to 1"),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -95,3 +101,73 @@ def test_gradients_need_no_training_mode() -> None:
     unroll(cell, x, backend="native")[0].sum().backward()
     assert x.grad is not None
     assert x.grad.all()
+
+
+@pytest.fixture
+def _precisions() -> Iterator[None]:
+    """Restore the settings of the process."""
+    before = torch.get_float32_matmul_precision(), CUDNN.fp32_precision
+    yield
+    torch.set_float32_matmul_precision(before[0])
+    CUDNN.fp32_precision = before[1]
+
+
+class _Seen(torch.autograd.Function):
+    """Records the precision of cuDNN when it runs forwards and backwards."""
+
+    seen: ClassVar[list[str]] = []
+
+    @staticmethod
+    def forward(ctx: Any, *tensors: Tensor) -> tuple[Tensor, ...]:
+        del ctx
+        _Seen.seen.append(CUDNN.fp32_precision)
+        return tuple(tensor.clone() for tensor in tensors)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
+        del ctx
+        _Seen.seen.append(CUDNN.fp32_precision)
+        return gradients
+
+
+@pytest.mark.usefixtures("_precisions")
+@pytest.mark.parametrize(
+    ("matmul", "cudnn", "expected"), [("highest", "tf32", "ieee"), ("high", "ieee", "tf32"), ("high", "tf32", "tf32")]
+)
+def test_cudnn_is_as_precise_as_matmul_forwards_and_backwards(
+    matmul: str, cudnn: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.set_float32_matmul_precision(matmul)
+    CUDNN.fp32_precision = cudnn
+    monkeypatch.setattr(_Seen, "seen", [])
+    monkeypatch.setattr(torch, "lstm", lambda x, state, *_: _Seen.apply(x.new_zeros(2, 3, HIDDEN), *state))
+    cell = LSTMCell(INPUT, HIDDEN, device="meta")
+    x = torch.zeros(2, 3, INPUT, device="meta")
+    state = cell.initial_state(x[:, 0])
+    y, _ = Native().run(cell, x, type(state)(*(leaf.requires_grad_() for leaf in state)), None)
+    assert CUDNN.fp32_precision == cudnn
+    y.sum().backward()
+    assert _Seen.seen == [expected, expected]
+    assert CUDNN.fp32_precision == cudnn
+
+
+def test_a_kernel_that_fails_leaves_the_precision_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: Any) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(torch, "lstm", failing)
+    before, cell = CUDNN.fp32_precision, LSTMCell(INPUT, HIDDEN, device="meta")
+    x = torch.zeros(2, 3, INPUT, device="meta")
+    with pytest.raises(RuntimeError, match="out of memory"):
+        Native().run(cell, x, cell.initial_state(x[:, 0]), None)
+    assert CUDNN.fp32_precision == before
+
+
+def test_weights_for_cudnn_are_views_of_one_buffer_in_its_order() -> None:
+    weights = _projected_weights(ProjectedLSTMCell(INPUT, HIDDEN))
+    views = _in_one_piece(weights)
+    assert all(torch.equal(view, weight) for view, weight in zip(views, weights, strict=True))
+    in_memory = sorted(range(5), key=lambda i: views[i].data_ptr())
+    assert in_memory == [0, 1, 4, 2, 3]  # the projection before the biases
+    for first, second in pairwise(in_memory):
+        assert views[first].data_ptr() + views[first].nbytes == views[second].data_ptr()

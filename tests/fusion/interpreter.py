@@ -13,6 +13,7 @@ from seqmodels.fusion.values import Selection, Value, width
 
 BATCH, TIME = 8, 7  # more rows than a tile has
 LENGTHS = torch.tensor([3, 7, 0, 1, 7, 5, 2, 6])
+RESETS = torch.tensor([[(row * t + t // 2) % 3 == 1 for t in range(TIME)] for row in range(BATCH)])
 
 
 def inputs_for(program: Program, weights: Sequence[tuple[int, int]], seed: int = 0) -> Arguments:
@@ -32,10 +33,15 @@ def inputs_for(program: Program, weights: Sequence[tuple[int, int]], seed: int =
 def interpreted(program: Program, given: Arguments) -> Results:
     """Run a program value by value and step by step."""
     carries, lengths = list(given.carries), given.lengths
+    initial = list(given.carries if given.restart is None else given.restart)
+    handed = [torch.zeros_like(carry) for carry in carries]
     outputs = [torch.zeros(BATCH, TIME, width(group), dtype=torch.float64) for group in program.outputs]
     totals = [torch.zeros(width(group), dtype=torch.float64) for group in program.totals]
     for t in reversed(range(TIME)) if program.backwards else range(TIME):
         active = torch.ones(BATCH, 1, dtype=torch.bool) if lengths is None else (t < lengths).unsqueeze(-1)
+        begins = torch.zeros_like(active) if given.resets is None else given.resets[:, t, None] & active
+        if not program.backwards:
+            carries = [torch.where(begins, *pair) for pair in zip(initial, carries, strict=True)]
         leaves = {Op.STREAM: [s[:, t] for s in given.streams], Op.CARRY: carries, Op.VECTOR: given.vectors}
         known: dict[Value, Tensor] = {}
         for value in program.values():
@@ -46,7 +52,10 @@ def interpreted(program: Program, given: Arguments) -> Results:
             total.add_(torch.where(active, _row(group, known), 0).sum(0))
         new = [_row(group, known) for group in program.carried]
         carries = [torch.where(active, after, before) for after, before in zip(new, carries, strict=True)]
-    return Results(outputs, carries, totals)
+        if program.backwards:
+            handed = [total.add(torch.where(begins, c, 0)) for total, c in zip(handed, carries, strict=True)]
+            carries = [torch.where(begins, 0, c) for c in carries]
+    return Results(outputs, [total + carry for total, carry in zip(handed, carries, strict=True)], totals)
 
 
 def _row(group: Sequence[Value], known: dict[Value, Tensor]) -> Tensor:
@@ -82,9 +91,10 @@ def _computed(
     return POINTWISE[value.op](*(known[argument] for argument in value.args))
 
 
-def assert_runs(executor: Executor, program: Program, given: Arguments) -> None:
+def assert_runs(executor: Executor, program: Program, given: Arguments, *, within: float = 1e-9) -> None:
     """Compare what an executor makes of a program with what it means."""
-    tensors, lengths = [*given.streams, *given.carries, *given.vectors, *given.weights], given.lengths
+    tensors = [*given.streams, *given.carries, *given.vectors, *given.weights, *(given.restart or [])]
+    lengths = given.lengths
     before = [tensor.clone() for tensor in tensors]
     found = executor.run(program, given)
     wanted = interpreted(program, given)
@@ -96,4 +106,4 @@ def assert_runs(executor: Executor, program: Program, given: Arguments) -> None:
         for index, pair in enumerate(zip(mine, meant, strict=True)):
             one, other = (t[real] for t in pair) if kind == "output" and index in shared else pair
             differ = partial("{} {}: {}".format, kind, index)
-            torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-10, equal_nan=True, msg=differ)
+            torch.testing.assert_close(one, other, rtol=within, atol=within / 10, equal_nan=True, msg=differ)

@@ -41,7 +41,13 @@ class Through(Fused):
 
 
 def assert_equals_eager(
-    executor: Executor, cell: Cell[Any], x: Tensor, state: Any = None, lengths: Tensor | None = None
+    executor: Executor,
+    cell: Cell[Any],
+    x: Tensor,
+    state: Any = None,
+    lengths: Tensor | None = None,
+    *,
+    resets: Tensor | None = None,
 ) -> None:
     """Compare outputs, final states and every gradient; masks that ``project`` draws are the same in both runs."""
 
@@ -49,7 +55,9 @@ def assert_equals_eager(
         torch.manual_seed(1)
         bare = cell.effective()
         return measured(
-            lambda leaf: backend(bare, leaf, bare.initial_state(leaf) if state is None else state, lengths),
+            lambda leaf: backend(
+                bare, leaf, bare.initial_state(leaf) if state is None else state, lengths, resets=resets
+            ),
             cell,
             x,
             state,

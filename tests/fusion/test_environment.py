@@ -5,11 +5,13 @@ import io
 import os
 import signal
 import threading
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.autograd.functional import jvp
 from torch.utils.checkpoint import checkpoint
 
 from seqmodels.backends import unroll
@@ -23,6 +25,13 @@ from tests.conftest import TOLERANCE
 from tests.fusion.running import EXECUTORS, Through, assert_equals_eager
 
 BATCH, TIME, INPUT, HIDDEN = 3, 7, 4, 5
+
+
+class ReadsItsProduct(GRUCell):
+    """A cell whose projected input is more than one product of the input."""
+
+    def project(self, x: Tensor) -> Tensor:
+        return super().project(x).tanh()
 
 
 @pytest.fixture
@@ -132,11 +141,29 @@ def test_autocast_gives_nearly_the_same_and_every_gradient(ragged: bool) -> None
 
 
 def test_a_second_derivative_is_refused_in_words(x: Tensor) -> None:
-    x.requires_grad_()
-    y, _ = unroll(lstm(), x, backend="fused")
-    (gradient,) = torch.autograd.grad(y.sin().sum(), x, create_graph=True)
+    cell = lstm()
+    state = random_state(cell, x.requires_grad_())
+    y, _ = unroll(cell, x, state, backend="fused")
+    everything = [x, *state, *cell.parameters()]
+    gradients = torch.autograd.grad(y.sum(), everything, create_graph=True)  # linear: y itself leads nowhere
     with pytest.raises(RuntimeError, match="backend='eager'"):
-        gradient.sum().backward()
+        torch.cat([gradient.flatten() for gradient in gradients]).sum().backward(retain_graph=True)
+    for gradient in gradients:
+        for tensor in everything:  # None would pass for 0
+            with pytest.raises(RuntimeError, match="backend='eager'"):
+                torch.autograd.grad(gradient.sum(), tensor, retain_graph=True, allow_unused=True)
+
+
+@pytest.mark.parametrize("kind", [GRUCell, ReadsItsProduct], ids=lambda kind: kind.__name__)
+def test_a_hessian_is_refused_instead_of_0(x: Tensor, kind: Any) -> None:
+    cell = with_random_parameters(kind(INPUT, HIDDEN))
+
+    def loss(leaf: Tensor) -> Tensor:
+        return unroll(cell, leaf, backend="fused")[0].sum()
+
+    for call in (partial(torch.autograd.functional.hessian, loss, x), partial(jvp, loss, x, torch.ones_like(x))):
+        with pytest.raises(RuntimeError, match="backend='eager'"):
+            call()
 
 
 def test_changed_attributes_are_noticed(x: Tensor) -> None:

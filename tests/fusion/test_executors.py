@@ -15,7 +15,7 @@ from seqmodels.fusion.portable.bulk import evaluate
 from seqmodels.fusion.portable.executor import Loop, Portable
 from seqmodels.fusion.program import Program, Rewriter
 from seqmodels.fusion.values import Value, walk, width
-from tests.fusion.interpreter import LENGTHS, assert_runs, inputs_for
+from tests.fusion.interpreter import LENGTHS, RESETS, assert_runs, inputs_for
 from tests.fusion.random_programs import WIDE, Draft, Drawn, Group, carry, stream
 from tests.fusion.running import EXECUTORS
 
@@ -26,6 +26,9 @@ def check(executor: Executor, draft: Draft, program: Program, seed: int = 0) -> 
     given = inputs_for(program, draft.weights, seed)
     assert_runs(executor, program, given)
     assert_runs(executor, program, given._replace(lengths=LENGTHS))
+    assert_runs(executor, program, given._replace(resets=RESETS))
+    restart = None if program.backwards else [torch.randn_like(carry) for carry in given.carries]
+    assert_runs(executor, program, given._replace(lengths=LENGTHS, resets=RESETS, restart=restart))
 
 
 KINDS: dict[str, Callable[[Draft, int], Value]] = {
@@ -74,9 +77,11 @@ def test_every_value_in_every_place(kind: str, size: int) -> None:
         check(Portable(), draft, program)
 
 
-@pytest.mark.parametrize("place", ["output", "carry", "total", "operand", "selected"])
-@pytest.mark.parametrize("executor", EXECUTORS)
-def test_values_of_all_kinds_side_by_side(executor: Executor, place: str) -> None:
+PLACES = ("output", "carry", "total", "operand", "selected")
+
+
+def side_by_side(place: str) -> tuple[Draft, tuple[Program, Program]]:
+    """Put values of all kinds and widths to one use, in a program of each direction."""
     b = Draft()
     values = tuple(KINDS[kind](b, size) for size in WIDTHS for kind in KINDS)
     number = b.times(values, 3) if place == "operand" else b.select(values, [*range(width(values)), -1][::-2])
@@ -87,14 +92,21 @@ def test_values_of_all_kinds_side_by_side(executor: Executor, place: str) -> Non
         "total": ([state], [state], [values]),
     }
     given = groups.get(place, ([(number,)], [state], []))
-    check(executor, b, b.program(*given))
-    check(executor, b, b.program(*given, backwards=True))
+    return b, (b.program(*given), b.program(*given, backwards=True))
 
 
-def _loop(chosen: bool, program: Program, *, smooth: bool, masked: bool) -> Loop:
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_values_of_all_kinds_side_by_side(executor: Executor, place: str) -> None:
+    draft, programs = side_by_side(place)
+    for program in programs:
+        check(executor, draft, program)
+
+
+def _loop(chosen: bool, program: Program, *, smooth: bool, **options: bool) -> Loop:
     """Return a loop with tanh by way of the sigmoid or not, as the test chooses."""
     del smooth
-    return Loop(program, smooth=chosen, masked=masked)
+    return Loop(program, smooth=chosen, **options)
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)

@@ -33,6 +33,7 @@ from tests.fusion.running import EXECUTORS, Through, assert_equals_eager, needs_
 
 BATCH, TIME, INPUT, HIDDEN = 9, 5, 4, 19  # more rows than a tile has, and no whole number of vectors
 LENGTHS = torch.tensor([3, 5, 1, 5, 2, 4, 1, 3, 2])
+RESETS = torch.tensor([[(row * t + t // 2) % 3 == 1 for t in range(TIME)] for row in range(BATCH)])
 
 
 def normalised(cell: Cell[Any]) -> Cell[Any]:
@@ -69,7 +70,9 @@ def test_every_cell_equals_eager(executor: Executor, make: type[Cell[Any]], give
     cell = with_random_parameters(make(INPUT, HIDDEN))
     x = torch.randn(BATCH, TIME, INPUT, dtype=torch.float64)
     state = random_state(cell, x) if given else None
-    assert_equals_eager(executor, cell, x, state, LENGTHS if ragged else None)
+    lengths = LENGTHS if ragged else None
+    assert_equals_eager(executor, cell, x, state, lengths)
+    assert_equals_eager(executor, cell, x, state, lengths, resets=RESETS)
 
 
 @pytest.mark.parametrize("make", [ElmanCell, LSTMCell, GRUCell, LayerNormGRUCell, ProjectedLSTMCell])
@@ -103,7 +106,9 @@ def test_every_wrapper_equals_eager(
     make: type[Cell[Any]], wrap: Callable[[Cell[Any]], Cell[Any]], training: bool
 ) -> None:
     cell = with_random_parameters(wrap(make(INPUT, HIDDEN))).train(training)
-    assert_equals_eager(Portable(), cell, torch.randn(BATCH, TIME, INPUT, dtype=torch.float64), lengths=LENGTHS)
+    x = torch.randn(BATCH, TIME, INPUT, dtype=torch.float64)
+    assert_equals_eager(Portable(), cell, x, lengths=LENGTHS)
+    assert_equals_eager(Portable(), cell, x, lengths=LENGTHS, resets=RESETS)
 
 
 @needs_compiler
@@ -123,7 +128,9 @@ def test_wrappers_equal_eager_in_compiled_code(
     make: type[Cell[Any]], wrap: Callable[[Cell[Any]], Cell[Any]], training: bool
 ) -> None:
     cell = with_random_parameters(wrap(make(INPUT, HIDDEN))).train(training)
-    assert_equals_eager(Cpp(), cell, torch.randn(BATCH, TIME, INPUT, dtype=torch.float64), lengths=LENGTHS)
+    x = torch.randn(BATCH, TIME, INPUT, dtype=torch.float64)
+    assert_equals_eager(Cpp(), cell, x, lengths=LENGTHS)
+    assert_equals_eager(Cpp(), cell, x, lengths=LENGTHS, resets=RESETS)
 
 
 @pytest.mark.parametrize("make", [ResetAfterGRUCell, LayerNormGRUCell])

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -12,8 +13,16 @@ from torch.testing import assert_close
 
 from seqmodels import Bidirectional, Recurrent, Stack, recurrent_stack, unroll
 from seqmodels.cells import ElmanCell, GRUCell, JordanCell, LSTMCell, MinGRUCell
-from seqmodels.layers import AttentionPool, Convolution, LockedDropout, ReadOut, SelfAttention, SequenceLayer
-from tests.backends.fakes import BATCH, INPUT, LENGTHS, TIME, assert_same, measured
+from seqmodels.layers import (
+    AttentionPool,
+    ConcatInput,
+    Convolution,
+    LockedDropout,
+    ReadOut,
+    SelfAttention,
+    SequenceLayer,
+)
+from tests.backends.fakes import BATCH, INPUT, LENGTHS, RESETS, TIME, assert_same, measured
 from tests.conftest import TOLERANCE
 
 EXACT = TOLERANCE[torch.float64]
@@ -34,6 +43,8 @@ MAKERS: dict[str, Callable[[], SequenceLayer]] = {
     "residual stack": lambda: recurrent_stack(partial(GRUCell, hidden_size=5), INPUT, depth=3, residual=True),
     "bidirectional stack": lambda: recurrent_stack(LSTMCell, INPUT, hidden_sizes=[5, 3], bidirectional=True),
     "read-out": lambda: ReadOut(INPUT, 3, activation="softmax"),
+    "concatenated input": lambda: ConcatInput(Recurrent(GRUCell(INPUT, 5), reverse=True)),
+    "attention": lambda: Stack([Recurrent(GRUCell(INPUT, 6)), SelfAttention(6, heads=2)]),
 }
 
 
@@ -51,6 +62,21 @@ def test_sizes_are_those_of_inputs_and_outputs(layer: SequenceLayer, x: Tensor) 
     y, _ = layer(x)
     assert layer.input_size == INPUT
     assert y.shape == (BATCH, TIME, layer.output_size)
+
+
+def test_several_sequences_in_a_row_are_that_many_singles(layer: SequenceLayer, x: Tensor) -> None:
+    lengths, resets = torch.tensor(LENGTHS), torch.tensor(RESETS)
+
+    def alone(leaf: Tensor) -> tuple[Tensor, Any]:
+        y = []
+        for row, length in enumerate(LENGTHS):
+            edges = [0, *(t for t in range(1, length) if RESETS[row][t]), length]
+            parts = [layer(leaf[row : row + 1, start:end])[0][0] for start, end in pairwise(edges)]
+            y.append(torch.cat([*parts, parts[0].new_zeros(TIME - length, layer.output_size)]))
+        return torch.stack(y), ()
+
+    packed = measured(lambda leaf: (layer(leaf, None, lengths, resets=resets)[0], ()), layer, x)
+    assert_same(packed, measured(alone, layer, x))
 
 
 def test_a_batch_of_ragged_sequences_is_that_many_singles(layer: SequenceLayer, x: Tensor) -> None:
@@ -253,15 +279,17 @@ def test_locked_dropout_does_nothing_in_evaluation_or_at_0() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning", "ignore::DeprecationWarning")
-@pytest.mark.parametrize("backend", ["auto", "native"])
+@pytest.mark.parametrize(("backend", "resets"), [("auto", None), ("auto", torch.tensor(RESETS)), ("native", None)])
 @pytest.mark.parametrize("lengths", [None, torch.tensor(LENGTHS)], ids=["whole", "ragged"])
-def test_a_compiled_lstm_trains_and_evaluates_as_it_does_uncompiled(backend: str, lengths: Tensor | None) -> None:
+def test_a_compiled_lstm_trains_and_evaluates_as_it_does_uncompiled(
+    backend: str, lengths: Tensor | None, resets: Tensor | None
+) -> None:
     layer, x = Recurrent(LSTMCell(INPUT, 5), backend=backend), torch.randn(BATCH, TIME, INPUT)
     compiled: Any = torch.compile(layer, backend="aot_eager")
-    run = partial(layer, lengths=lengths)
-    assert_same(measured(partial(compiled, lengths=lengths), layer, x), measured(run, layer, x))
+    run, run_compiled = (partial(one, lengths=lengths, resets=resets) for one in (layer, compiled))
+    assert_same(measured(run_compiled, layer, x), measured(run, layer, x))
     with torch.no_grad():
-        assert_close(compiled(x, lengths=lengths)[0], run(x)[0], **TOLERANCE[torch.float32])
+        assert_close(run_compiled(x)[0], run(x)[0], **TOLERANCE[torch.float32])
 
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning", "ignore::DeprecationWarning")

@@ -120,7 +120,8 @@ def test_validation_inside_an_epoch_leaves_the_state_of_training_alone() -> None
 def test_a_window_without_any_target_has_the_loss_0_and_gradients_of_0() -> None:
     model = task()
     nothing = torch.full((2, 3), IGNORE)
-    window = TextWindow(torch.zeros(2, 3, dtype=torch.long), torch.tensor([1, 1]), nothing, torch.ones(2).bool(), 1.0)
+    tokens, fresh, places = torch.zeros(2, 3, dtype=torch.long), torch.ones(2).bool(), torch.zeros(0, dtype=torch.long)
+    window = TextWindow(tokens, torch.tensor([1, 1]), nothing, fresh, 1.0, places=places)
     loss = model.measure(window, "train")
     assert loss.item() == 0
     loss.backward()

@@ -11,6 +11,8 @@ from seqmodels.data import SequenceBatch
 from seqmodels.models import SequenceClassifier, SequenceRegressor
 from seqmodels.models.pooling import every_step
 from seqmodels.tasks import Classification, Regression
+from seqmodels.tasks.means import Means
+from seqmodels.tasks.regression import Loss
 from seqmodels.tasks.steps import real_steps
 from tests.conftest import TOLERANCE
 
@@ -21,7 +23,9 @@ ADAM = partial(torch.optim.Adam, lr=1e-2)
 
 def test_real_steps_are_those_before_a_sequence_ends() -> None:
     outputs, classes = torch.randn(3, 4, 2), torch.arange(12).reshape(3, 4)
-    found, targets = real_steps(outputs, SequenceBatch(torch.zeros(3, 4, 1), LENGTHS, classes))
+    entries = real_steps(outputs, SequenceBatch(torch.zeros(3, 4, 1), LENGTHS, classes))
+    found, targets, _ = entries.without_padding()
+    assert int(entries.number) == 8
     assert targets.tolist() == [0, 1, 2, 3, 4, 8, 9, 10]
     assert torch.equal(found, outputs.flatten(0, 1)[targets])
 
@@ -37,6 +41,35 @@ def test_the_loss_of_a_padded_batch_is_the_mean_over_its_real_steps(stage: str) 
     ]
     loss = task.measure(SequenceBatch(x, LENGTHS, classes), stage)  # type: ignore[arg-type]
     torch.testing.assert_close(loss, torch.cat(alone).mean(), **TOLERANCE[torch.float32])
+
+
+def test_the_mean_of_an_epoch_counts_every_real_step_once() -> None:
+    model = SequenceClassifier(CELL, input_size=2, output_size=3, pooling=every_step)
+    task = Classification(model, ADAM, output_size=3, class_weights=[1.0, 2.0, 3.0])
+    batches = [
+        SequenceBatch(torch.randn(3, 4, 2), lengths, torch.randint(3, (3, 4))) for lengths in (LENGTHS, LENGTHS.flip(0))
+    ]
+    losses = torch.stack([task.measure(batch, "train") * batch.lengths.sum() for batch in batches])
+    saved, means = task._means["train"].state_dict(), Means()
+    means.load_state_dict(saved, torch.device("cpu"))
+    for each in (means, task._means["train"]):
+        found = each.take(lambda total: total)
+        torch.testing.assert_close(found["loss"], losses.detach().sum() / 16, **TOLERANCE[torch.float32])
+        assert 0 <= found["accuracy"] <= 1
+
+
+@pytest.mark.parametrize("loss", ["mse", "mae", "huber"])
+def test_a_loss_of_values_is_a_mean_over_real_steps_and_outputs(loss: Loss) -> None:
+    model = SequenceRegressor(CELL, input_size=2, output_size=3, pooling=every_step)
+    x, values = torch.randn(3, 4, 2), torch.randn(3, 4, 3)
+    alone = [
+        getattr(F, {"mse": "mse_loss", "mae": "l1_loss", "huber": "huber_loss"}[loss])(
+            model(x[row : row + 1, :length])[0], values[row, :length], reduction="none"
+        )
+        for row, length in enumerate(LENGTHS.tolist())
+    ]
+    found = Regression(model, ADAM, loss=loss).measure(SequenceBatch(x, LENGTHS, values), "train")
+    torch.testing.assert_close(found, torch.cat(alone).mean(), **TOLERANCE[torch.float32])
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from seqmodels.cells.base import Cell
-from seqmodels.sequence import leaves
+from seqmodels.sequence import leaves, length_mask, usable_lengths
 
 _INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
@@ -43,14 +43,41 @@ def checked_lengths(lengths: Tensor | None, x: Tensor) -> Tensor | None:
         raise TypeError(f"lengths must be integers, got {lengths.dtype}")
     if tuple(lengths.shape) != (batch,):
         raise ValueError(f"lengths must have shape ({batch},), one for each sequence of x, got {tuple(lengths.shape)}")
-    lengths = lengths.long()
-    if lengths.device.type != "cpu" or torch.compiler.is_compiling():
-        return lengths.to(x.device)
-    shortest, longest = (int(bound) for bound in lengths.aminmax())
-    if shortest < 1 or longest > time:
-        row = int(((lengths < 1) | (lengths > time)).nonzero()[0])
-        raise ValueError(f"lengths must lie in [1, {time}], the time of x; row {row} is {int(lengths[row])}")
-    return None if shortest == time else lengths.to(x.device, non_blocking=True)
+    known = lengths.device.type == "cpu" and not torch.compiler.is_compiling()
+    full = known and int(lengths.min()) == time
+    lengths = usable_lengths(lengths, x)
+    return None if full else lengths
+
+
+def checked_resets(resets: Tensor | None, x: Tensor) -> Tensor | None:
+    """Return ``resets``, or raise unless they are bool ``(batch, time)`` on the device of ``x``."""
+    if resets is None:
+        return None
+    batch, time = x.shape[:2]
+    if not isinstance(resets, Tensor):
+        raise TypeError(f"resets must be a bool tensor ({batch}, {time}), got {type(resets).__name__}")
+    if resets.dtype != torch.bool:
+        raise TypeError(f"resets must be bool, true where a row starts again, got {resets.dtype}; convert with .bool()")
+    if tuple(resets.shape) != (batch, time):
+        raise ValueError(
+            f"resets must have shape ({batch}, {time}), a flag for each step of x, got {tuple(resets.shape)}"
+        )
+    if resets.device != x.device:
+        raise ValueError(f"resets must be on the device of x, {x.device}, got {resets.device}")
+    return resets
+
+
+def resets_within(resets: Tensor, lengths: Tensor | None) -> Tensor | None:
+    """Return ``resets (batch, time)`` without those that have no effect, in a first step or past a length.
+
+    It is None when none is known to be left: each row may be one episode whose first step is flagged.
+    """
+    resets = torch.cat([torch.zeros_like(resets[:, :1]), resets[:, 1:]], dim=1)
+    if lengths is not None:
+        resets = resets & length_mask(lengths, resets.shape[1])
+    if resets.device.type != "cpu" or torch.compiler.is_compiling():
+        return resets
+    return resets if bool(resets.any()) else None
 
 
 def checked_state(cell: Cell[Any], x: Tensor, state: Any) -> Any:

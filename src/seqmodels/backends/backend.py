@@ -39,7 +39,14 @@ class Backend(Protocol):
         ...
 
     def __call__(
-        self, cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None, projection: Projection | None = None
+        self,
+        cell: Cell[Any],
+        x: Tensor,
+        state: Any,
+        lengths: Tensor | None,
+        projection: Projection | None = None,
+        *,
+        resets: Tensor | None = None,
     ) -> tuple[Tensor, Any]:
         """Run ``cell`` over a batch of sequences whose padding is finite.
 
@@ -49,11 +56,14 @@ class Backend(Protocol):
             state: the state before the first step.
             lengths: number of real steps of each sequence, on the device of ``x``; None if there is no padding.
             projection: the projected input, where another back-end may have computed it.
+            resets: bool ``(batch, time)`` on the device of ``x``, set where a row begins again from ``state``; never in
+                its first step, nor past its length. None if no row does.
 
         Returns:
             Outputs ``(batch, time, output)``, 0 past a length, and the state after each sequence's last real step.
 
         Raises:
-            Refused: this back-end cannot run the cell; no code of the cell has run except through ``projection``.
+            Refused: this back-end cannot run the cell, or not with resets; no code of the cell has run except through
+                ``projection``.
         """
         ...

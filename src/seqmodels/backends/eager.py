@@ -18,21 +18,25 @@ class Eager:
         return None
 
     def __call__(
-        self, cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None, projection: Projection | None = None
+        self,
+        cell: Cell[Any],
+        x: Tensor,
+        state: Any,
+        lengths: Tensor | None,
+        projection: Projection | None = None,
+        *,
+        resets: Tensor | None = None,
     ) -> tuple[Tensor, Any]:
         projected = (projection or Projection(cell, x))()
-        outputs = []
-        if lengths is None:
-            for wx in unbind_steps(projected):
-                output, state = _step(cell, wx, state)
-                outputs.append(output)
-            return torch.stack(outputs, dim=1), state  # (batch, time, output)
-        real = length_mask(lengths, x.shape[1])[..., None]  # (batch, time, 1)
-        for wx, real_now in zip(unbind_steps(projected), real.unbind(1), strict=True):
-            output, new_state = _step(cell, wx, state)
-            state = _advance(real_now, new_state, state)
+        initial, outputs = state, []
+        real = None if lengths is None else length_mask(lengths, x.shape[1])  # (batch, time)
+        for t, wx in enumerate(unbind_steps(projected)):
+            before = state if resets is None else _where(resets[:, t], initial, state)
+            output, after = _step(cell, wx, before)
+            state = after if real is None else _where(real[:, t], after, state)
             outputs.append(output)
-        return torch.stack(outputs, dim=1).masked_fill(~real, 0), state
+        y = torch.stack(outputs, dim=1)  # (batch, time, output)
+        return y if real is None else y.masked_fill(~real[..., None], 0), state
 
 
 def _step(cell: Cell[Any], wx: Any, state: Any) -> tuple[Tensor, Any]:
@@ -43,6 +47,6 @@ def _step(cell: Cell[Any], wx: Any, state: Any) -> tuple[Tensor, Any]:
     raise ValueError(f"{type(cell).__name__}.step must return (output, state), got {type(result).__name__}")
 
 
-def _advance(real: Tensor, new: Any, old: Any) -> Any:
-    """Return the new state in the rows that are still ``real (batch, 1)``, the old one in the others."""
-    return map_leaves(lambda n, o: torch.where(real.view(-1, *[1] * (n.dim() - 1)), n, o), new, old)
+def _where(rows: Tensor, one: Any, other: Any) -> Any:
+    """Return a state that is ``one`` in the rows ``(batch,)`` that are true, the ``other`` in the rest."""
+    return map_leaves(lambda a, b: torch.where(rows.view(-1, *[1] * (a.dim() - 1)), a, b), one, other)

@@ -13,12 +13,14 @@ from torch.utils._device import DeviceContext
 from seqmodels.backends.backend import Projection
 from seqmodels.cells.base import Cell
 from seqmodels.errors import Refused, UnsupportedContext
-from seqmodels.fusion.cpp.build import BuildFailed, reason
+from seqmodels.fusion.cpp.build import reason
 from seqmodels.fusion.cpp.executor import REALS, Cpp
+from seqmodels.fusion.cuda.executor import Cuda, is_for
 from seqmodels.fusion.executor import Executor
 from seqmodels.fusion.function import Inputs, run
 from seqmodels.fusion.guards import inspect
 from seqmodels.fusion.input_projection import InterceptInputProjection, input_product
+from seqmodels.fusion.kernels.build_failed import BuildFailed
 from seqmodels.fusion.lowering.step import Step
 from seqmodels.fusion.plan import Recognised, recognise
 from seqmodels.fusion.portable.executor import Portable
@@ -38,13 +40,15 @@ log = logging.getLogger("seqmodels")
 class Fused:
     """Runs the program traced from ``cell.step``: as compiled C++ on the CPU, else as torch operators.
 
-    The recurrence is computed in the widest dtype among the projected input and the state; under ``torch.autocast`` the
-    input product is in the narrow dtype and the recurrence is not.
+    The recurrence is computed in the widest dtype among the projected input and the state. Under ``torch.autocast`` the
+    input product is in the narrow dtype; so is the recurrence on a GPU, where sums and the state inside a kernel are in
+    float32, and on the CPU it is not.
     """
 
     def __init__(self) -> None:
         self._portable = Portable()
         self._cpp = Cpp()
+        self._cuda = Cuda()
         self._warned = False
         self._reading: weakref.WeakSet[type] = weakref.WeakSet()  # cells whose project reads its own product
 
@@ -71,6 +75,8 @@ class Fused:
 
     def executor(self, device: torch.device, dtype: torch.dtype) -> Executor:
         """Return what runs programs for this device and dtype."""
+        if device.type == "cuda" and is_for(dtype):
+            return self._cuda
         if device.type != "cpu" or dtype not in REALS:
             return self._portable
         if (why := reason()) is None:
@@ -80,7 +86,14 @@ class Fused:
 
     @_disable_dynamo
     def __call__(
-        self, cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None, projection: Projection | None = None
+        self,
+        cell: Cell[Any],
+        x: Tensor,
+        state: Any,
+        lengths: Tensor | None,
+        projection: Projection | None = None,
+        *,
+        resets: Tensor | None = None,
     ) -> tuple[Tensor, Any]:
         if why := _context_refusal(x):
             raise UnsupportedContext(why)
@@ -89,39 +102,43 @@ class Fused:
             known = recognise(cell)
             if (linear := known.linear_projection(x)) is not None:  # and project changes nothing of the cell
                 if (steps := _chunk(x, linear[0])) < x.shape[1]:
-                    return self._in_chunks(known, x, state, lengths, linear=linear, steps=steps)
-                return self._run(known, x, projection(), state, lengths)
+                    return self._in_chunks(known, x, state, lengths, resets=resets, linear=linear, steps=steps)
+                return self._run(known, x, projection(), state, lengths, resets=resets)
         if type(cell) in self._reading or projection.known is not None:
             wx = projection()
-            return self._run(recognise(cell), x, wx, state, lengths)
+            return self._run(recognise(cell), x, wx, state, lengths, resets=resets)
         with InterceptInputProjection() as mode:
             wx = projection()
         wx = mode.result(wx)
         if mode.was_read:
             self._reading.add(type(cell))
         try:
-            return self._run(recognise(cell), x, wx, state, lengths, mode=mode)
+            return self._run(recognise(cell), x, wx, state, lengths, resets=resets, mode=mode)
         except Refused:
             projection.known = (mode.original(wx),)
             raise
 
-    def _planned(self, known: Recognised, x: Tensor, wx: Any, state: Any) -> tuple[Step, list[Tensor], Executor]:
-        """Return the programs of a cell, the constants that they take, and the executor that they were checked on.
+    def _planned(
+        self, known: Recognised, x: Tensor, wx: Any, state: Any
+    ) -> tuple[Step, list[Tensor], Executor, torch.dtype]:
+        """Return the programs of a cell, the constants that they take, and on what and in which dtype they may run.
 
         Raises:
             Refused: the cell cannot be fused; the message says why.
         """
+        mixed = x.device.type == "cuda" and torch.is_autocast_enabled("cuda")
+        narrow = torch.get_autocast_dtype("cuda") if mixed else None
         with torch.autocast(x.device.type, enabled=False):
             _check_projected(wx, x)
             plan, constants = known.plan(wx, state)
-            executor = self.executor(x.device, plan.step.dtype)
+            executor = self.executor(x.device, dtype := narrow or plan.step.dtype)
             try:
-                known.check(plan, executor, wx, state)
+                known.check(plan, executor, wx, state, dtype)
             except BuildFailed as error:
                 self._warn(str(error))
-                executor = self._portable
-                known.check(plan, executor, wx, state)
-        return plan.step, constants, executor
+                executor, dtype = self._portable, plan.step.dtype
+                known.check(plan, executor, wx, state, dtype)
+        return plan.step, constants, executor, dtype
 
     def _run(
         self,
@@ -131,32 +148,38 @@ class Fused:
         state: Any,
         lengths: Tensor | None,
         *,
+        resets: Tensor | None,
         mode: InterceptInputProjection | None = None,
+        restart: Any = None,
         y: Tensor | None = None,
     ) -> tuple[Tensor, Any]:
-        """Run the programs on what ``project`` returned; ``mode`` knows how that was computed."""
+        """Run the programs on what ``project`` returned; ``mode`` knows how that was computed.
+
+        Without gradients rows are reset to the state ``restart``, and the output is written into ``y``, where given.
+        """
         given = leaves(wx)
         wx, state = _in_one_dtype(wx, state, torch.is_autocast_enabled(x.device.type))
-        step, constants, executor = self._planned(known, x, wx, state)
-        streams = leaves(wx)
+        step, constants, executor, dtype = self._planned(known, x, wx, state)
+        streams = leaves(wx) if dtype == step.dtype else given
         products = {
             i: origin
             for i, (old, new) in enumerate(zip(given, streams, strict=True))
-            if mode is not None and old is new and (origin := mode.origin(new)) is not None
+            if mode is not None and old is new and new.dtype == dtype and (origin := mode.origin(new)) is not None
         }
         streams = [leaf.detach() if i in products else leaf for i, leaf in enumerate(streams)]
         with torch.autocast(x.device.type, enabled=False):
             inputs = Inputs(
-                [leaf.reshape(*leaf.shape[:2], -1).to(step.dtype) for leaf in streams],
-                [leaf.reshape(leaf.shape[0], -1).to(step.dtype) for leaf in leaves(state)],
+                [leaf.reshape(*leaf.shape[:2], -1).to(dtype) for leaf in streams],
+                _carries(state, dtype),
                 constants,
                 products,
             )
+            again = None if restart is None else _carries(restart, dtype)
             try:
-                y, final = run(step, executor, inputs, lengths, y)
+                y, final = run(step, executor, inputs, lengths, resets, restart=again, y=y)
             except BuildFailed as error:
                 self._warn(str(error))
-                y, final = run(step, self._portable, inputs, lengths, y)
+                y, final = run(step, self._portable, inputs, lengths, resets, restart=again, y=y)
         ends = iter(final)
         y = y != 0 if step.output == torch.bool else y
         return y, map_leaves(lambda leaf: _of_type(next(ends).view(leaf.shape), leaf.dtype), state)
@@ -168,17 +191,20 @@ class Fused:
         state: Any,
         lengths: Tensor | None,
         *,
+        resets: Tensor | None,
         linear: tuple[Tensor, Tensor | None],
         steps: int,
     ) -> tuple[Tensor, Any]:
         """Run chunk after chunk, each from the final state of the one before."""
         outputs: Tensor | None = None
+        initial = state
         for start in range(0, x.shape[1], steps):
             piece = slice(start, min(start + steps, x.shape[1]))
             left = None if lengths is None else (lengths - start).clamp(0, piece.stop - start)
             place = None if outputs is None else outputs[:, piece]
             wx = input_product(x[:, piece], *linear)
-            y, state = self._run(known, x[:, piece], wx, state, left, y=place)
+            anew = None if resets is None else resets[:, piece]
+            y, state = self._run(known, x[:, piece], wx, state, left, resets=anew, restart=initial, y=place)
             if outputs is None:
                 outputs = empty_pooled((*x.shape[:2], y.shape[-1]), y)
                 outputs[:, piece] = y
@@ -255,6 +281,11 @@ def _in_one_dtype(wx: Any, state: Any, mixed: bool) -> tuple[Any, Any]:
         return leaf.to(widest) if leaf.is_floating_point() else leaf
 
     return map_leaves(widened, wx), map_leaves(widened, state)
+
+
+def _carries(state: Any, dtype: torch.dtype) -> list[Tensor]:
+    """Return the leaves of a state as carries ``(batch, width)`` of a program."""
+    return [leaf.reshape(leaf.shape[0], -1).to(dtype) for leaf in leaves(state)]
 
 
 def _chunk(x: Tensor, weight: Tensor) -> int:

@@ -9,9 +9,10 @@ from torch import Tensor
 from torch._compile import _disable_dynamo  # torch.compiler.disable imports all of dynamo: a second at every start
 
 from seqmodels.backends.backend import Projection
+from seqmodels.backends.precision import as_precise_as_matmul
 from seqmodels.cells import Cell, ElmanCell, LSTMCell, ProjectedLSTMCell, ResetAfterGRUCell
 from seqmodels.errors import Refused
-from seqmodels.sequence import last_step, length_mask
+from seqmodels.sequence import constants, last_step, length_mask
 
 _SATURATED = 1e4  # a sigmoid of it is exactly 1, of its negative exactly 0, in every dtype
 
@@ -21,7 +22,8 @@ class Native:
 
     Ragged batches run padded, in one call, without sorting, packing or synchronising on lengths: a packed LSTM does not
     use oneDNN and takes several times as long. Padding steps are marked in an extra input column whose weights keep the
-    state unchanged. Only ``eager`` has derivatives of second order.
+    state unchanged. On CUDA, float32 products are as precise as those of ``torch.matmul``. Only ``eager`` has
+    derivatives of second order.
     """
 
     def refuses(self, cell: Cell[Any], x: Tensor) -> str | None:
@@ -34,6 +36,8 @@ class Native:
             return f"PyTorch has kernels for ElmanCell with {' or '.join(_ELMAN_KERNELS)}, not {cell.activation}"
         if x.device.type not in ("cpu", "cuda"):
             return f"PyTorch's kernels were checked on cpu and cuda, not on {x.device.type}"
+        if isinstance(cell, ProjectedLSTMCell) and cell.proj_size >= cell.hidden_size:
+            return f"PyTorch's kernels project to less than the hidden size {cell.hidden_size}, not to {cell.proj_size}"
         on_one_dnn = x.device.type == "cpu" and x.dtype != torch.float64 and torch.backends.mkldnn.is_available()
         if isinstance(cell, ProjectedLSTMCell) and on_one_dnn:
             return f"oneDNN, PyTorch's kernel on the CPU in {x.dtype}, has no LSTM with projections"
@@ -42,11 +46,20 @@ class Native:
         return None
 
     def __call__(
-        self, cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None, projection: Projection | None = None
+        self,
+        cell: Cell[Any],
+        x: Tensor,
+        state: Any,
+        lengths: Tensor | None,
+        projection: Projection | None = None,
+        *,
+        resets: Tensor | None = None,
     ) -> tuple[Tensor, Any]:
         del projection  # the kernel multiplies the input itself
         if why := self.refuses(cell, x):
             raise Refused(why)
+        if resets is not None:
+            raise Refused("PyTorch's kernels run a row from its first step to its last, without resets")
         return self.run(cell, x, state, lengths)
 
     @_disable_dynamo  # which breaks its graph at a torch.nn.LSTM as well: oneDNN's kernel cannot be traced
@@ -60,10 +73,10 @@ class Native:
             x = torch.cat([x, padding.to(x.dtype)], dim=-1)
             weights[0] = torch.cat([weights[0], hold[:, None]], dim=1)
         initial = tuple(leaf[None].contiguous() for leaf in state)  # (1, batch, hidden)
-        y, *final = kernel.function(cell)(
+        arguments = (
             x,
             initial if len(initial) > 1 else initial[0],
-            _in_one_piece(weights) if x.is_cuda else weights,
+            weights if x.device.type == "cpu" else _in_one_piece(weights),
             True,  # biases
             1,  # layers
             0.0,  # dropout
@@ -71,6 +84,11 @@ class Native:
             False,  # bidirectional
             True,  # batch first
         )
+        function = kernel.function(cell)
+        if x.device.type == "cpu" or x.dtype != torch.float32:
+            y, *final = function(*arguments)
+        else:
+            y, *final = as_precise_as_matmul(lambda: function(*arguments))
         if padding is None:
             return y, type(state)(*(leaf[0] for leaf in final))
         # c, if any, was held; h at padding steps is not, so take it at the last real step
@@ -96,10 +114,14 @@ def set_on_itself(cell: Cell[Any]) -> str | None:
 
 
 def _in_one_piece(weights: list[Tensor]) -> list[Tensor]:
-    """Return the weights as views of one buffer, as cuDNN requires: else it copies them and warns at every call."""
-    buffer = torch.cat([weight.reshape(-1) for weight in weights])
-    parts = buffer.split([weight.numel() for weight in weights])
-    return [part.view_as(weight) for part, weight in zip(parts, weights, strict=True)]
+    """Return the weights as views of one buffer, as cuDNN requires: else it copies them and warns at every call.
+
+    In the buffer the weight of a projection, the last one, lies before the biases.
+    """
+    order = [0, 1, *range(4, len(weights)), 2, 3]
+    buffer = torch.cat([weights[i].reshape(-1) for i in order])
+    parts = dict(zip(order, buffer.split([weights[i].numel() for i in order]), strict=True))
+    return [parts[i].view_as(weight) for i, weight in enumerate(weights)]
 
 
 @lru_cache(maxsize=16)
@@ -136,8 +158,8 @@ def _reset_after_weights(cell: ResetAfterGRUCell) -> list[Tensor]:
 
 def _hold_memory(cell: LSTMCell | ProjectedLSTMCell) -> Tensor:
     """Close i and open f, so that c stays exactly as it is."""
-    per_gate = cell.bias.new_tensor([-_SATURATED if gate == "i" else _SATURATED * (gate == "f") for gate in cell.gates])
-    return per_gate.repeat_interleave(cell.hidden_size)
+    per_gate = [-_SATURATED if gate == "i" else _SATURATED * (gate == "f") for gate in cell.gates]
+    return constants(per_gate, cell.bias).repeat_interleave(cell.hidden_size)
 
 
 def _hold_elman(cell: ElmanCell) -> Tensor | None:

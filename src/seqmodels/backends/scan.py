@@ -33,12 +33,22 @@ class Scan:
         return None
 
     def __call__(
-        self, cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None, projection: Projection | None = None
+        self,
+        cell: Cell[Any],
+        x: Tensor,
+        state: Any,
+        lengths: Tensor | None,
+        projection: Projection | None = None,
+        *,
+        resets: Tensor | None = None,
     ) -> tuple[Tensor, Any]:
         if why := self.refuses(cell, x):
             raise Refused(why)
         assert isinstance(cell, LinearCell)
         a, b = cell.coefficients((projection or Projection(cell, x))())  # each (batch, time, hidden)
+        if resets is not None:  # h_t = 0 * h_{t-1} + (a_t * h_0 + b_t)
+            anew = resets[..., None]
+            a, b = torch.where(anew, 0, a), torch.where(anew, a * state[0][:, None] + b, b)
         if lengths is None:
             h = linear_recurrence(a, b, state[0])
             return h, type(state)(h[:, -1])

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from seqmodels.backends.arguments import checked_lengths, checked_state, checked_x
+from seqmodels.backends.arguments import checked_lengths, checked_resets, checked_state, checked_x, resets_within
 from seqmodels.backends.backend import Backend, Projection
 from seqmodels.backends.eager import Eager
 from seqmodels.backends.fused import Fused
@@ -31,6 +31,7 @@ def unroll(
     state: State | None = None,
     *,
     lengths: Tensor | None = None,
+    resets: Tensor | None = None,
     reverse: bool = False,
     backend: str = "auto",
 ) -> tuple[Tensor, State]:
@@ -38,6 +39,11 @@ def unroll(
 
     Past a sequence's length its output is 0 and its state stays as it is, so that the
     final state is the one after its last real step; what the padding holds, NaN included, has no effect.
+
+    With ``resets`` one row holds several sequences, one after the other: documents packed into rows, episodes of a
+    policy. Outputs, final state and gradients are those of the sequences run apart, each from the row's first state.
+    What a wrapper draws once for a sequence, such as the mask of :class:`~seqmodels.cells.RecurrentDropout`, is drawn
+    once for a row.
 
     Hooks of ``cell`` run once, as in a call of ``torch.nn.GRU``: forward pre-hooks get ``(cell, (x, state))``, forward
     hooks ``(cell, (x, state), (y, final state))``, and what they return replaces it; backward hooks get the gradients
@@ -50,7 +56,12 @@ def unroll(
             dtype).
         state: the state before the first step; the cell's initial state by default.
         lengths: number of real steps of each sequence, integers ``(batch,)`` in [1, time], on any device. Their values
-            are checked on the CPU, where that is free; reading them from an accelerator would stall it at every call.
+            are checked on the CPU, where that is free; those on an accelerator are limited to that range, since
+            reading them would stall it at every call.
+        resets: bool ``(batch, time)`` on the device of ``x``: true where a row starts again from its first state
+            (``state``, or the cell's initial state) before that step is read. A flag in the step that is read first, or
+            past a length, has no effect. With ``reverse`` a sequence of a row is read from its last step, so that its
+            flag is there: flags belong to the steps of ``x``, and both are reversed alike.
         reverse: read each sequence from its last real step to its first; outputs stay at the steps they belong to.
         backend: a name in ``BACKENDS``, or ``"auto"`` for the fastest that does not refuse (:func:`preference`).
 
@@ -63,35 +74,49 @@ def unroll(
 
     Example:
         >>> from seqmodels import LSTMCell
-        >>> y, state = unroll(LSTMCell(4, 5), torch.zeros(3, 7, 4), lengths=torch.tensor([7, 2, 5]))
+        >>> cell = LSTMCell(4, 5)
+        >>> y, state = unroll(cell, torch.zeros(3, 7, 4), lengths=torch.tensor([7, 2, 5]))
         >>> y.shape, state.c.shape
         (torch.Size([3, 7, 5]), torch.Size([3, 5]))
+        >>> y, _ = unroll(cell, torch.ones(1, 3, 4), resets=torch.tensor([[False, True, False]]))
+        >>> torch.equal(y[0, 0], y[0, 1])  # two sequences, of one step and of two
+        True
     """
     if not isinstance(cell, nn.Module) or not has_hooks(cell):
-        return _unrolled(cell, x, state, lengths=lengths, reverse=reverse, backend=backend)
+        return _unrolled(cell, x, state, lengths=lengths, resets=resets, reverse=reverse, backend=backend)
 
     def forward(x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         run_inner_pre_hooks(cell, x, state)
-        return _unrolled(cell, x, state, lengths=lengths, reverse=reverse, backend=backend)
+        return _unrolled(cell, x, state, lengths=lengths, resets=resets, reverse=reverse, backend=backend)
 
     result: tuple[Tensor, State] = call(cell, forward, x, state)
     return result
 
 
 def _unrolled(
-    cell: Cell[State], x: Tensor, state: State | None, *, lengths: Tensor | None, reverse: bool, backend: str
+    cell: Cell[State],
+    x: Tensor,
+    state: State | None,
+    *,
+    lengths: Tensor | None,
+    resets: Tensor | None,
+    reverse: bool,
+    backend: str,
 ) -> tuple[Tensor, State]:
     """Run a cell whose hooks have run."""
     checked_x(cell, x)
-    lengths = checked_lengths(lengths, x)
+    lengths, resets = checked_lengths(lengths, x), checked_resets(resets, x)
     state = checked_state(cell, x, state)
     effective = cell.effective()
     if lengths is not None:  # 0 is finite: a NaN in the padding would reach the weights' gradients as 0 * NaN
         x = x.masked_fill(~length_mask(lengths, x.shape[1])[..., None], 0)
-    if not reverse:
-        return _run(effective, x, state, lengths, backend)
-    y, state = _run(effective, reverse_time(x, lengths), state, lengths, backend)
-    return reverse_time(y, lengths), state
+    if reverse:
+        x = reverse_time(x, lengths)
+        resets = None if resets is None else reverse_time(resets, lengths)
+    if resets is not None:
+        resets = resets_within(resets, lengths)
+    y, state = _run(effective, x, state, lengths, resets=resets, name=backend)
+    return (reverse_time(y, lengths) if reverse else y), state
 
 
 def backends_for(cell: Cell[Any], x: Tensor) -> dict[str, str | None]:
@@ -129,7 +154,9 @@ def preference(cell: Cell[Any], x: Tensor) -> list[str]:
     return [name for name in names if name != "fused" or not tiny]
 
 
-def _run(cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None, name: str) -> tuple[Tensor, Any]:
+def _run(
+    cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None, *, resets: Tensor | None, name: str
+) -> tuple[Tensor, Any]:
     """Run the named back-end, or for ``auto`` the first that does not refuse."""
     if name != "auto" and name not in BACKENDS:
         hint = nearest(name, ["auto", *BACKENDS], cutoff=0.4)
@@ -137,7 +164,7 @@ def _run(cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None, name: s
     projection = Projection(cell, x)
     for each in preference(cell, x) if name == "auto" else [name]:
         try:
-            return BACKENDS[each](cell, x, state, lengths, projection)
+            return BACKENDS[each](cell, x, state, lengths, projection, resets=resets)
         except Refused as error:
             if name != "auto":
                 text = f"backend {name!r} cannot run this: {error}; backend='auto' takes one that can"

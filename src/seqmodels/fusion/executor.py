@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-import torch
 from torch import Tensor
 
 from seqmodels.fusion.program import Program
@@ -25,6 +24,12 @@ class Arguments(NamedTuple):
             a stream holds there, NaN included, has no effect. A backward program starts each row at its last step.
             Outputs that another output holds one step later (the values of ``program.shifted()``) need not be 0 in
             the step after a row's last: that may hold the carry.
+        resets: bool ``(batch, time)`` with any strides; None if no row is reset. Before a step whose flag is set, a row
+            of a forward program takes the carries of ``restart``, also where it is the first step. After that step of a
+            backward program, what the row carries is its gradient of these: it is added up and returned with the
+            carries before the first step, and 0 is carried on. Flags of skipped steps have no effect. With resets no
+            output is what another one holds one step later, whatever ``program.shifted()`` says.
+        restart: tensors ``(batch, width)`` for ``program.carries`` of a forward program; None: the same as ``carries``.
         first: memory ``(batch, time, width)`` for the first output of a forward program, with any strides but a
             contiguous last dimension. None: the executor allocates that output, contiguous.
     """
@@ -34,6 +39,8 @@ class Arguments(NamedTuple):
     vectors: Sequence[Tensor]
     weights: Sequence[Tensor]
     lengths: Tensor | None = None
+    resets: Tensor | None = None
+    restart: Sequence[Tensor] | None = None
     first: Tensor | None = None
 
 
@@ -42,7 +49,8 @@ class Results(NamedTuple):
 
     Attributes:
         outputs: tensors ``(batch, time, width)`` for ``program.outputs``.
-        carries: tensors ``(batch, width)`` after the last step; before the first, if the program runs backwards.
+        carries: tensors ``(batch, width)`` after the last step. If the program runs backwards, before the first; with
+            resets, the sum of that and of what was carried out of the steps that began anew.
         totals: tensors ``(width,)``, summed over all steps and rows that were not skipped.
     """
 
@@ -59,10 +67,10 @@ class Executor(Protocol):
     every executor is compared with it. Autograd is no concern of an executor: it runs forward programs and backward
     programs alike, always without recording gradients, and :mod:`seqmodels.fusion.function` puts them together.
 
-    **Tensors.** All tensors of a call are on one device and, ``lengths`` aside, in one floating dtype, which is what
-    the executor computes in. ``batch`` and ``time`` are at least 1. Every width is at least 1 and is fixed by the
-    program. Inputs may have any strides: a stream that is the same at every step has stride 0 over time, one that is
-    the same for all rows stride 0 over the batch, streams may be batch first or time first
+    **Tensors.** All tensors of a call are on one device and, ``lengths`` and ``resets`` aside, in one floating dtype,
+    which is what the executor computes in. ``batch`` and ``time`` are at least 1. Every width is at least 1 and is
+    fixed by the program. Inputs may have any strides: a stream that is the same at every step has stride 0 over time,
+    one that is the same for all rows stride 0 over the batch, streams may be batch first or time first
     (:mod:`seqmodels.fusion.layout`), weights may be transposed views, last dimensions need not be contiguous.
 
     **Ownership.** Inputs belong to the caller and are never written to, except ``first``. Results belong to the caller
@@ -83,10 +91,11 @@ class Executor(Protocol):
     **Threads.** One executor object serves all threads at once.
     """
 
-    def prepare(self, programs: Sequence[Program], dtype: torch.dtype) -> None:
-        """Compile, or load, programs that will soon be run in ``dtype``; an executor may do nothing here.
+    def prepare(self, programs: Sequence[Program], arguments: Arguments) -> None:
+        """Compile, or load, programs that will soon be run; an executor may do nothing here.
 
-        It is called with the forward and the backward program of a step together, so that both are built at once.
+        It is called with the forward and the backward program of a step together, so that both are built at once, and
+        with the arguments of the first; those of the other have their dtype, device, batch, time, lengths and resets.
         :meth:`run` is also called with programs that were never prepared.
 
         Raises:

@@ -44,19 +44,28 @@ class Inputs(NamedTuple, Generic[T]):
 
 
 def run(
-    step: Step, executor: Executor, inputs: Inputs[Tensor], lengths: Tensor | None, y: Tensor | None = None
+    step: Step,
+    executor: Executor,
+    inputs: Inputs[Tensor],
+    lengths: Tensor | None,
+    resets: Tensor | None = None,
+    *,
+    restart: Sequence[Tensor] | None = None,
+    y: Tensor | None = None,
 ) -> tuple[Tensor, list[Tensor]]:
     """Run a step over a sequence; return the output ``(batch, time, output)`` and the carries after the last steps.
 
-    Without gradients the output is written into ``y`` where that is given.
+    Without gradients the output is written into ``y``, and rows begin anew with the carries ``restart``, where these
+    are given.
     """
     if step.pair is not None and torch.is_grad_enabled():
         call = _Call(step, step.pair, executor, tuple(inputs.products))
-        y, *carried = _Fused.apply(call, lengths, *inputs.flat())
+        y, *carried = _Fused.apply(call, lengths, resets, _anchor(step.pair, inputs), *inputs.flat())
         return y, carried
     with torch.no_grad():
         weights, vectors = _hoisted(step, inputs)
-        results = executor.run(step.forward, Arguments(inputs.streams, inputs.carries, vectors, weights, lengths, y))
+        arguments = Arguments(inputs.streams, inputs.carries, vectors, weights, lengths, resets, restart, y)
+        results = executor.run(step.forward, arguments)
     return results.outputs[0], results.carries
 
 
@@ -66,6 +75,16 @@ def _hoisted(step: Step, inputs: Inputs[Tensor]) -> tuple[list[Tensor], list[Ten
     found = step.hoisted(*inputs.constants)
     weights, vectors = found[: step.num_weights], found[step.num_weights :]
     return [weight.to(dtype) for weight in weights], [vector.reshape(-1).to(dtype) for vector in vectors]
+
+
+def _anchor(pair: Pair, inputs: Inputs[Tensor]) -> Tensor | None:
+    """Return an empty tensor that depends on those inputs with gradients which are not saved, or None.
+
+    Autograd's graph then leads from a gradient to every input, and differentiating it again meets :class:`_Once`.
+    """
+    streams = [s for i, s in enumerate(inputs.streams) if i not in pair.reads and i not in inputs.products]
+    found = [tensor[:0].flatten() for tensor in (*streams, *inputs.carries) if tensor.requires_grad]
+    return torch.cat(found) if found else None
 
 
 @dataclass(frozen=True)
@@ -80,33 +99,37 @@ class _Call:
 
 class _Fused(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, call: _Call, lengths: Tensor | None, *tensors: Tensor) -> tuple[Tensor, ...]:
+    def forward(
+        ctx: Any, call: _Call, lengths: Tensor | None, resets: Tensor | None, anchor: Tensor | None, *tensors: Tensor
+    ) -> tuple[Tensor, ...]:
         inputs, pair = Inputs.split(call.step, call.products, tensors), call.pair
         weights, vectors = _hoisted(call.step, inputs)
-        call.executor.prepare((pair.forward, pair.backward), inputs.streams[0].dtype)
-        arguments = Arguments(inputs.streams, inputs.carries, vectors, weights, lengths)
+        arguments = Arguments(inputs.streams, inputs.carries, vectors, weights, lengths, resets)
+        call.executor.prepare((pair.forward, pair.backward), arguments)
         outputs, carried, _ = call.executor.run(pair.forward, arguments)
         ctx.call = call
         streams = [s if i in pair.reads else placeholder(s) for i, s in enumerate(inputs.streams)]
         kept = Inputs(streams, [], inputs.constants, inputs.products)
-        ctx.save_for_backward(lengths, *outputs[1:], *weights, *vectors, *kept.flat())
+        ctx.save_for_backward(lengths, resets, anchor, *outputs[1:], *weights, *vectors, *kept.flat())
         return (outputs[0], *carried)
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor, *dcarries: Tensor) -> tuple[Tensor | None, ...]:
         call: _Call = ctx.call
         step, pair = call.step, call.pair
-        lengths, *tensors = ctx.saved_tensors
+        lengths, resets, anchor, *tensors = ctx.saved_tensors
         rest = iter(tensors)
         counts = len(pair.forward.outputs) - 1, step.num_weights, len(pair.forward.vectors), len(step.streams)
         saved, weights, vectors, streams = (list(islice(rest, count)) for count in counts)
         given = Inputs.split(step, call.products, [*streams, *dcarries, *rest])
-        wanted: Inputs[bool] = Inputs.split(step, call.products, ctx.needs_input_grad[2:])
+        wanted: Inputs[bool] = Inputs.split(step, call.products, ctx.needs_input_grad[4:])
         with torch.no_grad(), torch.autocast(dy.device.type, enabled=False):
-            arguments = Arguments([*streams, *saved, dy], dcarries, vectors, weights, lengths)
+            arguments = Arguments([*streams, *saved, dy], dcarries, vectors, weights, lengths, resets)
             found = _gradients(call, given, wanted, saved, call.executor.run(pair.backward, arguments))
         gradients = [one if needed else None for one, needed in zip(found.flat(), wanted.flat(), strict=True)]
-        return (None, None, *(_once(gradients) if torch.is_grad_enabled() else gradients))
+        if torch.is_grad_enabled():  # they may be differentiated again
+            gradients = _once([dy, anchor, *given.flat()], gradients)
+        return (None, None, None, None, *gradients)
 
 
 class _RowSum(NamedTuple):
@@ -183,9 +206,9 @@ class _Once(torch.autograd.Function):
     """Passes gradients on, and raises where they are differentiated in turn."""
 
     @staticmethod
-    def forward(ctx: Any, anchor: Tensor, *gradients: Tensor) -> tuple[Tensor, ...]:
-        del ctx, anchor  # the anchor requires a gradient, so that the results do
-        return tuple(gradient.view_as(gradient) for gradient in gradients)
+    def forward(ctx: Any, origins: int, *tensors: Tensor) -> tuple[Tensor, ...]:
+        del ctx
+        return tuple(gradient.view_as(gradient) for gradient in tensors[origins:])
 
     @staticmethod
     def backward(ctx: Any, *_: Tensor) -> None:
@@ -193,7 +216,9 @@ class _Once(torch.autograd.Function):
         raise RuntimeError(NO_SECOND_DERIVATIVE)
 
 
-def _once(gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
+def _once(origins: Sequence[Tensor | None], gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
+    """Return gradients that raise where they are differentiated by one of the tensors that they depend on."""
+    known = [origin for origin in origins if origin is not None and origin.requires_grad]
     given = [gradient for gradient in gradients if gradient is not None]
-    guarded = iter(_Once.apply(torch.zeros((), requires_grad=True), *given))
+    guarded = iter(_Once.apply(len(known), *known, *given))
     return [None if gradient is None else next(guarded) for gradient in gradients]

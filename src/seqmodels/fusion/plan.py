@@ -12,9 +12,9 @@ from torch import Tensor
 
 from seqmodels.cells.base import Cell
 from seqmodels.errors import Mutating, Refused
-from seqmodels.fusion.cpp.build import BuildFailed
 from seqmodels.fusion.executor import Executor
 from seqmodels.fusion.guards import Guard, Inspection, inspect
+from seqmodels.fusion.kernels.build_failed import BuildFailed
 from seqmodels.fusion.lowering.step import Step, lowered
 from seqmodels.fusion.tracing.form import Form, fixed
 from seqmodels.fusion.tracing.projection import linear_in
@@ -37,7 +37,7 @@ class Plan:
 
     step: Step
     key: str  # what they were derived from: all that the step can read, and the form of its inputs
-    checked: set[str] = field(default_factory=set)
+    checked: set[str] = field(default_factory=set)  # and the dtypes
     refusal: str | None = None  # why the programs are not to be used after all
 
 
@@ -135,19 +135,19 @@ class Recognised:
         weight, bias = found
         return self.tensors[weight], None if bias is None else self.tensors[bias]
 
-    def check(self, plan: Plan, executor: Executor, wx: Any, state: Any) -> None:
-        """Compare a plan's programs with the step before an executor runs them for the first time.
+    def check(self, plan: Plan, executor: Executor, wx: Any, state: Any, dtype: torch.dtype) -> None:
+        """Compare a plan's programs with the step before an executor runs them for the first time in a dtype.
 
         Raises:
             Refused: they differ, or could not be compared.
             BuildFailed: the executor cannot build them.
         """
-        name = type(executor).__name__
+        name = f"{type(executor).__name__} {dtype}"
         if name in plan.checked:
             return
         with trace_lock:
             try:
-                validate(self.cell, inspect(self.cell), plan.step, executor, wx, state, plan.key)
+                validate(self.cell, inspect(self.cell), plan.step, executor, wx, state, plan.key, dtype)
             except (BuildFailed, KeyboardInterrupt):
                 raise
             except Refused as error:

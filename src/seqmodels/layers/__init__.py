@@ -1,4 +1,4 @@
-"""Sequence layers, all with the signature ``(x, state=None, lengths=None) -> (y, state)``, and pooling over time."""
+"""Sequence layers, all with the signature ``(x, state=None, lengths=None, *, resets=None) -> (y, state)``; pooling."""
 
 from seqmodels.layers.base import SequenceLayer
 from seqmodels.layers.convolution import Convolution, ConvolutionStack, InstanceNorm

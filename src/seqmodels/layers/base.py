@@ -1,6 +1,7 @@
 """The signature that all sequence layers share."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic
 
 from torch import Tensor, nn
@@ -31,12 +32,16 @@ class SequenceLayer(nn.Module, ABC, Generic[State]):
     if TYPE_CHECKING:
 
         def __call__(
-            self, x: Tensor, state: State | None = None, lengths: Tensor | None = None
+            self, x: Tensor, state: State | None = None, lengths: Tensor | None = None, *, resets: Tensor | None = None
         ) -> tuple[Tensor, State]: ...
 
     @abstractmethod
     def forward(self, x: Tensor, state: State | None = None, lengths: Tensor | None = None) -> tuple[Tensor, State]:
         """Run the layer over a batch of sequences.
+
+        The layers of this package also take ``resets=``, for several sequences in one row: bool ``(batch, time)``, true
+        at the first step of each, whichever way a layer reads. Each sequence then starts from ``state``, and its
+        outputs do not depend on the others. A layer of your own takes them where it is to be used with them.
 
         Args:
             x: ``(batch, time, input)``, padded at the end.
@@ -47,6 +52,17 @@ class SequenceLayer(nn.Module, ABC, Generic[State]):
             Outputs ``(batch, time, output)``, and the state after each sequence's last real step: ``()`` for a layer
             that carries none.
         """
+
+
+def run_layer(
+    layer: Callable[..., tuple[Tensor, State]],
+    x: Tensor,
+    state: State | None,
+    lengths: Tensor | None,
+    resets: Tensor | None,
+) -> tuple[Tensor, State]:
+    """Call a layer, one that takes no ``resets`` included if there are none."""
+    return layer(x, state, lengths) if resets is None else layer(x, state, lengths, resets=resets)
 
 
 def states_of(state: Any, count: int, rule: str) -> tuple[Any, ...]:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from seqmodels.cells.base import Device, DType
-from seqmodels.sequence import last_step, length_mask
+from seqmodels.sequence import last_step, length_mask, usable_lengths
 
 
 class LastStep(nn.Module):
@@ -30,7 +30,7 @@ class LastStep(nn.Module):
         self.backward_size = backward_size
 
     def forward(self, y: Tensor, lengths: Tensor | None = None) -> Tensor:
-        _check(y, lengths)
+        lengths = _checked(y, lengths)
         if self.backward_size > y.shape[-1]:
             raise ValueError(f"y must have at least {self.backward_size} features, got shape {tuple(y.shape)}")
         last = last_step(y, lengths)
@@ -63,10 +63,9 @@ class MeanPool(nn.Module):
     """
 
     def forward(self, y: Tensor, lengths: Tensor | None = None) -> Tensor:
-        _check(y, lengths)
+        lengths = _checked(y, lengths)
         if lengths is None:
             return y.mean(dim=1)
-        lengths = lengths.to(y.device)
         return y.masked_fill(_padding(y, lengths), 0).sum(dim=1) / lengths[:, None].to(y.dtype)
 
 
@@ -79,9 +78,9 @@ class MaxPool(nn.Module):
     """
 
     def forward(self, y: Tensor, lengths: Tensor | None = None) -> Tensor:
-        _check(y, lengths)
+        lengths = _checked(y, lengths)
         if lengths is not None:
-            y = y.masked_fill(_padding(y, lengths.to(y.device)), -torch.inf)
+            y = y.masked_fill(_padding(y, lengths), -torch.inf)
         return y.amax(dim=1)
 
 
@@ -147,19 +146,21 @@ class AttentionPool(nn.Module):
         return scores.softmax(dim=1)[..., 0]
 
     def forward(self, y: Tensor, lengths: Tensor | None = None) -> Tensor:
-        _check(y, lengths)
+        lengths = _checked(y, lengths)
         if y.shape[2] != self.hidden.in_features:
             raise ValueError(f"y must have {self.hidden.in_features} features, got shape {tuple(y.shape)}")
         if lengths is not None:
-            y = y.masked_fill(_padding(y, lengths.to(y.device)), 0)
+            y = y.masked_fill(_padding(y, lengths), 0)
         return (self.weights(y, lengths)[..., None] * y).sum(dim=1)
 
 
-def _check(y: Tensor, lengths: Tensor | None) -> None:
+def _checked(y: Tensor, lengths: Tensor | None) -> Tensor | None:
+    """Return the lengths on the device of ``y``; raise unless both have the shape, dtype and values of a pooling."""
     if y.dim() != 3 or not y.is_floating_point():
         raise ValueError(f"y must be floating point (batch, time, size), got {y.dtype} {tuple(y.shape)}")
     if lengths is not None and (lengths.shape != y.shape[:1] or lengths.is_floating_point()):
         raise ValueError(f"lengths must be integers ({len(y)},), got {lengths.dtype} {tuple(lengths.shape)}")
+    return None if lengths is None else usable_lengths(lengths, y)
 
 
 def _padding(y: Tensor, lengths: Tensor) -> Tensor:

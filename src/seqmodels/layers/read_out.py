@@ -61,7 +61,12 @@ class ReadOut(SequenceLayer[tuple[()]]):
         self.linear = nn.Linear(hidden_size, output_size, device=device, dtype=dtype)
 
     def forward(
-        self, x: Tensor, state: tuple[()] | None = None, lengths: Tensor | None = None
+        self,
+        x: Tensor,
+        state: tuple[()] | None = None,
+        lengths: Tensor | None = None,
+        *,
+        resets: Tensor | None = None,  # noqa: ARG002  (steps do not meet here)
     ) -> tuple[Tensor, tuple[()]]:
         states_of(state, 0, "none: a read-out carries no state")
         g = _FUNCTIONS[self.activation]

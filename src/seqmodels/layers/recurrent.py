@@ -7,7 +7,7 @@ from torch import Tensor
 
 from seqmodels.backends import unroll
 from seqmodels.cells.base import Cell, State
-from seqmodels.layers.base import SequenceLayer, states_of
+from seqmodels.layers.base import SequenceLayer, run_layer, states_of
 
 Forward = TypeVar("Forward", bound=tuple[Any, ...])
 Backward = TypeVar("Backward", bound=tuple[Any, ...])
@@ -29,6 +29,10 @@ class Recurrent(SequenceLayer[State]):
         >>> y, state = Recurrent(LSTMCell(4, 5))(torch.zeros(3, 7, 4), lengths=torch.tensor([7, 2, 5]))
         >>> y.shape, state.c.shape
         (torch.Size([3, 7, 5]), torch.Size([3, 5]))
+        >>> starts = torch.tensor([[True, False, False, True]])  # two sequences in one row, of three steps and of one
+        >>> y, _ = Recurrent(LSTMCell(4, 5), reverse=True)(torch.ones(1, 4, 4), resets=starts)
+        >>> torch.equal(y[0, 2], y[0, 3])  # the last step of each, which is read first
+        True
     """
 
     def __init__(self, cell: Cell[State], *, reverse: bool = False, backend: str = "auto") -> None:
@@ -42,8 +46,12 @@ class Recurrent(SequenceLayer[State]):
         self.output_size = cell.output_size
         self.backward_size = cell.output_size if reverse else 0
 
-    def forward(self, x: Tensor, state: State | None = None, lengths: Tensor | None = None) -> tuple[Tensor, State]:
-        return unroll(self.cell, x, state, lengths=lengths, reverse=self.reverse, backend=self.backend)
+    def forward(
+        self, x: Tensor, state: State | None = None, lengths: Tensor | None = None, *, resets: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        if self.reverse and isinstance(resets, Tensor):  # read backwards, a sequence begins before the next one's flag
+            resets = resets.roll(-1, -1)
+        return unroll(self.cell, x, state, lengths=lengths, resets=resets, reverse=self.reverse, backend=self.backend)
 
     def extra_repr(self) -> str:
         return f"reverse={self.reverse}, backend={self.backend!r}"
@@ -89,9 +97,14 @@ class Bidirectional(SequenceLayer[tuple[Forward, Backward]], Generic[Forward, Ba
         self.backward_size = backward_layer.output_size
 
     def forward(
-        self, x: Tensor, state: tuple[Forward, Backward] | None = None, lengths: Tensor | None = None
+        self,
+        x: Tensor,
+        state: tuple[Forward, Backward] | None = None,
+        lengths: Tensor | None = None,
+        *,
+        resets: Tensor | None = None,
     ) -> tuple[Tensor, tuple[Forward, Backward]]:
         forward_state, backward_state = states_of(state, 2, "two, forward and backward")
-        forward_y, forward_state = self.forward_layer(x, forward_state, lengths)
-        backward_y, backward_state = self.backward_layer(x, backward_state, lengths)
+        forward_y, forward_state = run_layer(self.forward_layer, x, forward_state, lengths, resets)
+        backward_y, backward_state = run_layer(self.backward_layer, x, backward_state, lengths, resets)
         return torch.cat([forward_y, backward_y], dim=-1), (forward_state, backward_state)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seqmodels.backends.arguments import checked_resets
 from seqmodels.cells.base import Device, DType
 from seqmodels.layers.base import SequenceLayer
 from seqmodels.sequence import length_mask
@@ -54,17 +55,24 @@ class SelfAttention(SequenceLayer[tuple[()]]):
         x: Tensor,
         state: tuple[()] | None = None,  # noqa: ARG002  (one signature for all layers)
         lengths: Tensor | None = None,
+        *,
+        resets: Tensor | None = None,
     ) -> tuple[Tensor, tuple[()]]:
         batch, time, _ = x.shape
         real = None if lengths is None else length_mask(lengths.to(x.device), time)
         if real is not None:
             x = torch.where(real[..., None], x, 0)  # finite: a weight of 0 times NaN would be NaN
+        seen = None if real is None else real[:, None, None]
+        if (resets := checked_resets(resets, x)) is not None:
+            number = (resets if real is None else resets & real).cumsum(1)  # of the sequence that a step belongs to
+            same = (number[:, :, None] == number[:, None])[:, None]
+            seen = same if seen is None else same & seen
         parts = self.queries_keys_values(x).view(batch, time, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         heads = F.scaled_dot_product_attention(
             parts[0],
             parts[1],
             parts[2],
-            attn_mask=None if real is None else real[:, None, None],
+            attn_mask=seen,
             dropout_p=self.dropout.p if self.training else 0.0,
         )
         y = self.norm(x + self.dropout(self.joined(heads.transpose(1, 2).flatten(2))))

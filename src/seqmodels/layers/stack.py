@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from seqmodels.cells.base import Cell, Device, DType
-from seqmodels.layers.base import SequenceLayer, states_of
+from seqmodels.layers.base import SequenceLayer, run_layer, states_of
 from seqmodels.layers.dropout import LockedDropout
 from seqmodels.layers.recurrent import Bidirectional, Recurrent
 from seqmodels.sequence import length_mask
@@ -55,14 +55,19 @@ class Stack(SequenceLayer[tuple[Any, ...]]):
         self.backward_size = layers[-1].backward_size
 
     def forward(
-        self, x: Tensor, state: tuple[Any, ...] | None = None, lengths: Tensor | None = None
+        self,
+        x: Tensor,
+        state: tuple[Any, ...] | None = None,
+        lengths: Tensor | None = None,
+        *,
+        resets: Tensor | None = None,
     ) -> tuple[Tensor, tuple[Any, ...]]:
         states = states_of(state, len(self.layers), f"{len(self.layers)}, one for each layer")
-        y, first = self.layers[0](x, states[0], lengths)
+        y, first = run_layer(self.layers[0], x, states[0], lengths, resets)
         final = [first]
         for layer, layer_state in zip(list(self.layers)[1:], states[1:], strict=True):
             below = y
-            y, layer_state = layer(self.dropout(below), layer_state, lengths)  # noqa: PLW2901
+            y, layer_state = run_layer(layer, self.dropout(below), layer_state, lengths, resets)  # noqa: PLW2901
             y = y + below if self.residual else y
             final.append(layer_state)
         return y, tuple(final)
@@ -91,8 +96,10 @@ class ConcatInput(SequenceLayer[Any]):
         self.output_size = layer.input_size + layer.output_size
         self.backward_size = layer.backward_size
 
-    def forward(self, x: Tensor, state: Any = None, lengths: Tensor | None = None) -> tuple[Tensor, Any]:
-        y, state = self.layer(x, state, lengths)
+    def forward(
+        self, x: Tensor, state: Any = None, lengths: Tensor | None = None, *, resets: Tensor | None = None
+    ) -> tuple[Tensor, Any]:
+        y, state = run_layer(self.layer, x, state, lengths, resets)
         if lengths is not None:
             x = torch.where(length_mask(lengths.to(x.device), x.shape[1])[..., None], x, 0)
         return torch.cat([x, y], dim=-1), state

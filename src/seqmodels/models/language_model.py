@@ -104,7 +104,8 @@ class LanguageModel(nn.Module):
 
         Raises:
             TypeError: ``tokens`` is not a tensor.
-            ValueError: ``tokens`` are not integers of two dimensions, or one is outside the vocabulary.
+            ValueError: ``tokens`` are not integers of two dimensions, or one is outside the vocabulary, which only the
+                CPU tells in time: on a GPU, PyTorch ends the process.
         """
         if not isinstance(tokens, Tensor):
             raise TypeError(f"tokens must be a tensor, got {type(tokens).__name__}")

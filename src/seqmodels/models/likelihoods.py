@@ -5,6 +5,7 @@ validation part (:mod:`seqmodels.tasks.calibration`) finds the margin at which i
 outcomes; a likelihood that states probabilities has a margin of its own.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from statistics import NormalDist
@@ -13,6 +14,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from seqmodels.sequence import constants
 
 PointLoss = Literal["mse", "mae", "huber"]
 _POINT_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -138,7 +141,7 @@ class QuantileForecast(Likelihood):
 
     def loss(self, params: Tensor, targets: Tensor) -> Tensor:
         error = targets[..., None] - params
-        levels = torch.tensor(self.levels, dtype=error.dtype, device=error.device)
+        levels = constants(self.levels, error)
         return torch.maximum(levels * error, (levels - 1) * error).mean()
 
     def point(self, params: Tensor) -> Tensor:
@@ -209,7 +212,9 @@ class GaussianForecast(Likelihood):
 
     def loss(self, params: Tensor, targets: Tensor) -> Tensor:
         mean, deviation = params.unbind(-1)
-        return F.gaussian_nll_loss(mean, targets, deviation.square(), full=True, eps=1e-12)
+        variance = deviation.square()
+        # F.gaussian_nll_loss reads on the host whether a variance is negative
+        return (0.5 * (variance.log() + (mean - targets).square() / variance)).mean() + 0.5 * math.log(2 * math.pi)
 
     def point(self, params: Tensor) -> Tensor:
         return params[..., 0]

@@ -10,8 +10,11 @@ from torchmetrics import MetricCollection
 
 from seqmodels.data.batch import SequenceBatch, TargetKind
 from seqmodels.tasks.label_metrics import AreaUnderROC, ClassScores
-from seqmodels.tasks.steps import real_steps, rows_of
+from seqmodels.tasks.steps import Entries, real_steps, rows_of
 from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage, Task
+
+IGNORED = -100
+"""The class that ``torch.nn.functional.cross_entropy`` ignores, in place of those of the padding."""
 
 
 class Classification(Task[SequenceBatch]):
@@ -90,22 +93,25 @@ class Classification(Task[SequenceBatch]):
 
     def measure(self, batch: SequenceBatch, stage: Stage) -> Tensor:
         check_classes(batch.targets, self.output_size)
-        logits, targets = real_steps(self.model(batch.inputs, batch.lengths), batch)
-        loss = self._training_loss(logits, targets) if stage == "train" else F.cross_entropy(logits, targets)
+        entries = real_steps(self.model(batch.inputs, batch.lengths), batch)
+        logits, targets, real = entries
+        if real is not None:
+            targets = targets.masked_fill(~real, IGNORED)
+        loss = F.cross_entropy(logits, targets) if stage != "train" else self._training_loss(logits, targets, entries)
         means = {"loss": loss}
         if stage == "train":  # no metric object: this runs at every step
-            means["accuracy"] = (logits.detach().argmax(-1) == targets).float().mean()
-        self.record(stage, means, logits, targets)
+            means["accuracy"] = (logits.detach().argmax(-1) == targets).float().sum() / entries.number
+        self.record(stage, means, entries)
         return loss
 
-    def _training_loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+    def _training_loss(self, logits: Tensor, targets: Tensor, entries: Entries) -> Tensor:
         if self.class_weights is None:
             return F.cross_entropy(logits, targets, label_smoothing=self.label_smoothing)
         # Divided by rows, not by weights, so that the weight of a row does not depend on the rest of its batch.
         losses = F.cross_entropy(
             logits, targets, self.class_weights, label_smoothing=self.label_smoothing, reduction="none"
         )
-        return losses.mean()
+        return losses.sum() / entries.number
 
     def predict_step(self, batch: SequenceBatch, batch_idx: int = 0) -> Tensor:  # noqa: ARG002
         """Return class probabilities ``(batch, classes)``, or ``(batch, time, classes)`` if the model is stepwise."""

@@ -72,7 +72,7 @@ class LanguageModeling(Task[TextWindow]):
         self._carried[stage] = map_leaves(Tensor.detach, read.state)
         loss, count = self._loss(read.features, batch)
         rates = {"characters": batch.characters} | ({} if stage == "train" else {"unknown": batch.unknown})
-        self._means[stage].add({"loss": loss, **{name: loss.new_tensor(rate) for name, rate in rates.items()}}, count)
+        self._means[stage].add({"loss": loss, **{name: loss.new_full((), rate) for name, rate in rates.items()}}, count)
         if stage != "train":
             return loss
         return loss * batch.weight + self._penalties(read.outputs, read.features)
@@ -87,11 +87,9 @@ class LanguageModeling(Task[TextWindow]):
 
     def _loss(self, features: Tensor, batch: TextWindow) -> tuple[Tensor, int]:
         """Return the mean loss over the tokens that are not ignored (0 if there are none), and their number."""
-        if batch.lengths is None:
-            features, targets = features.flatten(0, 1), batch.targets.flatten()
-        else:
-            real = batch.targets != IGNORE
-            features, targets = features[real], batch.targets[real]
+        features, targets = features.flatten(0, 1), batch.targets.flatten()
+        if batch.places is not None:
+            features, targets = features.index_select(0, batch.places), targets.index_select(0, batch.places)
         return self.model.losses(features, targets).sum() / max(len(targets), 1), len(targets)
 
     def _penalties(self, outputs: Tensor, features: Tensor) -> Tensor:

@@ -16,20 +16,20 @@ class Means:
 
     def __init__(self) -> None:
         self.sums: dict[str, Tensor] = {}
-        self.rows = 0
+        self.rows: int | Tensor = 0
 
-    def add(self, values: dict[str, Tensor], rows: int) -> None:
-        """Add means over a batch of ``rows``."""
+    def add(self, values: dict[str, Tensor], rows: int | Tensor) -> None:
+        """Add means over a batch of ``rows``, a number that may be known to the device alone."""
         for name, value in values.items():
             weighted = value.detach() * rows
             self.sums[name] = self.sums[name] + weighted if name in self.sums else weighted
-        self.rows += rows
+        self.rows = self.rows + rows
 
     def take(self, total: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
         """Return the means and reset; ``total`` sums a tensor over all processes."""
         sums, rows = self.sums, self.rows
         self.sums, self.rows = {}, 0
-        return {name: total(value) / total(torch.full_like(value, rows)) for name, value in sums.items()}
+        return {name: total(value) / total(torch.zeros_like(value) + rows) for name, value in sums.items()}
 
     def state_dict(self) -> dict[str, Any]:
         return {"sums": dict(self.sums), "rows": self.rows}
@@ -39,4 +39,5 @@ class Means:
         for name, value in state_dict["sums"].items():
             moved = value.to(device)
             self.sums[name] = self.sums[name] + moved if name in self.sums else moved
-        self.rows += state_dict["rows"]
+        rows = state_dict["rows"]
+        self.rows = self.rows + (rows.to(device) if isinstance(rows, Tensor) else rows)

@@ -64,13 +64,15 @@ class MultilabelClassification(Task[SequenceBatch]):
         )
 
     def measure(self, batch: SequenceBatch, stage: Stage) -> Tensor:
-        logits, targets = real_steps(self.model(batch.inputs, batch.lengths), batch)
+        entries = real_steps(self.model(batch.inputs, batch.lengths), batch)
+        logits, targets, real = entries
         if logits.shape != targets.shape:
             raise ValueError(
                 f"targets must have the shape of the logits {tuple(logits.shape)}, got {tuple(targets.shape)}"
             )
-        loss = F.binary_cross_entropy_with_logits(logits, targets, reduction="sum") / len(targets)
-        self.record(stage, {"loss": loss}, logits, targets)
+        weight = None if real is None else real[:, None].to(logits.dtype)
+        loss = F.binary_cross_entropy_with_logits(logits, targets, weight, reduction="sum") / entries.number
+        self.record(stage, {"loss": loss}, entries)
         return loss
 
     def predict_step(self, batch: SequenceBatch, batch_idx: int = 0) -> Tensor:  # noqa: ARG002

@@ -10,12 +10,12 @@ from torchmetrics import MeanAbsoluteError, MeanSquaredError, Metric, MetricColl
 
 from seqmodels.data.batch import SequenceBatch, TargetKind
 from seqmodels.data.series.scaling import Scaling
-from seqmodels.tasks.steps import real_steps, rows_of
+from seqmodels.tasks.steps import Entries, real_steps, rows_of
 from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage, Task
 
 Loss = Literal["mse", "mae", "huber"]
 
-_LOSSES: dict[Loss, Callable[[Tensor, Tensor], Tensor]] = {
+_LOSSES: dict[Loss, Callable[..., Tensor]] = {
     "mse": F.mse_loss,
     "mae": F.l1_loss,
     "huber": F.huber_loss,
@@ -72,19 +72,27 @@ class Regression(Task[SequenceBatch]):
         )
 
     def measure(self, batch: SequenceBatch, stage: Stage) -> Tensor:
-        values, targets = real_steps(self.model(batch.inputs, batch.lengths), batch)
+        entries = real_steps(self.model(batch.inputs, batch.lengths), batch)
+        values, targets, _ = entries
         if values.shape != targets.shape:
             raise ValueError(
                 f"targets must have the shape of the model's values {tuple(values.shape)}, got {tuple(targets.shape)}"
             )
-        loss = _LOSSES[self.loss](values, targets)
-        if (
-            self.scaling is not None
-        ):  # the mean is left out, as errors do not depend on it and float32 would lose digits
+        loss = self._mean_loss(entries)
+        if self.scaling is not None and stage in self.metrics:
+            # The mean is left out, as errors do not depend on it and float32 would lose digits.
             deviation = self.scaling.deviation.to(values)
-            values, targets = values * deviation, targets * deviation
-        self.record(stage, {"loss": loss}, values, targets)
+            entries = entries._replace(outputs=values * deviation, targets=targets * deviation)
+        self.record(stage, {"loss": loss}, entries)
         return loss
+
+    def _mean_loss(self, entries: Entries) -> Tensor:
+        values, targets, real = entries
+        if real is None:
+            return _LOSSES[self.loss](values, targets)
+        padding = ~real[:, None]  # where values and targets are made equal, every loss is 0
+        values, targets = values.masked_fill(padding, 0), targets.masked_fill(padding, 0)
+        return _LOSSES[self.loss](values, targets, reduction="sum") / (entries.number * values.shape[1])
 
     def predict_step(self, batch: SequenceBatch, batch_idx: int = 0) -> Tensor:  # noqa: ARG002
         """Return the values ``(batch, output)``, or ``(batch, time, output)`` if the model is stepwise.

@@ -1,23 +1,52 @@
 """Selection of real steps in stepwise outputs."""
 
+from typing import NamedTuple
+
 from torch import Tensor
 
 from seqmodels.data.batch import SequenceBatch
 from seqmodels.sequence import length_mask
 
 
-def real_steps(outputs: Tensor, batch: SequenceBatch) -> tuple[Tensor, Tensor]:
-    """Return outputs and targets without padding: one entry per row, or one per real step of all rows.
+class Entries(NamedTuple):
+    """What a loss is a mean over: the rows of a batch, or their real steps.
+
+    Steps of the padding are among the entries of a stepwise batch. Taking them out would make the host wait for the
+    device, which alone knows how many there are.
+    """
+
+    outputs: Tensor  # (entries, output)
+    targets: Tensor  # (entries,) classes, or (entries, output)
+    real: Tensor | None  # (entries,) bool; None if no entry is padding
+
+    @property
+    def number(self) -> int | Tensor:
+        """Number of real entries, on the device if only that knows."""
+        return len(self.targets) if self.real is None else self.real.sum()
+
+    def without_padding(self) -> "Entries":
+        """Return the real entries alone; the host waits for the device."""
+        if self.real is None:
+            return self
+        return Entries(self.outputs[self.real], self.targets[self.real], None)
+
+
+def real_steps(outputs: Tensor, batch: SequenceBatch) -> Entries:
+    """Return outputs and targets: one entry per row, or one per step of all rows.
 
     Args:
         outputs: ``(batch, output)``, or ``(batch, time, output)`` if the batch has a target for every step.
         batch: the batch that they were computed from.
 
-    Returns:
-        ``(entries, output)`` outputs, and their targets.
-
     Raises:
         ValueError: one of the two is stepwise, and the other one is for whole sequences.
+
+    Example:
+        >>> import torch
+        >>> batch = SequenceBatch(torch.zeros(2, 3, 4), torch.tensor([3, 1]), torch.tensor([[0, 1, 2], [3, 0, 0]]))
+        >>> entries = real_steps(torch.zeros(2, 3, 5), batch)
+        >>> entries.outputs.shape, entries.without_padding().targets.tolist()
+        (torch.Size([6, 5]), [0, 1, 2, 3])
     """
     _, lengths, targets = batch
     stepwise = batch.stepwise
@@ -28,9 +57,9 @@ def real_steps(outputs: Tensor, batch: SequenceBatch) -> tuple[Tensor, Tensor]:
             f"{'every step' if stepwise else 'a whole sequence'}; {hint}"
         )
     if not stepwise:
-        return outputs, targets
-    mask = length_mask(lengths.to(outputs.device), outputs.shape[1])
-    return outputs[mask], targets[mask]
+        return Entries(outputs, targets, None)
+    real = length_mask(lengths.to(outputs.device), outputs.shape[1])
+    return Entries(outputs.flatten(0, 1), targets.flatten(0, 1), real.flatten())
 
 
 def rows_of(values: Tensor, lengths: Tensor) -> list[Tensor]:

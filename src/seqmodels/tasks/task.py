@@ -18,6 +18,7 @@ from torchmetrics import MetricCollection
 from seqmodels.data.batch import TargetKind
 from seqmodels.tasks import epoch_state
 from seqmodels.tasks.means import Means
+from seqmodels.tasks.steps import Entries
 
 Stage = Literal["train", "val", "test"]
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -95,10 +96,11 @@ class Task(LightningModule, ABC, Generic[Batch]):
     def test_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
         self.measure(batch, "test")
 
-    def record(self, stage: Stage, means: dict[str, Tensor], outputs: Tensor, targets: Tensor) -> None:
+    def record(self, stage: Stage, means: dict[str, Tensor], entries: Entries) -> None:
         """Add a batch to the means and metrics of a stage, which are logged at the end of its epoch."""
-        self._means[stage].add(means, len(targets))
+        self._means[stage].add(means, entries.number)
         if stage in self.metrics:
+            outputs, targets, _ = entries.without_padding()
             self._metrics_of(stage).update(outputs, targets)
 
     def on_train_epoch_start(self) -> None:

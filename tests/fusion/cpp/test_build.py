@@ -16,8 +16,9 @@ import torch
 from seqmodels.backends.fused import Fused
 from seqmodels.cells import ElmanCell
 from seqmodels.fusion.cpp import build
-from seqmodels.fusion.cpp.build import BuildFailed, cache_folder, library, reason
-from seqmodels.fusion.cpp.cache import whole
+from seqmodels.fusion.cpp.build import library, reason
+from seqmodels.fusion.kernels.build_failed import BuildFailed
+from seqmodels.fusion.kernels.folder import cache_folder, whole
 from tests.fusion.running import needs_compiler
 
 ANSWER = """extern "C" long scratch(long batch, long threads) {{ return {} + 0 * batch * threads; }}
@@ -35,7 +36,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def forget() -> None:
-    build._known.clear()
+    build._kernels.forget()
     build._toolchain.cache_clear()
 
 
@@ -74,7 +75,7 @@ def test_a_damaged_kernel_is_built_anew(cache: Path, damage: str) -> None:
         (folder / "kernel.sha256").unlink()
     forget()
     assert library(text).scratch(1, 1) == 42
-    assert whole(kernel_of(cache, text))
+    assert whole(kernel_of(cache, text), "kernel.so")
     assert not list(cache.glob("building-*"))
 
 
@@ -91,7 +92,7 @@ def test_two_processes_may_build_at_once(cache: Path) -> None:
     for process in in_processes(2, code):
         said, failed = process.communicate(timeout=600)
         assert said == "45\n", failed
-    assert whole(kernel_of(cache, text))
+    assert whole(kernel_of(cache, text), "kernel.so")
     assert not list(cache.glob("building-*"))
 
 

@@ -12,6 +12,7 @@ from seqmodels import cells
 from seqmodels.backends.eager import Eager
 from seqmodels.cells import Cell
 from seqmodels.fusion import matmul
+from seqmodels.fusion.executor import Arguments
 from seqmodels.fusion.ops import Op
 from seqmodels.fusion.plan import step_of
 from seqmodels.fusion.portable import executor
@@ -85,7 +86,26 @@ def test_large_rows_in_several_chunks_equal_eager(
     assert BATCH * HIDDEN >= executor.SMOOTH
     torch.manual_seed(0)
     lengths = torch.randint(1, TIME, (BATCH,)) if ragged else None
-    assert_equals_eager(Portable(), make(INPUT, hidden), torch.randn(BATCH, TIME, INPUT), lengths=lengths)
+    cell, x = make(INPUT, hidden), torch.randn(BATCH, TIME, INPUT)
+    assert_equals_eager(Portable(), cell, x, lengths=lengths)
+    assert_equals_eager(Portable(), cell, x, lengths=lengths, resets=torch.rand(BATCH, TIME) < 0.1)
+
+
+def test_chunks_are_for_caches_of_a_cpu_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[int] = []
+
+    class Counted(executor._Run):
+        def chunk(self, piece: slice, *others: Any) -> list[Tensor]:
+            taken.append(piece.stop - piece.start)
+            return super().chunk(piece, *others)
+
+    monkeypatch.setattr(executor, "_Run", Counted)
+    monkeypatch.setattr(executor, "CHUNK", 1)  # chunks of eight steps
+    forward = step_of(ForgetfulCell(INPUT, 5), torch.randn(4, TIME, INPUT))[0].forward
+    for device in ("cpu", "meta"):
+        streams, carries = [torch.zeros(4, TIME, 5, device=device)], [torch.zeros(4, 5, device=device)]
+        Portable().run(forward, Arguments(streams, carries, [], []))
+    assert taken == [8, 8, TIME - 16, TIME]
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu"])

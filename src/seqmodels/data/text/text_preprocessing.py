@@ -162,7 +162,8 @@ class TextPreprocessing(Preprocessing):
         targets = torch.full_like(inputs, IGNORE)
         for row, value in enumerate(values):
             targets[row, : len(value) - 1] = value[1:]
-        return TextWindow(inputs, lengths, targets, torch.ones(len(values), dtype=torch.bool), 1.0)
+        fresh, places = torch.ones(len(values), dtype=torch.bool), (targets != IGNORE).flatten().nonzero()[:, 0]
+        return TextWindow(inputs, lengths, targets, fresh, 1.0, places=places)
 
     def labelled(self, records: Iterable[Record], class_names: Sequence[str]) -> WindowedText:  # noqa: ARG002
         """Return the texts of records, each read whole from its start; blank lines are skipped as in training.

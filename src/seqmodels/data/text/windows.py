@@ -35,6 +35,7 @@ class TextWindow(NamedTuple):
     weight: float = 1.0  # of its mean loss among all processes, by number of targets
     characters: float = math.nan  # of the whole text, per target
     unknown: float = math.nan  # share of the targets of the whole text that are not in the vocabulary
+    places: Tensor | None = None  # (n,) the steps with a target, counted along the rows; None if every step has one
 
 
 class EpochNumber:
@@ -151,6 +152,7 @@ class WindowLoader(ResumableLoader[TextWindow]):
             targets[row, : end - first] = text[1:]
         ragged = min(lengths) < time or None in slots
         fresh = [slot is None or slot[2] for slot in slots]
+        characters, unknown = (count / self.corpus.targets for count in self.corpus.counts)
         return TextWindow(
             torch.from_numpy(inputs),
             torch.tensor(lengths) if ragged else None,
@@ -158,7 +160,10 @@ class WindowLoader(ResumableLoader[TextWindow]):
             torch.tensor(fresh),
             scale,
             weight,
-            *(count / self.corpus.targets for count in self.corpus.counts),
+            characters,
+            unknown,
+            # found here, as an accelerator would have to be waited for
+            torch.from_numpy(np.flatnonzero(targets != IGNORE)) if ragged else None,
         )
 
 

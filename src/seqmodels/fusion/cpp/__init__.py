@@ -4,5 +4,5 @@
 * ``schedule.py``: from values to passes over a row's columns;
 * ``emit.py``: from passes to C++; ``tiles.py`` writes the products, ``driver.py`` the loop over time and the threads;
 * ``runtime.h``, ``elementary.h``, ``outer.h``: what the generated code includes;
-* ``build.py``: builds and loads kernels; ``compiler.py`` runs the compiler, ``cache.py`` keeps what it built.
+* ``build.py``: builds and loads kernels; ``compiler.py`` runs the compiler.
 """

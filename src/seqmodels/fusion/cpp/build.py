@@ -1,19 +1,13 @@
-"""Building and loading kernels, with a cache on disk that survives crashes, races and damaged files.
+"""Kernels in C++: the toolchain that works here, and the kernel of a source.
 
-A kernel is a folder ``<key>`` with ``kernel.cpp``, ``kernel.so`` and the checksum of the latter. The key is the sha256
-of the source, the flags, the compiler and the processor's features, so that nothing ever has to be invalidated. A
-folder is created under a temporary name, loaded, and only then renamed: every folder under a key was loaded once.
-Every failure is a :class:`BuildFailed`, or a :func:`reason`, in words: programs then run as torch operators.
+Every failure is a :class:`BuildFailed`, or a :func:`reason`, in words: programs then run as torch operators. The cache
+on disk is that of :mod:`seqmodels.fusion.kernels.store`; the key of a kernel is made from the source, the flags, the
+compiler and the processor's features.
 """
 
 import ctypes
-import hashlib
-import logging
 import os
-import shutil
 import sys
-import tempfile
-import threading
 import time
 from array import array
 from collections.abc import Callable
@@ -21,21 +15,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from seqmodels.fusion.cpp.cache import (
-    STRAY,
-    cache_folder,
-    close_to_others,
-    note_use,
-    record,
-    recorded,
-    sweep,
-    trusted_folder,
-    whole,
-)
 from seqmodels.fusion.cpp.compiler import (
     COMMON,
     FLAVOURS,
-    BuildFailed,
     Compiler,
     TookTooLong,
     find,
@@ -43,11 +25,9 @@ from seqmodels.fusion.cpp.compiler import (
     share_openmp,
     trial_seconds,
 )
-from seqmodels.system.durable import sha256_of
+from seqmodels.fusion.kernels.build_failed import BuildFailed
+from seqmodels.fusion.kernels.store import Store
 
-__all__ = ["BuildFailed", "Library", "cache_folder", "library", "reason", "record", "recorded"]
-
-logger = logging.getLogger("seqmodels")
 SMOKE = """#include <cmath>
 extern "C" long scratch(long batch, long threads) {
   long total = 0;
@@ -132,91 +112,19 @@ def _toolchain(switch: str, cxx: str, path: str) -> _Toolchain | str:
     return f"the compiler {compiler.command[0]} cannot build kernels: {failure}"
 
 
-_known: dict[str, Library | BuildFailed] = {}
-_locks: dict[str, threading.Lock] = {}
-_guard = threading.Lock()
-
-
-def _after_fork() -> None:
-    """Give the child locks of its own: a thread that held one in the parent does not exist here."""
-    global _guard  # noqa: PLW0603
-    _guard = threading.Lock()
-    _locks.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+_kernels = Store("kernel.so", lambda folder: Library(folder / "kernel.so"))
 
 
 def _load(text: str, chain: _Toolchain, end: float | None = None) -> Library:
-    """Return a kernel from this process, else from the cache, else from the compiler; threads share one build.
+    """Return the kernel of a source; threads share one build.
 
     Raises:
         BuildFailed: there is none, or the compiler was still running at ``end``, a time of ``time.monotonic``.
     """
-    parts = (text, " ".join(chain.flags), repr(chain.compiler), processor())
-    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
-    with _guard:
-        lock = _locks.setdefault(key, threading.Lock())
-    with lock:
-        if key not in _known:
-            try:
-                _known[key] = _from_cache(key) or _build(key, text, chain, end)
-            except BuildFailed as error:  # kept: it would fail again
-                _known[key] = error
-        found = _known[key]
-    if isinstance(found, BuildFailed):
-        raise type(found)(str(found))
-    return found
 
-
-def _from_cache(key: str) -> Library | None:
-    folder = trusted_folder() / key
-    if not whole(folder):
-        return None
-    try:
-        found = Library(folder / "kernel.so")
-    except (OSError, AttributeError):  # just removed, or mounted without permission to execute
-        return None
-    note_use(folder)
-    return found
-
-
-def _build(key: str, text: str, chain: _Toolchain, end: float | None) -> Library:
-    began = time.perf_counter()
-    folder = trusted_folder()
-    try:
-        building = Path(tempfile.mkdtemp(prefix=STRAY, dir=folder))
-    except OSError as error:
-        raise BuildFailed(f"there is no folder to build in: {error}") from error
-    try:
-        source, code = building / "kernel.cpp", building / "kernel.so"
+    def build(folder: Path) -> None:
+        source = folder / "kernel.cpp"
         source.write_text(text, encoding="utf-8")
-        chain.compiler.build(source, code, chain.flags, end)
-        (building / "kernel.sha256").write_bytes(sha256_of(code).encode())
-        close_to_others(building)
-        loaded = Library(code)
-        _publish(building, folder / key)
-    except (OSError, AttributeError) as error:
-        raise BuildFailed(f"a kernel cannot be built or loaded in {folder}: {error}") from error
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
-    logger.debug("built the kernel %s in %.1f s", key[:12], time.perf_counter() - began)
-    sweep(folder)
-    return loaded
+        chain.compiler.build(source, folder / "kernel.so", chain.flags, end)
 
-
-def _publish(built: Path, target: Path) -> None:
-    """Rename a finished kernel to its key, unless another process did so first; a damaged one there is moved away."""
-    for _ in range(3):
-        try:
-            built.rename(target)
-        except OSError:
-            if whole(target):
-                return
-            try:
-                target.rename(built / "damaged")  # removed with that folder
-            except OSError:
-                continue
-        else:
-            return
+    return _kernels.get(build, text, " ".join(chain.flags), repr(chain.compiler), processor())

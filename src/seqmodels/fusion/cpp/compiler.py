@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from seqmodels.fusion.kernels.build_failed import BuildFailed
+
 TIMEOUT = 60
 """Seconds that one build may take; a kernel takes one or two."""
 
@@ -27,10 +29,6 @@ FLAVOURS = (("-march=native", "-fopenmp"), ("-march=native",), ("-fopenmp",), ()
 
 CANDIDATES = ("c++", "g++", "clang++")
 RUNTIMES = ("libgomp", "libomp", "libiomp5")
-
-
-class BuildFailed(RuntimeError):
-    """A kernel could not be built or loaded; the message has the first errors of the compiler."""
 
 
 class TookTooLong(BuildFailed):

@@ -9,9 +9,14 @@ from seqmodels.fusion.values import Product, Value
 
 def arguments(program: Program) -> list[str]:
     """Return the definition of ``struct Args``."""
-    fields = ["i64 batch, time, threads", "const i64 *order, *lengths", "T* scratch"]
+    fields = [
+        "i64 batch, time, threads",
+        "const i64 *order, *lengths",
+        "const bool* resets; i64 resets_row, resets_time",
+        "T* scratch",
+    ]
     fields += [f"const T* s{i}; i64 s{i}_row, s{i}_time" for i in range(len(program.streams))]
-    fields += [f"const T* c{i}; i64 c{i}_row; T* e{i}" for i in range(len(program.carries))]
+    fields += [f"const T *c{i}, *r{i}; i64 c{i}_row, r{i}_row; T* e{i}" for i in range(len(program.carries))]
     fields += [f"const T* v{i}" for i in range(len(program.vectors))]
     fields += [f"const T* w{i}; i64 w{i}_row, w{i}_column" for i in weights_of(program)]
     fields += [f"T* o{i}; i64 o{i}_row, o{i}_time" for i in range(len(program.outputs))]
@@ -65,27 +70,38 @@ def _time_loop(program: Program, num_passes: int, carry_at: Sequence[str]) -> li
     back = program.backwards
     begins = "a.lengths ? t == a.lengths[x.row[r]] - 1 : step == 0" if back else "step == 0"
     ends = "t == 0" if back else "a.lengths ? t == a.lengths[x.row[r]] - 1 : step == a.time - 1"
-    given = [f"a.c{i} + x.row[r] * a.c{i}_row" for i in range(len(carry_at))]
+    reset = "a.resets[x.row[r] * a.resets_row + t * a.resets_time]"
+    given, restart = ([f"a.{c}{i} + x.row[r] * a.{c}{i}_row" for i in range(len(carry_at))] for c in "cr")
     final = [f"a.e{i} + x.row[r] * {size}" for i, size in enumerate(program.carries)]
     now, after = ([f"x.{name} + r * CARRY + {at}" for at in carry_at] for name in ("now", "next"))
 
-    def copies(targets: Sequence[str], sources: Sequence[str]) -> str:
+    def each(function: str, targets: Sequence[str], sources: Sequence[str]) -> str:
         triples = zip(targets, sources, program.carries, strict=True)
-        return " ".join(f"std::memcpy({to}, {source}, {size} * sizeof(T));" for to, source, size in triples)
+        return " ".join(f"{function}({to}, {source}, {size});" for to, source, size in triples)
 
+    start, end, rows = each("copy", now, given), each("copy", final, after), "for (i64 r = 0; r < active; r++)"
+    before, behind = [f"{rows} if ({begins}) {{ {start} }}"], [f"{rows} if ({ends}) {{ {end} }}"]
+    if back:
+        hand_over = each("hand_over", final, after)
+        behind = [
+            f"if (a.resets) {rows} if ({reset} || {ends}) {{ {hand_over} }}",
+            f"if (!a.resets) {behind[0]}",
+        ]
+    else:
+        before.append(f"if (a.resets) {rows} if ({reset}) {{ {each('copy', now, restart)} }}")
     return [
         "static void work(const Args& a, Thread x) {",
         "  Flush flush;",
         "  if (a.lengths)",
         "    for (i64 r = 0; r < x.n; r++)",
-        f"      if (a.lengths[x.row[r]] == 0) {{ {copies(final, given)} }}",
+        f"      if (a.lengths[x.row[r]] == 0) {{ {each('copy', final, given)} }}",
         "  for (i64 step = 0; step < a.time; step++) {",
         f"    const i64 t = {'a.time - 1 - step' if back else 'step'};",
         "    i64 active = x.n;  // rows are sorted by length, longest first",
         "    if (a.lengths) while (active > 0 && a.lengths[x.row[active - 1]] <= t) active--;",
-        f"    for (i64 r = 0; r < active; r++) if ({begins}) {{ {copies(now, given)} }}",
+        *(f"    {line}" for line in before),
         *(f"    pass{i}(a, x, t, active);" for i in range(num_passes)),
-        f"    for (i64 r = 0; r < active; r++) if ({ends}) {{ {copies(final, after)} }}",
+        *(f"    {line}" for line in behind),
         "    T* swap = x.now; x.now = x.next; x.next = swap;",
         "  }",
         "}",

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from importlib.resources import files
 
 from seqmodels.fusion.cpp.driver import arguments, driver
-from seqmodels.fusion.cpp.schedule import Key, Pass, Target, Write, schedule
 from seqmodels.fusion.cpp.tiles import filled, moves
 from seqmodels.fusion.ops import CHEAP, INPUTS, LOGICAL, REDUCTIONS, TRUTHS, Op
 from seqmodels.fusion.program import Program
+from seqmodels.fusion.schedule import Key, Pass, Target, Write, schedule
 from seqmodels.fusion.values import Selection, Value, width
 
 INFIX = {Op.ADD: "+", Op.SUB: "-", Op.MUL: "*", Op.DIV: "/", Op.AND: "&", Op.OR: "|", Op.XOR: "^"}

@@ -33,8 +33,9 @@ class Cpp:
     def __init__(self) -> None:
         self._portable = Portable()
 
-    def prepare(self, programs: Sequence[Program], dtype: torch.dtype) -> None:
+    def prepare(self, programs: Sequence[Program], arguments: Arguments) -> None:
         """Compile programs, several at a time where there are processors for it."""
+        dtype = arguments.streams[0].dtype
         if dtype not in _outers or not all((program, dtype) in _kernels for program in programs):
             with ThreadPoolExecutor(len(programs) + 1) as pool:
                 outer = pool.submit(_outer, dtype)
@@ -42,29 +43,32 @@ class Cpp:
                 outer.result()
 
     def run(self, program: Program, arguments: Arguments) -> Results:
-        streams, carries, vectors, weights, lengths, first = arguments
+        streams, carries, vectors, weights, lengths, resets, restart, first = arguments
         like = streams[0]
         batch, time = like.shape[:2]
         kernel, used = _kernel(program, like.dtype)
         threads = _threads(batch)
-        outputs = _outputs(program, like, first)
+        outputs = _outputs(program, like, first, apart=resets is not None)
         if lengths is not None:  # skipped steps are not written
             for output in outputs:
                 output.zero_()
-        ends = [like.new_empty(batch, size) for size in program.carries]
+        summed = program.backwards and resets is not None  # the ends add up what several steps hand over
+        ends = [(like.new_zeros if summed else like.new_empty)(batch, size) for size in program.carries]
         totals = [like.new_zeros(batch, width(group)) for group in program.totals]
         scratch = like.new_empty(kernel.scratch(batch, threads))
         order, limits = _order(batch, threads, lengths)
 
         streams = [s if s.stride(-1) == 1 or s.shape[-1] == 1 else s.contiguous() for s in streams]
         carries = [c if c.stride(-1) == 1 or c.shape[-1] == 1 else c.contiguous() for c in carries]
+        restart = carries if restart is None else [c.contiguous() for c in restart]
         vectors = [v.contiguous() for v in vectors]
         call = array("q", (batch, time, threads, order.data_ptr(), 0 if limits is None else limits.data_ptr()))
+        call.extend((0, 0, 0) if resets is None else (resets.data_ptr(), *resets.stride()))
         call.append(scratch.data_ptr())
         for s in streams:
             call.extend((s.data_ptr(), s.stride(0), s.stride(1)))
-        for c, e in zip(carries, ends, strict=True):
-            call.extend((c.data_ptr(), c.stride(0), e.data_ptr()))
+        for c, r, e in zip(carries, restart, ends, strict=True):
+            call.extend((c.data_ptr(), r.data_ptr(), c.stride(0), r.stride(0), e.data_ptr()))
         call.extend(v.data_ptr() for v in vectors)
         for w in (weights[number] for number in used):
             call.extend((w.data_ptr(), w.stride(0), w.stride(1)))
@@ -117,12 +121,13 @@ def _outer(dtype: torch.dtype) -> Library:
     return _outers[dtype]
 
 
-def _outputs(program: Program, like: Tensor, first: Tensor | None = None) -> list[Tensor]:
+def _outputs(program: Program, like: Tensor, first: Tensor | None = None, *, apart: bool = False) -> list[Tensor]:
     """Return output streams in the layout of ``like (batch, time, width)``; the cell's own is contiguous.
 
     In a forward program all but the first share one buffer, so that a step of a row is one piece of memory: wide ones
     first, each aligned to a cache line, since a vector that straddles two lines is loaded twice. A carry after a step
-    is the carry before the next one: where both are outputs, they are one stream with one more step.
+    is the carry before the next one: where both are outputs, they are one stream with one more step, unless
+    they are to be kept ``apart``.
     """
     batch, time = like.shape[:2]
     sizes = [width(group) for group in program.outputs]
@@ -136,7 +141,7 @@ def _outputs(program: Program, like: Tensor, first: Tensor | None = None) -> lis
 
     if program.backwards:  # autograd hands them out one by one: each has memory of its own
         return [stream(time, size) for size in sizes]
-    shifted = program.shifted()
+    shifted = {} if apart else program.shifted()
     places, end = dict[int, int](), 0
     line = LINE // like.element_size()
     for index in sorted(range(1, len(sizes)), key=lambda i: sizes[i] < line):

@@ -133,6 +133,13 @@ static void pack(T* to, const T* weight, i64 row, i64 column, i64 K, i64 first, 
   }
 }
 
+static inline void copy(T* to, const T* from, i64 n) { std::memcpy(to, from, n * sizeof(T)); }
+
+// What is carried out of a step backwards, where a row began anew: it goes to where the row began, and no further.
+static inline void hand_over(T* sum, T* carry, i64 n) {
+  for (i64 i = 0; i < n; i++) sum[i] += carry[i], carry[i] = 0;
+}
+
 // The kernel flushes denormal numbers to zero while it runs: states that decay would slow it down a hundredfold.
 struct Flush {
 #if defined(__SSE__)

@@ -40,10 +40,13 @@ class Layout:
     copies: list[tuple[Place, Place]]  # (from, to): further places of values that are written once
 
 
-def lay_out(plan: LoopPlan) -> Layout:
-    """Give every output and total a buffer, and every late value that is a result a place in it."""
+def lay_out(plan: LoopPlan, *, apart: bool = False) -> Layout:
+    """Give every output and total a buffer, and every late value that is a result a place in it.
+
+    A carry before a step has the place of the carry after the step before, unless they are to be kept ``apart``.
+    """
     program, bundles = plan.program, _bundles(plan)
-    shifted = program.shifted()
+    shifted = {} if apart else program.shifted()
     holders = {program.outputs[i][0]: i for i in reversed(shifted)}  # a value is written to one such row
     shifted = {i: shifted[i] for value, i in holders.items() if value in plan.late}
     buffers, places, begun = list[Buffer](), dict[int, Place](), dict[tuple[int, ...], int]()
@@ -59,7 +62,7 @@ def lay_out(plan: LoopPlan) -> Layout:
     outputs = [places[index] for index in range(len(program.outputs))]
     totals = [Place(len(buffers) + i, 0, width(group)) for i, group in enumerate(program.totals)]
     buffers += [Buffer(place.width, total=True) for place in totals]
-    written, copies = _written_as_carries(plan, outputs, buffers), list[tuple[Place, Place]]()
+    written, copies = {} if apart else _written_as_carries(plan, outputs, buffers), list[tuple[Place, Place]]()
     for value, wanted in _wanted(plan, outputs, totals):
         if buffers[wanted.buffer].carry is None and (first := written.setdefault(value, wanted)) is not wanted:
             copies.append((first, wanted))

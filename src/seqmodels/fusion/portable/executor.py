@@ -30,6 +30,9 @@ from seqmodels.system.memory import empty_pooled
 CHUNK = 2**18
 """Numbers ``batch * hidden * steps`` that one chunk of time holds of each value: what fits a second-level cache."""
 
+LAUNCHED = 2**22
+"""The same on an accelerator: with a chunk in a cache of the CPU it would mostly launch kernels for little work."""
+
 SMOOTH = 1024
 """Fewest numbers per step for which tanh is faster by way of the sigmoid, in three operators, on CPUs in fp32."""
 
@@ -41,17 +44,19 @@ Steps = Callable[..., list[Tensor]]
 class Loop:
     """A program whose loop is a Python function.
 
-    ``make(products, like)`` allocates scratch and returns ``loop(early, rows, keep, *carries)``, which runs the steps
-    of a chunk and returns the carries. ``products`` are one :data:`~seqmodels.fusion.matmul.Multiply` for each product
-    of the program. ``early`` are early values, in the order of ``early_values``. ``rows`` are the rows to write, one
-    per step, for each of ``places``. ``keep`` has an entry for each step: in a ``masked`` loop a mask of the rows of
-    the batch that have not ended, else it is ignored.
+    ``make(products, like)`` allocates scratch and returns ``loop(early, rows, keep, resets, starts, *carries)``, which
+    runs the steps of a chunk and returns the carries. ``products`` are one :data:`~seqmodels.fusion.matmul.Multiply`
+    for each product of the program. ``early`` are early values, in the order of ``early_values``. ``rows`` are the rows
+    to write, one per step, for each of ``places``. ``keep`` has an entry for each step: in a ``masked`` loop a mask of
+    the rows of the batch that have not ended, else it is ignored. So has ``resets``: in a loop with ``resets`` a mask
+    of the rows that begin anew with the step, or None if none does. ``starts`` are the carries that these begin with;
+    if the program runs backwards, the sums to which their cotangents are added.
     """
 
-    def __init__(self, program: Program, *, smooth: bool, masked: bool) -> None:
+    def __init__(self, program: Program, *, smooth: bool, masked: bool, resets: bool = False) -> None:
         self.plan = LoopPlan(program)
-        self.layout = lay_out(self.plan)
-        source = LoopWriter(self.plan, self.layout, smooth=smooth, masked=masked).write()
+        self.layout = lay_out(self.plan, apart=resets)
+        source = LoopWriter(self.plan, self.layout, smooth=smooth, masked=masked, resets=resets).write()
         self.text, self.places, self.early_values = source.text, source.places, source.early
         self.bulk = bulk(self.plan.early)
         scope: dict[str, object] = dict(SCOPE)
@@ -65,7 +70,7 @@ loop_of = lru_cache(maxsize=512)(Loop)
 class Portable:
     """Runs programs with torch operators; see :class:`~seqmodels.fusion.executor.Executor` for the methods."""
 
-    def prepare(self, programs: Sequence[Program], dtype: torch.dtype) -> None:
+    def prepare(self, programs: Sequence[Program], arguments: Arguments) -> None:
         """Do nothing: a program is ready when it is run."""
 
     def run(self, program: Program, arguments: Arguments) -> Results:
@@ -73,16 +78,23 @@ class Portable:
         batch, time = like.shape[:2]
         smooth = like.dtype == torch.float32 and like.device.type == "cpu"
         smooth = smooth and batch * max(program.carries, default=1) >= SMOOTH
-        loop = loop_of(program, smooth=smooth, masked=lengths is not None)
-        size = min(time, max(8, CHUNK // max(1, batch * max(program.carries, default=1))))
+        resets = arguments.resets
+        loop = loop_of(program, smooth=smooth, masked=lengths is not None, resets=resets is not None)
+        numbers = CHUNK if like.device.type == "cpu" else LAUNCHED
+        size = min(time, max(8, numbers // max(1, batch * max(program.carries, default=1))))
         run = _Run(loop, size, arguments)
         real = None if lengths is None else length_mask(lengths.to(like.device), time).t().unsqueeze(-1)
+        anew = None if resets is None else resets.t().unsqueeze(-1)
+        anew = anew if anew is None or real is None else anew & real
         starts = range(0, time, size)
         carries = list(arguments.carries)
         for start in reversed(starts) if program.backwards else starts:
             piece = slice(start, min(start + size, time))
-            carries = run.chunk(piece, carries, None if real is None else real[piece])
-        ends = [carry.clone() for carry in carries]  # they lie in what is overwritten, or in what is handed out
+            carries = run.chunk(piece, carries, *(None if mask is None else mask[piece] for mask in (real, anew)))
+        if anew is not None and program.backwards:
+            ends = [carry + handed_over for carry, handed_over in zip(carries, run.starts, strict=True)]
+        else:
+            ends = [carry.clone() for carry in carries]  # they lie in what is overwritten, or in what is handed out
         return Results(run.outputs(time), ends, run.totals)
 
     def outer(self, operands: Sequence[Tensor], cotangent: Tensor, *, ones: bool = False) -> Tensor:
@@ -104,14 +116,16 @@ class _Run:
         self._output: Tensor | None = None
         for index, buffer in enumerate(self._layout.buffers):
             if index == 0 and not program.backwards:  # the cell's own output is contiguous as it is handed out
-                given = arguments.first
-                self._output = empty_pooled((batch, time, buffer.width), like) if given is None else given
+                first = arguments.first
+                self._output = empty_pooled((batch, time, buffer.width), like) if first is None else first
                 self._buffers.append(self._output.transpose(0, 1))
                 continue
             steps = size if buffer.total else time + (buffer.carry is not None)
             self._buffers.append(empty_pooled((steps, batch, buffer.width), like))
             if buffer.carry is not None:
                 self._buffers[-1][0].copy_(arguments.carries[buffer.carry])
+        given = arguments.carries if arguments.restart is None else arguments.restart
+        self.starts = [torch.zeros_like(carry) for carry in given] if program.backwards else list(given)
         self.totals = [like.new_zeros(width(group)) for group in program.totals]
         multipliers = [_multiplier(p, arguments.weights, batch, time, like) for p in program.products]
         self._steps = loop.make(multipliers, like[0])
@@ -121,8 +135,15 @@ class _Run:
         found = [self._rows(place, slice(0, time)).transpose(0, 1) for place in self._layout.outputs]
         return found if self._output is None else [self._output, *found[1:]]
 
-    def chunk(self, piece: slice, carries: list[Tensor], keep: Tensor | None) -> list[Tensor]:
-        """Run the steps of a piece of time; return the carries after it."""
+    def chunk(self, piece: slice, carries: list[Tensor], keep: Tensor | None, anew: Tensor | None) -> list[Tensor]:
+        """Run the steps of a piece of time; return the carries after it.
+
+        Args:
+            piece: the steps.
+            carries: before them, ``(batch, width)``.
+            keep: which rows have not ended ``(steps, batch, 1)``; None for all.
+            anew: which rows begin anew with a step ``(steps, batch, 1)``; None for none.
+        """
         plan, layout, program = self._plan, self._layout, self._plan.program
         known = self._in_bulk(piece, keep)
         order = -1 if program.backwards else 1
@@ -130,10 +151,10 @@ class _Run:
             known[v] if v in plan.time_invariant else known[v].unbind(0)[::order] for v in self._loop.early_values
         ]
         rows = [self._rows(place, piece).unbind(0)[::order] for place in self._loop.places]
-        kept: Iterable[Tensor | None] = repeat(None, piece.stop - piece.start)
-        if keep is not None:
-            kept = keep.unbind(0)[::order]
-        carries = self._steps(early, rows, kept, *carries)
+        nothing = repeat(None, piece.stop - piece.start)
+        kept: Iterable[Tensor | None] = nothing if keep is None else keep.unbind(0)[::order]
+        resets: Iterable[Tensor | None] = repeat(None) if anew is None else _where_any(anew)[::order]
+        carries = self._steps(early, rows, kept, resets, self.starts, *carries)
         for written, wanted in layout.copies:
             self._rows(wanted, piece).copy_(self._rows(written, piece))
         groups = zip((*layout.outputs, *layout.totals), (*program.outputs, *program.totals), strict=True)
@@ -178,6 +199,14 @@ class _Run:
             start += value.width
 
 
+def _where_any(masks: Tensor) -> list[Tensor | None]:
+    """Return masks step by step; None where a mask is empty, which only a CPU tells without waiting for it."""
+    steps = masks.unbind(0)
+    if masks.device.type != "cpu":
+        return [*steps]
+    return [mask if some else None for mask, some in zip(steps, masks.flatten(1).any(1).tolist(), strict=True)]
+
+
 def _multiplier(
     product: Product | Selection, weights: Sequence[Tensor], batch: int, time: int, like: Tensor
 ) -> Multiply:
@@ -185,8 +214,7 @@ def _multiplier(
     if isinstance(product, Product):
         weight = weights[product.weight]
         return repeated(weight.t() if product.transposed else weight, batch, time)
-    zero = width(product.operand)  # the column of zeros after the operand's
-    indices = torch.tensor([zero if i == -1 else i for i in product.columns], device=like.device)
+    indices = _columns(product, like.device)
 
     def select(operand: Tensor, added: Tensor | None, out: Tensor) -> Tensor:
         if added is None:
@@ -194,3 +222,10 @@ def _multiplier(
         return torch.add(operand.index_select(-1, indices), added, out=out)
 
     return select
+
+
+@lru_cache(maxsize=512)
+def _columns(selection: Selection, device: torch.device) -> Tensor:
+    """Return the columns of a selection; copying them to an accelerator, for which the host waits, is done once."""
+    zero = width(selection.operand)  # the column of zeros after the operand's
+    return torch.tensor([zero if i == -1 else i for i in selection.columns], device=device)

@@ -40,13 +40,13 @@ class LoopSource:
 
 
 class LoopWriter:
-    """Writes a loop node by node; with ``smooth`` tanhs are sigmoids, in a ``masked`` one ended rows keep carries."""
+    """Writes a loop: if ``smooth`` tanhs are sigmoids, if ``masked`` ended rows stand, with ``resets`` rows restart."""
 
-    def __init__(self, plan: LoopPlan, layout: Layout, *, smooth: bool, masked: bool) -> None:
+    def __init__(self, plan: LoopPlan, layout: Layout, *, smooth: bool, masked: bool, resets: bool) -> None:
         self.plan, self.layout, self.program = plan, layout, plan.program
-        self.smooth, self.masked = smooth, masked
+        self.smooth, self.masked, self.resets = smooth, masked, resets
         self.nodes = LoopNodes(plan, layout, smooth)
-        self.ahead = {} if masked else self.nodes.ahead()
+        self.ahead = {} if masked or resets else self.nodes.ahead()
         self.head: list[str] = []  # what runs once per call of the executor
         self.lines: list[str] = []  # what runs at every step
         self.names: dict[Value, str] = {}
@@ -266,6 +266,12 @@ class LoopWriter:
             return f"{name}.clone()"
         return f"{name}.clone()" if self.nodes.last_use(index) >= self.overwritten.get(value, END) else name
 
+    def _anew(self) -> list[str]:
+        """Return the statements that let rows begin anew; backwards, that is where their cotangents go."""
+        back = "c{0}, _ = where(z, 0, c{0}), starts[{0}].add_(where(z, c{0}, 0))"
+        form = back if self.program.backwards else "c{0} = where(z, starts[{0}], c{0})"
+        return [f"if z is not None: {form.format(i)}" for i in range(len(self.program.carries)) if self.resets]
+
     def _source(self) -> str:
         carries = range(len(self.program.carries))
         after = [self._carried(i) for i in carries]
@@ -275,15 +281,18 @@ class LoopWriter:
         moving = [i for i, v in enumerate(self.early) if v not in self.plan.time_invariant]
         fixed = [f"e{i} = early[{i}]" for i, v in enumerate(self.early) if v in self.plan.time_invariant]
         first = [f"c{carry} = t_add(c{carry}, early[{row}][0])" for carry, row in self.next_rows]
-        given = [f"early[{i}]" for i in moving]
+        given = ["keep", "resets", *(f"early[{i}]" for i in moving)]
         given += [f"(*early[{row}][1:], None)" for _, row in self.next_rows]
         given += [f"rows[{i}]" for i in range(len(rows))]
-        named = ["k", *(f"e{i}" for i in moving), *(f"f{row}" for _, row in self.next_rows), *rows]
-        names = "".join(f"c{i}, " for i in carries)
-        inside = [*fixed, *first, f"for {', '.join(named)}, in zip(keep, {', '.join(given)}):"]
-        inside += [f"    {line}" for line in [*self.lines, *ends, *kept] or ["pass"]]
-        inside.append(f"return [{names}]")
-        function = [f"def loop(early, rows, keep, {names}):", *(f"    {line}" for line in inside), "return loop"]
+        named = ["k", "z", *(f"e{i}" for i in moving), *(f"f{row}" for _, row in self.next_rows), *rows]
+        names = "".join(f", c{i}" for i in carries)
+        step = [*self.lines, *ends, *kept]
+        step = [*step, *self._anew()] if self.program.backwards else [*self._anew(), *step]
+        inside = [*fixed, *first, f"for {', '.join(named)}, in zip({', '.join(given)}):"]
+        inside += [f"    {line}" for line in step or ["pass"]]
+        inside.append(f"return [{names[2:]}]")
+        head = f"def loop(early, rows, keep, resets, starts{names}):"
+        function = [head, *(f"    {line}" for line in inside), "return loop"]
         return "\n".join(["def make(products, like):", *(f"    {line}" for line in [*self.head, *function])])
 
 

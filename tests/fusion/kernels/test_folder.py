@@ -14,9 +14,21 @@ import torch
 
 from seqmodels.backends.fused import Fused
 from seqmodels.cells import ElmanCell
-from seqmodels.fusion.cpp import build, cache
-from seqmodels.fusion.cpp.build import BuildFailed, cache_folder, library, reason, record, recorded
-from seqmodels.fusion.cpp.cache import DAY, HOUR, note_use, sweep, trusted_folder, whole
+from seqmodels.fusion.cpp import build
+from seqmodels.fusion.cpp.build import library, reason
+from seqmodels.fusion.kernels import folder as places
+from seqmodels.fusion.kernels.build_failed import BuildFailed
+from seqmodels.fusion.kernels.folder import (
+    DAY,
+    HOUR,
+    cache_folder,
+    note_use,
+    record,
+    recorded,
+    sweep,
+    trusted_folder,
+    whole,
+)
 from tests.fusion.running import needs_compiler
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
@@ -37,7 +49,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def forget() -> None:
-    build._known.clear()
+    build._kernels.forget()
     build._toolchain.cache_clear()
 
 
@@ -71,9 +83,9 @@ CHANGES = [
 def test_what_another_user_could_have_changed_is_not_trusted(place: str, change: object, folder: Path) -> None:
     kernel = fake_kernel(folder)
     assert trusted_folder() == cache_folder() == folder
-    assert whole(kernel)
+    assert whole(kernel, "kernel.so")
     change((folder / place).resolve())  # type: ignore[operator]
-    assert trusted_folder() != folder or not whole(kernel)
+    assert trusted_folder() != folder or not whole(kernel, "kernel.so")
 
 
 @pytest.mark.parametrize("place", [KEY, f"{KEY}/kernel.so", f"{KEY}/kernel.sha256"])
@@ -81,7 +93,7 @@ def test_a_link_is_not_followed(place: str, folder: Path) -> None:
     kernel = fake_kernel(folder)
     moved = (folder / place).rename(folder / "elsewhere")
     (folder / place).symlink_to(moved)
-    assert not whole(kernel)
+    assert not whole(kernel, "kernel.so")
 
 
 def test_a_cache_may_lie_where_everybody_has_folders(folder: Path) -> None:
@@ -96,7 +108,7 @@ def test_no_umask_opens_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert trusted_folder() == tmp_path / "open" / "kernels"
         if reason() is None:
             built = next(trusted_folder().glob("*/kernel.so")).parent
-            assert whole(built)
+            assert whole(built, "kernel.so")
     finally:
         os.umask(before)
     assert cache_folder().stat().st_mode & 0o777 == 0o700
@@ -170,7 +182,7 @@ def without_room(monkeypatch: pytest.MonkeyPatch) -> None:
         raise FileNotFoundError("No usable temporary directory found")
 
     monkeypatch.setattr(tempfile, "mkdtemp", nowhere)
-    monkeypatch.setattr(cache, "_folders", {})
+    monkeypatch.setattr(places, "_folders", {})
 
 
 @pytest.mark.usefixtures("homeless")
@@ -242,8 +254,8 @@ def test_the_kernels_and_records_used_last_are_kept(folder: Path, monkeypatch: p
     for days in range(5):
         record(f"{days}")
         os.utime(folder / "checked" / f"{days}", (time.time() - days * DAY,) * 2)
-    monkeypatch.setattr(cache, "KEPT", 3 * 1100)
-    monkeypatch.setattr(cache, "RECORDS", 2)
+    monkeypatch.setattr(places, "KEPT", 3 * 1100)
+    monkeypatch.setattr(places, "RECORDS", 2)
     sweep(folder)
     assert [kernel.exists() for kernel in kernels] == [True, True, True, False, False]
     assert [recorded(f"{days}") for days in range(5)] == [True, True, False, False, False]
@@ -252,7 +264,7 @@ def test_the_kernels_and_records_used_last_are_kept(folder: Path, monkeypatch: p
 def test_kernels_are_looked_over_once_an_hour(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sweep(folder)
     kernel = fake_kernel(folder)
-    monkeypatch.setattr(cache, "KEPT", 0)
+    monkeypatch.setattr(places, "KEPT", 0)
     sweep(folder)
     assert kernel.exists()
     os.utime(folder / "swept", (time.time() - HOUR - 1,) * 2)

@@ -21,7 +21,7 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
-from seqmodels.fusion.cpp.compiler import BuildFailed
+from seqmodels.fusion.kernels.build_failed import BuildFailed
 from seqmodels.system.cache import cache_folder as user_cache
 
 logger = logging.getLogger("seqmodels")
@@ -33,6 +33,7 @@ RECORDS = 10_000
 """Most records that are kept."""
 
 STRAY = "building-"
+CHECKSUM = "kernel.sha256"
 KEY = re.compile("[0-9a-f]{64}")
 HOUR = 60 * 60
 DAY = 24 * HOUR
@@ -70,13 +71,13 @@ def trusted_folder() -> Path:
     return folder if os.access(folder, os.W_OK | os.X_OK) else _private()
 
 
-def whole(folder: Path) -> bool:
-    """Return whether a kernel belongs to this user and is intact: loading a damaged file would crash the process."""
+def whole(folder: Path, code: str) -> bool:
+    """Return whether a kernel belongs to this user and its file ``code`` is intact: a damaged one would crash."""
     try:
         if not _own(folder.lstat(), stat.S_IFDIR):
             return False
-        checksum = hashlib.sha256(_content(folder / "kernel.so")).hexdigest()
-        return _content(folder / "kernel.sha256") == checksum.encode()
+        checksum = hashlib.sha256(_content(folder / code)).hexdigest()
+        return _content(folder / CHECKSUM) == checksum.encode()
     except OSError:
         return False
 

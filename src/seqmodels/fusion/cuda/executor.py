@@ -1,0 +1,223 @@
+"""Running programs as kernels on a GPU."""
+
+from array import array
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from seqmodels.fusion.cuda.card import Card, Kernel, card_of
+from seqmodels.fusion.cuda.emit import Source
+from seqmodels.fusion.cuda.layout import BYTES, Layout, choices, more_rows, widest
+from seqmodels.fusion.executor import Arguments, Results
+from seqmodels.fusion.kernels.build_failed import BuildFailed
+from seqmodels.fusion.layout import is_time_first
+from seqmodels.fusion.portable.executor import Portable
+from seqmodels.fusion.program import Program
+from seqmodels.fusion.values import width
+
+WORDS = 500
+"""Most arguments of a kernel, of 8 bytes: a GPU takes 4 KB."""
+
+TRIES = 3
+"""Most choices of how to cut a program that are compiled."""
+
+KEPT = 1024
+"""Most kernels that are kept in memory; the oldest is dropped first, and is still in the cache on disk."""
+
+GAVE_UP = (
+    "a kernel waited for a number that never came, and gave up: results since the last check are wrong. Please report "
+    "this with the GPU and driver; backend='eager' does without these kernels"
+)
+
+
+def is_for(dtype: torch.dtype) -> bool:
+    """Return whether GPUs of this build of torch can run kernels in a dtype; float32 only by products of TF32.
+
+    ``torch.backends.cuda.matmul.fp32_precision`` allows those, and so does ``torch.set_float32_matmul_precision``.
+    """
+    if dtype == torch.float32 and torch.backends.cuda.matmul.fp32_precision != "tf32":
+        return False
+    return dtype in BYTES and torch.version.cuda is not None
+
+
+class Cuda:
+    """Runs programs as one kernel a sequence; see :class:`~seqmodels.fusion.executor.Executor` for the methods."""
+
+    def __init__(self, card: Card | None = None) -> None:
+        self._given = card
+        self._portable = Portable()
+        self._kernels: dict[_Key, _Built] = {}
+        self._status: dict[torch.device, Tensor] = {}
+
+    def prepare(self, programs: Sequence[Program], arguments: Arguments) -> None:
+        """Compile programs, all at once."""
+        like, ragged = arguments.streams[0], arguments.lengths is not None or arguments.resets is not None
+        if all(self._key(program, like, ragged=ragged) in self._kernels for program in programs):
+            return
+        with ThreadPoolExecutor(len(programs)) as pool:
+            list(pool.map(lambda program: self._built(program, like, ragged=ragged), programs))
+
+    def run(self, program: Program, arguments: Arguments) -> Results:
+        streams, carries, vectors, weights, lengths, resets, restart, first = arguments
+        like = streams[0]
+        batch, time = like.shape[:2]
+        built = self._built(program, like, ragged=lengths is not None or resets is not None)
+        status = self._checked_status(like.device)
+        outputs = _outputs(program, like, first, shared=resets is None)
+        if lengths is not None:  # skipped steps are not written
+            for output in outputs:
+                output.zero_()
+            lengths = lengths.to(torch.int64).contiguous()
+        ends = [like.new_empty(batch, size) for size in program.carries]
+        totals = [like.new_empty(batch, width(group), dtype=torch.float32) for group in program.totals]
+        layout = built.source.layout
+        words = built.exchanged(batch * time)
+        exchange = torch.full((sum(words),), -1, dtype=torch.int32, device=like.device)
+        operands, floats, sums = exchange.split(words)
+        _zero_padding(layout, operands.view(like.dtype).view(-1, max(1, layout.operand_width)))
+
+        streams = [s if s.stride(-1) == 1 or s.shape[-1] == 1 else s.contiguous() for s in streams]
+        carries, restart = (
+            [c if c.stride(-1) == 1 or c.shape[-1] == 1 else c.contiguous() for c in some]
+            for some in (carries, carries if restart is None else restart)
+        )
+        vectors = [v.contiguous() for v in vectors]
+        groups = -(-batch // layout.options.rows)
+        call = array("q", (time, batch, groups, 0 if lengths is None else lengths.data_ptr()))
+        if resets is None:
+            call.extend((0, 0, 0))
+        else:
+            call.extend((resets.data_ptr(), resets.stride(0), resets.stride(1)))
+        call.extend((status.data_ptr(), operands.data_ptr(), floats.data_ptr(), sums.data_ptr()))
+        for s in streams:
+            call.extend((s.data_ptr(), s.stride(0), s.stride(1)))
+        for c, r, e in zip(carries, restart, ends, strict=True):
+            call.extend((c.data_ptr(), c.stride(0), r.data_ptr(), r.stride(0), e.data_ptr()))
+        call.extend(v.data_ptr() for v in vectors)
+        for w in (weights[number] for number in built.source.weights):
+            call.extend((w.data_ptr(), w.stride(0), w.stride(1)))
+        for o in outputs:
+            call.extend((o.data_ptr(), o.stride(0), o.stride(1)))
+        call.extend(t.data_ptr() for t in totals)
+        built.kernel.launch(min(built.teams, groups) * layout.options.blocks, call)
+        return Results(outputs, ends, [t.sum(0).to(like.dtype) for t in totals])
+
+    def outer(self, operands: Sequence[Tensor], cotangent: Tensor, *, ones: bool = False) -> Tensor:
+        return self._portable.outer(operands, cotangent, ones=ones)
+
+    def _card(self, device: torch.device) -> Card:
+        return self._given or card_of(device)
+
+    def _key(self, program: Program, like: Tensor, *, ragged: bool) -> "_Key":
+        many = more_rows(program, like.shape[0], self._card(like.device).multiprocessors)
+        return _Key(program, like.dtype, many, ragged, like.device)
+
+    def _built(self, program: Program, like: Tensor, *, ragged: bool) -> "_Built":
+        key = self._key(program, like, ragged=ragged)
+        if (found := self._kernels.get(key)) is None:
+            if len(self._kernels) >= KEPT:
+                self._kernels.pop(next(iter(self._kernels)), None)
+            found = self._kernels[key] = _build(self._card(like.device), key)
+        return found
+
+    def _checked_status(self, device: torch.device) -> Tensor:
+        """Return the word that a kernel sets when it gives up: in the host's memory, which costs nothing to read.
+
+        Raises:
+            RuntimeError: a kernel that has finished gave up.
+        """
+        if (status := self._status.get(device)) is None:
+            status = torch.zeros(1, dtype=torch.int32, pin_memory=device.type == "cuda")
+            status = self._status.setdefault(device, status)
+        if status.item():
+            status.zero_()
+            raise RuntimeError(GAVE_UP)
+        return status
+
+
+class _Key(NamedTuple):
+    """What a kernel is compiled for."""
+
+    program: Program
+    dtype: torch.dtype
+    many: bool  # whether a team of blocks runs two tiles of rows at once
+    ragged: bool
+    device: torch.device
+
+
+@dataclass(frozen=True)
+class _Built:
+    """A kernel, and how many teams of blocks run at once."""
+
+    source: Source
+    kernel: Kernel
+    teams: int
+
+    def exchanged(self, rows: int) -> list[int]:
+        """Return the words through which blocks hand on operands, numbers and partial sums, for so many rows."""
+        layout = self.source.layout
+        operands = -(-layout.operand_width * BYTES[layout.options.dtype] // 4)
+        return [rows * n for n in (operands, layout.float_width, len(layout.reductions) * layout.options.blocks)]
+
+
+def _build(card: Card, key: _Key) -> _Built:
+    """Compile the first choice that a GPU runs without spilling registers to memory; else the one that spills least.
+
+    Raises:
+        BuildFailed: the program does not fit this GPU, or cannot be compiled.
+    """
+    program, dtype = key.program, key.dtype
+    best: tuple[int, _Built] | None = None
+    for options in choices(program, dtype, many=key.many, ragged=key.ragged, card=card)[:TRIES]:
+        source = Source(program, options)
+        if source.words > WORDS:
+            raise BuildFailed(f"a step with {source.words} arguments: a GPU's kernel takes {WORDS}")
+        kernel = card.load(source.text, dtype, options.threads, source.shared_bytes)
+        teams = kernel.resident * card.multiprocessors // options.blocks
+        if teams and (best is None or kernel.spilled < best[0]):
+            best = kernel.spilled, _Built(source, kernel, teams)
+        if best is not None and best[0] == 0:
+            break
+    if best is None:
+        raise BuildFailed(f"weights of {widest(program)} columns do not fit {card.name}")
+    return best[1]
+
+
+def _zero_padding(layout: Layout, operands: Tensor) -> None:
+    """Fill the columns between operands, which nobody hands on and everybody multiplies with 0."""
+    for value, at in layout.operands:
+        if (end := at + layout.padded(value)) > at + value.width:
+            operands[:, at + value.width : end].zero_()
+
+
+def _outputs(program: Program, like: Tensor, first: Tensor | None, *, shared: bool) -> list[Tensor]:
+    """Return output streams in the layout of ``like (batch, time, width)``; the cell's own is contiguous.
+
+    A carry after a step is the carry before the next one, unless that one begins anew: where both are outputs, they
+    are one stream with one more step.
+    """
+    batch, time = like.shape[:2]
+    shifted = program.shifted() if shared else {}
+
+    def stream(time: int, size: int, *, time_first: bool) -> Tensor:
+        if time_first:
+            return like.new_empty(time, batch, size).transpose(0, 1)
+        return like.new_empty(batch, time, size)
+
+    found = dict[int, Tensor]()
+    for index, group in enumerate(program.outputs):
+        if index in shifted:
+            continue
+        longer = int(index in shifted.values())
+        whole = first if index == 0 else None
+        if whole is None:
+            time_first = is_time_first(like) and (index > 0 or program.backwards)
+            whole = stream(time + longer, width(group), time_first=time_first)
+        found[index] = whole
+    for index, before in shifted.items():
+        found[index], found[before] = found[before][:, 1:], found[before][:, :-1]
+    return [found[index] for index in range(len(program.outputs))]

@@ -1,0 +1,199 @@
+"""One step of a kernel as text: what it fetches, hands on, multiplies, computes and stores."""
+
+from collections.abc import Sequence
+
+from seqmodels.fusion.cuda.layout import Layout
+from seqmodels.fusion.cuda.terms import Terms, carry_name
+from seqmodels.fusion.ops import Op
+from seqmodels.fusion.schedule import Pass, Target
+from seqmodels.fusion.values import Columns, Selection, Value
+
+NEUTRAL = {Op.SUM: "0.f", Op.AMAX: "-INFINITY", Op.AMIN: "INFINITY"}
+COMBINE = {Op.SUM: "f_add", Op.AMAX: "f_maximum", Op.AMIN: "f_minimum"}
+OPERANDS = "a.operands + ((int64_t)t * a.batch + {}) * OPERANDS + {}"
+"""Where a number begins in a row of operands: of which row, from which column on."""
+FLOATS = "a.floats + ((int64_t)t * a.batch + b) * FLOATS + {}"
+
+
+class StepWriter:
+    """Writes the body of the loop over time, level after level of the program's products."""
+
+    def __init__(self, layout: Layout, terms: Terms) -> None:
+        self.layout, self.terms = layout, terms
+        self.program, self.options = layout.program, layout.options
+        self._lines: list[str] = []
+        self._published: set[int] = set()
+        self._shown: set[Value] = set()
+
+    def lines(self) -> list[str]:
+        """Return the step."""
+        layout, back = self.layout, self.program.backwards
+        for (_, columns), name in self.terms.streams.items():
+            self._add(f"  UNROLL for (int e = 0; e < E{columns}; e++) {name}[e] = next_{name}[e];")
+        if self.options.ragged:
+            for size in self.carried_widths():
+                self._add(f"  UNROLL for (int e = 0; e < E{size}; e++) anew{size}[e] = next_anew{size}[e];")
+        self._add("  if (step + 1 < end) {", *self.fetch("t - 1" if back else "t + 1"), "  }")
+        if self.options.ragged and not back:
+            for part in layout.parts:
+                name, size = carry_name(part.carry, part.start), part.value.width
+                at = f"a.r{part.carry} + b * a.r{part.carry}_row + {part.start} + unit"
+                self._each(size, [f"if (on && anew{size}[e]) {name}[e] = load({at});"])
+        self._share_carries()
+        self._hand_on()
+        for level in sorted({key.level for key in layout.schedule.passes}):
+            self._multiply(level)
+            for key, work in layout.schedule.passes.items():
+                if key.level == level:
+                    self._pass(key.width, work)
+        self._advance()
+        return self._lines
+
+    def fetch(self, when: str) -> list[str]:
+        """Return the loads of the streams of step ``when``, which are needed a step later."""
+        by_columns: dict[int, list[str]] = {}
+        for (value, columns), name in self.terms.streams.items():
+            source, start = value.columns
+            column = f"{start}" if value.width == 1 else f"{start} + unit"
+            at = f"a.s{source} + b * a.s{source}_row + ({when}) * a.s{source}_time + {column}"
+            by_columns.setdefault(columns, []).append(f"if (in) next_{name}[e] = load({at});")
+        for size in self.carried_widths() if self.options.ragged else ():
+            flag = f"in && a.resets && a.resets[b * a.resets_row + ({when}) * a.resets_time]"
+            by_columns.setdefault(size, []).append(f"next_anew{size}[e] = {flag};")
+        return [line for columns, lines in by_columns.items() for line in self.terms.loop(columns, lines)]
+
+    def carried_widths(self) -> list[int]:
+        """Return the widths of the parts of carries."""
+        return sorted({part.value.width for part in self.layout.parts})
+
+    def _add(self, *lines: str) -> None:
+        self._lines += lines
+
+    def _each(self, columns: int, lines: Sequence[str]) -> None:
+        self._lines += self.terms.loop(columns, lines)
+
+    def _share_carries(self) -> None:
+        """Let all threads read carries of one number a row, and slices of carries that others own."""
+        terms, layout = self.terms, self.layout
+        if terms.singles:
+            self._add("  __syncthreads();")  # those of the last step have been read
+        alone = {key: place for key, place in terms.singles.items() if isinstance(key, Columns)}
+        if alone:
+            self._each(1, [f"if (in) single[{at} * ROWS + r] = {carry_name(*key)}[e];" for key, at in alone.items()])
+            self._add("  __syncthreads();")
+        for carry, at in layout.shown_carries.items():
+            for part in (part for part in layout.parts if part.carry == carry):
+                self._show(f"{at + part.start} + unit", part.value.width, f"{carry_name(carry, part.start)}[e]")
+        for (value, columns), name in terms.gathered.items():
+            carry, start = value.columns
+            column = f"{layout.shown_carries[carry] + start}" + ("" if value.width == 1 else " + unit")
+            self._add(f"  float {name}[E{columns}];")
+            self._each(columns, [f"{name}[e] = in ? await({FLOATS.format(column)}, dead) : 0.f;"])
+
+    def _show(self, at: str, columns: int, term: str) -> None:
+        """Put a number where any thread can read it; one of a row is put by one block."""
+        alone = " && mine == 0" if columns == 1 else ""
+        self._each(columns, [f"if (in{alone}) publish_float({FLOATS.format(at)}, {term});"])
+
+    def _hand_on(self) -> None:
+        """Put what other blocks multiply or read, as soon as it is there."""
+        terms = self.terms
+        for place, (value, at) in enumerate(self.layout.operands):
+            if place in self._published or not terms.has(value, value.width):
+                continue
+            self._published.add(place)
+            term, to = terms.term(value, value.width), OPERANDS.format("b", at)
+            if value.width == 1:
+                self._each(1, [f"if (in && mine == 0) publish_alone({to}, {term});"])
+            else:
+                self._each(value.width, [f"publish({to} + unit, in ? {term} : 0.f, in);"])
+        for value, at in self.layout.floats.items():
+            if value not in self._shown and terms.has(value, value.width):
+                self._shown.add(value)
+                self._show(f"{at} + unit", value.width, terms.term(value, value.width))
+
+    def _multiply(self, level: int) -> None:
+        """Run the products of a level, and add up the partial sums of its warps."""
+        products = [each for each in self.layout.products if each.level == level]
+        if not products:
+            return
+        half = f"half{level}"
+        self._add(f"  float* const {half} = shared + (turn++ & 1) * HALF;")
+        for each in products:
+            sums = f"{half} + {self.layout.sums[each.number]}"
+            arguments = f"{OPERANDS.format('base', each.at)}, OPERANDS, left, far{each.number}, {sums}, dead"
+            self._add(f"  product{each.number}.run({arguments});")
+        self._add("  __syncthreads();")
+        for each in products:
+            sums, start = f"{half} + {self.layout.sums[each.number]}", 0
+            for gate in each.gates:
+                size = gate.width
+                column = f"{start}" if size == 1 else f"{start} + slot % B{size}"
+                total = f"Product{each.number}::total({sums}, r, {column})"
+                self._compute(gate, f"slot < ROWS * B{size} ? {total} : 0.f")
+                start += 8 * self.layout.tiles(gate)
+
+    def _compute(self, value: Value, expression: str, *before: str) -> None:
+        """Compute a value from no other values."""
+        self._add(self.terms.named(value, value.width))
+        self._each(value.width, [*before, f"{self.terms.term(value, value.width)} = {expression};"])
+
+    def _pass(self, columns: int, work: Pass) -> None:
+        terms = self.terms
+        for block in work.blocks:
+            number, start = block.columns
+            if isinstance(self.program.products[number], Selection):
+                column = f"{start}" if columns == 1 else f"{start} + unit"
+                moved = f"const int from = in ? move{number}[{column}] : -1;"
+                self._compute(block, f"from < 0 ? 0.f : await({FLOATS.format('from')}, dead)", moved)
+        lines = []
+        for value in work.body:
+            if (value, columns) not in terms.computed and value.op is not Op.SPREAD:
+                expression = terms.expression(value, columns)
+                self._add(terms.named(value, columns))
+                lines.append(f"{terms.term(value, columns)} = {expression};")
+        self._each(columns, lines)
+        if columns == 1 and (read := [value for value in (*work.blocks, *work.body) if value in terms.singles]):
+            self._each(1, [f"if (in) single[{terms.singles[v]} * ROWS + r] = {terms.term(v, 1)};" for v in read])
+            self._add("  __syncthreads();")
+        self._hand_on()
+        for value in work.reductions:
+            self._reduce(value, columns)
+        self._hand_on()
+        self._each(columns, self._writes(columns, work))
+
+    def _reduce(self, value: Value, columns: int) -> None:
+        """Make one number of the columns of each row, over all blocks of the team."""
+        number, neutral = self.layout.reductions.index(value), NEUTRAL[value.op]
+        term = self.terms.term(value.args[0], columns)
+        self._each(columns, [f"if (slot < ROWS * B{columns}) terms[slot] = in ? {term} : {neutral};"])
+        at = f"a.sums + (((int64_t)t * a.batch + base) * REDUCED + {number}) * BLOCKS, REDUCED * BLOCKS"
+        combine = f"[](float x, float y) {{ return {COMBINE[value.op]}(x, y); }}"
+        blocks = "1" if columns == 1 else "BLOCKS"  # a number a row is every block's
+        arguments = f"{combine}, {neutral}, terms, {at}, mine, left, whole + {number} * ROWS, dead"
+        self._add(f"  reduce<B{columns}, {blocks}>({arguments});")
+        self.terms.reduced.add(value)
+
+    def _writes(self, columns: int, work: Pass) -> list[str]:
+        lines = []
+        alone = " && mine == 0" if columns == 1 else ""
+        for target, index, start, value in work.writes:
+            term = self.terms.term(value, columns)
+            if target is Target.OUTPUT:
+                at = f"a.o{index} + b * a.o{index}_row + t * a.o{index}_time + {start} + unit"
+                lines.append(f"if (on{alone}) store({at}, {term});")
+            elif target is Target.TOTAL:
+                lines.append(f"if (on) total{index}_{start}[e] += {term};")
+        return lines
+
+    def _advance(self) -> None:
+        """Carry what the program says on to the next step, in rows that have this one."""
+        for size in self.carried_widths():
+            parts = [part for part in self.layout.parts if part.value.width == size]
+            names = [carry_name(part.carry, part.start) for part in parts]
+            lines = [f"const float n{i} = {self.terms.term(part.value, size)};" for i, part in enumerate(parts)]
+            lines += [f"if (on) {name}[e] = n{i};" for i, name in enumerate(names)]
+            if self.options.ragged and self.program.backwards:
+                anew = f"if (on && anew{size}[e])"
+                lines += [f"{anew} first_{name}[e] += {name}[e], {name}[e] = 0.f;" for name in names]
+            self._each(size, lines)
