@@ -18,8 +18,8 @@ TRIED = "gru"
 
 WITH_A_GPU = (
     "An NVIDIA GPU would run elman (tanh, relu), gru_reset_after, lstm and lstm_projected by cuDNN (native), and the "
-    "other cells fused: from compute capability 8.0 on as CUDA kernels in bf16, fp16 and TF32, else as torch operators. "
-    "GPUs of AMD and Apple are untested; they run torch operators."
+    "other cells fused: as CUDA kernels in bf16, fp16 and TF32 (compute capability 8.0 or later), else as torch "
+    "operators. GPUs of AMD and Apple are untested; they run torch operators."
 )
 
 
