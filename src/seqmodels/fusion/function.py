@@ -33,10 +33,11 @@ class Inputs(NamedTuple, Generic[T]):
     def split(cls, step: Step, numbers: Iterable[int], leaves: Iterable[T], *, resets: bool) -> "Inputs[T]":
         """Undo :meth:`flat`; ``numbers`` are the streams whose products are known."""
         rest = iter(leaves)
-        carries = len(step.carries)
-        sizes = (len(step.streams), carries, carries if resets else 0, len(step.constants))
-        kinds = [list(islice(rest, size)) for size in sizes]
-        return Inputs(*kinds, {i: InputProduct(next(rest), next(rest), next(rest)) for i in numbers})
+        count = len(step.carries)
+        sizes = (len(step.streams), count, count if resets else 0, len(step.constants))
+        streams, carries, restarts, constants = (list(islice(rest, size)) for size in sizes)
+        products = {i: InputProduct(next(rest), next(rest), next(rest)) for i in numbers}
+        return Inputs(streams, carries, restarts, constants, products)
 
     def flat(self) -> list[T | None]:
         """Return everything in one list."""
