@@ -42,11 +42,10 @@ def unroll(
     final state is the one after its last real step; what the padding holds, NaN included, has no effect.
 
     With ``resets`` one row holds several sequences, one after the other: documents packed into rows, episodes of a
-    policy. Outputs, final state and gradients are those of the sequences run apart, each from the cell's initial state;
-    only what a row begins with continues from ``state``, where one is given, up to the row's first flag. So windows of
-    a text and rollouts of a policy carry the state on: give each the final state of the one before. What a wrapper
-    draws once for a sequence, such as the mask of :class:`~seqmodels.cells.RecurrentDropout`, is drawn
-    once for a row.
+    policy. Outputs, final state and gradients are those of the sequences run apart. A row starts from ``state``, and
+    from each of its flags on again from the cell's initial state. So windows of a text and rollouts of a policy carry
+    their state on: give each the final state of the one before. What a wrapper draws once for a sequence, such as the
+    mask of :class:`~seqmodels.cells.RecurrentDropout`, is drawn once for a row.
 
     Hooks of ``cell`` run once, as in a call of ``torch.nn.GRU``: forward pre-hooks get ``(cell, (x, state))``, forward
     hooks ``(cell, (x, state), (y, final state))``, and what they return replaces it; backward hooks get the gradients
