@@ -49,8 +49,10 @@ def usable_lengths(lengths: Tensor, x: Tensor) -> Tensor:
     """
     time, lengths = x.shape[1], lengths.long()
     on_cpu = lengths.device.type == "cpu" or x.device.type == "cpu"
-    if not on_cpu or torch.compiler.is_compiling():
+    if not on_cpu:
         return lengths.to(x.device).clamp(1, time)
+    if torch.compiler.is_compiling():  # there are no values yet: they are checked where the operator of the graph runs
+        return lengths.to(x.device)
     lengths = lengths.cpu()
     shortest, longest = (int(bound) for bound in lengths.aminmax())
     if shortest < 1 or longest > time:

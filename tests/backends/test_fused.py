@@ -9,6 +9,7 @@ import torch
 
 from seqmodels.backends import unroll
 from seqmodels.cells import Cell, GRUCell, LSTMCell
+from seqmodels.fusion import choice
 from seqmodels.fusion.kernels.build_failed import BuildFailed
 from seqmodels.layers import Recurrent
 from tests.backends.fakes import random_state
@@ -47,7 +48,8 @@ def test_a_failed_build_is_told_once_and_the_portable_executor_runs(
 
     monkeypatch.setattr("seqmodels.fusion.cpp.executor.library", fail)
     monkeypatch.setattr("seqmodels.fusion.cpp.executor._kernels", {})
-    monkeypatch.setattr(back_end, "reason", lambda: None)
+    monkeypatch.setattr(choice, "reason", lambda: None)
+    choice._warn.cache_clear()
     fused = back_end.Fused()
     cell = GRUCell(INPUT, HIDDEN).train(train)
     x = torch.randn(BATCH, TIME, INPUT)

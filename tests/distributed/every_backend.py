@@ -1,5 +1,7 @@
 """One of several processes that compute gradients with every cell and back-end, and compare them with those of one."""
 
+from typing import Any
+
 import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -9,7 +11,7 @@ from seqmodels.cells import ALL_CELLS, GRUCell, LSTMCell
 from seqmodels.layers import Recurrent
 
 ROWS, TIME, INPUT, HIDDEN = 6, 7, 4, 5
-COMPILED = (LSTMCell, GRUCell)  # the others would take a compiler seconds each
+COMPILED = (LSTMCell, GRUCell)  # as C++, the others would take seconds each; here in a graph of torch.compile
 
 
 class Summed(nn.Module):
@@ -36,7 +38,8 @@ def run() -> None:
             torch.manual_seed(0)
             model = Summed(Recurrent(cell_type(INPUT, HIDDEN), backend=backend))
             alone = torch.autograd.grad(model(x, lengths), list(model.parameters()))
-            together = DistributedDataParallel(model)
+            whole: Any = torch.compile(model, backend="aot_eager", fullgraph=True) if COMPILING else model
+            together = DistributedDataParallel(whole)
             together(x[RANK::WORLD], lengths[RANK::WORLD]).backward()
             for parameter, gradient in zip(model.parameters(), alone, strict=True):
                 torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-6)

@@ -3,6 +3,7 @@
 import logging
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from seqmodels.backends.arguments import checked_lengths, checked_resets, checked_state, checked_x, resets_within
@@ -146,6 +147,8 @@ def preference(cell: Cell[Any], x: Tensor) -> list[str]:
     GPU (cuDNN); kernels derived from the cell elsewhere, where they are faster than ATen's loops; tiny problems are not
     fused.
     """
+    if torch.compiler.is_compiling():  # a graph holds one operator, of any size; the kernels of native have none
+        return ["fused", "scan", "eager"]
     tiny = x.shape[0] * x.shape[1] * cell.hidden_size < TINY
     if x.device.type != "cpu" or type(cell) is LSTMCell or tiny:
         names = ["native", "scan", "fused", "eager"]
@@ -170,15 +173,18 @@ def _run(
                 text = f"backend {name!r} cannot run this: {error}; backend='auto' takes one that can"
                 raise ValueError(text) from None
             if each == "fused" and not isinstance(error, UnsupportedContext):
-                _warn(cell, str(error))
+                _warn(type(cell).__qualname__, str(error))
     raise AssertionError("the back-end eager refuses nothing")
 
 
 _warned: set[tuple[str, str]] = set()
 
 
-def _warn(cell: Cell[Any], why: str) -> None:
+def _warn(name: str, why: str) -> None:
     """Log once that a cell is not fused, and why."""
-    if (key := (type(cell).__qualname__, why)) not in _warned:
-        _warned.add(key)
-        log.warning("%s is not fused, which costs speed: %s", key[0], why)
+    if (name, why) not in _warned:
+        _warned.add((name, why))
+        log.warning("%s is not fused, which costs speed: %s", name, why)
+
+
+_warn._dynamo_marked_constant = True  # type: ignore[attr-defined] # it runs while a graph is made, which holds no logging

@@ -26,7 +26,7 @@ def has_hooks(module: nn.Module) -> bool:
     if module._forward_pre_hooks or module._forward_hooks or module._backward_pre_hooks or module._backward_hooks:
         return True
     inner = module._modules  # checked at every call, where a generator costs several times as much
-    return bool(inner) and any(has_hooks(one) for one in inner.values() if one is not None)
+    return len(inner) > 0 and any(has_hooks(one) for one in inner.values() if one is not None)
 
 
 @_disable_dynamo

@@ -32,6 +32,8 @@ class Arguments(NamedTuple):
         restart: tensors ``(batch, width)`` for ``program.carries`` of a forward program; None: the same as ``carries``.
         first: memory ``(batch, time, width)`` for the first output of a forward program, with any strides but a
             contiguous last dimension. None: the executor allocates that output, contiguous.
+        apart: whether the caller needs every output of a forward program contiguous and in memory of its own. It copies
+            those that are not.
     """
 
     streams: Sequence[Tensor]
@@ -42,6 +44,7 @@ class Arguments(NamedTuple):
     resets: Tensor | None = None
     restart: Sequence[Tensor] | None = None
     first: Tensor | None = None
+    apart: bool = False
 
 
 class Results(NamedTuple):

@@ -59,17 +59,17 @@ def run(
     are given.
     """
     if step.pair is not None and torch.is_grad_enabled():
-        call = _Call(step, step.pair, executor, tuple(inputs.products))
+        call = Call(step, step.pair, executor, tuple(inputs.products))
         y, *carried = _Fused.apply(call, lengths, resets, _anchor(step.pair, inputs), *inputs.flat())
         return y, carried
     with torch.no_grad():
-        weights, vectors = _hoisted(step, inputs)
+        weights, vectors = hoisted(step, inputs)
         arguments = Arguments(inputs.streams, inputs.carries, vectors, weights, lengths, resets, restart, y)
         results = executor.run(step.forward, arguments)
     return results.outputs[0], results.carries
 
 
-def _hoisted(step: Step, inputs: Inputs[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+def hoisted(step: Step, inputs: Inputs[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
     """Compute the weights and vectors of a step from its constants."""
     dtype = inputs.streams[0].dtype
     found = step.hoisted(*inputs.constants)
@@ -88,7 +88,7 @@ def _anchor(pair: Pair, inputs: Inputs[Tensor]) -> Tensor | None:
 
 
 @dataclass(frozen=True)
-class _Call:
+class Call:
     """What a forward pass and its backward pass have in common, tensors aside."""
 
     step: Step
@@ -100,10 +100,10 @@ class _Call:
 class _Fused(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, call: _Call, lengths: Tensor | None, resets: Tensor | None, anchor: Tensor | None, *tensors: Tensor
+        ctx: Any, call: Call, lengths: Tensor | None, resets: Tensor | None, anchor: Tensor | None, *tensors: Tensor
     ) -> tuple[Tensor, ...]:
         inputs, pair = Inputs.split(call.step, call.products, tensors), call.pair
-        weights, vectors = _hoisted(call.step, inputs)
+        weights, vectors = hoisted(call.step, inputs)
         arguments = Arguments(inputs.streams, inputs.carries, vectors, weights, lengths, resets)
         call.executor.prepare((pair.forward, pair.backward), arguments)
         outputs, carried, _ = call.executor.run(pair.forward, arguments)
@@ -115,7 +115,7 @@ class _Fused(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor, *dcarries: Tensor) -> tuple[Tensor | None, ...]:
-        call: _Call = ctx.call
+        call: Call = ctx.call
         step, pair = call.step, call.pair
         lengths, resets, anchor, *tensors = ctx.saved_tensors
         rest = iter(tensors)
@@ -125,7 +125,7 @@ class _Fused(torch.autograd.Function):
         wanted: Inputs[bool] = Inputs.split(step, call.products, ctx.needs_input_grad[4:])
         with torch.no_grad(), torch.autocast(dy.device.type, enabled=False):
             arguments = Arguments([*streams, *saved, dy], dcarries, vectors, weights, lengths, resets)
-            found = _gradients(call, given, wanted, saved, call.executor.run(pair.backward, arguments))
+            found = gradients_of(call, given, wanted, saved, call.executor.run(pair.backward, arguments))
         gradients = [one if needed else None for one, needed in zip(found.flat(), wanted.flat(), strict=True)]
         if torch.is_grad_enabled():  # they may be differentiated again
             gradients = _once([dy, anchor, *given.flat()], gradients)
@@ -141,8 +141,8 @@ class _RowSum(NamedTuple):
     operands: list[Tensor] | None
 
 
-def _gradients(
-    call: _Call,
+def gradients_of(
+    call: Call,
     given: Inputs[Tensor],
     wanted: Inputs[bool],
     saved: list[Tensor],

@@ -43,12 +43,15 @@ class Cpp:
                 outer.result()
 
     def run(self, program: Program, arguments: Arguments) -> Results:
-        streams, carries, vectors, weights, lengths, resets, restart, first = arguments
+        streams, carries, vectors, weights, lengths, resets, restart, first, apart = arguments
         like = streams[0]
         batch, time = like.shape[:2]
         kernel, used = _kernel(program, like.dtype)
         threads = _threads(batch)
-        outputs = _outputs(program, like, first, apart=resets is not None)
+        if apart:
+            outputs = [empty_pooled((batch, time, width(group)), like) for group in program.outputs]
+        else:
+            outputs = _outputs(program, like, first, shifting=resets is None)
         if lengths is not None:  # skipped steps are not written
             for output in outputs:
                 output.zero_()
@@ -121,13 +124,13 @@ def _outer(dtype: torch.dtype) -> Library:
     return _outers[dtype]
 
 
-def _outputs(program: Program, like: Tensor, first: Tensor | None = None, *, apart: bool = False) -> list[Tensor]:
+def _outputs(program: Program, like: Tensor, first: Tensor | None = None, *, shifting: bool = True) -> list[Tensor]:
     """Return output streams in the layout of ``like (batch, time, width)``; the cell's own is contiguous.
 
     In a forward program all but the first share one buffer, so that a step of a row is one piece of memory: wide ones
     first, each aligned to a cache line, since a vector that straddles two lines is loaded twice. A carry after a step
-    is the carry before the next one: where both are outputs, they are one stream with one more step, unless
-    they are to be kept ``apart``.
+    is the carry before the next one: where both are outputs, they are one stream with one more step, if
+    ``shifting``.
     """
     batch, time = like.shape[:2]
     sizes = [width(group) for group in program.outputs]
@@ -141,7 +144,7 @@ def _outputs(program: Program, like: Tensor, first: Tensor | None = None, *, apa
 
     if program.backwards:  # autograd hands them out one by one: each has memory of its own
         return [stream(time, size) for size in sizes]
-    shifted = {} if apart else program.shifted()
+    shifted = program.shifted() if shifting else {}
     places, end = dict[int, int](), 0
     line = LINE // like.element_size()
     for index in sorted(range(1, len(sizes)), key=lambda i: sizes[i] < line):

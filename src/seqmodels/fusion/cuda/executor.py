@@ -62,7 +62,7 @@ class Cuda:
             list(pool.map(lambda program: self._built(program, like, ragged=ragged), programs))
 
     def run(self, program: Program, arguments: Arguments) -> Results:
-        streams, carries, vectors, weights, lengths, resets, restart, first = arguments
+        streams, carries, vectors, weights, lengths, resets, restart, first, _ = arguments
         like = streams[0]
         batch, time = like.shape[:2]
         built = self._built(program, like, ragged=lengths is not None or resets is not None)

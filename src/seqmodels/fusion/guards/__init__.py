@@ -6,6 +6,6 @@
 * ``guard_text.py``: the source of a guard.
 """
 
-from seqmodels.fusion.guards.inspection import Guard, Inspection, inspect
+from seqmodels.fusion.guards.inspection import Guard, Inspection, copied, inspect
 
-__all__ = ["Guard", "Inspection", "inspect"]
+__all__ = ["Guard", "Inspection", "copied", "inspect"]

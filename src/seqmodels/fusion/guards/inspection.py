@@ -5,15 +5,19 @@ everything that the step can read, and generates a function, the guard, that wal
 compares what it finds with constants. The values of tensors are not compared: they are inputs of a program.
 """
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses import FakeTensor
 
 from seqmodels.fusion.guards.guard_text import compiled
 from seqmodels.fusion.guards.walk import Walk, readable
+
+M = TypeVar("M", bound=nn.Module)
 
 
 class Guard:
@@ -74,3 +78,26 @@ def inspect(cell: nn.Module) -> Inspection:
         Guard(source, walk.text.scope),
         walk.text.digest(source),
     )
+
+
+def copied(cell: M) -> M:
+    """Return a deep copy of a cell, whose weights may be results of other ones, as those of ``spectral_norm`` are.
+
+    Fake tensors, which ``torch.export`` puts in place of a module's own, become random ones.
+    """
+    found = inspect(cell)
+    memo: dict[int, Any] = {id(one): one for one in found.uncopied}
+    for tensor in found.tensors:
+        if isinstance(tensor, FakeTensor):
+            memo[id(tensor)] = _random(tensor)
+        elif not tensor.is_leaf:
+            memo[id(tensor)] = tensor.detach().clone().requires_grad_()
+    return copy.deepcopy(cell, memo)
+
+
+def _random(fake: Tensor) -> Tensor:
+    """Return a tensor with numbers, zeros where these may be indices."""
+    if not fake.is_floating_point():
+        return torch.zeros(fake.shape, dtype=fake.dtype, device=fake.device)
+    numbers = torch.randn(fake.shape, device=fake.device).to(fake.dtype).requires_grad_(fake.requires_grad)
+    return nn.Parameter(numbers, fake.requires_grad) if isinstance(fake, nn.Parameter) else numbers

@@ -1,0 +1,35 @@
+"""Which executor runs programs, by device and dtype."""
+
+import logging
+from functools import cache
+
+import torch
+
+from seqmodels.fusion.cpp.build import reason
+from seqmodels.fusion.cpp.executor import REALS, Cpp
+from seqmodels.fusion.cuda.executor import Cuda, is_for
+from seqmodels.fusion.executor import Executor
+from seqmodels.fusion.portable.executor import Portable
+
+log = logging.getLogger("seqmodels")
+_portable, _cpp, _cuda = Portable(), Cpp(), Cuda()
+
+
+def executor_for(device: torch.device, dtype: torch.dtype) -> Executor:
+    """Return what runs programs for this device and dtype: compiled C++, CUDA kernels or torch operators."""
+    if device.type == "cuda" and is_for(dtype):
+        return _cuda
+    if device.type != "cpu" or dtype not in REALS:
+        return _portable
+    return _cpp if (why := reason()) is None else portable_instead(why)
+
+
+def portable_instead(why: object) -> Executor:
+    """Return what runs programs where a kernel cannot be built, and log why."""
+    _warn(str(why))
+    return _portable
+
+
+@cache
+def _warn(why: str) -> None:
+    log.warning("fused kernels run as torch operators, not as compiled C++: %s", why)
