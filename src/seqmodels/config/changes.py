@@ -15,8 +15,9 @@ CHANGEABLE = (  # keys that do not affect what a run computes
     *("callbacks.*.dirpath", "trainer.limit_test_batches", "trainer.detect_anomaly"),
 )
 INCREASABLE = ("trainer.max_epochs", "trainer.max_steps")
-ADDED = {"data.bucketing": False, "data.drop_last": False, "data.empty": "error", "data.random_windows": False}
-"""Options that only some data sets used to have: runs from then resume as if their configuration had set these."""
+ADDED = {"tf32": True, "data.bucketing": False, "data.drop_last": False, "data.empty": "error"}
+ADDED |= {"data.random_windows": False}
+"""Options that once only some data sets had, or none: runs from then resume as if their configuration had set these."""
 
 
 def check_unchanged(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ from seqmodels.data import DataModule, Loading
 from seqmodels.data.loaders import ResumableLoader, Split
 from seqmodels.data.series.windows import WindowDataset
 from seqmodels.errors import ConfigError
+from seqmodels.system.tf32 import tf32
 from seqmodels.system.threads import cpu_threads, threads_for
 from seqmodels.tasks import Forecasting, Task
 from seqmodels.tasks.backtest import backtest
@@ -53,6 +54,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
         with (
             processes(trainer, "evaluate", resolved_config(config)),
             cpu_threads(threads_for(config.get("threads"), task, options.rows("test"))),
+            tf32(config.get("tf32", True)),
         ):
             if config.backtest is None:
                 (found,) = trainer.test(task, datamodule=TestData(split, options), verbose=False)

@@ -17,6 +17,7 @@ from seqmodels.data import DataModule
 from seqmodels.data.catalog import DATASETS, READERS
 from seqmodels.errors import ConfigError
 from seqmodels.system.locks import occupied
+from seqmodels.system.tf32 import tf32
 from seqmodels.system.threads import cpu_threads, threads_for
 from seqmodels.tasks import Task
 from seqmodels.training.answers import write_tables
@@ -125,6 +126,7 @@ def _trained(
     with (
         processes(trainer, "train", resolved),
         cpu_threads(threads_for(config.threads, task, data.batch_size)),
+        tf32(config.tf32),
         own_wandb_run(trainer),
         ExitStack() as stack,
     ):
