@@ -103,14 +103,21 @@ def test_sequences_of_a_row_stay_apart_in_any_wrapper(x: Tensor, wrapped: str, g
     assert_sequences_stay_apart(with_random_parameters(WRAPPED[wrapped]()).eval(), x, given=given, backwards=False)
 
 
+@pytest.mark.parametrize("backend", ["eager", "scan", "fused"])
+def test_a_state_that_is_replaced_before_the_first_step_may_be_anything(x: Tensor, backend: str) -> None:
+    cell, resets = with_random_parameters(LearnedInitialState(MinGRUCell(INPUT, HIDDEN))), torch.tensor(RESETS)
+    resets[:, 0] = True
+    spoiled = map_leaves(lambda leaf: torch.full_like(leaf, torch.nan), random_state(cell, x))
+    found = with_gradients(cell, x, spoiled, resets=resets, backend=backend)
+    assert_same(found, with_gradients(cell, x, resets=resets, backend=backend))
+
+
 def assert_sequences_stay_apart(cell: Cell[Any], x: Tensor, *, given: bool, backwards: bool) -> None:
     """Compare every back-end, given resets, with a loop over single sequences: outputs, final states, gradients.
 
     The first of a row starts from the given state unless it is flagged, all others from the cell's initial state.
     """
     state, lengths = random_state(cell, x) if given else None, torch.tensor(LENGTHS)
-    for leaf in leaves(state or ()):  # what nothing starts from has no effect
-        leaf.data[[row[0] for row in RESETS]] = torch.nan
     read = reverse(x, lengths) if backwards else x  # in the order of reading
     flags = [sorted({0, *(t for t in range(length) if RESETS[row][t])}) for row, length in enumerate(LENGTHS)]
 

@@ -46,7 +46,7 @@ def either(state: Any, restart: Any) -> Any:
     """Return a state whose leaves want a gradient where one of the two wants one: steps must hand it on for both."""
     if restart is None:
         return state
-    return map_leaves(lambda one, other: other if other.requires_grad else one, state, restart)
+    return map_leaves(lambda one, other: one if one.requires_grad else other, state, restart)
 
 
 def check_projected(wx: Any, x: Tensor) -> None:
