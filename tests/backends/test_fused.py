@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from seqmodels.backends import unroll
-from seqmodels.cells import Cell, GRUCell, LSTMCell
+from seqmodels.cells import Cell, GRUCell, LearnedInitialState, LSTMCell
 from seqmodels.fusion import choice
 from seqmodels.fusion.kernels.build_failed import BuildFailed
 from seqmodels.layers import Recurrent
@@ -37,6 +37,21 @@ def test_inference_in_chunks_is_inference_of_the_whole(
         expected, last = unroll(cell, x, given, lengths=limits, resets=resets, backend="eager")
         actual, state = unroll(cell, x, given, lengths=limits, resets=resets, backend="fused")
     torch.testing.assert_close((actual, *state), (expected, *last), **TOLERANCE[torch.float64])
+
+
+@pytest.mark.parametrize("learned", [True, False], ids=["the initial state", "the given state"])
+def test_a_state_has_a_gradient_where_nothing_else_needs_one(learned: bool) -> None:
+    cell = LearnedInitialState(GRUCell(INPUT, HIDDEN)).double().requires_grad_(False)
+    given = random_state(cell, x := torch.randn(BATCH, 7, INPUT, dtype=torch.float64))
+    wanted = cell.initial["h"].requires_grad_() if learned else given.h
+    given = type(given)(given.h.requires_grad_(not learned))
+    resets = torch.zeros(BATCH, 7, dtype=torch.bool)
+    resets[1:, 3], resets[2, 0] = True, True
+    found = []
+    for backend in ("eager", "fused"):
+        y, _ = unroll(cell, x, given, resets=resets, backend=backend)
+        found.append(torch.autograd.grad(y.square().sum(), wanted)[0])
+    torch.testing.assert_close(found[1], found[0], **TOLERANCE[torch.float64])
 
 
 @pytest.mark.parametrize("train", [True, False], ids=["training", "inference"])

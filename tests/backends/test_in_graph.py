@@ -17,7 +17,7 @@ from torch.utils.checkpoint import checkpoint
 from seqmodels.backends import unroll
 from seqmodels.cells import Cell, GRUCell, LearnedInitialState, LSTMCell, WeightDrop
 from seqmodels.layers import Bidirectional, Recurrent
-from tests.backends.fakes import assert_same, measured
+from tests.backends.fakes import assert_same, measured, random_state
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:The .grad attribute of a Tensor:UserWarning", "ignore::DeprecationWarning", "ignore::FutureWarning"
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.filterwarnings(
 BATCH, TIME, INPUT, HIDDEN = 3, 7, 4, 5
 LENGTHS = torch.tensor([7, 2, 5])
 RESETS = torch.zeros(BATCH, TIME, dtype=torch.bool)
-RESETS[0, 3] = RESETS[2, 2] = True
+RESETS[0, 3] = RESETS[1, 0] = RESETS[2, 2] = True
 
 
 class Memory(NamedTuple):
@@ -108,10 +108,13 @@ def test_a_compiled_layer_is_one_operator_and_the_same_as_uncompiled(make: Any) 
     layer = Unrolled(make(INPUT, HIDDEN)).double()
     run, graphs = compiled(layer)
     x = torch.randn(BATCH, TIME, INPUT, dtype=torch.float64)
-    for options in ({}, {"lengths": LENGTHS, "resets": RESETS}):
-        direct: Any = partial(unroll, layer.cell, backend="eager", **options)  # type: ignore[arg-type]
-        assert_same(measured(partial(run, **options), layer, x), measured(direct, layer, x))
-    assert graphs == [1, 1]
+    given = random_state(layer.cell, x)
+    options: dict[str, Any] = {"lengths": LENGTHS, "resets": RESETS}
+    for chosen in ({}, options, options | {"state": given}):
+        state = chosen.get("state")
+        direct = partial(unroll, layer.cell, backend="eager", **chosen)
+        assert_same(measured(partial(run, **chosen), layer, x, state), measured(direct, layer, x, state))
+    assert graphs == [1, 1, 1]
 
 
 def test_other_sizes_compile_once_more() -> None:

@@ -97,13 +97,26 @@ WRAPPED: dict[str, Callable[[], Cell[Any]]] = {
 }
 
 
+@pytest.mark.parametrize("given", [False, True], ids=["initial", "given"])
 @pytest.mark.parametrize("wrapped", WRAPPED)
-def test_sequences_of_a_row_stay_apart_in_any_wrapper(x: Tensor, wrapped: str) -> None:
-    assert_sequences_stay_apart(with_random_parameters(WRAPPED[wrapped]()).eval(), x, given=False, backwards=False)
+def test_sequences_of_a_row_stay_apart_in_any_wrapper(x: Tensor, wrapped: str, given: bool) -> None:
+    assert_sequences_stay_apart(with_random_parameters(WRAPPED[wrapped]()).eval(), x, given=given, backwards=False)
+
+
+@pytest.mark.parametrize("backend", ["eager", "scan", "fused"])
+def test_a_state_that_is_replaced_before_the_first_step_may_be_anything(x: Tensor, backend: str) -> None:
+    cell, resets = with_random_parameters(LearnedInitialState(MinGRUCell(INPUT, HIDDEN))), torch.tensor(RESETS)
+    resets[:, 0] = True
+    spoiled = map_leaves(lambda leaf: torch.full_like(leaf, torch.nan), random_state(cell, x))
+    found = with_gradients(cell, x, spoiled, resets=resets, backend=backend)
+    assert_same(found, with_gradients(cell, x, resets=resets, backend=backend))
 
 
 def assert_sequences_stay_apart(cell: Cell[Any], x: Tensor, *, given: bool, backwards: bool) -> None:
-    """Compare every back-end, given resets, with a loop over single sequences: outputs, final states, gradients."""
+    """Compare every back-end, given resets, with a loop over single sequences: outputs, final states, gradients.
+
+    The first of a row starts from the given state unless it is flagged, all others from the cell's initial state.
+    """
     state, lengths = random_state(cell, x) if given else None, torch.tensor(LENGTHS)
     read = reverse(x, lengths) if backwards else x  # in the order of reading
     flags = [sorted({0, *(t for t in range(length) if RESETS[row][t])}) for row, length in enumerate(LENGTHS)]
@@ -112,7 +125,8 @@ def assert_sequences_stay_apart(cell: Cell[Any], x: Tensor, *, given: bool, back
         y, final = torch.zeros(BATCH, TIME, cell.output_size).double(), []
         for row, length in enumerate(LENGTHS):
             for start, end in pairwise([*flags[row], length]):
-                first = None if state is None else map_leaves(lambda leaf: leaf[row : row + 1], state)  # noqa: B023
+                goes_on = state is not None and start == 0 and not RESETS[row][0]
+                first = map_leaves(lambda leaf: leaf[row : row + 1], state) if goes_on else None  # noqa: B023
                 y[row, start:end], last = unroll(cell, leaf[row : row + 1, start:end], first, backend="eager")
             final.append(last)
         return y, map_leaves(lambda *rows: torch.cat(rows), *final)

@@ -35,12 +35,12 @@ def test_a_given_state_is_where_it_starts() -> None:
 
 
 def test_a_row_starts_again_where_it_is_reset_and_nowhere_else() -> None:
-    resets = torch.tensor([[0, 1, 0, 1], [1, 0, 1, 1], [0, 0, 0, 0]]).bool()  # some in first steps and past a length
+    resets = torch.tensor([[0, 1, 0, 1], [1, 0, 1, 1], [0, 0, 0, 0]]).bool()  # one in a first step, some past a length
     y, state = unroll(CountingCell(), X, lengths=LENGTHS, resets=resets)
     assert y[..., 0].tolist() == [[1, 1, 0, 0], [1, 2, 1, 1], [1, 0, 0, 0]]
     assert state.value[:, 0].tolist() == [1, 1, 1]
     y, _ = unroll(CountingCell(), X, Number(rows([10], [20], [30])[:, 0]), resets=resets)
-    assert y[..., 0].tolist() == [[11, 11, 12, 11], [21, 22, 21, 21], [31, 32, 33, 34]]
+    assert y[..., 0].tolist() == [[11, 1, 2, 1], [1, 2, 1, 1], [31, 32, 33, 34]]
 
 
 def test_backwards_a_flag_belongs_to_the_step_that_a_row_starts_again_with() -> None:

@@ -30,18 +30,23 @@ def inputs_for(program: Program, weights: Sequence[tuple[int, int]], seed: int =
     )
 
 
+def with_resets(program: Program, given: Arguments) -> Arguments:
+    """Return arguments with resets and, for a forward program, what rows begin anew with."""
+    restart = [] if program.backwards else [carry.flip(0) for carry in given.carries]
+    return given._replace(resets=RESETS, restart=restart)
+
+
 def interpreted(program: Program, given: Arguments) -> Results:
     """Run a program value by value and step by step."""
     carries, lengths = list(given.carries), given.lengths
-    initial = list(given.carries if given.restart is None else given.restart)
     handed = [torch.zeros_like(carry) for carry in carries]
     outputs = [torch.zeros(BATCH, TIME, width(group), dtype=torch.float64) for group in program.outputs]
     totals = [torch.zeros(width(group), dtype=torch.float64) for group in program.totals]
     for t in reversed(range(TIME)) if program.backwards else range(TIME):
         active = torch.ones(BATCH, 1, dtype=torch.bool) if lengths is None else (t < lengths).unsqueeze(-1)
         begins = torch.zeros_like(active) if given.resets is None else given.resets[:, t, None] & active
-        if not program.backwards:
-            carries = [torch.where(begins, *pair) for pair in zip(initial, carries, strict=True)]
+        if given.restart:
+            carries = [torch.where(begins, *pair) for pair in zip(given.restart, carries, strict=True)]
         leaves = {Op.STREAM: [s[:, t] for s in given.streams], Op.CARRY: carries, Op.VECTOR: given.vectors}
         known: dict[Value, Tensor] = {}
         for value in program.values():
@@ -55,7 +60,7 @@ def interpreted(program: Program, given: Arguments) -> Results:
         if program.backwards:
             handed = [total.add(torch.where(begins, c, 0)) for total, c in zip(handed, carries, strict=True)]
             carries = [torch.where(begins, 0, c) for c in carries]
-    return Results(outputs, [total + carry for total, carry in zip(handed, carries, strict=True)], totals)
+    return Results(outputs, carries, totals, handed if program.backwards and given.resets is not None else [])
 
 
 def _row(group: Sequence[Value], known: dict[Value, Tensor]) -> Tensor:
@@ -93,7 +98,7 @@ def _computed(
 
 def assert_runs(executor: Executor, program: Program, given: Arguments, *, within: float = 1e-9) -> None:
     """Compare what an executor makes of a program with what it means."""
-    tensors = [*given.streams, *given.carries, *given.vectors, *given.weights, *(given.restart or [])]
+    tensors = [*given.streams, *given.carries, *given.vectors, *given.weights, *given.restart]
     lengths = given.lengths
     before = [tensor.clone() for tensor in tensors]
     found = executor.run(program, given)
@@ -102,7 +107,7 @@ def assert_runs(executor: Executor, program: Program, given: Arguments, *, withi
         torch.testing.assert_close(tensor, original, rtol=0, atol=0, equal_nan=True, msg="an input was written to")
     shared = set() if lengths is None else set(program.shifted().values())  # past a row's end, nobody reads these
     real = None if lengths is None else torch.arange(TIME) < lengths.unsqueeze(-1)
-    for kind, mine, meant in zip(("output", "carry", "total"), found, wanted, strict=True):
+    for kind, mine, meant in zip(("output", "carry", "total", "restart"), found, wanted, strict=True):
         for index, pair in enumerate(zip(mine, meant, strict=True)):
             one, other = (t[real] for t in pair) if kind == "output" and index in shared else pair
             differ = partial("{} {}: {}".format, kind, index)

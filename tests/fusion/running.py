@@ -50,18 +50,18 @@ def assert_equals_eager(
     resets: Tensor | None = None,
 ) -> None:
     """Compare outputs, final states and every gradient; masks that ``project`` draws are the same in both runs."""
+    bare = cell.effective()
 
     def through(backend: Any) -> dict[str, Tensor]:
         torch.manual_seed(1)
-        bare = cell.effective()
-        return measured(
-            lambda leaf: backend(
-                bare, leaf, bare.initial_state(leaf) if state is None else state, lengths, resets=resets
-            ),
-            cell,
-            x,
-            state,
-        )
+
+        def run(leaf: Tensor) -> tuple[Tensor, Any]:
+            initial = cell.initial_state(leaf[:, 0])
+            restart = None if resets is None else initial
+            given = initial if state is None else state
+            return backend(bare, leaf, given, lengths, resets=resets, restart=restart)
+
+        return measured(run, cell, x, state)
 
     assert_same(through(Through(executor)), through(Eager()))
 

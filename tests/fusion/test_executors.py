@@ -15,7 +15,7 @@ from seqmodels.fusion.portable.bulk import evaluate
 from seqmodels.fusion.portable.executor import Loop, Portable
 from seqmodels.fusion.program import Program, Rewriter
 from seqmodels.fusion.values import Value, walk, width
-from tests.fusion.interpreter import LENGTHS, RESETS, assert_runs, inputs_for
+from tests.fusion.interpreter import LENGTHS, assert_runs, inputs_for, with_resets
 from tests.fusion.random_programs import WIDE, Draft, Drawn, Group, carry, stream
 from tests.fusion.running import EXECUTORS
 
@@ -26,9 +26,8 @@ def check(executor: Executor, draft: Draft, program: Program, seed: int = 0) -> 
     given = inputs_for(program, draft.weights, seed)
     assert_runs(executor, program, given)
     assert_runs(executor, program, given._replace(lengths=LENGTHS))
-    assert_runs(executor, program, given._replace(resets=RESETS))
-    restart = None if program.backwards else [torch.randn_like(carry) for carry in given.carries]
-    assert_runs(executor, program, given._replace(lengths=LENGTHS, resets=RESETS, restart=restart))
+    assert_runs(executor, program, with_resets(program, given))
+    assert_runs(executor, program, with_resets(program, given._replace(lengths=LENGTHS)))
 
 
 KINDS: dict[str, Callable[[Draft, int], Value]] = {
@@ -132,7 +131,7 @@ def test_moved_columns_are_what_they_were_and_others_do_not_leak(executor: Execu
     given = inputs_for(program, [])
     given.streams[0][:, :, 3], given.streams[0][:, :, 1] = math.inf, math.nan
     given.carries[0][:, 2], given.carries[0][:, 0] = math.nan, -0.0
-    (found, negated), _, _ = executor.run(program, given)
+    (found, negated), *_ = executor.run(program, given)
     state_column, x_three, x_zero = given.carries[0][:, 4:], given.streams[0][:, :, 3], given.streams[0][:, :, 0]
     for place, column in ((0, state_column), (2, x_three), (4, x_zero)):
         assert torch.equal(found[:, :, place], column.expand(found.shape[:2]))

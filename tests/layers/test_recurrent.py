@@ -79,6 +79,19 @@ def test_several_sequences_in_a_row_are_that_many_singles(layer: SequenceLayer, 
     assert_same(packed, measured(alone, layer, x))
 
 
+@pytest.mark.parametrize("reverse", [False, True], ids=["forwards", "backwards"])
+def test_only_the_sequence_that_is_read_first_starts_from_a_given_state(x: Tensor, reverse: bool) -> None:
+    layer = Recurrent(GRUCell(INPUT, 5), reverse=reverse).double()
+    _, given = layer(x)
+    y, _ = layer(x, given, torch.tensor(LENGTHS), resets=torch.tensor(RESETS))
+    for row, length in enumerate(LENGTHS):
+        state = type(given)(given.h[row : row + 1])
+        for start, end in pairwise([0, *(t for t in range(1, length) if RESETS[row][t]), length]):
+            first = end == length if reverse else start == 0 and not RESETS[row][0]
+            alone, _ = layer(x[row : row + 1, start:end], state if first else None)
+            assert_close(y[row, start:end], alone[0], **EXACT)
+
+
 def test_a_batch_of_ragged_sequences_is_that_many_singles(layer: SequenceLayer, x: Tensor) -> None:
     y, _ = layer(x, None, torch.tensor(LENGTHS))
     for row, length in enumerate(LENGTHS):

@@ -67,12 +67,14 @@ def checked_resets(resets: Tensor | None, x: Tensor) -> Tensor | None:
     return resets
 
 
-def resets_within(resets: Tensor, lengths: Tensor | None) -> Tensor | None:
-    """Return ``resets (batch, time)`` without those that have no effect, in a first step or past a length.
+def resets_within(resets: Tensor, lengths: Tensor | None, *, from_initial: bool) -> Tensor | None:
+    """Return ``resets (batch, time)`` without those that have no effect; None when none is known to be left.
 
-    It is None when none is known to be left: each row may be one episode whose first step is flagged.
+    Without effect are flags past a length and, where all rows start ``from_initial``, the initial state, in a first
+    step: each row may be one episode whose first step is flagged.
     """
-    resets = torch.cat([torch.zeros_like(resets[:, :1]), resets[:, 1:]], dim=1)
+    if from_initial:
+        resets = torch.cat([torch.zeros_like(resets[:, :1]), resets[:, 1:]], dim=1)
     if lengths is not None:
         resets = resets & length_mask(lengths, resets.shape[1])
     if resets.device.type != "cpu" or torch.compiler.is_compiling():
@@ -80,11 +82,11 @@ def resets_within(resets: Tensor, lengths: Tensor | None) -> Tensor | None:
     return resets if bool(resets.any()) else None
 
 
-def checked_state(cell: Cell[Any], x: Tensor, state: Any) -> Any:
-    """Return ``state``, or the cell's initial state when it is None; raise unless it has the structure of that one."""
+def checked_state(cell: Cell[Any], x: Tensor, state: Any) -> tuple[Any, Any]:
+    """Return ``state``, by default the cell's initial state, and that one; raise unless both have one structure."""
     initial = cell.initial_state(x[:, 0])
     if state is None:
-        return initial
+        return initial, initial
     if type(state) is not type(initial):
         fields = ", ".join(getattr(initial, "_fields", ()))
         raise TypeError(f"state must be a {type(initial).__name__}({fields}), got {type(state).__name__}")
@@ -100,7 +102,7 @@ def checked_state(cell: Cell[Any], x: Tensor, state: Any) -> Any:
             raise TypeError(f"{name} must have the dtype of x, {model.dtype}, got {leaf.dtype}")
         if leaf.device != model.device:
             raise ValueError(f"{name} must be on the device of x, {model.device}, got {leaf.device}")
-    return state
+    return state, initial
 
 
 def _names(state: Any, prefix: str = "state") -> list[str]:

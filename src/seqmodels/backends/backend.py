@@ -47,6 +47,7 @@ class Backend(Protocol):
         projection: Projection | None = None,
         *,
         resets: Tensor | None = None,
+        restart: Any = None,
     ) -> tuple[Tensor, Any]:
         """Run ``cell`` over a batch of sequences whose padding is finite.
 
@@ -56,8 +57,9 @@ class Backend(Protocol):
             state: the state before the first step.
             lengths: number of real steps of each sequence, on the device of ``x``; None if there is no padding.
             projection: the projected input, where another back-end may have computed it.
-            resets: bool ``(batch, time)`` on the device of ``x``, set where a row begins again from ``state``; never in
-                its first step, nor past its length. None if no row does.
+            resets: bool ``(batch, time)`` on the device of ``x``, set where a row begins again from ``restart``, maybe
+                in its first step; never past its length. None if no row does.
+            restart: a state like ``state``; None with ``resets`` None.
 
         Returns:
             Outputs ``(batch, time, output)``, 0 past a length, and the state after each sequence's last real step.

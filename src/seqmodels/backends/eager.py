@@ -26,12 +26,13 @@ class Eager:
         projection: Projection | None = None,
         *,
         resets: Tensor | None = None,
+        restart: Any = None,
     ) -> tuple[Tensor, Any]:
         projected = (projection or Projection(cell, x))()
-        initial, outputs = state, []
+        outputs = []
         real = None if lengths is None else length_mask(lengths, x.shape[1])  # (batch, time)
         for t, wx in enumerate(unbind_steps(projected)):
-            before = state if resets is None else _where(resets[:, t], initial, state)
+            before = state if resets is None else _where(resets[:, t], restart, state)
             output, after = _step(cell, wx, before)
             state = after if real is None else _where(real[:, t], after, state)
             outputs.append(output)

@@ -10,7 +10,7 @@ from torch.utils._device import DeviceContext
 
 from seqmodels.backends.backend import Projection
 from seqmodels.backends.in_graph import transform_refusal, unroll_in_graph
-from seqmodels.backends.rows import carries, check_projected, in_one_dtype, of_type, streams
+from seqmodels.backends.rows import carries, check_projected, either, in_one_dtype, of_type, streams
 from seqmodels.cells.base import Cell
 from seqmodels.errors import Refused, UnsupportedContext
 from seqmodels.fusion.choice import executor_for, portable_instead
@@ -56,7 +56,7 @@ class Fused:
             own = copied(cell)
             with torch.random.fork_rng(devices=[], enabled=True):
                 wx, state = own.project(x), own.initial_state(x[:, 0])
-            wx, state = in_one_dtype(wx, state, torch.is_autocast_enabled(x.device.type))
+            wx, state, _ = in_one_dtype(wx, state, None, mixed=torch.is_autocast_enabled(x.device.type))
             self._planned(recognise(own), x, wx, state)
         except Refused as error:
             return str(error)
@@ -77,11 +77,12 @@ class Fused:
         projection: Projection | None = None,
         *,
         resets: Tensor | None = None,
+        restart: Any = None,
     ) -> tuple[Tensor, Any]:
         projection = projection or Projection(cell, x)
         if torch.compiler.is_compiling():
-            return unroll_in_graph(cell, x, state, projection, lengths=lengths, resets=resets)
-        return self._now(cell, x, state, projection, lengths=lengths, resets=resets)
+            return unroll_in_graph(cell, x, state, projection, lengths=lengths, resets=resets, restart=restart)
+        return self._now(cell, x, state, projection, lengths=lengths, resets=resets, restart=restart)
 
     @_disable_dynamo
     def _now(
@@ -93,6 +94,7 @@ class Fused:
         *,
         lengths: Tensor | None,
         resets: Tensor | None,
+        restart: Any,
     ) -> tuple[Tensor, Any]:
         """Run a cell outside of any graph."""
         if why := _context_refusal(x):
@@ -101,18 +103,20 @@ class Fused:
             known = recognise(cell)
             if (linear := known.linear_projection(x)) is not None:  # and project changes nothing of the cell
                 if (steps := _chunk(x, linear[0])) < x.shape[1]:
-                    return self._in_chunks(known, x, state, lengths, resets=resets, linear=linear, steps=steps)
-                return self._run(known, x, projection(), state, lengths, resets=resets)
+                    return self._in_chunks(
+                        known, x, state, lengths, resets=resets, restart=restart, linear=linear, steps=steps
+                    )
+                return self._run(known, x, projection(), state, lengths, resets=resets, restart=restart)
         if type(cell) in self._reading or projection.known is not None:
             wx = projection()
-            return self._run(recognise(cell), x, wx, state, lengths, resets=resets)
+            return self._run(recognise(cell), x, wx, state, lengths, resets=resets, restart=restart)
         with InterceptInputProjection() as mode:
             wx = projection()
         wx = mode.result(wx)
         if mode.was_read:
             self._reading.add(type(cell))
         try:
-            return self._run(recognise(cell), x, wx, state, lengths, resets=resets, mode=mode)
+            return self._run(recognise(cell), x, wx, state, lengths, resets=resets, restart=restart, mode=mode)
         except Refused:
             projection.known = (mode.original(wx),)
             raise
@@ -147,17 +151,17 @@ class Fused:
         lengths: Tensor | None,
         *,
         resets: Tensor | None,
+        restart: Any,
         mode: InterceptInputProjection | None = None,
-        restart: Any = None,
         y: Tensor | None = None,
     ) -> tuple[Tensor, Any]:
         """Run the programs on what ``project`` returned; ``mode`` knows how that was computed.
 
-        Without gradients rows are reset to the state ``restart``, and the output is written into ``y``, where given.
+        Without gradients the output is written into ``y``, where given.
         """
         given = leaves(wx)
-        wx, state = in_one_dtype(wx, state, torch.is_autocast_enabled(x.device.type))
-        step, constants, executor, dtype = self._planned(known, x, wx, state)
+        wx, state, restart = in_one_dtype(wx, state, restart, mixed=torch.is_autocast_enabled(x.device.type))
+        step, constants, executor, dtype = self._planned(known, x, wx, either(state, restart))
         projected = leaves(wx) if dtype == step.dtype else given
         products = {
             i: origin
@@ -169,14 +173,14 @@ class Fused:
             inputs = Inputs(
                 streams(projected, dtype),
                 carries(state, dtype),
+                carries(restart, dtype),
                 constants,
                 products,
             )
-            again = None if restart is None else carries(restart, dtype)
             try:
-                y, final = run(step, executor, inputs, lengths, resets, restart=again, y=y)
+                y, final = run(step, executor, inputs, lengths, resets, y=y)
             except BuildFailed as error:
-                y, final = run(step, portable_instead(error), inputs, lengths, resets, restart=again, y=y)
+                y, final = run(step, portable_instead(error), inputs, lengths, resets, y=y)
         ends = iter(final)
         y = y != 0 if step.output == torch.bool else y
         return y, map_leaves(lambda leaf: of_type(next(ends).view(leaf.shape), leaf.dtype), state)
@@ -189,19 +193,19 @@ class Fused:
         lengths: Tensor | None,
         *,
         resets: Tensor | None,
+        restart: Any,
         linear: tuple[Tensor, Tensor | None],
         steps: int,
     ) -> tuple[Tensor, Any]:
         """Run chunk after chunk, each from the final state of the one before."""
         outputs: Tensor | None = None
-        initial = state
         for start in range(0, x.shape[1], steps):
             piece = slice(start, min(start + steps, x.shape[1]))
             left = None if lengths is None else (lengths - start).clamp(0, piece.stop - start)
             place = None if outputs is None else outputs[:, piece]
             wx = input_product(x[:, piece], *linear)
             anew = None if resets is None else resets[:, piece]
-            y, state = self._run(known, x[:, piece], wx, state, left, resets=anew, restart=initial, y=place)
+            y, state = self._run(known, x[:, piece], wx, state, left, resets=anew, restart=restart, y=place)
             if outputs is None:
                 outputs = empty_pooled((*x.shape[:2], y.shape[-1]), y)
                 outputs[:, piece] = y

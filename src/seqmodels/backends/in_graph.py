@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from seqmodels.backends.backend import Projection
-from seqmodels.backends.rows import carries, check_projected, in_one_dtype, of_type, streams
+from seqmodels.backends.rows import carries, check_projected, either, in_one_dtype, of_type, streams
 from seqmodels.cells.base import Cell
 from seqmodels.errors import Refused
 from seqmodels.fusion import operators
@@ -36,24 +36,31 @@ Place = tuple[tuple[bool, str | int], ...]
 
 
 def unroll_in_graph(
-    cell: Cell[Any], x: Tensor, state: Any, projection: Projection, *, lengths: Tensor | None, resets: Tensor | None
+    cell: Cell[Any],
+    x: Tensor,
+    state: Any,
+    projection: Projection,
+    *,
+    lengths: Tensor | None,
+    resets: Tensor | None,
+    restart: Any,
 ) -> tuple[Tensor, Any]:
     """Run a cell over a sequence as one operator. The tracer follows this function, and everything it calls but one.
 
     Raises:
         Refused: the cell cannot be fused; the message says why.
     """
-    wx, state = in_one_dtype(projection(), state, torch.is_autocast_enabled(x.device.type))
-    forms = _form(x, 2), _form(wx, 2), _form(state, 1)
+    mixed = torch.is_autocast_enabled(x.device.type)
+    wx, state, restart = in_one_dtype(projection(), state, restart, mixed=mixed)
+    forms = _form(x, 2), _form(wx, 2), _form(either(state, restart), 1)
     refusal, text, places, dtype, truth, guarded = _planned(id(cell), *forms, torch.is_grad_enabled())
     if refusal:
         raise Refused(refusal)
     if guarded and torch.compiler.is_dynamo_compiling():
         cell.step(at_step(wx, 0), state)  # nobody reads the result: dynamo guards whatever a step reads
     constants = [*fixed(wx), *[_at(cell, place) for place in places]]
-    y, *rest = torch.ops.seqmodels.recurrence(
-        text, streams(leaves(wx), dtype), carries(state, dtype), constants, lengths, resets
-    )
+    starts = carries(state, dtype), carries(restart, dtype)
+    y, *rest = torch.ops.seqmodels.recurrence(text, streams(leaves(wx), dtype), *starts, constants, lengths, resets)
     final = iter(rest)  # then what the backward pass reads
     return y != 0 if truth else y, map_leaves(lambda leaf: of_type(next(final).view(leaf.shape), leaf.dtype), state)
 

@@ -54,8 +54,9 @@ class Native:
         projection: Projection | None = None,
         *,
         resets: Tensor | None = None,
+        restart: Any = None,
     ) -> tuple[Tensor, Any]:
-        del projection  # the kernel multiplies the input itself
+        del projection, restart  # the kernel multiplies the input itself, and takes no resets
         if why := self.refuses(cell, x):
             raise Refused(why)
         if resets is not None:

@@ -15,22 +15,22 @@ def streams(projected: list[Tensor], dtype: torch.dtype) -> list[Tensor]:
 
 
 def carries(state: Any, dtype: torch.dtype) -> list[Tensor]:
-    """Return the leaves of a state as carries ``(batch, width)`` of a program."""
-    return [leaf.reshape(leaf.shape[0], -1).to(dtype) for leaf in leaves(state)]
+    """Return the leaves of a state as carries ``(batch, width)`` of a program; none of None."""
+    return [] if state is None else [leaf.reshape(leaf.shape[0], -1).to(dtype) for leaf in leaves(state)]
 
 
 def of_type(tensor: Tensor, dtype: torch.dtype) -> Tensor:
     return tensor != 0 if dtype == torch.bool else tensor
 
 
-def in_one_dtype(wx: Any, state: Any, mixed: bool) -> tuple[Any, Any]:
-    """Return a projection and a state in the widest of their types where autocast mixes them."""
-    tensors = [*leaves(wx), *leaves(state)]
+def in_one_dtype(wx: Any, state: Any, restart: Any, *, mixed: bool) -> tuple[Any, Any, Any]:
+    """Return a projection, a state and maybe another one in the widest of their types where autocast mixes them."""
+    tensors = [*leaves(wx), *leaves(state), *leaves(() if restart is None else restart)]
     if odd := [leaf for leaf in tensors if not isinstance(leaf, Tensor)]:
         raise Refused(f"a {type(odd[0]).__name__} where project and the fields of a state should have tensors")
     real = [leaf.dtype for leaf in tensors if leaf.is_floating_point()]
     if not mixed or len(set(real)) < 2:
-        return wx, state
+        return wx, state, restart
     widest = real[0]
     for dtype in real[1:]:
         widest = torch.promote_types(widest, dtype)
@@ -38,7 +38,15 @@ def in_one_dtype(wx: Any, state: Any, mixed: bool) -> tuple[Any, Any]:
     def widened(leaf: Tensor) -> Tensor:
         return leaf.to(widest) if leaf.is_floating_point() else leaf
 
-    return map_leaves(widened, wx), map_leaves(widened, state)
+    restart = None if restart is None else map_leaves(widened, restart)
+    return map_leaves(widened, wx), map_leaves(widened, state), restart
+
+
+def either(state: Any, restart: Any) -> Any:
+    """Return a state whose leaves want a gradient where one of the two wants one: steps must hand it on for both."""
+    if restart is None:
+        return state
+    return map_leaves(lambda one, other: one if one.requires_grad else other, state, restart)
 
 
 def check_projected(wx: Any, x: Tensor) -> None:

@@ -41,20 +41,23 @@ class Scan:
         projection: Projection | None = None,
         *,
         resets: Tensor | None = None,
+        restart: Any = None,
     ) -> tuple[Tensor, Any]:
         if why := self.refuses(cell, x):
             raise Refused(why)
         assert isinstance(cell, LinearCell)
         a, b = cell.coefficients((projection or Projection(cell, x))())  # each (batch, time, hidden)
-        if resets is not None:  # h_t = 0 * h_{t-1} + (a_t * h_0 + b_t)
+        start = state[0]
+        if resets is not None:  # h_t = 0 * h_{t-1} + (a_t * restart + b_t)
             anew = resets[..., None]
-            a, b = torch.where(anew, 0, a), torch.where(anew, a * state[0][:, None] + b, b)
+            start = torch.where(anew[:, 0], restart[0], start)  # 0 times a given state that is not finite would be NaN
+            a, b = torch.where(anew, 0, a), torch.where(anew, a * restart[0][:, None] + b, b)
         if lengths is None:
-            h = linear_recurrence(a, b, state[0])
+            h = linear_recurrence(a, b, start)
             return h, type(state)(h[:, -1])
         padding = ~length_mask(lengths, x.shape[1])[..., None]
         # h_t = 1 * h_{t-1} + 0: past its length the state stays as it is
-        h = linear_recurrence(a.masked_fill(padding, 1), b.masked_fill(padding, 0), state[0])
+        h = linear_recurrence(a.masked_fill(padding, 1), b.masked_fill(padding, 0), start)
         return h.masked_fill(padding, 0), type(state)(h[:, -1])
 
 

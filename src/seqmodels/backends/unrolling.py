@@ -42,9 +42,10 @@ def unroll(
     final state is the one after its last real step; what the padding holds, NaN included, has no effect.
 
     With ``resets`` one row holds several sequences, one after the other: documents packed into rows, episodes of a
-    policy. Outputs, final state and gradients are those of the sequences run apart, each from the row's first state.
-    What a wrapper draws once for a sequence, such as the mask of :class:`~seqmodels.cells.RecurrentDropout`, is drawn
-    once for a row.
+    policy. Outputs, final state and gradients are those of the sequences run apart. A row starts from ``state``, and
+    from each of its flags on again from the cell's initial state. So windows of a text and rollouts of a policy carry
+    their state on: give each the final state of the one before. What a wrapper draws once for a sequence, such as the
+    mask of :class:`~seqmodels.cells.RecurrentDropout`, is drawn once for a row.
 
     Hooks of ``cell`` run once, as in a call of ``torch.nn.GRU``: forward pre-hooks get ``(cell, (x, state))``, forward
     hooks ``(cell, (x, state), (y, final state))``, and what they return replaces it; backward hooks get the gradients
@@ -59,10 +60,10 @@ def unroll(
         lengths: number of real steps of each sequence, integers ``(batch,)`` in [1, time], on any device. Their values
             are checked on the CPU, where that is free; those on an accelerator are limited to that range, since
             reading them would stall it at every call.
-        resets: bool ``(batch, time)`` on the device of ``x``: true where a row starts again from its first state
-            (``state``, or the cell's initial state) before that step is read. A flag in the step that is read first, or
-            past a length, has no effect. With ``reverse`` a sequence of a row is read from its last step, so that its
-            flag is there: flags belong to the steps of ``x``, and both are reversed alike.
+        resets: bool ``(batch, time)`` on the device of ``x``: true where a row starts again from the cell's initial
+            state before that step is read. In the step that is read first it replaces ``state``. A flag past a length
+            has no effect. With ``reverse`` a sequence of a row is read from its last step, so that its flag is there:
+            flags belong to the steps of ``x``, and both are reversed alike.
         reverse: read each sequence from its last real step to its first; outputs stay at the steps they belong to.
         backend: a name in ``BACKENDS``, or ``"auto"`` for the fastest that does not refuse (:func:`preference`).
 
@@ -107,16 +108,18 @@ def _unrolled(
     """Run a cell whose hooks have run."""
     checked_x(cell, x)
     lengths, resets = checked_lengths(lengths, x), checked_resets(resets, x)
-    state = checked_state(cell, x, state)
-    effective = cell.effective()
+    given = state
+    state, initial = checked_state(cell, x, given)
+    effective = cell.effective()  # its initial state may not be that of the cell, which may be learned
     if lengths is not None:  # 0 is finite: a NaN in the padding would reach the weights' gradients as 0 * NaN
         x = x.masked_fill(~length_mask(lengths, x.shape[1])[..., None], 0)
     if reverse:
         x = reverse_time(x, lengths)
         resets = None if resets is None else reverse_time(resets, lengths)
     if resets is not None:
-        resets = resets_within(resets, lengths)
-    y, state = _run(effective, x, state, lengths, resets=resets, name=backend)
+        resets = resets_within(resets, lengths, from_initial=given is None)
+    restart = None if resets is None else initial
+    y, state = _run(effective, x, state, lengths, resets=resets, restart=restart, name=backend)
     return (reverse_time(y, lengths) if reverse else y), state
 
 
@@ -158,7 +161,14 @@ def preference(cell: Cell[Any], x: Tensor) -> list[str]:
 
 
 def _run(
-    cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None, *, resets: Tensor | None, name: str
+    cell: Cell[Any],
+    x: Tensor,
+    state: Any,
+    lengths: Tensor | None,
+    *,
+    resets: Tensor | None,
+    restart: Any,
+    name: str,
 ) -> tuple[Tensor, Any]:
     """Run the named back-end, or for ``auto`` the first that does not refuse."""
     if name != "auto" and name not in BACKENDS:
@@ -167,7 +177,7 @@ def _run(
     projection = Projection(cell, x)
     for each in preference(cell, x) if name == "auto" else [name]:
         try:
-            return BACKENDS[each](cell, x, state, lengths, projection, resets=resets)
+            return BACKENDS[each](cell, x, state, lengths, projection, resets=resets, restart=restart)
         except Refused as error:
             if name != "auto":
                 text = f"backend {name!r} cannot run this: {error}; backend='auto' takes one that can"

@@ -26,10 +26,10 @@ class Arguments(NamedTuple):
             the step after a row's last: that may hold the carry.
         resets: bool ``(batch, time)`` with any strides; None if no row is reset. Before a step whose flag is set, a row
             of a forward program takes the carries of ``restart``, also where it is the first step. After that step of a
-            backward program, what the row carries is its gradient of these: it is added up and returned with the
-            carries before the first step, and 0 is carried on. Flags of skipped steps have no effect. With resets no
+            backward program, what the row carries is its gradient of these: it is added up and returned as
+            ``Results.restarts``, and 0 is carried on. Flags of skipped steps have no effect. With resets no
             output is what another one holds one step later, whatever ``program.shifted()`` says.
-        restart: tensors ``(batch, width)`` for ``program.carries`` of a forward program; None: the same as ``carries``.
+        restart: tensors ``(batch, width)`` for ``program.carries`` of a forward program with resets; else empty.
         first: memory ``(batch, time, width)`` for the first output of a forward program, with any strides but a
             contiguous last dimension. None: the executor allocates that output, contiguous.
         apart: whether the caller needs every output of a forward program contiguous and in memory of its own. It copies
@@ -42,7 +42,7 @@ class Arguments(NamedTuple):
     weights: Sequence[Tensor]
     lengths: Tensor | None = None
     resets: Tensor | None = None
-    restart: Sequence[Tensor] | None = None
+    restart: Sequence[Tensor] = ()
     first: Tensor | None = None
     apart: bool = False
 
@@ -52,14 +52,16 @@ class Results(NamedTuple):
 
     Attributes:
         outputs: tensors ``(batch, time, width)`` for ``program.outputs``.
-        carries: tensors ``(batch, width)`` after the last step. If the program runs backwards, before the first; with
-            resets, the sum of that and of what was carried out of the steps that began anew.
+        carries: tensors ``(batch, width)`` after the last step or, if the program runs backwards, before the first.
         totals: tensors ``(width,)``, summed over all steps and rows that were not skipped.
+        restarts: tensors ``(batch, width)`` for ``program.carries`` of a backward program with resets: sums of what was
+            carried out of the steps that began anew; else empty.
     """
 
     outputs: list[Tensor]
     carries: list[Tensor]
     totals: list[Tensor]
+    restarts: list[Tensor]
 
 
 class Executor(Protocol):
@@ -79,7 +81,7 @@ class Executor(Protocol):
     **Ownership.** Inputs belong to the caller and are never written to, except ``first``. Results belong to the caller
     from then on: nothing of them may be used again by a later call. All outputs but the first of a *forward* program
     may be views of one common buffer, since only a backward program reads them; every output of a *backward* program,
-    every carry and every total must be memory of its own, which autograd hands to the user.
+    every carry, restart and total must be memory of its own, which autograd hands to the user.
 
     **Order.** Rows of the batch are independent: they may run in any order and at the same time. The steps of a row
     run in order of time, or from the last to the first if ``program.backwards``. All values of a step read the carries

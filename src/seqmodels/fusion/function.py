@@ -25,22 +25,24 @@ class Inputs(NamedTuple, Generic[T]):
 
     streams: list[T]  # (batch, time, width), in one dtype with the carries
     carries: list[T]  # (batch, width)
+    restarts: list[T]  # carries that rows begin anew with; none without resets
     constants: list[T]  # as the step was traced with them
     products: dict[int, InputProduct[T]]  # by number, how a stream was computed; the gradient then goes to that
 
     @classmethod
-    def split(cls, step: Step, numbers: Iterable[int], leaves: Iterable[T]) -> "Inputs[T]":
+    def split(cls, step: Step, numbers: Iterable[int], leaves: Iterable[T], *, resets: bool) -> "Inputs[T]":
         """Undo :meth:`flat`; ``numbers`` are the streams whose products are known."""
         rest = iter(leaves)
-        sizes = (len(step.streams), len(step.carries), len(step.constants))
-        streams, carries, constants = (list(islice(rest, size)) for size in sizes)
-        return Inputs(
-            streams, carries, constants, {i: InputProduct(next(rest), next(rest), next(rest)) for i in numbers}
-        )
+        count = len(step.carries)
+        sizes = (len(step.streams), count, count if resets else 0, len(step.constants))
+        streams, carries, restarts, constants = (list(islice(rest, size)) for size in sizes)
+        products = {i: InputProduct(next(rest), next(rest), next(rest)) for i in numbers}
+        return Inputs(streams, carries, restarts, constants, products)
 
     def flat(self) -> list[T | None]:
         """Return everything in one list."""
-        return [*self.streams, *self.carries, *self.constants, *(one for p in self.products.values() for one in p)]
+        products = [one for product in self.products.values() for one in product]
+        return [*self.streams, *self.carries, *self.restarts, *self.constants, *products]
 
 
 def run(
@@ -50,13 +52,11 @@ def run(
     lengths: Tensor | None,
     resets: Tensor | None = None,
     *,
-    restart: Sequence[Tensor] | None = None,
     y: Tensor | None = None,
 ) -> tuple[Tensor, list[Tensor]]:
     """Run a step over a sequence; return the output ``(batch, time, output)`` and the carries after the last steps.
 
-    Without gradients the output is written into ``y``, and rows begin anew with the carries ``restart``, where these
-    are given.
+    Without gradients the output is written into ``y``, where it is given.
     """
     if step.pair is not None and torch.is_grad_enabled():
         call = Call(step, step.pair, executor, tuple(inputs.products))
@@ -64,7 +64,7 @@ def run(
         return y, carried
     with torch.no_grad():
         weights, vectors = hoisted(step, inputs)
-        arguments = Arguments(inputs.streams, inputs.carries, vectors, weights, lengths, resets, restart, y)
+        arguments = Arguments(inputs.streams, inputs.carries, vectors, weights, lengths, resets, inputs.restarts, y)
         results = executor.run(step.forward, arguments)
     return results.outputs[0], results.carries
 
@@ -83,7 +83,7 @@ def _anchor(pair: Pair, inputs: Inputs[Tensor]) -> Tensor | None:
     Autograd's graph then leads from a gradient to every input, and differentiating it again meets :class:`_Once`.
     """
     streams = [s for i, s in enumerate(inputs.streams) if i not in pair.reads and i not in inputs.products]
-    found = [tensor[:0].flatten() for tensor in (*streams, *inputs.carries) if tensor.requires_grad]
+    found = [tensor[:0].flatten() for tensor in (*streams, *inputs.carries, *inputs.restarts) if tensor.requires_grad]
     return torch.cat(found) if found else None
 
 
@@ -102,14 +102,14 @@ class _Fused(torch.autograd.Function):
     def forward(
         ctx: Any, call: Call, lengths: Tensor | None, resets: Tensor | None, anchor: Tensor | None, *tensors: Tensor
     ) -> tuple[Tensor, ...]:
-        inputs, pair = Inputs.split(call.step, call.products, tensors), call.pair
+        inputs, pair = Inputs.split(call.step, call.products, tensors, resets=resets is not None), call.pair
         weights, vectors = hoisted(call.step, inputs)
-        arguments = Arguments(inputs.streams, inputs.carries, vectors, weights, lengths, resets)
+        arguments = Arguments(inputs.streams, inputs.carries, vectors, weights, lengths, resets, inputs.restarts)
         call.executor.prepare((pair.forward, pair.backward), arguments)
-        outputs, carried, _ = call.executor.run(pair.forward, arguments)
+        outputs, carried, *_ = call.executor.run(pair.forward, arguments)
         ctx.call = call
         streams = [s if i in pair.reads else placeholder(s) for i, s in enumerate(inputs.streams)]
-        kept = Inputs(streams, [], inputs.constants, inputs.products)
+        kept = Inputs(streams, [], [], inputs.constants, inputs.products)
         ctx.save_for_backward(lengths, resets, anchor, *outputs[1:], *weights, *vectors, *kept.flat())
         return (outputs[0], *carried)
 
@@ -121,8 +121,9 @@ class _Fused(torch.autograd.Function):
         rest = iter(tensors)
         counts = len(pair.forward.outputs) - 1, step.num_weights, len(pair.forward.vectors), len(step.streams)
         saved, weights, vectors, streams = (list(islice(rest, count)) for count in counts)
-        given = Inputs.split(step, call.products, [*streams, *dcarries, *rest])
-        wanted: Inputs[bool] = Inputs.split(step, call.products, ctx.needs_input_grad[4:])
+        given = Inputs.split(step, call.products, [*streams, *dcarries, *rest], resets=False)
+        needs = ctx.needs_input_grad[4:]
+        wanted: Inputs[bool] = Inputs.split(step, call.products, needs, resets=resets is not None)
         with torch.no_grad(), torch.autocast(dy.device.type, enabled=False):
             arguments = Arguments([*streams, *saved, dy], dcarries, vectors, weights, lengths, resets)
             found = gradients_of(call, given, wanted, saved, call.executor.run(pair.backward, arguments))
@@ -181,7 +182,9 @@ def gradients_of(
             dx = input_gradient(outputs[output], given.products[number].weight) if needs.x else None
             dweight = next(found).t() if needs.weight else None
             products[number] = InputProduct(dx, dweight, next(found)[0].clone() if needs.bias else None)
-    return Inputs(streams, [*results.carries], [*step.epilogue(*given.constants, *whole)], products)
+    return Inputs(
+        streams, [*results.carries], [*results.restarts], [*step.epilogue(*given.constants, *whole)], products
+    )
 
 
 def _row_sums(executor: Executor, outputs: list[Tensor], sums: list[_RowSum]) -> list[Tensor]:

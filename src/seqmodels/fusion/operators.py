@@ -28,13 +28,14 @@ from seqmodels.sequence import usable_lengths
 @torch.library.custom_op(
     "seqmodels::recurrence",
     mutates_args=(),
-    schema="(str step, Tensor[] streams, Tensor[] carries, Tensor[] constants, Tensor? lengths, Tensor? resets)"
-    " -> Tensor[]",
+    schema="(str step, Tensor[] streams, Tensor[] carries, Tensor[] restarts, Tensor[] constants, Tensor? lengths,"
+    " Tensor? resets) -> Tensor[]",
 )
 def recurrence(
     step: str,
     streams: Sequence[Tensor],
     carries: Sequence[Tensor],
+    restarts: Sequence[Tensor],
     constants: Sequence[Tensor],
     lengths: Tensor | None,
     resets: Tensor | None,
@@ -45,6 +46,7 @@ def recurrence(
         step: the step's programs, as :func:`~seqmodels.fusion.written.written` writes them.
         streams: ``(batch, time, width)``.
         carries: the state before the first step, ``(batch, width)`` each.
+        restarts: with resets, the state that they go back to, ``(batch, width)`` each; else empty.
         constants: the tensors that the step was traced with.
         lengths: as in :class:`~seqmodels.fusion.executor.Arguments`.
         resets: likewise.
@@ -61,13 +63,15 @@ def recurrence(
     batch, time = _sizes("streams", streams)
     _check("streams", streams, [(batch, time, size) for size in program.streams], known.dtype)
     _check("carries", carries, [(batch, size) for size in program.carries], known.dtype)
+    anew = [] if resets is None else [(batch, size) for size in program.carries]
+    _check("restarts", restarts, anew, known.dtype)
     _check("constants", constants, [leaf.shape for leaf in known.constants])
     lengths = _checked_lengths(lengths, streams[0])
     _check("resets", [] if resets is None else [resets], [] if resets is None else [(batch, time)], torch.bool)
     with torch.no_grad(), torch.autocast(streams[0].device.type, enabled=False):
-        given = Inputs([*streams], [*carries], [*constants], {})
+        given = Inputs([*streams], [*carries], [*restarts], [*constants], {})
         weights, vectors = hoisted(known, given)
-        arguments = Arguments(streams, carries, vectors, weights, lengths, resets, apart=True)
+        arguments = Arguments(streams, carries, vectors, weights, lengths, resets, restarts, apart=True)
         executor = executor_for(streams[0].device, known.dtype)
         try:
             if known.pair is not None:
@@ -76,7 +80,7 @@ def recurrence(
         except BuildFailed as error:
             results = portable_instead(error).run(program, arguments)
     y, *kept = results.outputs
-    return _apart([y, *results.carries, *kept], [*streams, *carries, *constants])
+    return _apart([y, *results.carries, *kept], [*streams, *carries, *restarts, *constants])
 
 
 @recurrence.register_fake
@@ -84,11 +88,12 @@ def _(
     step: str,
     streams: Sequence[Tensor],
     carries: Sequence[Tensor],
+    restarts: Sequence[Tensor],
     constants: Sequence[Tensor],
     lengths: Tensor | None,
     resets: Tensor | None,
 ) -> list[Tensor]:
-    del constants, lengths, resets
+    del restarts, constants, lengths, resets
     known, like = read(step), streams[0]
     program = known.forward if known.pair is None else known.pair.forward
     y, *kept = (like.new_empty(*like.shape[:2], width(group)) for group in program.outputs)
@@ -124,7 +129,8 @@ def recurrence_backward(
         resets: likewise.
 
     Returns:
-        The gradients of those streams and constants that want one, and of all carries: streams, carries, constants.
+        The gradients of those streams and constants that want one, and of all carries and restarts: streams, carries,
+        restarts, constants.
     """
     known = read(step)
     pair = _pair(known)
@@ -143,7 +149,7 @@ def recurrence_backward(
             next(rest) if i in pair.reads else placeholder(one.expand(batch, time, size))
             for i, size in enumerate(pair.forward.streams)
         ]
-        given = Inputs(every, [], [*constants], {})
+        given = Inputs(every, [], [], [*constants], {})
         weights, vectors = hoisted(known, given)
         arguments = Arguments([*every, *kept, dy], dcarries, vectors, weights, lengths, resets)
         try:
@@ -151,8 +157,8 @@ def recurrence_backward(
         except BuildFailed as error:
             executor = portable_instead(error)
             results = executor.run(pair.backward, arguments)
-        found = gradients_of(Call(known, pair, executor, ()), given, Inputs([], [], [], {}), [*kept], results)
-    wanted = (one for one in (*found.streams, *found.carries, *found.constants) if one is not None)
+        found = gradients_of(Call(known, pair, executor, ()), given, Inputs([], [], [], [], {}), [*kept], results)
+    wanted = (one for one in found.flat() if one is not None)
     return _apart(wanted, [*streams, *constants, *kept, dy, *dcarries])
 
 
@@ -167,17 +173,18 @@ def _(
     lengths: Tensor | None,
     resets: Tensor | None,
 ) -> list[Tensor]:
-    del streams, kept, lengths, resets
+    del streams, kept, lengths
     known = read(step)
     pair = _pair(known)
     dstreams = [dy.new_empty(*dy.shape[:2], pair.forward.streams[i]) for i in pair.wanted_streams]
     given = zip(_wanted_constants(known), constants, strict=True)
-    like = [*dcarries, *(constant for wanted, constant in given if wanted)]
+    drestarts = [] if resets is None else dcarries
+    like = [*dcarries, *drestarts, *(constant for wanted, constant in given if wanted)]
     return [*dstreams, *(torch.empty_like(one, memory_format=torch.contiguous_format) for one in like)]
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
-    step, streams, carries, constants, lengths, resets = inputs
+    step, streams, carries, _, constants, lengths, resets = inputs
     known = read(step)
     if known.pair is None:
         return
@@ -204,7 +211,8 @@ def _differentiate(ctx: Any, grads: Sequence[Tensor | None]) -> tuple[Any, ...]:
     )
     found = iter(recurrence_backward(ctx.step, streams, constants, [*rest], dy, dcarries, lengths, resets))
     wanted_streams = [i in pair.wanted_streams for i in range(len(known.streams))]
-    wanted = [wanted_streams, [True] * len(known.carries), _wanted_constants(known)]
+    carries = [True] * len(known.carries)
+    wanted = [wanted_streams, carries, [] if resets is None else carries, _wanted_constants(known)]
     groups = ([next(found) if needed else None for needed in group] for group in wanted)
     return (None, *groups, None, None)
 

@@ -186,6 +186,7 @@ class _Comparison:
         inputs = Inputs(
             [leaf.reshape(*leaf.shape[:2], -1).to(dtype) for leaf in leaves(wx)],
             [leaf.reshape(leaf.shape[0], -1).to(dtype) for leaf in leaves(state)],
+            [],
             [*constants, *self.inspection.outside],
             {},
         )

@@ -40,8 +40,10 @@ class SequenceLayer(nn.Module, ABC, Generic[State]):
         """Run the layer over a batch of sequences.
 
         The layers of this package also take ``resets=``, for several sequences in one row: bool ``(batch, time)``, true
-        at the first step of each, whichever way a layer reads. Each sequence then starts from ``state``, and its
-        outputs do not depend on the others. A layer of your own takes them where it is to be used with them.
+        at the first step of each, whichever way a layer reads. Each sequence then starts from the initial state, and
+        its outputs do not depend on the others. Only what is read first starts from ``state`` where one is given: the
+        steps before a row's first flag, or, read backwards, a row's last sequence. A layer of your own takes ``resets``
+        where it is to be used with them.
 
         Args:
             x: ``(batch, time, input)``, padded at the end.

@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 
 from seqmodels.backends import unroll
+from seqmodels.backends.arguments import checked_lengths, checked_resets, checked_x
 from seqmodels.cells.base import Cell, State
 from seqmodels.layers.base import SequenceLayer, run_layer, states_of
+from seqmodels.sequence import length_mask
 
 Forward = TypeVar("Forward", bound=tuple[Any, ...])
 Backward = TypeVar("Backward", bound=tuple[Any, ...])
@@ -49,8 +51,14 @@ class Recurrent(SequenceLayer[State]):
     def forward(
         self, x: Tensor, state: State | None = None, lengths: Tensor | None = None, *, resets: Tensor | None = None
     ) -> tuple[Tensor, State]:
-        if self.reverse and isinstance(resets, Tensor):  # read backwards, a sequence begins before the next one's flag
-            resets = resets.roll(-1, -1)
+        if self.reverse and resets is not None:
+            checked_x(self.cell, x)
+            lengths, resets = checked_lengths(lengths, x), checked_resets(resets, x)
+            assert resets is not None
+            if lengths is not None:
+                resets = resets & length_mask(lengths, x.shape[1])
+            # read backwards, a sequence begins before the next one's flag; the last of a row follows from state
+            resets = torch.cat([resets[:, 1:], torch.zeros_like(resets[:, :1])], dim=1)
         return unroll(self.cell, x, state, lengths=lengths, resets=resets, reverse=self.reverse, backend=self.backend)
 
     def extra_repr(self) -> str:

@@ -45,7 +45,7 @@ def computed(x: Tensor) -> dict[str, Tensor]:
     leaf = build.leaf(Op.STREAM, 0, 0, WIDTH)
     outputs = tuple((build.apply(Op(name), leaf),) for name in FUNCTIONS)
     rows = torch.nn.functional.pad(x, (0, -len(x) % WIDTH)).view(1, -1, WIDTH)
-    results, _, _ = Cpp().run(Program((WIDTH,), (), (), (), outputs, ()), Arguments([rows], [], [], []))
+    results, *_ = Cpp().run(Program((WIDTH,), (), (), (), outputs, ()), Arguments([rows], [], [], []))
     return {name: result.flatten()[: len(x)] for name, result in zip(FUNCTIONS, results, strict=True)}
 
 
@@ -138,7 +138,7 @@ def applied(
     ]
     program = Program((WIDTH, WIDTH), (1,), (), (), tuple((v,) for v in numbers), ((one,),))
     rows = [torch.nn.functional.pad(side, (0, -len(side) % WIDTH)).view(1, -1, WIDTH) for side in (x, y)]
-    found, _, _ = executor.run(program, Arguments(rows, [x.new_ones(1, 1)], [], []))
+    found, *_ = executor.run(program, Arguments(rows, [x.new_ones(1, 1)], [], []))
     flat = [output.flatten()[: len(x)] for output in found]
     return list(zip(flat[: len(early)], flat[len(early) :], strict=True))
 

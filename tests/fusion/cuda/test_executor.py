@@ -36,7 +36,7 @@ from seqmodels.fusion.program import Program
 from seqmodels.fusion.values import Product
 from tests.backends.fakes import measured
 from tests.fusion.cuda.emulator import EmulatedCard
-from tests.fusion.interpreter import LENGTHS, RESETS, assert_runs, inputs_for
+from tests.fusion.interpreter import LENGTHS, assert_runs, inputs_for, with_resets
 from tests.fusion.random_programs import Draft, Drawn, carry, stream
 from tests.fusion.running import Through, assert_equals_eager
 from tests.fusion.test_executors import KINDS, PLACES, everywhere, side_by_side
@@ -62,12 +62,11 @@ class InDouble(Cuda):
         def narrow(tensors: Sequence[Tensor]) -> list[Tensor]:
             return [tensor.float() for tensor in tensors]
 
-        streams, carries, vectors, weights = map(narrow, arguments[:4])
-        restart, first = arguments.restart and narrow(arguments.restart), arguments.first
-        found = super().run(
-            program,
-            Arguments(streams, carries, vectors, weights, arguments.lengths, arguments.resets, restart),
-        )
+        kinds: dict[str, Any] = {
+            name: narrow(getattr(arguments, name)) for name in ("streams", "carries", "vectors", "weights", "restart")
+        }
+        first = arguments.first
+        found = super().run(program, arguments._replace(**kinds, first=None))
         results = Results(*([tensor.double() for tensor in kind] for kind in found))
         if first is not None:
             results.outputs[0] = first.copy_(results.outputs[0])
@@ -84,7 +83,7 @@ def check(
     given = inputs_for(program, weights, seed)
     executor = exact(**options)
     assert_runs(executor, program, given, within=within)
-    assert_runs(executor, program, given._replace(lengths=LENGTHS, resets=RESETS), within=within)
+    assert_runs(executor, program, with_resets(program, given._replace(lengths=LENGTHS)), within=within)
 
 
 @pytest.mark.parametrize("name", CELLS)

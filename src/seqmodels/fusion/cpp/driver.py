@@ -16,7 +16,9 @@ def arguments(program: Program) -> list[str]:
         "T* scratch",
     ]
     fields += [f"const T* s{i}; i64 s{i}_row, s{i}_time" for i in range(len(program.streams))]
-    fields += [f"const T *c{i}, *r{i}; i64 c{i}_row, r{i}_row; T* e{i}" for i in range(len(program.carries))]
+    restart = "T*" if program.backwards else "const T*"  # backwards, what is handed over at resets is added up there
+    for i in range(len(program.carries)):
+        fields.append(f"const T* c{i}; i64 c{i}_row; {restart} r{i}; i64 r{i}_row; T* e{i}")
     fields += [f"const T* v{i}" for i in range(len(program.vectors))]
     fields += [f"const T* w{i}; i64 w{i}_row, w{i}_column" for i in weights_of(program)]
     fields += [f"T* o{i}; i64 o{i}_row, o{i}_time" for i in range(len(program.outputs))]
@@ -82,11 +84,7 @@ def _time_loop(program: Program, num_passes: int, carry_at: Sequence[str]) -> li
     start, end, rows = each("copy", now, given), each("copy", final, after), "for (i64 r = 0; r < active; r++)"
     before, behind = [f"{rows} if ({begins}) {{ {start} }}"], [f"{rows} if ({ends}) {{ {end} }}"]
     if back:
-        hand_over = each("hand_over", final, after)
-        behind = [
-            f"if (a.resets) {rows} if ({reset} || {ends}) {{ {hand_over} }}",
-            f"if (!a.resets) {behind[0]}",
-        ]
+        behind.insert(0, f"if (a.resets) {rows} if ({reset}) {{ {each('hand_over', restart, after)} }}")
     else:
         before.append(f"if (a.resets) {rows} if ({reset}) {{ {each('copy', now, restart)} }}")
     return [

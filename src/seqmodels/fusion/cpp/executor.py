@@ -55,23 +55,25 @@ class Cpp:
         if lengths is not None:  # skipped steps are not written
             for output in outputs:
                 output.zero_()
-        summed = program.backwards and resets is not None  # the ends add up what several steps hand over
-        ends = [(like.new_zeros if summed else like.new_empty)(batch, size) for size in program.carries]
+        ends = [like.new_empty(batch, size) for size in program.carries]
+        summed = [like.new_zeros(batch, size) for size in program.carries if program.backwards and resets is not None]
         totals = [like.new_zeros(batch, width(group)) for group in program.totals]
         scratch = like.new_empty(kernel.scratch(batch, threads))
         order, limits = _order(batch, threads, lengths)
 
         streams = [s if s.stride(-1) == 1 or s.shape[-1] == 1 else s.contiguous() for s in streams]
         carries = [c if c.stride(-1) == 1 or c.shape[-1] == 1 else c.contiguous() for c in carries]
-        restart = carries if restart is None else [c.contiguous() for c in restart]
+        restart = [c.contiguous() for c in restart]
         vectors = [v.contiguous() for v in vectors]
         call = array("q", (batch, time, threads, order.data_ptr(), 0 if limits is None else limits.data_ptr()))
         call.extend((0, 0, 0) if resets is None else (resets.data_ptr(), *resets.stride()))
         call.append(scratch.data_ptr())
         for s in streams:
             call.extend((s.data_ptr(), s.stride(0), s.stride(1)))
-        for c, r, e in zip(carries, restart, ends, strict=True):
-            call.extend((c.data_ptr(), r.data_ptr(), c.stride(0), r.stride(0), e.data_ptr()))
+        # with resets, what rows begin anew with or, backwards, sums of what they hand over
+        anew = [(r.data_ptr(), r.stride(0)) for r in restart or summed] or [(0, 0)] * len(ends)
+        for c, r, e in zip(carries, anew, ends, strict=True):
+            call.extend((c.data_ptr(), c.stride(0), *r, e.data_ptr()))
         call.extend(v.data_ptr() for v in vectors)
         for w in (weights[number] for number in used):
             call.extend((w.data_ptr(), w.stride(0), w.stride(1)))
@@ -79,7 +81,7 @@ class Cpp:
             call.extend((o.data_ptr(), o.stride(0), o.stride(1)))
         call.extend(t.data_ptr() for t in totals)
         kernel.run(call)
-        return Results(outputs, ends, [t.sum(0) for t in totals])
+        return Results(outputs, ends, [t.sum(0) for t in totals], summed)
 
     def outer(self, operands: Sequence[Tensor], cotangent: Tensor, *, ones: bool = False) -> Tensor:
         if not torch.backends.mkl.is_available():  # other BLAS libraries may use units that C++ cannot reach (Apple's)

@@ -35,8 +35,9 @@ def _fields(program: Program, weights: Iterable[int]) -> list[str]:
     fields = ["int64_t time, batch, groups", "const int64_t* lengths", "const uint8_t* resets"]
     fields += ["int64_t resets_row, resets_time", "void* status", "T* operands", "float *floats, *sums"]
     fields += [f"const T* s{i}; int64_t s{i}_row, s{i}_time" for i in range(len(program.streams))]
+    restart = "T*" if program.backwards else "const T*"  # backwards, what is handed over at resets is summed there
     for i in range(len(program.carries)):
-        fields.append(f"const T* c{i}; int64_t c{i}_row; const T* r{i}; int64_t r{i}_row; T* e{i}")
+        fields.append(f"const T* c{i}; int64_t c{i}_row; {restart} r{i}; int64_t r{i}_row; T* e{i}")
     fields += [f"const T* v{i}" for i in range(len(program.vectors))]
     fields += [f"const T* w{i}; int64_t w{i}_row, w{i}_column" for i in weights]
     fields += [f"T* o{i}; int64_t o{i}_row, o{i}_time" for i in range(len(program.outputs))]
@@ -173,10 +174,12 @@ def _finish(layout: Layout, terms: Terms) -> Iterable[str]:
     program = layout.program
     for part in layout.parts:
         size, name = part.value.width, carry_name(part.carry, part.start)
-        whole = f"first_{name}[e] + {name}[e]" if layout.options.ragged and program.backwards else f"{name}[e]"
         at = f"a.e{part.carry} + b * {program.carries[part.carry]} + {part.start} + unit"
         alone = " && mine == 0" if size == 1 else ""
-        yield from terms.loop(size, [f"if (in{alone}) store({at}, {whole});"])
+        yield from terms.loop(size, [f"if (in{alone}) store({at}, {name}[e]);"])
+        if layout.options.ragged and program.backwards:
+            at = f"a.r{part.carry} + b * a.r{part.carry}_row + {part.start} + unit"
+            yield from terms.loop(size, [f"if (in{alone} && a.resets) store({at}, first_{name}[e]);"])
     for i, group in enumerate(program.totals):
         for start, value in _placed(group):
             at = f"a.t{i} + b * {width(group)} + {start} + unit"

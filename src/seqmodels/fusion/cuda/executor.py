@@ -73,6 +73,7 @@ class Cuda:
                 output.zero_()
             lengths = lengths.to(torch.int64).contiguous()
         ends = [like.new_empty(batch, size) for size in program.carries]
+        summed = [like.new_empty(batch, size) for size in program.carries if program.backwards and resets is not None]
         totals = [like.new_empty(batch, width(group), dtype=torch.float32) for group in program.totals]
         layout = built.source.layout
         words = built.exchanged(batch * time)
@@ -83,7 +84,7 @@ class Cuda:
         streams = [s if s.stride(-1) == 1 or s.shape[-1] == 1 else s.contiguous() for s in streams]
         carries, restart = (
             [c if c.stride(-1) == 1 or c.shape[-1] == 1 else c.contiguous() for c in some]
-            for some in (carries, carries if restart is None else restart)
+            for some in (carries, restart)
         )
         vectors = [v.contiguous() for v in vectors]
         groups = -(-batch // layout.options.rows)
@@ -95,8 +96,10 @@ class Cuda:
         call.extend((status.data_ptr(), operands.data_ptr(), floats.data_ptr(), sums.data_ptr()))
         for s in streams:
             call.extend((s.data_ptr(), s.stride(0), s.stride(1)))
-        for c, r, e in zip(carries, restart, ends, strict=True):
-            call.extend((c.data_ptr(), c.stride(0), r.data_ptr(), r.stride(0), e.data_ptr()))
+        # with resets, what rows begin anew with or, backwards, sums of what they hand over
+        anew = [(r.data_ptr(), r.stride(0)) for r in restart or summed] or [(0, 0)] * len(ends)
+        for c, r, e in zip(carries, anew, ends, strict=True):
+            call.extend((c.data_ptr(), c.stride(0), *r, e.data_ptr()))
         call.extend(v.data_ptr() for v in vectors)
         for w in (weights[number] for number in built.source.weights):
             call.extend((w.data_ptr(), w.stride(0), w.stride(1)))
@@ -104,7 +107,7 @@ class Cuda:
             call.extend((o.data_ptr(), o.stride(0), o.stride(1)))
         call.extend(t.data_ptr() for t in totals)
         built.kernel.launch(min(built.teams, groups) * layout.options.blocks, call)
-        return Results(outputs, ends, [t.sum(0).to(like.dtype) for t in totals])
+        return Results(outputs, ends, [t.sum(0).to(like.dtype) for t in totals], summed)
 
     def outer(self, operands: Sequence[Tensor], cotangent: Tensor, *, ones: bool = False) -> Tensor:
         return self._portable.outer(operands, cotangent, ones=ones)

@@ -91,11 +91,8 @@ class Portable:
         for start in reversed(starts) if program.backwards else starts:
             piece = slice(start, min(start + size, time))
             carries = run.chunk(piece, carries, *(None if mask is None else mask[piece] for mask in (real, anew)))
-        if anew is not None and program.backwards:
-            ends = [carry + handed_over for carry, handed_over in zip(carries, run.starts, strict=True)]
-        else:
-            ends = [carry.clone() for carry in carries]  # they lie in what is overwritten, or in what is handed out
-        return Results(run.outputs(time), ends, run.totals)
+        ends = [carry.clone() for carry in carries]  # they lie in what is overwritten, or in what is handed out
+        return Results(run.outputs(time), ends, run.totals, run.starts if program.backwards else [])
 
     def outer(self, operands: Sequence[Tensor], cotangent: Tensor, *, ones: bool = False) -> Tensor:
         time_first = is_time_first(cotangent)
@@ -124,8 +121,8 @@ class _Run:
             self._buffers.append(empty_pooled((steps, batch, buffer.width), like))
             if buffer.carry is not None:
                 self._buffers[-1][0].copy_(arguments.carries[buffer.carry])
-        given = arguments.carries if arguments.restart is None else arguments.restart
-        self.starts = [torch.zeros_like(carry) for carry in given] if program.backwards else list(given)
+        summed = program.backwards and arguments.resets is not None
+        self.starts = [torch.zeros_like(carry) for carry in arguments.carries] if summed else list(arguments.restart)
         self.totals = [like.new_zeros(width(group)) for group in program.totals]
         multipliers = [_multiplier(p, arguments.weights, batch, time, like) for p in program.products]
         self._steps = loop.make(multipliers, like[0])
