@@ -74,7 +74,7 @@ def test_a_failed_build_is_told_once_and_the_portable_executor_runs(
         expected, _ = unroll(cell, x, backend="eager")
     torch.testing.assert_close(actual, expected, **TOLERANCE[torch.float32])
     assert [record.getMessage() for record in caplog.records].count(
-        "fused kernels run as torch operators, not as compiled C++: the compiler has gone"
+        "fused kernels run as torch operators, not compiled: the compiler has gone"
     ) == 1
 
 

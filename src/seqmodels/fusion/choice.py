@@ -32,4 +32,4 @@ def portable_instead(why: object) -> Executor:
 
 @cache
 def _warn(why: str) -> None:
-    log.warning("fused kernels run as torch operators, not as compiled C++: %s", why)
+    log.warning("fused kernels run as torch operators, not compiled: %s", why)
