@@ -47,8 +47,9 @@ def test_lengths_are_checked_on_the_cpu_and_limited_on_a_device(monkeypatch: pyt
             usable_lengths(wrong, place)
         assert usable_lengths(LENGTHS, place).device == place.device
     assert usable_lengths(wrong.to("meta"), x.to("meta")).shape == (3,)  # whose values nothing may read
-    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)  # limits values in the same way, but has some
-    assert usable_lengths(wrong, x).tolist() == [4, 4, 1]
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    assert usable_lengths(wrong, x).tolist() == [5, 4, 0]  # left to the operators of the graph
+    assert usable_lengths(wrong, x.to("meta")).device.type == "meta"
 
 
 def test_reversal_leaves_padding_at_the_end() -> None:

@@ -48,10 +48,10 @@ def usable_lengths(lengths: Tensor, x: Tensor) -> Tensor:
         [3, 1]
     """
     time, lengths = x.shape[1], lengths.long()
-    on_cpu = lengths.device.type == "cpu" or x.device.type == "cpu"
-    if not on_cpu:
+    compiling = torch.compiler.is_compiling()  # there are no values yet
+    if x.device.type != "cpu" and (compiling or lengths.device.type != "cpu"):
         return lengths.to(x.device).clamp(1, time)
-    if torch.compiler.is_compiling():  # there are no values yet: they are checked where the operator of the graph runs
+    if compiling:  # on the CPU the operators of the graph check them
         return lengths.to(x.device)
     lengths = lengths.cpu()
     shortest, longest = (int(bound) for bound in lengths.aminmax())
