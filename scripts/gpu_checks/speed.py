@@ -66,7 +66,7 @@ def kernels(card: Any, goals: tuple[Goal, ...]) -> Iterator[Wanted]:
     """Yield the kernels that the comparisons take first, to compile them together."""
     made = {(goal.cell, goal.dtype, shape[1:]) for goal in goals if goal.backend == "fused" for shape in goal.shapes}
     for cell, dtype, (batch, hidden) in sorted(made):
-        with suppress(BuildFailed):  # it is told where it is run
+        with suppress(BuildFailed):  # reported when the kernel is run
             yield from wanted(cell, CASES[cell].cell(hidden, hidden), DTYPES[dtype], batch, card, ragged=False)
 
 

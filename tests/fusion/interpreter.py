@@ -31,7 +31,7 @@ def inputs_for(program: Program, weights: Sequence[tuple[int, int]], seed: int =
 
 
 def with_resets(program: Program, given: Arguments) -> Arguments:
-    """Return arguments with resets and, for a forward program, what rows begin anew with."""
+    """Return arguments with resets and, for a forward program, the state that rows go back to."""
     restart = [] if program.backwards else [carry.flip(0) for carry in given.carries]
     return given._replace(resets=RESETS, restart=restart)
 

@@ -204,8 +204,8 @@ class Fused:
             left = None if lengths is None else (lengths - start).clamp(0, piece.stop - start)
             place = None if outputs is None else outputs[:, piece]
             wx = input_product(x[:, piece], *linear)
-            anew = None if resets is None else resets[:, piece]
-            y, state = self._run(known, x[:, piece], wx, state, left, resets=anew, restart=restart, y=place)
+            flags = None if resets is None else resets[:, piece]
+            y, state = self._run(known, x[:, piece], wx, state, left, resets=flags, restart=restart, y=place)
             if outputs is None:
                 outputs = empty_pooled((*x.shape[:2], y.shape[-1]), y)
                 outputs[:, piece] = y

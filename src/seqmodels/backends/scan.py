@@ -49,9 +49,9 @@ class Scan:
         a, b = cell.coefficients((projection or Projection(cell, x))())  # each (batch, time, hidden)
         start = state[0]
         if resets is not None:  # h_t = 0 * h_{t-1} + (a_t * restart + b_t)
-            anew = resets[..., None]
-            start = torch.where(anew[:, 0], restart[0], start)  # 0 times a given state that is not finite would be NaN
-            a, b = torch.where(anew, 0, a), torch.where(anew, a * restart[0][:, None] + b, b)
+            flags = resets[..., None]
+            start = torch.where(flags[:, 0], restart[0], start)  # else a given state that is not finite gives 0 * inf
+            a, b = torch.where(flags, 0, a), torch.where(flags, a * restart[0][:, None] + b, b)
         if lengths is None:
             h = linear_recurrence(a, b, start)
             return h, type(state)(h[:, -1])

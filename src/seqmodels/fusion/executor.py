@@ -55,7 +55,7 @@ class Results(NamedTuple):
         carries: tensors ``(batch, width)`` after the last step or, if the program runs backwards, before the first.
         totals: tensors ``(width,)``, summed over all steps and rows that were not skipped.
         restarts: tensors ``(batch, width)`` for ``program.carries`` of a backward program with resets: sums of what was
-            carried out of the steps that began anew; else empty.
+            carried out of the steps before which a row was reset; else empty.
     """
 
     outputs: list[Tensor]

@@ -25,7 +25,7 @@ class Inputs(NamedTuple, Generic[T]):
 
     streams: list[T]  # (batch, time, width), in one dtype with the carries
     carries: list[T]  # (batch, width)
-    restarts: list[T]  # carries that rows begin anew with; none without resets
+    restarts: list[T]  # the state that resets go back to; none without resets
     constants: list[T]  # as the step was traced with them
     products: dict[int, InputProduct[T]]  # by number, how a stream was computed; the gradient then goes to that
 

@@ -63,8 +63,8 @@ def recurrence(
     batch, time = _sizes("streams", streams)
     _check("streams", streams, [(batch, time, size) for size in program.streams], known.dtype)
     _check("carries", carries, [(batch, size) for size in program.carries], known.dtype)
-    anew = [] if resets is None else [(batch, size) for size in program.carries]
-    _check("restarts", restarts, anew, known.dtype)
+    expected = [] if resets is None else [(batch, size) for size in program.carries]
+    _check("restarts", restarts, expected, known.dtype)
     _check("constants", constants, [leaf.shape for leaf in known.constants])
     lengths = _checked_lengths(lengths, streams[0])
     _check("resets", [] if resets is None else [resets], [] if resets is None else [(batch, time)], torch.bool)

@@ -70,9 +70,9 @@ class Cpp:
         call.append(scratch.data_ptr())
         for s in streams:
             call.extend((s.data_ptr(), s.stride(0), s.stride(1)))
-        # with resets, what rows begin anew with or, backwards, sums of what they hand over
-        anew = [(r.data_ptr(), r.stride(0)) for r in restart or summed] or [(0, 0)] * len(ends)
-        for c, r, e in zip(carries, anew, ends, strict=True):
+        # with resets: the state that rows go back to or, backwards, the gradients of that state
+        restarts = [(r.data_ptr(), r.stride(0)) for r in restart or summed] or [(0, 0)] * len(ends)
+        for c, r, e in zip(carries, restarts, ends, strict=True):
             call.extend((c.data_ptr(), c.stride(0), *r, e.data_ptr()))
         call.extend(v.data_ptr() for v in vectors)
         for w in (weights[number] for number in used):

@@ -135,7 +135,7 @@ static void pack(T* to, const T* weight, i64 row, i64 column, i64 K, i64 first, 
 
 static inline void copy(T* to, const T* from, i64 n) { std::memcpy(to, from, n * sizeof(T)); }
 
-// What is carried out of a step backwards, where a row began anew: it goes to where the row began, and no further.
+// Backwards, at a step before which a row was reset: its gradient goes to the initial state and not to the step before.
 static inline void hand_over(T* sum, T* carry, i64 n) {
   for (i64 i = 0; i < n; i++) sum[i] += carry[i], carry[i] = 0;
 }

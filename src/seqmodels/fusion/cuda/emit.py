@@ -150,8 +150,8 @@ def _begin(layout: Layout, terms: Terms, step: StepWriter) -> Iterable[str]:
             yield f"    length{size}[e] = r < left ? (a.lengths ? (int)a.lengths[base + r] : end) : 0;"
             yield "  }"
         for size in step.carried_widths():
-            yield f"  bool anew{size}[E{size}], next_anew{size}[E{size}];"
-            yield f"  UNROLL for (int e = 0; e < E{size}; e++) next_anew{size}[e] = false;"
+            yield f"  bool reset{size}[E{size}], next_reset{size}[E{size}];"
+            yield f"  UNROLL for (int e = 0; e < E{size}; e++) next_reset{size}[e] = false;"
     for part in layout.parts:
         size, name = part.value.width, carry_name(part.carry, part.start)
         handed = f", first_{name}[E{size}]" if ragged and program.backwards else ""

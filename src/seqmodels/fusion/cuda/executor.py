@@ -96,9 +96,9 @@ class Cuda:
         call.extend((status.data_ptr(), operands.data_ptr(), floats.data_ptr(), sums.data_ptr()))
         for s in streams:
             call.extend((s.data_ptr(), s.stride(0), s.stride(1)))
-        # with resets, what rows begin anew with or, backwards, sums of what they hand over
-        anew = [(r.data_ptr(), r.stride(0)) for r in restart or summed] or [(0, 0)] * len(ends)
-        for c, r, e in zip(carries, anew, ends, strict=True):
+        # with resets: the state that rows go back to or, backwards, the gradients of that state
+        restarts = [(r.data_ptr(), r.stride(0)) for r in restart or summed] or [(0, 0)] * len(ends)
+        for c, r, e in zip(carries, restarts, ends, strict=True):
             call.extend((c.data_ptr(), c.stride(0), *r, e.data_ptr()))
         call.extend(v.data_ptr() for v in vectors)
         for w in (weights[number] for number in built.source.weights):
@@ -200,8 +200,8 @@ def _zero_padding(layout: Layout, operands: Tensor) -> None:
 def _outputs(program: Program, like: Tensor, first: Tensor | None, *, shared: bool) -> list[Tensor]:
     """Return output streams in the layout of ``like (batch, time, width)``; the cell's own is contiguous.
 
-    A carry after a step is the carry before the next one, unless that one begins anew: where both are outputs, they
-    are one stream with one more step.
+    A carry after a step is the carry before the next one, unless the row is reset between them: where both are outputs,
+    they are one stream with one more step.
     """
     batch, time = like.shape[:2]
     shifted = program.shifted() if shared else {}

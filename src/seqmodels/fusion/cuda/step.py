@@ -32,13 +32,13 @@ class StepWriter:
             self._add(f"  UNROLL for (int e = 0; e < E{columns}; e++) {name}[e] = next_{name}[e];")
         if self.options.ragged:
             for size in self.carried_widths():
-                self._add(f"  UNROLL for (int e = 0; e < E{size}; e++) anew{size}[e] = next_anew{size}[e];")
+                self._add(f"  UNROLL for (int e = 0; e < E{size}; e++) reset{size}[e] = next_reset{size}[e];")
         self._add("  if (step + 1 < end) {", *self.fetch("t - 1" if back else "t + 1"), "  }")
         if self.options.ragged and not back:
             for part in layout.parts:
                 name, size = carry_name(part.carry, part.start), part.value.width
                 at = f"a.r{part.carry} + b * a.r{part.carry}_row + {part.start} + unit"
-                self._each(size, [f"if (on && anew{size}[e]) {name}[e] = load({at});"])
+                self._each(size, [f"if (on && reset{size}[e]) {name}[e] = load({at});"])
         self._share_carries()
         self._hand_on()
         for level in sorted({key.level for key in layout.schedule.passes}):
@@ -59,7 +59,7 @@ class StepWriter:
             by_columns.setdefault(columns, []).append(f"if (in) next_{name}[e] = load({at});")
         for size in self.carried_widths() if self.options.ragged else ():
             flag = f"in && a.resets && a.resets[b * a.resets_row + ({when}) * a.resets_time]"
-            by_columns.setdefault(size, []).append(f"next_anew{size}[e] = {flag};")
+            by_columns.setdefault(size, []).append(f"next_reset{size}[e] = {flag};")
         return [line for columns, lines in by_columns.items() for line in self.terms.loop(columns, lines)]
 
     def carried_widths(self) -> list[int]:
@@ -194,6 +194,6 @@ class StepWriter:
             lines = [f"const float n{i} = {self.terms.term(part.value, size)};" for i, part in enumerate(parts)]
             lines += [f"if (on) {name}[e] = n{i};" for i, name in enumerate(names)]
             if self.options.ragged and self.program.backwards:
-                anew = f"if (on && anew{size}[e])"
-                lines += [f"{anew} first_{name}[e] += {name}[e], {name}[e] = 0.f;" for name in names]
+                reset = f"if (on && reset{size}[e])"
+                lines += [f"{reset} first_{name}[e] += {name}[e], {name}[e] = 0.f;" for name in names]
             self._each(size, lines)

@@ -67,7 +67,7 @@ class Store(Generic[Kernel]):
         return kernel
 
     def forget(self) -> None:
-        """Load or build every kernel anew when it is asked for next."""
+        """Forget loaded kernels: each is loaded or built again when next needed."""
         self._known.clear()
 
     def _renew_locks(self) -> None:

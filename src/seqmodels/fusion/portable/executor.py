@@ -49,7 +49,7 @@ class Loop:
     for each product of the program. ``early`` are early values, in the order of ``early_values``. ``rows`` are the rows
     to write, one per step, for each of ``places``. ``keep`` has an entry for each step: in a ``masked`` loop a mask of
     the rows of the batch that have not ended, else it is ignored. So has ``resets``: in a loop with ``resets`` a mask
-    of the rows that begin anew with the step, or None if none does. ``starts`` are the carries that these begin with;
+    of the rows that are reset before the step, or None if none is. ``starts`` are the carries that these start from;
     if the program runs backwards, the sums to which their cotangents are added.
     """
 
@@ -84,13 +84,13 @@ class Portable:
         size = min(time, max(8, numbers // max(1, batch * max(program.carries, default=1))))
         run = _Run(loop, size, arguments)
         real = None if lengths is None else length_mask(lengths.to(like.device), time).t().unsqueeze(-1)
-        anew = None if resets is None else resets.t().unsqueeze(-1)
-        anew = anew if anew is None or real is None else anew & real
+        flags = None if resets is None else resets.t().unsqueeze(-1)
+        flags = flags if flags is None or real is None else flags & real
         starts = range(0, time, size)
         carries = list(arguments.carries)
         for start in reversed(starts) if program.backwards else starts:
             piece = slice(start, min(start + size, time))
-            carries = run.chunk(piece, carries, *(None if mask is None else mask[piece] for mask in (real, anew)))
+            carries = run.chunk(piece, carries, *(None if mask is None else mask[piece] for mask in (real, flags)))
         ends = [carry.clone() for carry in carries]  # they lie in what is overwritten, or in what is handed out
         return Results(run.outputs(time), ends, run.totals, run.starts if program.backwards else [])
 
@@ -132,14 +132,14 @@ class _Run:
         found = [self._rows(place, slice(0, time)).transpose(0, 1) for place in self._layout.outputs]
         return found if self._output is None else [self._output, *found[1:]]
 
-    def chunk(self, piece: slice, carries: list[Tensor], keep: Tensor | None, anew: Tensor | None) -> list[Tensor]:
+    def chunk(self, piece: slice, carries: list[Tensor], keep: Tensor | None, flags: Tensor | None) -> list[Tensor]:
         """Run the steps of a piece of time; return the carries after it.
 
         Args:
             piece: the steps.
             carries: before them, ``(batch, width)``.
             keep: which rows have not ended ``(steps, batch, 1)``; None for all.
-            anew: which rows begin anew with a step ``(steps, batch, 1)``; None for none.
+            flags: which rows are reset before a step ``(steps, batch, 1)``; None for none.
         """
         plan, layout, program = self._plan, self._layout, self._plan.program
         known = self._in_bulk(piece, keep)
@@ -150,7 +150,7 @@ class _Run:
         rows = [self._rows(place, piece).unbind(0)[::order] for place in self._loop.places]
         nothing = repeat(None, piece.stop - piece.start)
         kept: Iterable[Tensor | None] = nothing if keep is None else keep.unbind(0)[::order]
-        resets: Iterable[Tensor | None] = repeat(None) if anew is None else _where_any(anew)[::order]
+        resets: Iterable[Tensor | None] = repeat(None) if flags is None else _where_any(flags)[::order]
         carries = self._steps(early, rows, kept, resets, self.starts, *carries)
         for written, wanted in layout.copies:
             self._rows(wanted, piece).copy_(self._rows(written, piece))

@@ -266,8 +266,8 @@ class LoopWriter:
             return f"{name}.clone()"
         return f"{name}.clone()" if self.nodes.last_use(index) >= self.overwritten.get(value, END) else name
 
-    def _anew(self) -> list[str]:
-        """Return the statements that let rows begin anew; backwards, that is where their cotangents go."""
+    def _reset(self) -> list[str]:
+        """Return the statements that reset rows; backwards, they hand the rows' cotangents to the initial state."""
         back = "c{0}, _ = where(z, 0, c{0}), starts[{0}].add_(where(z, c{0}, 0))"
         form = back if self.program.backwards else "c{0} = where(z, starts[{0}], c{0})"
         return [f"if z is not None: {form.format(i)}" for i in range(len(self.program.carries)) if self.resets]
@@ -287,7 +287,7 @@ class LoopWriter:
         named = ["k", "z", *(f"e{i}" for i in moving), *(f"f{row}" for _, row in self.next_rows), *rows]
         names = "".join(f", c{i}" for i in carries)
         step = [*self.lines, *ends, *kept]
-        step = [*step, *self._anew()] if self.program.backwards else [*self._anew(), *step]
+        step = [*step, *self._reset()] if self.program.backwards else [*self._reset(), *step]
         inside = [*fixed, *first, f"for {', '.join(named)}, in zip({', '.join(given)}):"]
         inside += [f"    {line}" for line in step or ["pass"]]
         inside.append(f"return [{names[2:]}]")
