@@ -13,7 +13,7 @@ from seqmodels.backends.in_graph import transform_refusal, unroll_in_graph
 from seqmodels.backends.rows import carries, check_projected, either, in_one_dtype, of_type, streams
 from seqmodels.cells.base import Cell
 from seqmodels.errors import Refused, UnsupportedContext
-from seqmodels.fusion.choice import executor_for, portable_instead
+from seqmodels.fusion.choice import checked_on, executor_for, portable_instead
 from seqmodels.fusion.executor import Executor
 from seqmodels.fusion.function import Inputs, run
 from seqmodels.fusion.guards import copied
@@ -134,12 +134,8 @@ class Fused:
         with torch.autocast(x.device.type, enabled=False):
             check_projected(wx, x)
             plan, constants = known.plan(wx, state)
-            executor = self.executor(x.device, dtype := narrow or plan.step.dtype)
-            try:
-                known.check(plan, executor, wx, state, dtype)
-            except BuildFailed as error:
-                executor, dtype = portable_instead(error), plan.step.dtype
-                known.check(plan, executor, wx, state, dtype)
+            first = self.executor(x.device, dtype := narrow or plan.step.dtype)
+            executor, dtype = checked_on(known, plan, wx, state, first=first, dtype=dtype)
         return plan.step, constants, executor, dtype
 
     def _run(

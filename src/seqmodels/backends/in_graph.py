@@ -17,11 +17,9 @@ from seqmodels.backends.rows import carries, check_projected, either, in_one_dty
 from seqmodels.cells.base import Cell
 from seqmodels.errors import Refused
 from seqmodels.fusion import operators
-from seqmodels.fusion.choice import executor_for, portable_instead
+from seqmodels.fusion.choice import checked_on, executor_for
 from seqmodels.fusion.guards import copied, inspect
-from seqmodels.fusion.kernels.build_failed import BuildFailed
-from seqmodels.fusion.lowering.step import Step
-from seqmodels.fusion.plan import Recognised, recognise
+from seqmodels.fusion.plan import recognise
 from seqmodels.fusion.tracing.form import fixed
 from seqmodels.fusion.tracing.isolation import isolated
 from seqmodels.fusion.written import written
@@ -150,18 +148,11 @@ def _plan(
         check_projected(projected, sequence)
         if inspect(own).digest != before:
             raise Refused("project changes an attribute of the cell")
-        step = _checked(recognise(own), sequence.device, _like(wx, projected), _example(state, (ROWS,)))
+        known, like, start = recognise(own), _like(wx, projected), _example(state, (ROWS,))
+        plan, _ = known.plan(like, start)
+        step = plan.step
+        checked_on(known, plan, like, start, first=executor_for(sequence.device, step.dtype), dtype=step.dtype)
     return written(step), places, step.dtype, step.output == torch.bool
-
-
-def _checked(known: Recognised, device: torch.device, wx: Any, state: Any) -> Step:
-    plan, _ = known.plan(wx, state)
-    executor = executor_for(device, plan.step.dtype)
-    try:
-        known.check(plan, executor, wx, state, plan.step.dtype)
-    except BuildFailed as error:
-        known.check(plan, portable_instead(error), wx, state, plan.step.dtype)
-    return plan.step
 
 
 def _example(form: tuple[Any, ...], leading: tuple[int, ...]) -> Any:

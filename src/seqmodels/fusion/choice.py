@@ -2,6 +2,7 @@
 
 import logging
 from functools import cache
+from typing import Any
 
 import torch
 
@@ -9,6 +10,8 @@ from seqmodels.fusion.cpp.build import reason
 from seqmodels.fusion.cpp.executor import REALS, Cpp
 from seqmodels.fusion.cuda.executor import Cuda, is_for
 from seqmodels.fusion.executor import Executor
+from seqmodels.fusion.kernels.build_failed import BuildFailed
+from seqmodels.fusion.plan import Plan, Recognised
 from seqmodels.fusion.portable.executor import Portable
 
 log = logging.getLogger("seqmodels")
@@ -22,6 +25,22 @@ def executor_for(device: torch.device, dtype: torch.dtype) -> Executor:
     if device.type != "cpu" or dtype not in REALS:
         return _portable
     return _cpp if (why := reason()) is None else portable_instead(why)
+
+
+def checked_on(
+    known: Recognised, plan: Plan, wx: Any, state: Any, *, first: Executor, dtype: torch.dtype
+) -> tuple[Executor, torch.dtype]:
+    """Return on what and in which dtype a plan's programs may run: on ``first``, or where that cannot build them.
+
+    Raises:
+        Refused: they differ from the step; the message says by how much.
+    """
+    try:
+        known.check(plan, first, wx, state, dtype)
+    except BuildFailed as error:
+        first, dtype = portable_instead(error), plan.step.dtype
+        known.check(plan, first, wx, state, dtype)
+    return first, dtype
 
 
 def portable_instead(why: object) -> Executor:

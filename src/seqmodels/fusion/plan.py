@@ -33,12 +33,11 @@ CHANGES = 16
 
 @dataclass
 class Plan:
-    """A step's programs, and the executors on which they were compared with the step."""
+    """A step's programs, and what came of comparing them with the step, by executor and dtype."""
 
     step: Step
     key: str  # what they were derived from: all that the step can read, and the form of its inputs
-    checked: set[str] = field(default_factory=set)  # and the dtypes
-    refusal: str | None = None  # why the programs are not to be used after all
+    outcomes: dict[str, Refused | BuildFailed | None] = field(default_factory=dict)  # why not; None if they agreed
 
 
 @dataclass
@@ -105,8 +104,6 @@ class Recognised:
                 found = self.kind.plans.get(form) or self._derived(form, wx, state)
         if isinstance(found, str):
             raise Refused(found)
-        if found.refusal is not None:
-            raise Refused(found.refusal)
         return found, [*fixed(wx), *self.tensors]
 
     def _derived(self, form: Form, wx: Any, state: Any) -> Plan | str:
@@ -143,21 +140,24 @@ class Recognised:
             BuildFailed: the executor cannot build them.
         """
         name = f"{type(executor).__name__} {dtype}"
-        if name in plan.checked:
-            return
-        with trace_lock:
-            try:
-                validate(self.cell, inspect(self.cell), plan.step, executor, wx, state, plan.key, dtype)
-            except (BuildFailed, KeyboardInterrupt):
-                raise
-            except Refused as error:
-                plan.refusal = str(error)
-                raise
-            except Exception as error:
-                what = f"{type(error).__name__}: {error}"
-                plan.refusal = f"the derived program could not be compared with the step: {what}"
-                raise Refused(plan.refusal) from None
-        plan.checked.add(name)
+        if name not in plan.outcomes:
+            with trace_lock:
+                if name not in plan.outcomes:  # no other thread was faster
+                    plan.outcomes[name] = self._compared(plan, executor, wx, state, dtype)
+        if (why := plan.outcomes[name]) is not None:  # the same at every call: comparing takes long
+            raise type(why)(str(why))
+
+    def _compared(
+        self, plan: Plan, executor: Executor, wx: Any, state: Any, dtype: torch.dtype
+    ) -> Refused | BuildFailed | None:
+        try:
+            validate(self.cell, inspect(self.cell), plan.step, executor, wx, state, plan.key, dtype)
+        except (BuildFailed, Refused) as error:
+            return type(error)(str(error))  # without the traceback, which holds the cell
+        except Exception as error:
+            what = f"{type(error).__name__}: {error}"
+            return Refused(f"the derived program could not be compared with the step: {what}")
+        return None
 
 
 def recognise(cell: Cell[Any]) -> Recognised:

@@ -206,10 +206,14 @@ def test_a_wait_without_end_is_reported(monkeypatch: pytest.MonkeyPatch) -> None
         broken.run(program, given)
 
 
-def test_what_does_not_fit_is_refused() -> None:
+def test_what_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     step, *_ = step_of(LSTMCell(5, 200), torch.zeros(3, 4, 5))
+    small, given = exact(multiprocessors=3), inputs_for(step.forward, weights_of(step.forward))
     with pytest.raises(BuildFailed, match="200 columns do not fit an emulated card"):
-        exact(multiprocessors=3).run(step.forward, inputs_for(step.forward, weights_of(step.forward)))
+        small.run(step.forward, given)
+    monkeypatch.setattr(executor, "choices", None)  # the answer is known: cutting a program takes long
+    with pytest.raises(BuildFailed, match="200 columns do not fit an emulated card"):
+        small.run(step.forward, given)
 
 
 def weights_of(program: Program) -> list[tuple[int, int]]:

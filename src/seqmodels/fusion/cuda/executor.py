@@ -50,7 +50,7 @@ class Cuda:
     def __init__(self, card: Card | None = None) -> None:
         self._given = card
         self._portable = Portable()
-        self._kernels: dict[_Key, _Built] = {}
+        self._kernels: dict[_Key, _Built | BuildFailed] = {}
         self._status: dict[torch.device, Tensor] = {}
 
     def prepare(self, programs: Sequence[Program], arguments: Arguments) -> None:
@@ -62,12 +62,12 @@ class Cuda:
             list(pool.map(lambda program: self._built(program, like, ragged=ragged), programs))
 
     def run(self, program: Program, arguments: Arguments) -> Results:
-        streams, carries, vectors, weights, lengths, resets, restart, first, _ = arguments
+        streams, carries, vectors, weights, lengths, resets, restart, first, apart = arguments
         like = streams[0]
         batch, time = like.shape[:2]
         built = self._built(program, like, ragged=lengths is not None or resets is not None)
         status = self._checked_status(like.device)
-        outputs = _outputs(program, like, first, shared=resets is None)
+        outputs = _outputs(program, like, first, shifting=resets is None and not apart)
         if lengths is not None:  # skipped steps are not written
             for output in outputs:
                 output.zero_()
@@ -124,7 +124,13 @@ class Cuda:
         if (found := self._kernels.get(key)) is None:
             if len(self._kernels) >= KEPT:
                 self._kernels.pop(next(iter(self._kernels)), None)
-            found = self._kernels[key] = _build(self._card(like.device), key)
+            try:
+                found = _build(self._card(like.device), key)
+            except BuildFailed as error:  # kept: it would fail again
+                found = BuildFailed(str(error))
+            self._kernels[key] = found
+        if isinstance(found, BuildFailed):
+            raise BuildFailed(str(found))
         return found
 
     def _checked_status(self, device: torch.device) -> Tensor:
@@ -197,14 +203,14 @@ def _zero_padding(layout: Layout, operands: Tensor) -> None:
             operands[:, at + value.width : end].zero_()
 
 
-def _outputs(program: Program, like: Tensor, first: Tensor | None, *, shared: bool) -> list[Tensor]:
+def _outputs(program: Program, like: Tensor, first: Tensor | None, *, shifting: bool) -> list[Tensor]:
     """Return output streams in the layout of ``like (batch, time, width)``; the cell's own is contiguous.
 
     A carry after a step is the carry before the next one, unless the row is reset between them: where both are outputs,
     they are one stream with one more step.
     """
     batch, time = like.shape[:2]
-    shifted = program.shifted() if shared else {}
+    shifted = program.shifted() if shifting else {}
 
     def stream(time: int, size: int, *, time_first: bool) -> Tensor:
         if time_first:

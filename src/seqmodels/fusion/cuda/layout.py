@@ -212,6 +212,7 @@ def _scheduled(program: Program) -> Schedule:
     return schedule(program)
 
 
+@lru_cache(maxsize=1024)
 def widest(program: Program) -> int:
     """Return the width by which the columns of a program are shared out: that of its widest product's columns."""
     values = program.values()
