@@ -16,6 +16,7 @@ from gpu_checks.common import Limit, Place, Records
 from gpu_checks.speed import TINY, Shape, ours, theirs
 from seqmodels.fusion.cuda.executor import Cuda
 from seqmodels.fusion.cuda.prelude import NAME
+from seqmodels.fusion.kernels.build_failed import BuildFailed
 
 BUSY = """import torch
 a = torch.randn(4096, 4096, device="cuda", dtype=torch.bfloat16)
@@ -138,6 +139,7 @@ def check_wait_without_end(place: Place, limit: Limit, records: Records) -> None
         step = steps(place, (2, 3, 20) if place.dry else (35, 20, 256))["GRUCell"]
         expected, whole = step(), dict(cuda._kernels)
         for key, built in whole.items():
+            assert not isinstance(built, BuildFailed)
             source, start = built.source, f"KERNEL({NAME}) {{"
             text = source.text.replace(start, f"{start}\n  if (blockIdx.x == 0) return;")
             layout = source.layout.options

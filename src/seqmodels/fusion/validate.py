@@ -161,7 +161,7 @@ class _Comparison:
         state = map_leaves(lambda t: drawn(t, 1), self.state)
         if dtype not in self.constants:
             self.constants[dtype] = [_constant(t, dtype, generator) for t in self.inspection.tensors]
-        lengths = torch.tensor(LENGTHS) if rows == ROWS else None
+        lengths = torch.tensor(LENGTHS, device=leaves(wx)[0].device) if rows == ROWS else None
         return Case(wx, state, self.constants[dtype], lengths)
 
     def _differs(self, case: Case, executor: Executor, bound: float, *, finite: bool) -> str:
@@ -257,7 +257,7 @@ def _loop(cell: Cell[Any], wx: Any, state: Any, lengths: Tensor | None) -> tuple
     """Unroll as the back-end ``eager`` does."""
     outputs = []
     steps = unbind_steps(wx)
-    real = None if lengths is None else length_mask(lengths, len(steps)).to(leaves(wx)[0].device)
+    real = None if lengths is None else length_mask(lengths, len(steps))
     for number, now in enumerate(steps):
         output, new = cell.step(now, state)
         if real is not None:
