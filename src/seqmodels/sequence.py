@@ -143,6 +143,8 @@ def leaves(tree: Any) -> list[Tensor]:
         >>> len(leaves((torch.zeros(2), (torch.zeros(3), Fixed(torch.zeros(4))))))
         2
     """
+    if isinstance(tree, Tensor):
+        return [tree]
     found: list[Tensor] = []
     map_leaves(found.append, tree)
     return found

@@ -15,7 +15,7 @@ from seqmodels.cells.base import Cell
 from seqmodels.errors import Refused, UnsupportedContext
 from seqmodels.fusion.choice import checked_on, executor_for, portable_instead
 from seqmodels.fusion.executor import Executor
-from seqmodels.fusion.function import Inputs, run
+from seqmodels.fusion.function import Inputs, run, without_autocast
 from seqmodels.fusion.guards import copied
 from seqmodels.fusion.input_projection import InterceptInputProjection, input_product
 from seqmodels.fusion.kernels.build_failed import BuildFailed
@@ -107,7 +107,7 @@ class Fused:
                         known, x, state, lengths, resets=resets, restart=restart, linear=linear, steps=steps
                     )
                 return self._run(known, x, projection(), state, lengths, resets=resets, restart=restart)
-        if type(cell) in self._reading or projection.known is not None:
+        if type(cell) in self._reading or projection.known is not None or x.device.type != "cpu":
             wx = projection()
             return self._run(recognise(cell), x, wx, state, lengths, resets=resets, restart=restart)
         with InterceptInputProjection() as mode:
@@ -131,7 +131,7 @@ class Fused:
         """
         mixed = x.device.type == "cuda" and torch.is_autocast_enabled("cuda")
         narrow = torch.get_autocast_dtype("cuda") if mixed else None
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x.device):
             check_projected(wx, x)
             plan, constants = known.plan(wx, state)
             first = self.executor(x.device, dtype := narrow or plan.step.dtype)
@@ -165,7 +165,7 @@ class Fused:
             if mode is not None and old is new and new.dtype == dtype and (origin := mode.origin(new)) is not None
         }
         projected = [leaf.detach() if i in products else leaf for i, leaf in enumerate(projected)]
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x.device):
             inputs = Inputs(
                 streams(projected, dtype),
                 carries(state, dtype),

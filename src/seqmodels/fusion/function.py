@@ -1,6 +1,7 @@
 """A whole unrolled sequence as one node of autograd's graph."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -69,6 +70,11 @@ def run(
     return results.outputs[0], results.carries
 
 
+def without_autocast(device: torch.device) -> AbstractContextManager[object]:
+    """Return a context in which autocast changes no operator; entering torch's own costs as much as an operator."""
+    return torch.autocast(device.type, enabled=False) if torch.is_autocast_enabled(device.type) else nullcontext()
+
+
 def hoisted(step: Step, inputs: Inputs[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
     """Compute the weights and vectors of a step from its constants."""
     dtype = inputs.streams[0].dtype
@@ -124,7 +130,7 @@ class _Fused(torch.autograd.Function):
         given = Inputs.split(step, call.products, [*streams, *dcarries, *rest], resets=False)
         needs = ctx.needs_input_grad[4:]
         wanted: Inputs[bool] = Inputs.split(step, call.products, needs, resets=resets is not None)
-        with torch.no_grad(), torch.autocast(dy.device.type, enabled=False):
+        with torch.no_grad(), without_autocast(dy.device):
             arguments = Arguments([*streams, *saved, dy], dcarries, vectors, weights, lengths, resets)
             found = gradients_of(call, given, wanted, saved, call.executor.run(pair.backward, arguments))
         gradients = [one if needed else None for one, needed in zip(found.flat(), wanted.flat(), strict=True)]

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from seqmodels.fusion.choice import executor_for, portable_instead
 from seqmodels.fusion.executor import Arguments
-from seqmodels.fusion.function import NO_SECOND_DERIVATIVE, Call, Inputs, gradients_of, hoisted
+from seqmodels.fusion.function import NO_SECOND_DERIVATIVE, Call, Inputs, gradients_of, hoisted, without_autocast
 from seqmodels.fusion.kernels.build_failed import BuildFailed
 from seqmodels.fusion.layout import placeholder
 from seqmodels.fusion.lowering.adjoint import Pair
@@ -68,7 +68,7 @@ def recurrence(
     _check("constants", constants, [leaf.shape for leaf in known.constants])
     lengths = _checked_lengths(lengths, streams[0])
     _check("resets", [] if resets is None else [resets], [] if resets is None else [(batch, time)], torch.bool)
-    with torch.no_grad(), torch.autocast(streams[0].device.type, enabled=False):
+    with torch.no_grad(), without_autocast(streams[0].device):
         given = Inputs([*streams], [*carries], [*restarts], [*constants], {})
         weights, vectors = hoisted(known, given)
         arguments = Arguments(streams, carries, vectors, weights, lengths, resets, restarts, apart=True)
@@ -143,7 +143,7 @@ def recurrence_backward(
     _check("dcarries", dcarries, [(batch, size) for size in pair.backward.carries], known.dtype)
     lengths = _checked_lengths(lengths, dy)
     executor = executor_for(dy.device, known.dtype)
-    with torch.no_grad(), torch.autocast(dy.device.type, enabled=False):
+    with torch.no_grad(), without_autocast(dy.device):
         rest, one = iter(streams), dy.new_empty(1)
         every = [
             next(rest) if i in pair.reads else placeholder(one.expand(batch, time, size))

@@ -13,9 +13,12 @@ from seqmodels.fusion.ops import Op
 from seqmodels.fusion.values import Product, Selection, Value, inner, walk
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Program:
-    """One step, as values. Outputs, carries after the step and totals are groups of values side by side."""
+    """One step, as values. Outputs, carries after the step and totals are groups of values side by side.
+
+    Programs are told apart by identity: executors look their kernels up by them at every call.
+    """
 
     streams: tuple[int, ...]  # widths of the input streams
     carries: tuple[int, ...]  # widths of the carries

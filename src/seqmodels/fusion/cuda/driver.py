@@ -44,7 +44,7 @@ class Kernel:
 
     def __init__(self, image: Image, name: str, threads: int, shared: int, device: int) -> None:
         self.spilled = image.spilled
-        self._sizes = (threads, 1, 1, shared)
+        self._sizes = tuple(c_uint(size) for size in (1, 1, threads, 1, 1, shared))
         self._device = device
         module, found = c_void_p(), c_int()
         self._function = c_void_p()
@@ -71,9 +71,9 @@ class Kernel:
         """
         words_at = c_void_p(words.buffer_info()[0])
         stream = c_void_p(torch.cuda.current_stream(self._device).cuda_stream)
-        sizes = [c_uint(size) for size in (blocks, 1, 1, *self._sizes)]
         with _current(self._device):
-            _call("cuLaunchCooperativeKernel", self._function, *sizes, stream, byref(words_at))
+            launched = (self._function, c_uint(blocks), *self._sizes, stream, byref(words_at))
+            _call("cuLaunchCooperativeKernel", *launched)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """A program as CUDA C++: one kernel that runs a whole sequence."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from seqmodels.fusion.cuda.layout import Layout, Multiplied, Options
 from seqmodels.fusion.cuda.prelude import NAME, text_of
@@ -24,23 +24,24 @@ class Source:
         self.layout = Layout(program, options)
         terms = Terms(self.layout)
         self.weights = sorted({each.product.weight for each in self.layout.products})
-        fields = _fields(program, self.weights)
+        fields = _fields(program, self.weights, self.layout.aliases)
         self.words = sum(field.count(",") + field.count(";") + 1 for field in fields)
         self.shared_bytes = 4 * self.layout.shared_floats(len(terms.singles))
         self.text = "\n".join([*_constants(self.layout, terms, fields), *_kernel(self.layout, terms)]) + "\n"
 
 
-def _fields(program: Program, weights: Iterable[int]) -> list[str]:
+def _fields(program: Program, weights: Iterable[int], aliases: Container[int]) -> list[str]:
     """Return the fields of ``struct Args``, each of 8 bytes, in the order in which a launch gives them."""
     fields = ["int64_t time, batch, groups", "const int64_t* lengths", "const uint8_t* resets"]
-    fields += ["int64_t resets_row, resets_time", "void* status", "T* operands", "float *floats, *sums"]
+    fields += ["int64_t resets_row, resets_time", "void* status"]
+    fields += ["T* operands; int64_t operands_row, operands_time", "float *floats, *sums"]
     fields += [f"const T* s{i}; int64_t s{i}_row, s{i}_time" for i in range(len(program.streams))]
     restart = "T*" if program.backwards else "const T*"  # backwards, what is handed over at resets is summed there
     for i in range(len(program.carries)):
         fields.append(f"const T* c{i}; int64_t c{i}_row; {restart} r{i}; int64_t r{i}_row; T* e{i}")
     fields += [f"const T* v{i}" for i in range(len(program.vectors))]
     fields += [f"const T* w{i}; int64_t w{i}_row, w{i}_column" for i in weights]
-    fields += [f"T* o{i}; int64_t o{i}_row, o{i}_time" for i in range(len(program.outputs))]
+    fields += [f"T* o{i}; int64_t o{i}_row, o{i}_time" for i in range(len(program.outputs)) if i not in aliases]
     return fields + [f"float* t{i}" for i in range(len(program.totals))]
 
 
@@ -60,14 +61,15 @@ def _constants(layout: Layout, terms: Terms, fields: Iterable[str]) -> Iterable[
         moves = ", ".join(str(places[column] if column >= 0 else -1) for column in selection.columns)
         yield f"TABLE int move{number}[] = {{{moves}}};"
     for each in layout.products:
-        yield f"typedef Product<{each.chunks}, {sum(map(layout.tiles, each.gates))}> Product{each.number};"
+        sizes = each.chunks, sum(map(layout.tiles, each.gates)), layout.wide(each)
+        yield f"typedef Product<{', '.join(map(str, sizes))}> Product{each.number};"
 
 
 def _kernel(layout: Layout, terms: Terms) -> Iterable[str]:
     program, step = layout.program, StepWriter(layout, terms)
     sums_size, shared = layout.sums_size, "2 * HALF"
     yield f"KERNEL({NAME}) {{"
-    yield f"  constexpr int HALF = {sums_size}, OPERANDS = {layout.operand_width};"
+    yield f"  constexpr int HALF = {sums_size};"
     yield f"  constexpr int FLOATS = {layout.float_width}, REDUCED = {len(layout.reductions)};"
     yield "  SHARED_MEMORY(shared);"
     yield "  const int mine = blockIdx.x % BLOCKS, teams = gridDim.x < 2 * BLOCKS ? 1 : gridDim.x / BLOCKS;"
@@ -77,12 +79,13 @@ def _kernel(layout: Layout, terms: Terms) -> Iterable[str]:
         yield f"  uint4* far{each.number} = (uint4*)(shared + {shared});"
         shared += f" + {4 * layout.far(each)}"
     yield f"  float *terms = shared + {shared}, *whole = terms + {layout.terms}, *single = whole + REDUCED * ROWS;"
-    yield "  (void)terms, (void)whole, (void)single, (void)turn, (void)HALF, (void)OPERANDS, (void)FLOATS;"
+    yield "  (void)terms, (void)whole, (void)single, (void)turn, (void)HALF, (void)FLOATS;"
     for each in layout.products:
         yield from _filled(layout, each)
     yield from _vectors(terms)
     yield "  for (int group = blockIdx.x / BLOCKS; group < (int)a.groups; group += teams) {"
     yield from _begin(layout, terms, step)
+    yield from ["  if (end > 0) {", *step.begin(first_step(program)), "  }"]
     yield "  for (int step = 0; step < end; step++) {"
     yield f"  const int t = {'end - 1 - step' if program.backwards else 'step'};"
     yield from step.lines()
@@ -164,9 +167,16 @@ def _begin(layout: Layout, terms: Terms, step: StepWriter) -> Iterable[str]:
             yield f"  float total{i}_{start}[E{value.width}];"
             yield f"  UNROLL for (int e = 0; e < E{value.width}; e++) total{i}_{start}[e] = 0.f;"
     for (_, columns), name in terms.streams.items():
-        yield f"  float {name}[E{columns}], next_{name}[E{columns}];"
-        yield f"  UNROLL for (int e = 0; e < E{columns}; e++) next_{name}[e] = 0.f;"
-    yield from ["  if (end > 0) {", *step.fetch("end - 1" if program.backwards else "0"), "  }"]
+        yield f"  float {name}[E{columns}];"
+        yield f"  T next_{name}[E{columns}];"
+        yield f"  UNROLL for (int e = 0; e < E{columns}; e++) next_{name}[e] = T{{}};"
+    for (_, columns), name in terms.gathered.items():
+        yield f"  float {name}[E{columns}];"
+    yield from ["  if (end > 0) {", *step.fetch(first_step(program)), "  }"]
+
+
+def first_step(program: Program) -> str:
+    return "end - 1" if program.backwards else "0"
 
 
 def _finish(layout: Layout, terms: Terms) -> Iterable[str]:

@@ -1,8 +1,9 @@
 """Running programs as kernels on a GPU."""
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from ctypes import c_int32
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from seqmodels.fusion.cuda.card import Card, Kernel, card_of
 from seqmodels.fusion.cuda.emit import Source
-from seqmodels.fusion.cuda.layout import BYTES, Layout, choices, more_rows, widest
+from seqmodels.fusion.cuda.layout import BYTES, choices, more_rows, widest
 from seqmodels.fusion.executor import Arguments, Results
 from seqmodels.fusion.kernels.build_failed import BuildFailed
 from seqmodels.fusion.layout import is_time_first
@@ -66,8 +67,18 @@ class Cuda:
         like = streams[0]
         batch, time = like.shape[:2]
         built = self._built(program, like, ragged=lengths is not None or resets is not None)
+        layout = built.source.layout
         status = self._checked_status(like.device)
-        outputs = _outputs(program, like, first, shifting=resets is None and not apart)
+        operands, *rest = [_unwritten(batch * time * words, like.device) for words in built.words]
+        row, step = (1, batch) if is_time_first(like) else (time, 1)  # which rows of operands are next to each other
+        row, step = row * layout.operand_width, step * layout.operand_width
+        outputs = _outputs(program, like, first, layout.aliases, shifting=resets is None and not apart)
+        if built.padding or layout.aliases:
+            rows = operands.view(like.dtype).as_strided((batch, time, layout.operand_width), (row, step, 1))
+            for begin, end in built.padding:
+                rows[..., begin:end].zero_()
+            for index, begin in layout.aliases.items():
+                outputs.insert(index, rows[..., begin : begin + width(program.outputs[index])])
         if lengths is not None:  # skipped steps are not written
             for output in outputs:
                 output.zero_()
@@ -75,38 +86,29 @@ class Cuda:
         ends = [like.new_empty(batch, size) for size in program.carries]
         summed = [like.new_empty(batch, size) for size in program.carries if program.backwards and resets is not None]
         totals = [like.new_empty(batch, width(group), dtype=torch.float32) for group in program.totals]
-        layout = built.source.layout
-        words = built.exchanged(batch * time)
-        exchange = torch.full((sum(words),), -1, dtype=torch.int32, device=like.device)
-        operands, floats, sums = exchange.split(words)
-        _zero_padding(layout, operands.view(like.dtype).view(-1, max(1, layout.operand_width)))
 
         streams = [s if s.stride(-1) == 1 or s.shape[-1] == 1 else s.contiguous() for s in streams]
-        carries, restart = (
-            [c if c.stride(-1) == 1 or c.shape[-1] == 1 else c.contiguous() for c in some]
-            for some in (carries, restart)
-        )
+        carries = [c if c.stride(-1) == 1 or c.shape[-1] == 1 else c.contiguous() for c in carries]
+        restart = [r if r.stride(-1) == 1 or r.shape[-1] == 1 else r.contiguous() for r in restart]
         vectors = [v.contiguous() for v in vectors]
         groups = -(-batch // layout.options.rows)
-        call = array("q", (time, batch, groups, 0 if lengths is None else lengths.data_ptr()))
-        if resets is None:
-            call.extend((0, 0, 0))
-        else:
-            call.extend((resets.data_ptr(), resets.stride(0), resets.stride(1)))
-        call.extend((status.data_ptr(), operands.data_ptr(), floats.data_ptr(), sums.data_ptr()))
+        call = [time, batch, groups, 0 if lengths is None else lengths.data_ptr()]
+        call += (0, 0, 0) if resets is None else (resets.data_ptr(), *resets.stride())
+        call += (status, operands.data_ptr(), row, step, *(one.data_ptr() for one in rest))
         for s in streams:
-            call.extend((s.data_ptr(), s.stride(0), s.stride(1)))
+            call += (s.data_ptr(), *s.stride()[:2])
         # with resets: the state that rows go back to or, backwards, the gradients of that state
         restarts = [(r.data_ptr(), r.stride(0)) for r in restart or summed] or [(0, 0)] * len(ends)
         for c, r, e in zip(carries, restarts, ends, strict=True):
-            call.extend((c.data_ptr(), c.stride(0), *r, e.data_ptr()))
-        call.extend(v.data_ptr() for v in vectors)
-        for w in (weights[number] for number in built.source.weights):
-            call.extend((w.data_ptr(), w.stride(0), w.stride(1)))
-        for o in outputs:
-            call.extend((o.data_ptr(), o.stride(0), o.stride(1)))
-        call.extend(t.data_ptr() for t in totals)
-        built.kernel.launch(min(built.teams, groups) * layout.options.blocks, call)
+            call += (c.data_ptr(), c.stride(0), *r, e.data_ptr())
+        call += [v.data_ptr() for v in vectors]
+        for number in built.source.weights:
+            call += (weights[number].data_ptr(), *weights[number].stride())
+        for index, o in enumerate(outputs):
+            if index not in layout.aliases:
+                call += (o.data_ptr(), *o.stride()[:2])
+        call += [t.data_ptr() for t in totals]
+        built.kernel.launch(min(built.teams, groups) * layout.options.blocks, array("q", call))
         return Results(outputs, ends, [t.sum(0).to(like.dtype) for t in totals], summed)
 
     def outer(self, operands: Sequence[Tensor], cotangent: Tensor, *, ones: bool = False) -> Tensor:
@@ -133,8 +135,8 @@ class Cuda:
             raise BuildFailed(str(found))
         return found
 
-    def _checked_status(self, device: torch.device) -> Tensor:
-        """Return the word that a kernel sets when it gives up: in the host's memory, which costs nothing to read.
+    def _checked_status(self, device: torch.device) -> int:
+        """Return where a kernel sets a word when it gives up: in the host's memory, which costs nothing to read.
 
         Raises:
             RuntimeError: a kernel that has finished gave up.
@@ -142,10 +144,11 @@ class Cuda:
         if (status := self._status.get(device)) is None:
             status = torch.zeros(1, dtype=torch.int32, pin_memory=device.type == "cuda")
             status = self._status.setdefault(device, status)
-        if status.item():
+        address = status.data_ptr()
+        if c_int32.from_address(address).value:
             status.zero_()
             raise RuntimeError(GAVE_UP)
-        return status
+        return address
 
 
 class _Key(NamedTuple):
@@ -160,17 +163,27 @@ class _Key(NamedTuple):
 
 @dataclass(frozen=True)
 class _Built:
-    """A kernel, and how many teams of blocks run at once."""
+    """A kernel, and what of a launch does not depend on the arguments.
+
+    Attributes:
+        teams: how many teams of blocks run at once.
+        words: for each row, those through which blocks hand on operands, numbers and partial sums.
+        padding: columns between operands, which nobody hands on and everybody multiplies with 0.
+    """
 
     source: Source
     kernel: Kernel
     teams: int
+    words: tuple[int, int, int]
+    padding: tuple[tuple[int, int], ...]
 
-    def exchanged(self, rows: int) -> list[int]:
-        """Return the words through which blocks hand on operands, numbers and partial sums, for so many rows."""
-        layout = self.source.layout
-        operands = -(-layout.operand_width * BYTES[layout.options.dtype] // 4)
-        return [rows * n for n in (operands, layout.float_width, len(layout.reductions) * layout.options.blocks)]
+    @classmethod
+    def of(cls, source: Source, kernel: Kernel, teams: int) -> "_Built":
+        layout = source.layout
+        operands = layout.operand_width * BYTES[layout.options.dtype] // 4
+        words = operands, layout.float_width, len(layout.reductions) * layout.options.blocks
+        ends = [(at + value.width, at + layout.padded(value)) for value, at in layout.operands]
+        return cls(source, kernel, teams, words, tuple((begin, end) for begin, end in ends if begin < end))
 
 
 def _build(card: Card, key: _Key) -> _Built:
@@ -188,7 +201,7 @@ def _build(card: Card, key: _Key) -> _Built:
         kernel = card.load(source.text, dtype, options.threads, source.shared_bytes)
         teams = kernel.resident * card.multiprocessors // options.blocks
         if teams and (best is None or kernel.spilled < best[0]):
-            best = kernel.spilled, _Built(source, kernel, teams)
+            best = kernel.spilled, _Built.of(source, kernel, teams)
         if best is not None and best[0] == 0:
             break
     if best is None:
@@ -196,21 +209,25 @@ def _build(card: Card, key: _Key) -> _Built:
     return best[1]
 
 
-def _zero_padding(layout: Layout, operands: Tensor) -> None:
-    """Fill the columns between operands, which nobody hands on and everybody multiplies with 0."""
-    for value, at in layout.operands:
-        if (end := at + layout.padded(value)) > at + value.width:
-            operands[:, at + value.width : end].zero_()
+def _unwritten(words: int, device: torch.device) -> Tensor:
+    """Return words that no block has put anything in."""
+    return torch.full((words,), -1, dtype=torch.int32, device=device) if words else _NOTHING
 
 
-def _outputs(program: Program, like: Tensor, first: Tensor | None, *, shifting: bool) -> list[Tensor]:
-    """Return output streams in the layout of ``like (batch, time, width)``; the cell's own is contiguous.
+_NOTHING = torch.empty(0, dtype=torch.int32)
+
+
+def _outputs(
+    program: Program, like: Tensor, first: Tensor | None, without: Container[int], *, shifting: bool
+) -> list[Tensor]:
+    """Return output streams in the layout of ``like (batch, time, width)``, but for some; the cell's own is contiguous.
 
     A carry after a step is the carry before the next one, unless the row is reset between them: where both are outputs,
     they are one stream with one more step.
     """
     batch, time = like.shape[:2]
     shifted = program.shifted() if shifting else {}
+    shifted = {after: before for after, before in shifted.items() if after not in without and before not in without}
 
     def stream(time: int, size: int, *, time_first: bool) -> Tensor:
         if time_first:
@@ -219,7 +236,7 @@ def _outputs(program: Program, like: Tensor, first: Tensor | None, *, shifting: 
 
     found = dict[int, Tensor]()
     for index, group in enumerate(program.outputs):
-        if index in shifted:
+        if index in shifted or index in without:
             continue
         longer = int(index in shifted.values())
         whole = first if index == 0 else None
@@ -229,4 +246,4 @@ def _outputs(program: Program, like: Tensor, first: Tensor | None, *, shifting: 
         found[index] = whole
     for index, before in shifted.items():
         found[index], found[before] = found[before][:, 1:], found[before][:, :-1]
-    return [found[index] for index in range(len(program.outputs))]
+    return [found[index] for index in sorted(found)]

@@ -84,10 +84,11 @@ DEVICE float await(const float* p, bool& dead) {
   return as_float(word);
 }
 
-// ---- a product: CHUNKS chunks of depth times TILES tiles of 8 columns of the weight, which never leave the block
-template <int CHUNKS, int TILES>
+// ---- a product: CHUNKS chunks of depth times TILES tiles of 8 columns of the weight, which never leave the block; a row
+// of its partial sums begins WIDE floats after the row before
+template <int CHUNKS, int TILES, int WIDE>
 struct Product {
-  static constexpr int COUNT = (CHUNKS + WK - 1) / WK, TW = (TILES + WN - 1) / WN, WIDE = TILES * 8 + 4;
+  static constexpr int COUNT = (CHUNKS + WK - 1) / WK, TW = (TILES + WN - 1) / WN;
   static constexpr int IN = KEEP < COUNT ? KEEP : COUNT, OUT = COUNT - IN, PART = (COUNT + PARTS - 1) / PARTS;
   static constexpr int SUMS = WK * ROWS * WIDE, FAR = OUT * TW * THREADS;  // shared memory: floats, vectors
   uint4 w[IN > 0 ? IN : 1][TW];
@@ -169,23 +170,45 @@ DEVICE float over_lanes(F combine, float v) {
   return v;
 }
 
-// `terms[row * columns + j]` are this block's in shared memory; `shown` is where the team's blocks put theirs, row by row
-// `stride` apart; whole[row] becomes the result. Of TEAM blocks that have columns of the row this one is `mine`.
-template <int COLUMNS, int TEAM, class F>
+// COUNT reductions at once. `terms[(n * ROWS + row) * COLUMNS + j]` are this block's in shared memory; `shown` is where the
+// team's blocks put theirs, TEAM words a reduction, row by row `stride` apart; whole[n * ROWS + row] becomes the result.
+// Of TEAM blocks that have columns of the row this one is `mine`.
+template <int COLUMNS, int TEAM, int COUNT, class F>
 DEVICE void reduce(F combine, float neutral, const float* terms, float* shown, int64_t stride, int mine, int left,
                    float* whole, bool& dead) {
+  constexpr int EACH = (TEAM + LANES - 1) / LANES;
   __syncthreads();
   const int row = threadIdx.x / LANES, lane = threadIdx.x % LANES;
-  float v = neutral;
-  if (row < ROWS) for (int j = lane; j < COLUMNS; j += LANES) v = combine(v, terms[row * COLUMNS + j]);
-  v = over_lanes(combine, v);
+  float v[COUNT];
+  UNROLL for (int n = 0; n < COUNT; n++) {
+    v[n] = neutral;
+    if (row < ROWS) for (int j = lane; j < COLUMNS; j += LANES) v[n] = combine(v[n], terms[(n * ROWS + row) * COLUMNS + j]);
+    v[n] = over_lanes(combine, v[n]);
+  }
   if (TEAM > 1) {
     const bool in = row < ROWS && row < left;
-    if (in && lane == 0) publish_float(shown + row * stride + mine, v);
-    v = neutral;
-    if (in) for (int j = lane; j < TEAM; j += LANES) v = combine(v, await(shown + row * stride + j, dead));
-    v = over_lanes(combine, v);
+    UNROLL for (int n = 0; n < COUNT; n++)
+      if (in && lane == n % LANES) publish_float(shown + row * stride + n * TEAM + mine, v[n]);
+    uint32_t word[COUNT][EACH];
+    int budget = dead ? 1 : LIMIT;
+    bool again = true;
+    do {  // all words are asked for before one is looked at
+      again = false;
+      UNROLL for (int n = 0; n < COUNT; n++) UNROLL for (int i = 0; i < EACH; i++) {
+        const int j = lane + i * LANES;
+        word[n][i] = in && j < TEAM ? peek(shown + row * stride + n * TEAM + j) : 0;
+      }
+      UNROLL for (int n = 0; n < COUNT; n++) UNROLL for (int i = 0; i < EACH; i++) again |= word[n][i] == ALL;
+      again = __any_sync(ALL, again);
+    } while (again && --budget > 0);
+    dead |= again;
+    UNROLL for (int n = 0; n < COUNT; n++) {
+      v[n] = neutral;
+      UNROLL for (int i = 0; i < EACH; i++)
+        if (in && lane + i * LANES < TEAM) v[n] = combine(v[n], as_float(word[n][i]));
+      v[n] = over_lanes(combine, v[n]);
+    }
   }
-  if (row < ROWS && lane == 0) whole[row] = v;
+  UNROLL for (int n = 0; n < COUNT; n++) if (row < ROWS && lane == 0) whole[n * ROWS + row] = v[n];
   __syncthreads();
 }

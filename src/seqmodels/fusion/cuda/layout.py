@@ -15,6 +15,9 @@ from seqmodels.fusion.values import Product, Selection, Value
 BYTES = {torch.bfloat16: 2, torch.float16: 2, torch.float32: 4}
 """Types that kernels are written in; products of float32 are those of TF32."""
 
+BANKS = 32
+"""Floats of shared memory that a warp reads at once if each lies in another bank."""
+
 CHUNK = 64
 """Bytes of a row of an operand that four lanes load at once: operands are padded to a multiple."""
 
@@ -93,6 +96,7 @@ class Layout:
         blocks = [block for each in self.schedule.passes.values() for block in each.blocks]
         self.operands: list[tuple[Value, int]] = []  # numbers of a row of operands: which value, and where it begins
         self.operand_width = 0
+        self.aliases = {} if options.ragged else self._aliases(blocks)  # where outputs begin that are operands
         self.products = [
             self._multiplied(number, gates)
             for number, gates in _by_product(blocks).items()
@@ -107,10 +111,10 @@ class Layout:
         ends: dict[int, int] = {}
         for each in self.products:  # those of a level lie side by side
             self.sums[each.number] = ends.get(each.level, 0)
-            wide = 8 * sum(map(self.tiles, each.gates)) + 4
-            ends[each.level] = self.sums[each.number] + options.depth_warps * options.rows * wide
+            ends[each.level] = self.sums[each.number] + options.depth_warps * options.rows * self.wide(each)
         self.sums_size = max(ends.values(), default=0)
-        self.reductions = [v for each in self.schedule.passes.values() for v in each.reductions]
+        passes = self.schedule.passes.values()
+        self.reductions = [v for each in passes for v in sorted(each.reductions, key=lambda v: v.op)]
         self.floats: dict[Value, int] = {}  # values that any thread may read: where they begin in a row of such
         self.float_width = 0
         for number in self.selections:
@@ -134,6 +138,11 @@ class Layout:
         """Return how many tiles of eight columns of a product a block computes for a gate."""
         return -(-self.columns(gate.width) // 8)
 
+    def wide(self, each: Multiplied) -> int:
+        """Return the floats from one row of partial sums to the next: threads of a warp read from different banks."""
+        tiles, columns = 8 * sum(map(self.tiles, each.gates)), self.columns(each.gates[0].width)
+        return tiles + ((columns if columns in (8, 16) else 8) - tiles) % BANKS
+
     def padded(self, value: Value) -> int:
         """Return the numbers that a value takes in a row of operands."""
         return -(-value.width // self.options.chunk) * self.options.chunk
@@ -152,8 +161,9 @@ class Layout:
 
     @property
     def terms(self) -> int:
-        """Floats of shared memory for what is reduced."""
-        return max((self.options.rows * self.columns(v.args[0].width) for v in self.reductions), default=0)
+        """Floats of shared memory for what is reduced together."""
+        passes = self.schedule.passes.items()
+        return max(self.options.rows * self.columns(key.width) * len(work.reductions) for key, work in passes)
 
     def shared_floats(self, singles: int) -> int:
         """Return the floats of shared memory of a block, with so many numbers a row besides reductions."""
@@ -182,12 +192,30 @@ class Layout:
         chunks = sum(self.padded(piece) for piece in product.operand) // self.options.chunk
         return Multiplied(number, product, gates[0].level, tuple(gates), self._place(product.operand), chunks)
 
+    def _aliases(self, blocks: Sequence[Value]) -> dict[int, int]:
+        """Place outputs whose values are operands as the output wants them, and return where; they are written once.
+
+        A sequence that ends early leaves rows of operands unwritten, which outputs may not be. The cell's own output
+        lies by itself, and so does each of several outputs of a backward program.
+        """
+        found: dict[int, int] = {}
+        products = [self.program.products[number] for number in _by_product(blocks)]
+        operands = [product.operand for product in products if isinstance(product, Product)]
+        for index, group in enumerate(self.program.outputs):
+            if (found or index > 0) if self.program.backwards else index == 0:
+                continue
+            read = [operand for operand in operands if not set(operand).isdisjoint(group)]
+            whole = set(group) <= {piece for operand in read for piece in operand} and len(set(group)) == len(group)
+            gaps = any(value.width % self.options.chunk for value in group[:-1])
+            known = {value for value, _ in self.operands}
+            if whole and not gaps and known.isdisjoint(group) and all(_start(group, each) is not None for each in read):
+                found[index] = self._place(group)
+        return found
+
     def _place(self, pieces: Sequence[Value]) -> int:
         """Return where pieces lie side by side in a row of operands; add them if they do not."""
-        known = [value for value, _ in self.operands]
-        for start in range(len(known) - len(pieces) + 1):
-            if known[start : start + len(pieces)] == list(pieces):
-                return self.operands[start][1]
+        if (start := _start([value for value, _ in self.operands], pieces)) is not None:
+            return self.operands[start][1]
         begin = self.operand_width
         for piece in pieces:
             self.operands.append((piece, self.operand_width))
@@ -198,6 +226,12 @@ class Layout:
         if value not in self.floats:
             self.floats[value] = self.float_width
             self.float_width += value.width
+
+
+def _start(values: Sequence[Value], pieces: Sequence[Value]) -> int | None:
+    """Return where pieces begin among values, side by side and in order."""
+    starts = range(len(values) - len(pieces) + 1)
+    return next((start for start in starts if list(values[start : start + len(pieces)]) == list(pieces)), None)
 
 
 def _by_product(blocks: Sequence[Value]) -> dict[int, list[Value]]:

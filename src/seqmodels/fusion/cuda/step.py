@@ -1,16 +1,17 @@
 """One step of a kernel as text: what it fetches, hands on, multiplies, computes and stores."""
 
 from collections.abc import Sequence
+from itertools import groupby
 
 from seqmodels.fusion.cuda.layout import Layout
 from seqmodels.fusion.cuda.terms import Terms, carry_name
-from seqmodels.fusion.ops import Op
-from seqmodels.fusion.schedule import Pass, Target
+from seqmodels.fusion.ops import INPUTS, Op
+from seqmodels.fusion.schedule import Pass, Target, Write
 from seqmodels.fusion.values import Columns, Selection, Value
 
 NEUTRAL = {Op.SUM: "0.f", Op.AMAX: "-INFINITY", Op.AMIN: "INFINITY"}
 COMBINE = {Op.SUM: "f_add", Op.AMAX: "f_maximum", Op.AMIN: "f_minimum"}
-OPERANDS = "a.operands + ((int64_t)t * a.batch + {}) * OPERANDS + {}"
+OPERANDS = "a.operands + {} * a.operands_row + (int64_t)t * a.operands_time + {}"
 """Where a number begins in a row of operands: of which row, from which column on."""
 FLOATS = "a.floats + ((int64_t)t * a.batch + b) * FLOATS + {}"
 
@@ -24,39 +25,40 @@ class StepWriter:
         self._lines: list[str] = []
         self._published: set[int] = set()
         self._shown: set[Value] = set()
+        self._begin()
+        self._begun, self._lines = self._lines, []
+
+    def begin(self, when: str) -> list[str]:
+        """Return what begins step ``when``; its streams have been fetched."""
+        return ["  {", f"  const int next = {when};", "  {", "  const int t = next;", *self._begun, "  }", "  }"]
 
     def lines(self) -> list[str]:
-        """Return the step."""
-        layout, back = self.layout, self.program.backwards
-        for (_, columns), name in self.terms.streams.items():
-            self._add(f"  UNROLL for (int e = 0; e < E{columns}; e++) {name}[e] = next_{name}[e];")
-        if self.options.ragged:
-            for size in self.carried_widths():
-                self._add(f"  UNROLL for (int e = 0; e < E{size}; e++) reset{size}[e] = next_reset{size}[e];")
-        self._add("  if (step + 1 < end) {", *self.fetch("t - 1" if back else "t + 1"), "  }")
-        if self.options.ragged and not back:
-            for part in layout.parts:
-                name, size = carry_name(part.carry, part.start), part.value.width
-                at = f"a.r{part.carry} + b * a.r{part.carry}_row + {part.start} + unit"
-                self._each(size, [f"if (on && reset{size}[e]) {name}[e] = load({at});"])
-        self._share_carries()
-        self._hand_on()
-        for level in sorted({key.level for key in layout.schedule.passes}):
+        """Return the step. It ends by beginning the next one, and stores its last results only after that."""
+        levels, late = sorted({key.level for key in self.layout.schedule.passes}), list[str]()
+        first = min((each.level for each in self.layout.products), default=levels[-1])
+        for level in levels:
+            if level == first:
+                self._before_waiting()
             self._multiply(level)
-            for key, work in layout.schedule.passes.items():
+            for key, work in self.layout.schedule.passes.items():
                 if key.level == level:
-                    self._pass(key.width, work)
+                    late += self._pass(key.width, work, last=level == levels[-1])
         self._advance()
+        following = self.begin("t - 1" if self.program.backwards else "t + 1")
+        self._add("  if (step + 1 < end) {", *following, "  }", *late)
         return self._lines
 
     def fetch(self, when: str) -> list[str]:
-        """Return the loads of the streams of step ``when``, which are needed a step later."""
+        """Return the loads of the streams of step ``when``, which are needed a step later.
+
+        They stay as they are until then: a conversion would wait for memory, and other blocks for this one.
+        """
         by_columns: dict[int, list[str]] = {}
         for (value, columns), name in self.terms.streams.items():
             source, start = value.columns
             column = f"{start}" if value.width == 1 else f"{start} + unit"
             at = f"a.s{source} + b * a.s{source}_row + ({when}) * a.s{source}_time + {column}"
-            by_columns.setdefault(columns, []).append(f"if (in) next_{name}[e] = load({at});")
+            by_columns.setdefault(columns, []).append(f"if (in) next_{name}[e] = *({at});")
         for size in self.carried_widths() if self.options.ragged else ():
             flag = f"in && a.resets && a.resets[b * a.resets_row + ({when}) * a.resets_time]"
             by_columns.setdefault(size, []).append(f"next_reset{size}[e] = {flag};")
@@ -65,6 +67,27 @@ class StepWriter:
     def carried_widths(self) -> list[int]:
         """Return the widths of the parts of carries."""
         return sorted({part.value.width for part in self.layout.parts})
+
+    def _begin(self) -> None:
+        """Take what was fetched, and hand on what depends on nothing else."""
+        for (_, columns), name in self.terms.streams.items():
+            self._add(f"  UNROLL for (int e = 0; e < E{columns}; e++) {name}[e] = load(next_{name} + e);")
+        if self.options.ragged:
+            for size in self.carried_widths():
+                self._add(f"  UNROLL for (int e = 0; e < E{size}; e++) reset{size}[e] = next_reset{size}[e];")
+        if self.options.ragged and not self.program.backwards:
+            for part in self.layout.parts:
+                name, size = carry_name(part.carry, part.start), part.value.width
+                at = f"a.r{part.carry} + b * a.r{part.carry}_row + {part.start} + unit"
+                self._each(size, [f"if (on && reset{size}[e]) {name}[e] = load({at});"])
+        self._share_carries()
+        self._hand_on()
+
+    def _before_waiting(self) -> None:
+        """Do what nobody waits for: fetch the streams of the next step, and store what this one began with."""
+        self._add("  if (step + 1 < end) {", *self.fetch("t - 1" if self.program.backwards else "t + 1"), "  }")
+        for key, work in self.layout.schedule.passes.items():
+            self._each(key.width, self._writes(key.width, [w for w in work.writes if w.value.op in INPUTS]))
 
     def _add(self, *lines: str) -> None:
         self._lines += lines
@@ -87,7 +110,6 @@ class StepWriter:
         for (value, columns), name in terms.gathered.items():
             carry, start = value.columns
             column = f"{layout.shown_carries[carry] + start}" + ("" if value.width == 1 else " + unit")
-            self._add(f"  float {name}[E{columns}];")
             self._each(columns, [f"{name}[e] = in ? await({FLOATS.format(column)}, dead) : 0.f;"])
 
     def _show(self, at: str, columns: int, term: str) -> None:
@@ -121,7 +143,7 @@ class StepWriter:
         self._add(f"  float* const {half} = shared + (turn++ & 1) * HALF;")
         for each in products:
             sums = f"{half} + {self.layout.sums[each.number]}"
-            arguments = f"{OPERANDS.format('base', each.at)}, OPERANDS, left, far{each.number}, {sums}, dead"
+            arguments = f"{OPERANDS.format('base', each.at)}, a.operands_row, left, far{each.number}, {sums}, dead"
             self._add(f"  product{each.number}.run({arguments});")
         self._add("  __syncthreads();")
         for each in products:
@@ -138,7 +160,8 @@ class StepWriter:
         self._add(self.terms.named(value, value.width))
         self._each(value.width, [*before, f"{self.terms.term(value, value.width)} = {expression};"])
 
-    def _pass(self, columns: int, work: Pass) -> None:
+    def _pass(self, columns: int, work: Pass, *, last: bool) -> list[str]:
+        """Run a pass; return the stores that can be left until the next step has begun, those of the last level."""
         terms = self.terms
         for block in work.blocks:
             number, start = block.columns
@@ -157,29 +180,34 @@ class StepWriter:
             self._each(1, [f"if (in) single[{terms.singles[v]} * ROWS + r] = {terms.term(v, 1)};" for v in read])
             self._add("  __syncthreads();")
         self._hand_on()
-        for value in work.reductions:
-            self._reduce(value, columns)
+        for _, values in groupby(sorted(work.reductions, key=lambda v: v.op), key=lambda v: v.op):
+            self._reduce(list(values), columns)
         self._hand_on()
-        self._each(columns, self._writes(columns, work))
+        writes = [write for write in work.writes if write.value.op not in INPUTS]
+        late = [write for write in writes if last and (write.value, columns) in terms.computed]
+        self._each(columns, self._writes(columns, [write for write in writes if write not in late]))
+        return terms.loop(columns, self._writes(columns, late))
 
-    def _reduce(self, value: Value, columns: int) -> None:
-        """Make one number of the columns of each row, over all blocks of the team."""
-        number, neutral = self.layout.reductions.index(value), NEUTRAL[value.op]
-        term = self.terms.term(value.args[0], columns)
-        self._each(columns, [f"if (slot < ROWS * B{columns}) terms[slot] = in ? {term} : {neutral};"])
+    def _reduce(self, values: Sequence[Value], columns: int) -> None:
+        """Make one number a row of the columns of each of some values, over all blocks of the team."""
+        number, op, count = self.layout.reductions.index(values[0]), values[0].op, len(values)
+        terms = [self.terms.term(value.args[0], columns) for value in values]
+        places = [f"terms[{n} * ROWS * B{columns} + slot]" for n in range(count)]
+        lines = [f"{at} = in ? {term} : {NEUTRAL[op]};" for at, term in zip(places, terms, strict=True)]
+        self._each(columns, [f"if (slot < ROWS * B{columns}) {{", *lines, "}"])
         at = f"a.sums + (((int64_t)t * a.batch + base) * REDUCED + {number}) * BLOCKS, REDUCED * BLOCKS"
-        combine = f"[](float x, float y) {{ return {COMBINE[value.op]}(x, y); }}"
+        combine = f"[](float x, float y) {{ return {COMBINE[op]}(x, y); }}"
         blocks = "1" if columns == 1 else "BLOCKS"  # a number a row is every block's
-        arguments = f"{combine}, {neutral}, terms, {at}, mine, left, whole + {number} * ROWS, dead"
-        self._add(f"  reduce<B{columns}, {blocks}>({arguments});")
-        self.terms.reduced.add(value)
+        arguments = f"{combine}, {NEUTRAL[op]}, terms, {at}, mine, left, whole + {number} * ROWS, dead"
+        self._add(f"  reduce<B{columns}, {blocks}, {count}>({arguments});")
+        self.terms.reduced.update(values)
 
-    def _writes(self, columns: int, work: Pass) -> list[str]:
+    def _writes(self, columns: int, writes: Sequence[Write]) -> list[str]:
         lines = []
         alone = " && mine == 0" if columns == 1 else ""
-        for target, index, start, value in work.writes:
+        for target, index, start, value in writes:
             term = self.terms.term(value, columns)
-            if target is Target.OUTPUT:
+            if target is Target.OUTPUT and index not in self.layout.aliases:
                 at = f"a.o{index} + b * a.o{index}_row + t * a.o{index}_time + {start} + unit"
                 lines.append(f"if (on{alone}) store({at}, {term});")
             elif target is Target.TOTAL:
