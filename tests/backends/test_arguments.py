@@ -1,13 +1,14 @@
 """What ``unroll`` says of arguments that do not fit."""
 
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from torch.testing import assert_close
 
-from seqmodels.backends import BACKENDS, backends_for, unroll
+from seqmodels.backends import BACKENDS, backends_for, unroll, unrolling
 from seqmodels.backends.unrolling import preference
 from seqmodels.cells import Cell, GRUCell, GRUState, LearnedInitialState, LSTMCell, LSTMState
 from tests.backends.fakes import BATCH, HIDDEN, INPUT, LENGTHS, TIME
@@ -166,6 +167,22 @@ def test_auto_leaves_tiny_work_uncompiled_and_fuses_what_pytorch_has_no_fast_ker
     assert "fused" not in preference(GRUCell(INPUT, HIDDEN), X)
     assert preference(GRUCell(INPUT, 8), large)[0] == "fused"
     assert preference(LSTMCell(INPUT, 8), large)[0] == "native"
+
+
+def test_auto_takes_derived_kernels_on_a_gpu_where_they_are_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    def first(kind: type[Cell[Any]], steps: int, width: int, dtype: torch.dtype) -> str:
+        x: Any = SimpleNamespace(shape=(16, steps, 4), device=torch.device("cuda"), dtype=dtype)
+        return next(name for name in preference(kind(4, width), x) if name in ("fused", "native"))
+
+    bf16, fp16, fp32 = torch.bfloat16, torch.float16, torch.float32
+    monkeypatch.setattr(unrolling, "has_cuda_kernels", lambda device, dtype: True)
+    for steps, width, dtype in ((512, 512, bf16), (64, 64, bf16), (512, 256, fp32)):
+        assert first(LSTMCell, steps, width, dtype) == "fused"
+    assert first(GRUCell, 512, 256, fp16) == "fused"
+    for steps, width, dtype in ((35, 650, bf16), (512, 128, fp32), (512, 512, fp16), (512, 2048, bf16)):
+        assert first(LSTMCell, steps, width, dtype) == "native"
+    monkeypatch.setattr(unrolling, "has_cuda_kernels", lambda device, dtype: False)
+    assert first(LSTMCell, 512, 512, bf16) == "native"
 
 
 def test_backends_for_lists_all_with_eager_last_and_never_refusing() -> None:

@@ -16,6 +16,7 @@ from seqmodels.cells import Cell, LSTMCell
 from seqmodels.cells.base import State, run_inner_pre_hooks
 from seqmodels.cells.hooks import call, has_hooks
 from seqmodels.errors import Refused, UnsupportedContext, nearest
+from seqmodels.fusion.choice import has_cuda_kernels
 from seqmodels.sequence import length_mask
 from seqmodels.sequence import reverse as reverse_time
 
@@ -24,6 +25,15 @@ log = logging.getLogger("seqmodels")
 
 TINY = 2**14
 """Below this product of batch, time and hidden size, compiling a kernel costs more than it saves."""
+
+FEW_STEPS = 64
+"""Below this many steps a call on a GPU takes as long as its host needs to launch it."""
+
+PERSISTENT = 256
+"""Below this hidden size, or in float16, cuDNN keeps weights on the chip; it has no such kernel for bfloat16."""
+
+WIDEST = 1024
+"""Largest hidden size that was measured on a GPU."""
 
 
 def unroll(
@@ -146,18 +156,33 @@ def backends_for(cell: Cell[Any], x: Tensor) -> dict[str, str | None]:
 def preference(cell: Cell[Any], x: Tensor) -> list[str]:
     """Return the back-ends that ``auto`` considers, the fastest first.
 
-    The rule is what ``scripts/benchmark_unroll.py`` measures: PyTorch's kernels for the standard LSTM (oneDNN) and on a
-    GPU (cuDNN); kernels derived from the cell elsewhere, where they are faster than ATen's loops; tiny problems are not
-    fused.
+    The rule is what ``scripts/benchmark_unroll.py`` measures on a CPU: PyTorch's kernels for the standard LSTM
+    (oneDNN), kernels derived from the cell elsewhere, where they are faster than ATen's loops; tiny problems are not
+    fused. On a GPU it is what ``scripts/check_gpu.py`` measures: cuDNN's kernels, where there are any, for short
+    sequences, for narrow layers and float16 LSTMs, where they are persistent, and for float32 without TensorFloat-32;
+    derived kernels elsewhere.
     """
     if torch.compiler.is_compiling():  # a graph holds one operator, of any size; the kernels of native have none
         return ["fused", "scan", "eager"]
     tiny = x.shape[0] * x.shape[1] * cell.hidden_size < TINY
-    if x.device.type != "cpu" or type(cell) is LSTMCell or tiny:
+    if x.device.type != "cpu" and not tiny and _beats_cudnn(cell, x):
+        names = ["scan", "fused", "native", "eager"]
+    elif x.device.type != "cpu" or type(cell) is LSTMCell or tiny:
         names = ["native", "scan", "fused", "eager"]
     else:
         names = ["fused", "native", "scan", "eager"]
     return [name for name in names if name != "fused" or not tiny]
+
+
+def _beats_cudnn(cell: Cell[Any], x: Tensor) -> bool:
+    """Return whether a CUDA kernel derived from a cell is faster than cuDNN's for such a cell, if that has one."""
+    mixed = torch.is_autocast_enabled(x.device.type)
+    dtype = torch.get_autocast_dtype(x.device.type) if mixed else x.dtype
+    width = cell.hidden_size
+    if x.shape[1] < FEW_STEPS or width > WIDEST or not has_cuda_kernels(x.device, dtype):
+        return False
+    persistent = width < PERSISTENT or (type(cell) is LSTMCell and dtype == torch.float16)
+    return dtype == torch.bfloat16 or not persistent
 
 
 def _run(

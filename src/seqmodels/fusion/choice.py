@@ -8,6 +8,8 @@ import torch
 
 from seqmodels.fusion.cpp.build import reason
 from seqmodels.fusion.cpp.executor import REALS, Cpp
+from seqmodels.fusion.cuda import nvrtc
+from seqmodels.fusion.cuda.card import card_of
 from seqmodels.fusion.cuda.executor import Cuda, is_for
 from seqmodels.fusion.executor import Executor
 from seqmodels.fusion.kernels.build_failed import BuildFailed
@@ -25,6 +27,16 @@ def executor_for(device: torch.device, dtype: torch.dtype) -> Executor:
     if device.type != "cpu" or dtype not in REALS:
         return _portable
     return _cpp if (why := reason()) is None else portable_instead(why)
+
+
+def has_cuda_kernels(device: torch.device, dtype: torch.dtype) -> bool:
+    """Return whether programs can be compiled as CUDA kernels for a device and dtype."""
+    if device.type != "cuda" or not is_for(dtype) or nvrtc.reason() is not None:
+        return False
+    try:
+        return bool(card_of(device))
+    except BuildFailed:
+        return False
 
 
 def checked_on(

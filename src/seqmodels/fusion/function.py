@@ -206,7 +206,7 @@ def _row_sums(executor: Executor, outputs: list[Tensor], sums: list[_RowSum]) ->
             ones = any(sums[i].operands is None for i in here)
             product = executor.outer(operands, output[..., start:end], ones=ones)
             sizes = [sum(o.shape[-1] for o in sums[i].operands or []) or 1 for i in here]
-            for i, part in zip(here, product.split(sizes), strict=True):
+            for i, part in zip(here, product.split(sizes) if len(here) > 1 else [product], strict=True):
                 parts[i].append(part)
     return [part[0] if len(part) == 1 else torch.cat(part, -1) for part in parts]
 

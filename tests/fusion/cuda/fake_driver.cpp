@@ -12,8 +12,18 @@ static int status(const char* name) {
 extern "C" {
 int cuDeviceGet(int* device, int number) { *device = 70 + number; return 0; }
 int cuDevicePrimaryCtxRetain(void** context, int device) { *context = (void*)(uintptr_t)(100 + device); return 0; }
-int cuCtxPushCurrent_v2(void* context) { fprintf(told(), "push %zu\n", (size_t)context); return status(__func__); }
-int cuCtxPopCurrent_v2(void** context) { *context = nullptr; fprintf(told(), "pop\n"); return 0; }
+static void* current = nullptr;
+int cuCtxGetCurrent(void** context) { *context = current; return 0; }
+int cuCtxPushCurrent_v2(void* context) {
+  fprintf(told(), "push %zu\n", (size_t)context);
+  current = context;
+  return status(__func__);
+}
+int cuCtxPopCurrent_v2(void** context) {
+  *context = current = nullptr;
+  fprintf(told(), "pop\n");
+  return 0;
+}
 int cuModuleLoadData(void** module, const char* image) {
   *module = (void*)0x700000001;
   fprintf(told(), "load %s\n", image + 5);

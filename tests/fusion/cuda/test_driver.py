@@ -57,6 +57,10 @@ def test_a_kernel_is_loaded_and_launched_in_the_context_of_its_card(calls: Path)
     made.launch(34, array("q", [-5, 2**62]))
     launch = f"launch 700000002: 34 1 1, 256 1 1, 70000 bytes, stream 500000001, -5 {2**62}"
     assert calls.read_text().splitlines() == ["push 171", launch, "pop"]
+    calls.write_text("")
+    with driver._current(1):  # as it is in a thread that has used the card
+        made.launch(34, array("q", [-5, 2**62]))
+    assert calls.read_text().splitlines() == ["push 171", launch, "pop"]
 
 
 @needs_compiler

@@ -71,15 +71,20 @@ class Kernel:
         """
         words_at = c_void_p(words.buffer_info()[0])
         stream = c_void_p(torch.cuda.current_stream(self._device).cuda_stream)
+        arguments = (self._function, c_uint(blocks), *self._sizes, stream, byref(words_at))
         with _current(self._device):
-            launched = (self._function, c_uint(blocks), *self._sizes, stream, byref(words_at))
-            _call("cuLaunchCooperativeKernel", *launched)
+            _call("cuLaunchCooperativeKernel", *arguments)
 
 
 @contextmanager
 def _current(device: int) -> Iterator[None]:
     """Make torch's context of a GPU the current one: autograd's threads have none before their first use of a GPU."""
-    _call("cuCtxPushCurrent_v2", _context(device))
+    context, found = _context(device), c_void_p()
+    _call("cuCtxGetCurrent", byref(found))
+    if found.value == context.value:
+        yield
+        return
+    _call("cuCtxPushCurrent_v2", context)
     try:
         yield
     finally:

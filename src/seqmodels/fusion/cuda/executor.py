@@ -70,13 +70,13 @@ class Cuda:
         layout = built.source.layout
         status = self._checked_status(like.device)
         operands, *rest = [_unwritten(batch * time * words, like.device) for words in built.words]
+        if built.blank is not None:
+            operands = built.blank.expand(batch * time, -1).contiguous()
         row, step = (1, batch) if is_time_first(like) else (time, 1)  # which rows of operands are next to each other
         row, step = row * layout.operand_width, step * layout.operand_width
         outputs = _outputs(program, like, first, layout.aliases, shifting=resets is None and not apart)
-        if built.padding or layout.aliases:
+        if layout.aliases:
             rows = operands.view(like.dtype).as_strided((batch, time, layout.operand_width), (row, step, 1))
-            for begin, end in built.padding:
-                rows[..., begin:end].zero_()
             for index, begin in layout.aliases.items():
                 outputs.insert(index, rows[..., begin : begin + width(program.outputs[index])])
         if lengths is not None:  # skipped steps are not written
@@ -167,23 +167,28 @@ class _Built:
 
     Attributes:
         teams: how many teams of blocks run at once.
-        words: for each row, those through which blocks hand on operands, numbers and partial sums.
-        padding: columns between operands, which nobody hands on and everybody multiplies with 0.
+        words: for each row, those through which blocks hand on operands, numbers and partial sums; of operands none if
+            there is a ``blank`` row of them: 0 between operands, where nobody hands on and everybody multiplies.
     """
 
     source: Source
     kernel: Kernel
     teams: int
     words: tuple[int, int, int]
-    padding: tuple[tuple[int, int], ...]
+    blank: Tensor | None
 
     @classmethod
-    def of(cls, source: Source, kernel: Kernel, teams: int) -> "_Built":
+    def of(cls, source: Source, kernel: Kernel, teams: int, device: torch.device) -> "_Built":
         layout = source.layout
-        operands = layout.operand_width * BYTES[layout.options.dtype] // 4
-        words = operands, layout.float_width, len(layout.reductions) * layout.options.blocks
-        ends = [(at + value.width, at + layout.padded(value)) for value, at in layout.operands]
-        return cls(source, kernel, teams, words, tuple((begin, end) for begin, end in ends if begin < end))
+        words = layout.operand_width * BYTES[layout.options.dtype] // 4
+        rest = layout.float_width, len(layout.reductions) * layout.options.blocks
+        gaps = [(at + value.width, at + layout.padded(value)) for value, at in layout.operands]
+        if all(begin == end for begin, end in gaps):
+            return cls(source, kernel, teams, (words, *rest), None)
+        blank = _unwritten(words, device).view(layout.options.dtype)
+        for begin, end in gaps:
+            blank[begin:end] = 0
+        return cls(source, kernel, teams, (0, *rest), blank)
 
 
 def _build(card: Card, key: _Key) -> _Built:
@@ -201,7 +206,7 @@ def _build(card: Card, key: _Key) -> _Built:
         kernel = card.load(source.text, dtype, options.threads, source.shared_bytes)
         teams = kernel.resident * card.multiprocessors // options.blocks
         if teams and (best is None or kernel.spilled < best[0]):
-            best = kernel.spilled, _Built.of(source, kernel, teams)
+            best = kernel.spilled, _Built.of(source, kernel, teams, key.device)
         if best is not None and best[0] == 0:
             break
     if best is None:
@@ -228,22 +233,29 @@ def _outputs(
     batch, time = like.shape[:2]
     shifted = program.shifted() if shifting else {}
     shifted = {after: before for after, before in shifted.items() if after not in without and before not in without}
-
-    def stream(time: int, size: int, *, time_first: bool) -> Tensor:
-        if time_first:
-            return like.new_empty(time, batch, size).transpose(0, 1)
-        return like.new_empty(batch, time, size)
-
+    time_first = is_time_first(like)
+    alone: dict[int, list[int]] = {}  # by width, outputs that may share a buffer: an allocation costs as much as a sum
     found = dict[int, Tensor]()
-    for index, group in enumerate(program.outputs):
-        if index in shifted or index in without:
+    for index, size in enumerate(map(width, program.outputs)):
+        if index in without or index in shifted:
             continue
-        longer = int(index in shifted.values())
-        whole = first if index == 0 else None
-        if whole is None:
-            time_first = is_time_first(like) and (index > 0 or program.backwards)
-            whole = stream(time + longer, width(group), time_first=time_first)
-        found[index] = whole
+        if index == 0 and not program.backwards:
+            found[0] = like.new_empty(batch, time, size) if first is None else first
+        elif index in shifted.values():
+            found[index] = _streams(like, 1, time + 1, size, time_first=time_first)[0]
+        else:
+            alone.setdefault(-index - 1 if program.backwards else size, []).append(index)
+    for indices in alone.values():
+        size = width(program.outputs[indices[0]])
+        found |= zip(indices, _streams(like, len(indices), time, size, time_first=time_first), strict=True)
     for index, before in shifted.items():
         found[index], found[before] = found[before][:, 1:], found[before][:, :-1]
     return [found[index] for index in sorted(found)]
+
+
+def _streams(like: Tensor, count: int, time: int, size: int, *, time_first: bool) -> tuple[Tensor, ...]:
+    """Return unwritten streams ``(batch, time, size)``, views of one buffer if there are several."""
+    batch = like.shape[0]
+    if time_first:
+        return like.new_empty(count, time, batch, size).transpose(1, 2).unbind()
+    return like.new_empty(count, batch, time, size).unbind()

@@ -98,7 +98,8 @@ class Portable:
         time_first = is_time_first(cotangent)
         d = rows_of(cotangent, time_first)
         gradients = [outer(rows_of(operand, time_first), d) for operand in operands]
-        return torch.cat([*gradients, d.sum(0, keepdim=True)] if ones else gradients)
+        parts = [*gradients, d.sum(0, keepdim=True)] if ones else gradients
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 class _Run:
