@@ -1,5 +1,14 @@
-"""Sequence layers, all with the signature ``(x, state=None, lengths=None, *, resets=None) -> (y, state)``; pooling."""
+"""Sequence layers, all with the signature ``(x, state=None, lengths=None, *, resets=None) -> (y, state)``; pooling,
+attention."""
 
+from seqmodels.layers.attention import (
+    AdditiveAttention,
+    Attention,
+    DotAttention,
+    GeneralAttention,
+    Memory,
+    coverage_losses,
+)
 from seqmodels.layers.base import SequenceLayer
 from seqmodels.layers.convolution import Convolution, ConvolutionStack, InstanceNorm
 from seqmodels.layers.dropout import LockedDropout
@@ -10,22 +19,28 @@ from seqmodels.layers.self_attention import SelfAttention
 from seqmodels.layers.stack import ConcatInput, Stack, recurrent_stack
 
 __all__ = [
+    "AdditiveAttention",
+    "Attention",
     "AttentionPool",
     "Bidirectional",
     "ConcatInput",
     "ConcatPool",
     "Convolution",
     "ConvolutionStack",
+    "DotAttention",
     "EveryStep",
+    "GeneralAttention",
     "InstanceNorm",
     "LastStep",
     "LockedDropout",
     "MaxPool",
     "MeanPool",
+    "Memory",
     "ReadOut",
     "Recurrent",
     "SelfAttention",
     "SequenceLayer",
     "Stack",
+    "coverage_losses",
     "recurrent_stack",
 ]
