@@ -80,7 +80,7 @@ def beam_search(
 
     Example:
         >>> def next_letter(tokens, state):
-        ...     return torch.eye(5)[(tokens + 1) % 5].log_softmax(-1), state
+        ...     return (9 * torch.eye(5)[(tokens + 1) % 5]).log_softmax(-1), state
         >>> [found] = beam_search(next_letter, (), start=torch.tensor([0]), end=4, max_length=9, beam=3, n_best=2)
         >>> [hypothesis.tokens for hypothesis in found]
         [[1, 2, 3], []]

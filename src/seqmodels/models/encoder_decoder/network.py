@@ -29,7 +29,8 @@ class EncoderDecoder(nn.Module):
     step by step, where masks of dropout between layers and of wrapped cells are drawn anew at each step.
 
     Args:
-        encoder: makes a stack from an input size, as ``partial(recurrent_stack, cell, bidirectional=True)`` does.
+        encoder: called with ``input_size=``, makes a stack of recurrent layers, as
+            ``partial(recurrent_stack, cell, bidirectional=True)`` does.
         decoder: the same, reading forwards; it may have other cells, widths and depth than the encoder.
         attention: makes an attention layer from the sizes of a query and of the encoder's outputs, such as
             :class:`~seqmodels.layers.AdditiveAttention`; None for none.
@@ -75,8 +76,8 @@ class EncoderDecoder(nn.Module):
 
     def __init__(
         self,
-        encoder: Callable[[int], SequenceLayer[Any]],
-        decoder: Callable[[int], SequenceLayer[Any]],
+        encoder: Callable[..., SequenceLayer[Any]],
+        decoder: Callable[..., SequenceLayer[Any]],
         *,
         attention: Callable[[int, int], Attention] | None = None,
         source_vocab_size: int,
@@ -96,9 +97,9 @@ class EncoderDecoder(nn.Module):
         check_input_feeding(input_feeding, attention, copy=copy)
         feature_size = embedding_size if feature_size is None else feature_size
         self.dropout_input = LockedDropout(dropout_input)
-        self.encoder = _stack(encoder(embedding_size), "encoder")
+        self.encoder = _stack(encoder(input_size=embedding_size), "encoder")
         fed = {"none": 0, "output": feature_size, "context": self.encoder.output_size}[input_feeding]
-        layers = _stack(decoder(embedding_size + fed), "decoder")
+        layers = _stack(decoder(input_size=embedding_size + fed), "decoder")
         if layers.backward_size:
             raise ValueError("decoder must read forwards, got layers that read backwards (bidirectional=true)")
         self.decoder = Decoder(
