@@ -85,7 +85,7 @@ def same(found: list[Hypothesis], expected: list[Hypothesis]) -> None:
 @pytest.mark.parametrize("penalties", PENALTIES)
 def test_a_beam_for_all_sequences_ranks_them_as_brute_force_does(penalties: tuple[float, float]) -> None:
     model = Model(3)
-    options = {"length_penalty": penalties[0], "coverage_penalty": penalties[1]}
+    options: dict[str, Any] = {"length_penalty": penalties[0], "coverage_penalty": penalties[1]}
     found = model.search(beam=ALL, n_best=ALL, **options)
     best = model.search(beam=ALL, **options)
     for row in range(3):
@@ -100,7 +100,12 @@ def test_a_beam_for_all_sequences_ranks_them_as_brute_force_does(penalties: tupl
 def test_stopping_early_loses_no_hypothesis(beam: int, penalties: tuple[float, float]) -> None:
     """Asked for all hypotheses of the beam, a search cannot stop before they have ended."""
     model = Model(40, end_bias=1.0)
-    options = {"length_penalty": penalties[0], "coverage_penalty": penalties[1], "max_length": 12, "beam": beam}
+    options: dict[str, Any] = {
+        "length_penalty": penalties[0],
+        "coverage_penalty": penalties[1],
+        "max_length": 12,
+        "beam": beam,
+    }
     whole, model.steps = model.search(n_best=beam, **options), 0
     for n_best in range(1, beam):
         for found, expected in zip(model.search(n_best=n_best, **options), whole, strict=True):
@@ -117,7 +122,7 @@ def test_a_search_stops_when_what_is_left_cannot_win() -> None:
 @pytest.mark.parametrize("penalties", PENALTIES)
 def test_a_beam_of_one_is_greedy_search(penalties: tuple[float, float]) -> None:
     model = Model(30)
-    options = {"length_penalty": penalties[0], "coverage_penalty": penalties[1]}
+    options: dict[str, Any] = {"length_penalty": penalties[0], "coverage_penalty": penalties[1]}
     searched = model.search(beam=1, max_length=9, **options)
     start = torch.ones(30, dtype=torch.int64)
     likeliest = greedy(model.step, model.begin(), start=start, end=END, max_length=9)

@@ -115,7 +115,7 @@ def beam_search(
                 break
             inside = (torch.arange(len(parent), device=parent.device)[:, None] * beam + parent)[left].flatten()
             state = selected(state, inside, left if len(left) < len(parent) else None)
-            rows = _Rows(*(part[left] for part in rows[:-1]), _Finished(*(part[left] for part in rows.finished)))
+            rows = selected(rows, left, None)
             tokens = rows.tokens[..., -1].flatten()
     for number, hypotheses in enumerate(found):
         if not hypotheses:

@@ -1,5 +1,6 @@
 """From the states of an encoder to those of a decoder, which may have other cells, widths and depths."""
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -47,12 +48,12 @@ class Bridge(nn.Module):
         below = [initial_state(layer, x) for layer in encoder.layers]  # type: ignore[arg-type]
         above = [initial_state(layer, x) for layer in decoder.layers]  # type: ignore[arg-type]
         self.sources = [max(0, depth + len(below) - len(above)) for depth in range(len(above))]
-        options = {"device": parameter.device, "dtype": parameter.dtype}
+        linear = partial(nn.Linear, device=parameter.device, dtype=parameter.dtype)
         self.maps = nn.ModuleList(
-            nn.Identity() if _same(below[source], state) else nn.Linear(_size(below[source]), _size(state), **options)
+            nn.Identity() if _same(below[source], state) else linear(_size(below[source]), _size(state))
             for source, state in zip(self.sources, above, strict=True)
         )
-        self.output = nn.Linear(_size(below[-1]), output_size, **options) if output_size else None
+        self.output = linear(_size(below[-1]), output_size) if output_size else None
 
     def forward(self, states: tuple[Any, ...], initial: tuple[Any, ...]) -> tuple[tuple[Any, ...], Tensor | tuple[()]]:
         """Return the states of the decoder's layers, and the further vector ``(batch, output)``, if any.

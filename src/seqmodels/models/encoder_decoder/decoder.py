@@ -22,8 +22,8 @@ class DecoderState(NamedTuple):
     """All that a decoder knows of the tokens before, a row for each hypothesis, and of the source."""
 
     recurrent: tuple[Any, ...]  # of every recurrent layer
-    fed: Tensor | tuple[()]  # (rows, size)  of the last step, for the next one; () without input feeding
-    coverage: Tensor | tuple[()]  # (rows, source)  sum of the weights of all steps; () without attention
+    fed: Any  # Tensor (rows, size)  of the last step, for the next one; () without input feeding
+    coverage: Any  # Tensor (rows, source)  sum of the weights of all steps; () without attention
     memory: Shared  # of Memory | () and CopyMemory | ()
 
 
@@ -81,7 +81,8 @@ class Decoder(nn.Module):
         self.vocab_size, self.feature_size, self.unknown = vocab_size, feature_size, unknown
         self.input_feeding = input_feeding
         self.embedding = nn.Embedding(vocab_size, embedding_size)
-        nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
+        if tie_weights:  # with N(0, 1) as the output weight the loss would start at many times ln(vocab)
+            nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
         self.dropout_input = LockedDropout(dropout_input)
         self.recurrent = recurrent
         self.attention = attention
@@ -113,7 +114,8 @@ class Decoder(nn.Module):
             ValueError: the decoder copies, and ``copies`` do not fit the source.
         """
         memory: Memory | tuple[()] = ()
-        fed, coverage = query, ()
+        fed: Any = query
+        coverage: Any = ()
         if self.attention is not None:
             memory = self.attention.memory(values, lengths)
             coverage = values.new_zeros(values.shape[:2])
@@ -184,10 +186,10 @@ class Decoder(nn.Module):
         """Read an embedded token of each row, ``(rows, 1, embedding)``."""
         fed, inputs = state.fed, x
         if self.input_feeding == "context":
-            context, weights, coverage = self._attend(fed[:, None], state)  # type: ignore[index]
+            context, weights, coverage = self._attend(fed[:, None], state)
             inputs = torch.cat([x, context], -1)
         elif self.input_feeding == "output":
-            inputs = torch.cat([x, fed[:, None]], -1)  # type: ignore[index]
+            inputs = torch.cat([x, fed[:, None]], -1)
         y, recurrent = self.recurrent(inputs, state.recurrent)
         if self.input_feeding != "context":
             context, weights, coverage = self._attend(y, state)
@@ -196,7 +198,7 @@ class Decoder(nn.Module):
             fed = (y if self.input_feeding == "context" else features)[:, 0]
         return Read(features, context, y, x, weights), DecoderState(recurrent, fed, coverage, state.memory)
 
-    def _attend(self, query: Tensor, state: DecoderState) -> tuple[Tensor, Tensor, Tensor | tuple[()]]:
+    def _attend(self, query: Tensor, state: DecoderState) -> tuple[Tensor, Tensor, Any]:
         """Return contexts and weights for ``query (rows, steps, query)``, and the coverage after these steps.
 
         Rows that share a source are queries of one row of the memory.
@@ -213,7 +215,6 @@ class Decoder(nn.Module):
                 weights.append(weight)
             return torch.cat(contexts, dim=1), torch.cat(weights, dim=1), coverage
         memory, covered = state.memory.value[0], state.coverage
-        assert isinstance(covered, Tensor)
         rows, steps = query.shape[:2]
         before = _grouped(covered[:, None], memory.real) if self.attention.coverage else None
         context, weight = self.attention(_grouped(query, memory.real), memory, before)
@@ -241,7 +242,7 @@ def _grouped(x: Tensor, source: Tensor) -> Tensor:
     return x.reshape(len(source), -1, x.shape[-1])
 
 
-def check_input_feeding(input_feeding: str, attention: Attention | None, *, copy: bool) -> None:
+def check_input_feeding(input_feeding: str, *, attention: bool, copy: bool) -> None:
     """Raise unless there is attention for what needs it.
 
     Raises:
@@ -249,6 +250,6 @@ def check_input_feeding(input_feeding: str, attention: Attention | None, *, copy
     """
     if input_feeding not in get_args(InputFeeding):
         raise ValueError(f"input_feeding must be one of {', '.join(get_args(InputFeeding))}, got {input_feeding!r}")
-    if attention is None and (copy or input_feeding != "none"):
+    if not attention and (copy or input_feeding != "none"):
         needing = "copy=true" if copy else f"input_feeding={input_feeding}"
         raise ValueError(f"{needing} needs attention: attention=additive, general or dot")

@@ -94,7 +94,7 @@ class EncoderDecoder(nn.Module):
         initializer: Callable[[nn.Module], nn.Module] | None = None,
     ) -> None:
         super().__init__()
-        check_input_feeding(input_feeding, attention, copy=copy)
+        check_input_feeding(input_feeding, attention=attention is not None, copy=copy)
         feature_size = embedding_size if feature_size is None else feature_size
         self.dropout_input = LockedDropout(dropout_input)
         self.encoder = _stack(encoder(input_size=embedding_size), "encoder")
@@ -127,9 +127,7 @@ class EncoderDecoder(nn.Module):
             raise ValueError(f"share_embeddings needs one vocabulary of sources and targets, got {sizes} tokens")
         if shared:
             return None
-        embedding = nn.Embedding(vocab_size, target.embedding_dim)
-        nn.init.uniform_(embedding.weight, -0.1, 0.1)
-        return embedding
+        return nn.Embedding(vocab_size, target.embedding_dim)
 
     def encode(self, source: Tensor, lengths: Tensor | None = None, copies: Copies | None = None) -> DecoderState:
         """Read sources; return the decoder's state before the first token, with what it needs of the sources.
