@@ -40,8 +40,10 @@ def test_every_cell_has_a_configuration() -> None:
 
 @pytest.mark.parametrize(
     "group",
-    ["attention", "cell", "initializer", "front", "top", "pooling", "scheduled_sampling", "vocabulary", "data", "model"]
-    + ["task"],
+    [
+        *("attention", "cell", "initializer", "front", "top", "pooling", "scheduled_sampling", "vocabulary", "data"),
+        *("model", "task"),
+    ],
 )
 def test_keys_are_the_keywords_of_the_constructor(group: str, tmp_path: Path) -> None:
     """All of them, so that each can be set without ``+``, except those from the data or other groups."""
