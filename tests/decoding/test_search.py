@@ -95,28 +95,52 @@ def test_a_beam_for_all_sequences_ranks_them_as_brute_force_does(penalties: tupl
         same(best[row], expected[:1])
 
 
+def plainly(model: Model, row: int, beam: int, penalties: tuple[float, float], limit: int) -> list[Hypothesis]:
+    """Search for a row as documented, one hypothesis after the other, until all have ended; return them, best first."""
+    alive: list[tuple[float, list[int], Memory]] = [(0.0, [], model.begin(row))]
+    ended: list[Hypothesis] = []
+    for length in range(1, limit + 1):
+        longer = []
+        for total, tokens, state in alive:
+            log_probs, after = model.step(torch.tensor([[1, *tokens][-1]]), state)
+            longer += [(total + gain, [*tokens, token], after) for token, gain in enumerate(log_probs[0].tolist())]
+        kept = sorted(longer, key=lambda one: -one[0])[: beam - len(ended)]
+        alive = [one for one in kept if one[1][-1] != END and length < limit]
+        for total, tokens, state in kept:
+            if tokens[-1] == END or length == limit:
+                cover = sum(math.log(min(1.0, share)) for share in state.coverage[0].tolist())
+                score = total / ((5 + length) / 6) ** penalties[0] + penalties[1] * cover
+                ended.append(Hypothesis([token for token in tokens if token != END], score, total, tokens[-1] == END))
+    return sorted(ended, key=lambda found: -found.score)
+
+
 @pytest.mark.parametrize("penalties", PENALTIES)
 @pytest.mark.parametrize("beam", [2, 3, 5])
-def test_stopping_early_loses_no_hypothesis(beam: int, penalties: tuple[float, float]) -> None:
-    """Asked for all hypotheses of the beam, a search cannot stop before they have ended."""
-    model = Model(40, end_bias=1.0)
-    options: dict[str, Any] = {
-        "length_penalty": penalties[0],
-        "coverage_penalty": penalties[1],
-        "max_length": 12,
-        "beam": beam,
-    }
-    whole, model.steps = model.search(n_best=beam, **options), 0
-    for n_best in range(1, beam):
-        for found, expected in zip(model.search(n_best=n_best, **options), whole, strict=True):
+def test_a_search_finds_what_it_would_without_batches_and_stopping_early(
+    beam: int, penalties: tuple[float, float]
+) -> None:
+    model = Model(20, end_bias=1.0)
+    options: dict[str, Any] = {"length_penalty": penalties[0], "coverage_penalty": penalties[1], "max_length": 10}
+    plain = [plainly(model, row, beam, penalties, 10) for row in range(20)]
+    for n_best in range(1, beam + 1):
+        for found, expected in zip(model.search(beam=beam, n_best=n_best, **options), plain, strict=True):
             same(found, expected[:n_best])
-            assert [one.score for one in expected] == sorted((one.score for one in expected), reverse=True)
 
 
 def test_a_search_stops_when_what_is_left_cannot_win() -> None:
-    model = Model(5, end_bias=50.0)
-    assert all(found.tokens == [] for (found,) in model.search(beam=3, max_length=1000, length_penalty=1.0))
-    assert model.steps < 20
+    steps = []
+
+    def mostly_empty(tokens: Tensor, state: tuple[()]) -> tuple[Tensor, tuple[()]]:
+        steps.append(len(tokens))
+        first = torch.tensor([0.9, 0.06, 0.04]).log()  # the others never end
+        return torch.where((tokens == 1)[:, None], first, torch.tensor([-torch.inf, -torch.inf, 0.0])), state
+
+    options: dict[str, Any] = {"start": torch.tensor([1, 1]), "end": 0, "max_length": 50, "beam": 3}
+    assert [found.tokens for (found,) in beam_search(mostly_empty, (), **options)] == [[], []]
+    assert steps == [6]
+    steps.clear()
+    assert all(len(found.tokens) == 50 for (found,) in beam_search(mostly_empty, (), length_penalty=2.0, **options))
+    assert len(steps) == 50
 
 
 @pytest.mark.parametrize("penalties", PENALTIES)
