@@ -114,6 +114,17 @@ def test_every_cell_of_an_article_encodes_and_decodes_with_any_other(cell: type[
         torch.testing.assert_close(stepped, log_probs[:, step], **DOUBLE)
 
 
+@pytest.mark.parametrize("kind", ["additive", "context", "copy output"])
+def test_under_autocast_probabilities_are_float32(kind: str) -> None:
+    model = network(kind).float()
+    source, target = batch()
+    exact, _ = model(source, target, LENGTHS, copies=copies_of(model))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        log_probs, _ = model(source, target, LENGTHS, copies=copies_of(model))
+    assert log_probs.dtype == torch.float32
+    torch.testing.assert_close(log_probs.exp(), exact.exp(), rtol=0.05, atol=0.01)
+
+
 def test_without_feeding_the_recurrence_runs_once_over_a_target_and_keys_are_projected_once() -> None:
     calls: list[str] = []
     for kind, times in (("additive", 1), ("coverage", 1), ("context", 4)):

@@ -50,9 +50,11 @@ class Pointer(nn.Module):
             weights: of attention, ``(batch, steps, source)``.
             copies: what each step of the source is.
         """
-        write = self.gate(torch.cat(read, -1)).sigmoid()  # (batch, steps, 1)
+        wide = torch.promote_types(logits.dtype, torch.float32)  # where autocast gives shorter ones
+        write = self.gate(torch.cat(read, -1)).to(wide).sigmoid()  # (batch, steps, 1)
         steps = logits.shape[1]
-        written = torch.cat([write * logits.softmax(-1), copies.room[:, None].expand(-1, steps, -1)], -1)
+        room = copies.room[:, None].expand(-1, steps, -1).to(wide)
+        written = torch.cat([write * logits.softmax(-1, dtype=wide), room], -1)
         ids = copies.ids[:, None].expand(-1, steps, -1)
-        probabilities = written.scatter_add(-1, ids, (1 - write) * weights)
-        return probabilities.clamp(min=torch.finfo(logits.dtype).tiny).log()
+        probabilities = written.scatter_add(-1, ids, (1 - write) * weights.to(wide))
+        return probabilities.clamp(min=torch.finfo(wide).tiny).log()

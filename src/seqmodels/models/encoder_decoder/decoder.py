@@ -230,7 +230,7 @@ class Decoder(nn.Module):
     def _log_probs(self, read: Read, state: DecoderState) -> Tensor:
         logits = self.scores(self.dropout_output(read.features), self.embedding.weight)
         if self.pointer is None:
-            return F.log_softmax(logits, -1)
+            return F.log_softmax(logits, -1, dtype=torch.promote_types(logits.dtype, torch.float32))
         copies = state.memory.value[1]
         grouped = [_grouped(part, copies.ids) for part in (logits, *read[1:])]
         log_probs: Tensor = self.pointer(grouped[0], (grouped[1], grouped[2], grouped[3]), grouped[4], copies)
