@@ -190,6 +190,11 @@ class PairPreprocessing(Preprocessing):
             run = []
         return joint.join([*texts, self.target_vocabulary.decode(run)] if run else texts)
 
+    def reference(self, target: str) -> str:
+        """Return a target as the target vocabulary writes it, with all words; by words, separated by single spaces."""
+        by_words = isinstance(self.target_vocabulary, WordVocabulary)
+        return " ".join(self.target_pieces(target)) if by_words else self.target_vocabulary.normalize(target)
+
     def source_pieces(self, source: str) -> list[str]:
         """Return the tokens that are read of a source, as texts."""
         return self.source_vocabulary.pieces(source)[: self.max_length]
