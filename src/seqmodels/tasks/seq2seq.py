@@ -111,9 +111,7 @@ class Seq2Seq(Task[PairBatch]):
             unknown = self.preprocessing.target_vocabulary.unknown or 0
             targets = targets.masked_fill(targets >= len(self.preprocessing.target_vocabulary), unknown)
         read = torch.cat([self._start(batch)[:, None], targets[:, :-1]], dim=1)
-        prediction = self.model(
-            batch.inputs, read, batch.lengths, copies=self._copies(batch), own_tokens=own_tokens
-        )
+        prediction = self.model(batch.inputs, read, batch.lengths, copies=self._copies(batch), own_tokens=own_tokens)
         return prediction.log_probs, targets
 
     @property

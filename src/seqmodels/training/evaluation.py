@@ -18,7 +18,7 @@ from seqmodels.system.tf32 import tf32
 from seqmodels.system.threads import cpu_threads, threads_for
 from seqmodels.tasks import Forecasting, Task
 from seqmodels.tasks.backtest import backtest
-from seqmodels.training.answers import write_tables
+from seqmodels.training.answers import write_results, write_tables
 from seqmodels.training.baselines import baseline_metrics
 from seqmodels.training.checkpointing import Recipe, load_trained, preprocessing_of
 from seqmodels.training.finding import weights_of
@@ -58,7 +58,9 @@ def evaluate(config: DictConfig) -> dict[str, float]:
         ):
             if config.backtest is None:
                 (found,) = trainer.test(task, datamodule=TestData(split, options), verbose=False)
-                metrics, tables = {name: float(value) for name, value in found.items()}, task.tables()
+                metrics = {name: float(value) for name, value in found.items()}
+                if trainer.is_global_zero:
+                    write_results(folder, task)
                 if data is not None and trainer.is_global_zero and config.get("baselines", True):
                     metrics |= baseline_metrics(task, data, metrics)
             else:
@@ -66,9 +68,10 @@ def evaluate(config: DictConfig) -> dict[str, float]:
                 assert isinstance(task, Forecasting)
                 assert isinstance(split, WindowDataset)
                 metrics, tables = backtest(task, split, config.backtest, options.rows("test"))
+                if trainer.is_global_zero:
+                    write_tables(folder, tables)
         if trainer.is_global_zero:
             write_json(folder / "metrics.json", metrics)
-            write_tables(folder, tables)
         return metrics
 
 

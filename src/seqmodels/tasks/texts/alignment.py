@@ -41,5 +41,7 @@ def alignment_svg(source: Sequence[str], output: Sequence[str], weights: Sequenc
         for column, weight in enumerate(given):
             shade = f'fill="black" fill-opacity="{min(max(weight, 0), 1):.3f}" stroke="#ccc"'
             title = f"<title>{escape(token)} / {escape(source[column])}: {weight:.3f}</title>"
-            parts.append(f'<rect x="{left + CELL * column}" y="{y}" width="{CELL}" height="{CELL}" {shade}>{title}</rect>')
+            parts.append(
+                f'<rect x="{left + CELL * column}" y="{y}" width="{CELL}" height="{CELL}" {shade}>{title}</rect>'
+            )
     return "\n".join([*parts, "</svg>\n"])

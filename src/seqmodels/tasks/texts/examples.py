@@ -37,7 +37,14 @@ def show(outputs: Sequence[Output], stage: str, loggers: Sequence[Any], step: in
     """Log examples: what was read, a reference, what was written; as text to loggers that take some."""
     chosen = chosen_examples(outputs)
     for number, (source, references, output) in enumerate(chosen, start=1):
-        log.info("%s example %d\n  input:     %s\n  reference: %s\n  output:    %s", stage, number, source, references[0], output)
+        log.info(
+            "%s example %d\n  input:     %s\n  reference: %s\n  output:    %s",
+            stage,
+            number,
+            source,
+            references[0],
+            output,
+        )
     for logger in loggers:
         if hasattr(logger.experiment, "add_text"):  # TensorBoard
             lines = [f"{source}\n\n{references[0]}\n\n{output}" for source, references, output in chosen]
