@@ -73,7 +73,7 @@ class Seq2Seq(Task[PairBatch]):
         metrics: Sequence[str] | None = None,
     ) -> None:
         super().__init__(model, optimizer, scheduler)
-        if not hasattr(model, "encode"):
+        if not isinstance(model, EncoderDecoder):
             raise TypeError(f"task=seq2seq needs model=encoder_decoder, got {type(model).__name__}")
         if not 0 <= label_smoothing < 1:
             raise ValueError(f"label_smoothing must lie in [0, 1), got {label_smoothing}")

@@ -23,6 +23,7 @@ from seqmodels.training.baselines import baseline_metrics
 from seqmodels.training.checkpointing import Recipe, load_trained, preprocessing_of
 from seqmodels.training.finding import weights_of
 from seqmodels.training.fit import build_trainer, check_config, load_data
+from seqmodels.training.prediction import set_search
 from seqmodels.training.processes import processes
 from seqmodels.training.quiet import quiet
 from seqmodels.training.runs import resolved_config, write_json
@@ -47,6 +48,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
         parts, folder = check_config(config), Path(config.paths.output_dir)
         task, recipe = load_trained(weights_of(config.run, config.ckpt or (None if config.input else "best")))
         check_backtest(task, config.backtest)
+        set_search(task, config)
         data = data_of_run(parts, recipe) if config.input is None else None
         split = labelled_split(config, recipe) if data is None else test_split(data)
         options = loading_of(parts["data"])

@@ -197,7 +197,7 @@ def test_generated_strings_are_in_one_split_only() -> None:
         assert {len(source) for source in sources} == {4, 5, 6}
         step = 1 if kind is CopyData else -1
         assert all(target == (source[::step],) for source, target in zip(*splits.train[:2], strict=True))
-    with pytest.raises(ValueError, match="11500 different strings need more than 2 symbols, or shortest above 4"):
+    with pytest.raises(ValueError, match="there are 2032 strings of 4 to 10 of 2 symbols, too few for 11500"):
         CopyData(symbols=2)
 
 

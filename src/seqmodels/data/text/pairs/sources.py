@@ -30,7 +30,7 @@ class GeneratedPairs(Source):
 
     Args:
         symbols: number of different symbols, from ``a`` on.
-        shortest, longest: number of symbols of a string; every number between them is equally frequent.
+        shortest, longest: number of symbols of a string, drawn uniformly between them.
         train_rows, val_rows, test_rows: number of strings per split.
         data_seed: seed of the generated data.
 
@@ -55,10 +55,12 @@ class GeneratedPairs(Source):
             raise ValueError(f"symbols must be 1 to {len(SYMBOLS)}, got {self.symbols}")
         if not 1 <= self.shortest <= self.longest:
             raise ValueError(f"shortest must be 1 to longest={self.longest}, got {self.shortest}")
-        rows, lengths = self.train_rows + self.val_rows + self.test_rows, self.longest - self.shortest + 1
-        if rows / lengths > self.symbols**self.shortest / 2:
+        rows = self.train_rows + self.val_rows + self.test_rows
+        strings = sum(self.symbols**length for length in range(self.shortest, self.longest + 1))
+        if rows > strings / 2:  # beyond, most draws would be repetitions
             raise ValueError(
-                f"{rows} different strings need more than {self.symbols} symbols, or shortest above {self.shortest}"
+                f"there are {strings} strings of {self.shortest} to {self.longest} of {self.symbols} symbols, too few "
+                f"for {rows} different rows: choose more symbols or longest"
             )
 
     @abstractmethod
