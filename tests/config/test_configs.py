@@ -48,7 +48,7 @@ def test_every_cell_has_a_configuration() -> None:
 def test_keys_are_the_keywords_of_the_constructor(group: str, tmp_path: Path) -> None:
     """All of them, so that each can be set without ``+``, except those from the data or other groups."""
     given = {"input_size", "vocab_size", "output_size", "time", "layer", "module", "device", "dtype"}
-    given |= {"model", "optimizer", "scheduler", "params"}
+    given |= {"model", "optimizer", "scheduler", "params", "preprocessing"}
     given |= {"horizon", "known_size", "static_size", "season", "series", "names", "group", "keys", "time_style"}
     given |= {"source_vocab_size", "target_vocab_size", "unknown", "query_size", "value_size", "step"}
     given |= {"target_names", "target_mean", "target_deviation"}
@@ -169,7 +169,11 @@ def test_every_data_set_builds_with_a_task_and_model_that_fit(name: str, tmp_pat
     own = ["data.images=here", "data.labels=here"] if name == "idx" else ["data.path=here"] * (name in OWN_FILES)
     config = composed(tmp_path, f"data={name}", *own)
     assert build(config.data).target_kind == target_of(config.task).needs
-    check(plain(config.model), "model", {**SIZES, "vocab_size": 11, "horizon": 5})
+    check(
+        plain(config.model),
+        "model",
+        {**SIZES, "vocab_size": 11, "horizon": 5, "source_vocab_size": 11, "target_vocab_size": 11},
+    )
 
 
 @pytest.mark.parametrize("name", options("augmentation"))
