@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -87,10 +88,9 @@ def test_predictions_of_the_model_folder_are_those_of_the_task(run: Path, tmp_pa
     task, recipe = load_trained(run / "checkpoints" / "best.ckpt")
     assert isinstance(task, Seq2Seq)
     text = build(recipe["preprocessing"])
-    for options in ({}, {"n_best": 2}, {"beam": 4, "n_best": 2, "length_penalty": 1.0}):
-        found = predicted(run / "model", new, **options)
-        beam = max(options.get("beam", 1), options.get("n_best", 1))
-        task.search = Search(**{**options, "beam": beam})
+    for search in (Search(), Search(beam=2, n_best=2), Search(beam=4, n_best=2, length_penalty=1.0)):
+        task.search = search
+        found = predicted(run / "model", new, **asdict(search))
         n_best = task.search.n_best
         assert [line["row"] for line in found] == [1] * n_best + [2] * n_best + [3] + [4] * n_best
         assert found[2 * n_best]["output"] is None

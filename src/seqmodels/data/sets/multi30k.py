@@ -73,5 +73,5 @@ class Multi30kData(PublishedPairs):
 
     def _pairs(self, part: str) -> PairedTexts:
         names = [f"{part}.{language}" for language in self.direction.split("-")]
-        texts = [decoded(load(self.set_folder, FILES[name]), name).split("\n") for name in names]
-        return lines_as_pairs(*(lines[:-1] for lines in texts), names[0])
+        sources, targets = (decoded(load(self.set_folder, FILES[name]), name).split("\n")[:-1] for name in names)
+        return lines_as_pairs(sources, targets, names[0])

@@ -168,9 +168,8 @@ def test_what_is_wrong_with_a_table_is_named(
 ) -> None:
     path, other = tmp_path / "pairs.tsv", table(tmp_path / "other.tsv")
     path.write_text(content, encoding="utf-8")
-    files = {"path": other, "val_path": path, "test_path": other}
     with pytest.raises(ValueError, match=message):
-        data_of(**files, **options)
+        data_of(other, val_path=path, test_path=other, **options)
 
 
 @pytest.mark.parametrize(

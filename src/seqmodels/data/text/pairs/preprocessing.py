@@ -155,6 +155,7 @@ class PairPreprocessing(Preprocessing):
 
     def _counts(self, pairs: Sequence[Pair], dropped: int) -> PairCounts:
         sources, targets = self.source_vocabulary, self.target_vocabulary
+        known = len(targets)
         limits = (self.max_length, self.max_target_length)
         cut = 0
         if limits != (None, None):
@@ -164,10 +165,8 @@ class PairPreprocessing(Preprocessing):
             pairs=len(pairs),
             source_tokens=sum(len(pair.source) for pair in pairs),
             target_tokens=sum(len(pair.target) - 1 for pair in pairs),
-            source_unknown=sum(pair.source.count(sources.unknown) for pair in pairs),
-            target_unknown=sum(
-                token == targets.unknown or token >= len(targets) for pair in pairs for token in pair.target
-            ),
+            source_unknown=sum(token == sources.unknown for pair in pairs for token in pair.source),
+            target_unknown=sum(token == targets.unknown or token >= known for pair in pairs for token in pair.target),
             cut=cut,
             dropped=dropped,
         )

@@ -71,7 +71,7 @@ class GeneratedPairs(Source):
         generator = torch.Generator().manual_seed(self.data_seed)
         sizes = Splits(self.train_rows, self.val_rows, self.test_rows)
         drawn: dict[str, None] = {}
-        while len(drawn) < sum(sizes):
+        while len(drawn) < self.train_rows + self.val_rows + self.test_rows:
             length = int(torch.randint(self.shortest, self.longest + 1, (), generator=generator))
             letters = torch.randint(self.symbols, (length,), generator=generator).tolist()
             drawn["".join(SYMBOLS[letter] for letter in letters)] = None
