@@ -237,7 +237,7 @@ def test_every_experiment_runs_one_batch(
     needs_files = bool(target_of(config.data).folder)
     folder = reviews(tmp_path) if name == "imdb" else request.getfixturevalue("data_dir") if needs_files else tmp_path
     data = [f"paths.data_dir={folder}"]
-    less = {"time": 9, "train_rows": 70, "test_max_length": 9, "test_min_length": 9}
+    less = {"time": 9, "train_rows": 70, "test_max_length": 9, "test_min_length": 9, "eval_batch_size": 2}
     small = [f"data.{key}={value}" for key, value in less.items() if config.data.get(key) is not None]
     steps = ["data.batch_size=2"] if name in ("mnist_pixels", "mnist_permuted") else []
     steps += ["data.max_reviews=30", f"data.cache_dir='{tmp_path}'"] if name == "seed003_text_generation" else []

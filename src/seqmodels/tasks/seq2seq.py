@@ -35,7 +35,7 @@ class Seq2Seq(Task[PairBatch]):
             ``train/loss`` remains the loss without it; the other one is ``train/smoothed_loss``.
         own_tokens: scheduled sampling: from the number of training steps to the probability that the decoder reads a
             token that it chose itself, as in :mod:`seqmodels.models.scheduled_sampling`; always the true ones if None.
-        search: how outputs are searched for; greedy by default.
+        search: how the outputs of tests and predictions are searched for, greedily by default; validations are greedy.
         metrics: names of metrics; those usual for the data if None.
 
     Raises:
@@ -93,7 +93,7 @@ class Seq2Seq(Task[PairBatch]):
         loss = losses.masked_fill(~real, 0).sum() / number
         if stage != "train":
             self._means[stage].add({"loss": loss}, number)
-            self._outputs[stage] += self.outputs(batch)
+            self._outputs[stage] += self.outputs(batch, self.search if stage == "test" else self.search.greedy)
             return loss
         if not self.label_smoothing:
             self._means[stage].add({"loss": loss}, number)
@@ -120,10 +120,10 @@ class Seq2Seq(Task[PairBatch]):
         return self.model.decoder.pointer is not None
 
     @torch.inference_mode()
-    def outputs(self, batch: PairBatch) -> list[Output]:
+    def outputs(self, batch: PairBatch, search: Search) -> list[Output]:
         """Return the best output for each row of a batch with texts."""
         text = self.preprocessing
-        found = self._found(batch, self.search)
+        found = self._found(batch, search)
         return [
             Output(row.source, tuple(map(text.reference, row.references)), text.written(best[0].tokens, row.source))
             for row, best in zip(batch.texts, found, strict=True)

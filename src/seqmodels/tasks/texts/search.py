@@ -48,6 +48,11 @@ class Search:
         if self.max_length is not None and self.max_length < 1:
             raise ValueError(f"max_length must be at least 1 token, got {self.max_length}")
 
+    @property
+    def greedy(self) -> "Search":
+        """The search that takes the likeliest token each time, with the same longest output."""
+        return Search(max_length=self.max_length)
+
     def limits(self, lengths: Tensor, longest: int, longest_target: int) -> Tensor:
         """Return the most tokens of an output, with the end token, for sources of ``lengths (batch,)``.
 
