@@ -17,6 +17,7 @@ from seqmodels.data import (
     LabelledSeries,
     LabelledTexts,
     MNISTData,
+    PairedTexts,
     Panel,
     Preparation,
     Source,
@@ -54,7 +55,7 @@ def test_a_source_is_public_under_its_own_name_and_states_its_preparation(name: 
     assert source.target_kind in get_args(TargetKind)
 
 
-RAW = (Documents, LabelledSeries, LabelledTexts, Panel)
+RAW = (Documents, LabelledSeries, LabelledTexts, PairedTexts, Panel)
 
 
 def same(one: Any, other: Any) -> bool:
