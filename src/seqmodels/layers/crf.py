@@ -13,8 +13,8 @@ from seqmodels.sequence import last_step, length_mask, reverse, usable_lengths
 class TagDistribution(nn.Module, ABC):
     """Base of the distributions of the tags of a sequence, given a score for each tag at each step.
 
-    In all methods ``scores`` are ``(batch, time, tags)``, ``tags (batch, time)`` whole numbers, and ``lengths (batch,)``
-    the number of real steps of each sequence, all by default. What lies past a length has no effect.
+    In all methods ``scores`` are ``(batch, time, tags)``, ``tags (batch, time)`` whole numbers, and ``lengths
+    (batch,)`` the number of real steps of each sequence, all by default. What lies past a length has no effect.
 
     Example:
         >>> issubclass(LinearChainCRF, TagDistribution)

@@ -1,7 +1,6 @@
 """A recurrent network that gives each word of a sentence a tag."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn

@@ -1,32 +1,37 @@
 """Examples of what a model makes of validation rows, printed and given to the loggers."""
 
 import logging
-from collections.abc import Mapping, Sequence
-
-from lightning.pytorch import LightningModule
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 SHOWN = 3
-"""Number of rows to show at each validation, the first ones of the split."""
+"""Number of rows to show at each validation."""
 
 log = logging.getLogger("seqmodels")
 
 
-def show_examples(task: LightningModule, examples: Sequence[Mapping[str, str]]) -> None:
-    """Print examples, and add them as text to those loggers of the trainer that hold texts, such as TensorBoard's.
+class Shown(NamedTuple):
+    """What a model read, what would be right, and what it wrote."""
 
-    Call it in the first process alone.
+    input: str
+    reference: str
+    output: str
+
+
+def show_examples(examples: Sequence[Shown], stage: str, loggers: Sequence[Any], step: int) -> None:
+    """Print examples, and add them as text to those loggers that hold texts, such as TensorBoard's.
 
     Args:
-        task: the task, in training.
-        examples: per row its texts by name, such as ``input``, ``reference`` and ``output``.
+        examples: the examples.
+        stage: ``val`` or ``test``.
+        loggers: those of the trainer.
+        step: number of optimiser steps so far.
     """
-    width = max((len(name) for example in examples for name in example), default=0)
-    blocks = ["\n".join(f"{name:{width}}  {text}" for name, text in example.items()) for example in examples]
-    log.info("examples of validation\n%s", "\n\n".join(blocks))
-    text = "\n\n".join(
-        "\n".join(f"    {line}" for line in block.splitlines()) for block in blocks
-    )  # Markdown: verbatim
-    for logger in task.loggers:
-        add_text = getattr(logger.experiment, "add_text", None)
-        if add_text is not None:
-            add_text("val/examples", text, task.global_step)
+    texts = []
+    for number, (read, reference, written) in enumerate(examples, start=1):
+        texts.append(f"input:     {read}\nreference: {reference}\noutput:    {written}")
+        log.info("%s example %d\n%s", stage, number, texts[-1])
+    for logger in loggers:
+        if hasattr(logger.experiment, "add_text"):  # TensorBoard, which reads Markdown
+            verbatim = "\n\n".join(f"```\n{text}\n```" for text in texts)
+            logger.experiment.add_text(f"{stage}/examples", verbatim, step)

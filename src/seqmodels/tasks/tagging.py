@@ -10,7 +10,7 @@ from seqmodels.data.batch import TargetKind
 from seqmodels.data.tagging.batch import TagBatch, TagDataset
 from seqmodels.models import Tagger
 from seqmodels.sequence import length_mask
-from seqmodels.tasks.examples import SHOWN, show_examples
+from seqmodels.tasks.examples import SHOWN, Shown, show_examples
 from seqmodels.tasks.metrics.spans import TagScores
 from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage, Task
 
@@ -52,6 +52,7 @@ class Tagging(Task[TagBatch]):
         if not isinstance(model, Tagger):
             raise TypeError(f"task=tagging needs model=tagger, got {type(model).__name__}")
         self.tag_names = tuple(tag_names)
+        self.probabilities = False  # whether predictions have the probabilities of tags
         for stage in ("val", "test"):
             self.metrics[stage] = MetricCollection({"tags": TagScores(tag_names)}, prefix=f"{stage}/")
 
@@ -71,10 +72,10 @@ class Tagging(Task[TagBatch]):
         data: Any = getattr(self.trainer, "datamodule", None)
         split = data.split("val") if hasattr(data, "split") else None
         if isinstance(split, TagDataset) and self.trainer.is_global_zero and not self.trainer.sanity_checking:
-            show_examples(self, self._examples(split))
+            show_examples(self._examples(split), "val", self.loggers, self.global_step)
 
-    def _examples(self, split: TagDataset) -> list[dict[str, str]]:
-        """Return the first sentences of a split with their tags and those of the model, aligned."""
+    def _examples(self, split: TagDataset) -> list[Shown]:
+        """Return the first sentences of a split with their tags and those of the model, each below its word."""
         rows = list(range(min(SHOWN, len(split))))
         batch: TagBatch = self.transfer_batch_to_device(split.__getitems__(rows), self.device, 0)
         found = self.predict_step(batch).tolist()
@@ -82,9 +83,8 @@ class Tagging(Task[TagBatch]):
         for row, true in zip(rows, batch.targets.tolist(), strict=True):
             words = split.words(row)
             tags = ([self.tag_names[tag] for tag in part[: len(words)]] for part in (true, found[row]))
-            columns = [(words_tags, max(map(len, words_tags))) for words_tags in zip(words, *tags, strict=True)]
-            lines = (" ".join(f"{column[line]:{width}}" for column, width in columns).rstrip() for line in range(3))
-            examples.append(dict(zip(("input", "reference", "output"), lines, strict=True)))
+            columns = [[cell.ljust(max(map(len, cells))) for cell in cells] for cells in zip(words, *tags, strict=True)]
+            examples.append(Shown(*(" ".join(line).rstrip() for line in zip(*columns, strict=True))))
         return examples
 
     def predict_step(self, batch: TagBatch, batch_idx: int = 0) -> Tensor:  # noqa: ARG002
@@ -92,7 +92,14 @@ class Tagging(Task[TagBatch]):
         return self.model.tags.best(self.model(batch.inputs, batch.lengths), batch.lengths)
 
     def records(self, batch: TagBatch, class_names: Sequence[str]) -> list[list[dict[str, Any]]]:  # noqa: ARG002
-        """Return the most probable tags of each sentence."""
-        lengths = batch.lengths.tolist()
-        rows = self.predict_step(batch).tolist()
-        return [[{"tags": [self.tag_names[tag] for tag in row[:n]]}] for row, n in zip(rows, lengths, strict=True)]
+        """Return the most probable tags of each sentence; with :attr:`probabilities`, also that of every tag."""
+        scores, lengths = self.model(batch.inputs, batch.lengths), batch.lengths.tolist()
+        rows = self.model.tags.best(scores, batch.lengths).tolist()
+        found = [{"tags": [self.tag_names[tag] for tag in row[:n]]} for row, n in zip(rows, lengths, strict=True)]
+        if not self.probabilities:
+            return [[record] for record in found]
+        marginals = self.model.tags.marginals(scores, batch.lengths).transpose(1, 2).tolist()
+        return [
+            [{**record, "probabilities": {name: at[:n] for name, at in zip(self.tag_names, row, strict=True)}}]
+            for record, row, n in zip(found, marginals, lengths, strict=True)
+        ]

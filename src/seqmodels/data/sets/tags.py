@@ -20,8 +20,8 @@ class TagsData(OwnFiles):
     Args:
         format: ``columns``, ``conllu`` or ``jsonl``; if None, the suffix tells: columns, unless it is ``.conllu`` or
             ``.jsonl``.
-        tag: column of the tags: its number from 0, or from -1 backwards; in CoNLL-U ``upos``, ``xpos`` or ``deprel``; in
-            JSON lines a field. If None, the last column, ``upos`` or ``tags``.
+        tag: column of the tags: its number from 0, or from -1 backwards; in CoNLL-U ``upos``, ``xpos`` or ``deprel``;
+            in JSON lines a field. If None, the last column, ``upos`` or ``tags``.
         token: number of the column of the tokens, in files of columns.
         delimiter: between columns; if None, a tab if the first row has one, else any spaces.
         encoding: encoding of the files.
@@ -45,7 +45,14 @@ class TagsData(OwnFiles):
         return [self._sentences(path) for path in paths]
 
     def _layout(self, path: Path) -> TagLayout:
-        return TagLayout.of(str(path), self.format, self.tag, self.token, self.delimiter, self.encoding)
+        return TagLayout.of(
+            str(path),
+            self.format,
+            tag=self.tag,
+            token=self.token,
+            delimiter=self.delimiter,
+            encoding=self.encoding,
+        )
 
     def _sentences(self, path: Path) -> TaggedSentences:
         layout = self._layout(path)

@@ -41,7 +41,8 @@ class TagDataset(Rows[TagBatch]):
 
     Example:
         >>> letters = [torch.tensor([5, 6, 7]), torch.tensor([8])]
-        >>> rows = TagDataset([torch.tensor([2, 1])], [torch.tensor([0, 1])], letters, [torch.tensor([3, 4])], ["the", "."])
+        >>> tokens, spelling, tags = torch.tensor([[2, 1], [0, 1], [3, 4]]).split(1)
+        >>> rows = TagDataset(tokens, spelling, letters, tags, ["the", "."])
         >>> rows.words(0), rows[0].inputs.letters.tolist()
         (['the', '.'], [[5, 6, 7], [8, 0, 0]])
     """

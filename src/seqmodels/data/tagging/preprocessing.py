@@ -25,7 +25,7 @@ from seqmodels.data.text.vocabulary import (
 )
 
 LETTERS = 50
-"""Characters of a word that are read, half of them at its end: a web address must not make a batch as wide as itself."""
+"""Characters of a word that are read, half of them at its end: a web address must not make a batch as wide as it is."""
 
 log = logging.getLogger("seqmodels")
 
@@ -58,7 +58,8 @@ class TagPreprocessing(Preprocessing):
 
     Example:
         >>> words = WordVocabulary(["<pad>", "<unk>", "the"], splitting="spaces")
-        >>> fitted = TagPreprocessing(vocabulary=words, characters=CharacterVocabulary(["<pad>", "<unk>", "t", "h", "e"]))
+        >>> letters = CharacterVocabulary(["<pad>", "<unk>", "t", "h", "e"])
+        >>> fitted = TagPreprocessing(vocabulary=words, characters=letters)
         >>> batch = fitted.collate([fitted.encode({"text": "The end."})])
         >>> batch.inputs.tokens.tolist(), batch.inputs.letters[0].tolist()
         ([[2, 1, 1]], [1, 0, 0])
@@ -115,7 +116,7 @@ class TagPreprocessing(Preprocessing):
         """
         targets = class_targets([tag for tags in part.tags for tag in tags], part.token_places(), class_names)
         dataset = self._dataset(part.tokens, targets.split([len(tags) for tags in part.tags]))
-        unknown = sum(int((row == self.vocabulary.unknown).sum()) for row in dataset.tokens)
+        unknown = sum(row.tolist().count(self.vocabulary.unknown) for row in dataset.tokens)
         return dataset, SentenceCounts(len(dataset), len(targets), unknown)
 
     def _dataset(self, sentences: Sequence[Sequence[str]], targets: Sequence[Tensor]) -> TagDataset:

@@ -43,8 +43,11 @@ class TaggedSentences(NamedTuple):
 
     def take(self, rows: Sequence[int]) -> "TaggedSentences":
         """Select sentences."""
-        parts = ([part[row] for row in rows] for part in (self.tokens, self.tags, self.places))
-        return TaggedSentences(*parts, self.layout)
+        return self._replace(
+            tokens=[self.tokens[row] for row in rows],
+            tags=[self.tags[row] for row in rows],
+            places=[self.places[row] for row in rows],
+        )
 
     def split(self, shares: Sequence[float], seed: int) -> list["TaggedSentences"]:
         """Split at random.
@@ -69,7 +72,7 @@ def tokens_of(fields: Mapping[str, Any]) -> list[str]:
     """
     if "tokens" not in fields:
         raise ValueError(f"there is no field 'tokens', a list of texts; the record has {', '.join(fields) or 'none'}")
-    tokens: list[str] = _texts(fields["tokens"], "tokens")
+    tokens = _texts(fields["tokens"], "tokens")
     if not tokens:
         raise ValueError("tokens: there is no token to read, got []")
     return tokens
@@ -85,9 +88,9 @@ def _tags_of(fields: Mapping[str, Any], tokens: Sequence[str]) -> list[str]:
 
 
 def _texts(value: Any, name: str) -> list[str]:
-    texts = list(value) if isinstance(value, list | tuple) else [None]
-    for number, text in enumerate(texts, start=1):
+    if not isinstance(value, list):
+        raise ValueError(f"{name} must be a list of texts, got {value!r:.100}")
+    for number, text in enumerate(value, start=1):
         if not isinstance(text, str) or not text.strip():
-            got = f"got {value!r:.100}" if text is None else f"number {number} is {text!r}"
-            raise ValueError(f"{name} must be a list of texts that are not empty, {got}")
-    return texts
+            raise ValueError(f"{name} must be a list of texts that are not empty, number {number} is {text!r:.100}")
+    return value

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torchmetrics import Metric
 
 OUTSIDE = "O"
 SPAN_TAG = re.compile("([BIES])-(.+)", re.DOTALL)
 PREFIXES = "OBIES"
+OUT, BEGIN, _, END, SINGLE = range(len(PREFIXES))
 
 
 def are_spans(tag_names: Sequence[str]) -> bool:
@@ -84,15 +86,12 @@ class TagScores(Metric):
         """Return where spans start, and for each start the step after the span's end, and its type."""
         assert isinstance(self._prefixes, Tensor)
         assert isinstance(self._types, Tensor)
-        inside = tags.masked_fill(~real, 0)
-        prefix, kind = (table[inside].masked_fill(~real, 0) for table in (self._prefixes, self._types))
-        before = torch.nn.functional.pad(prefix[:, :-1], (1, 0))  # as if O came before the first token
-        outside, begin, _, end, single = (prefix == index for index in range(len(PREFIXES)))
-        after_end = (before == PREFIXES.index("O")) | (before == PREFIXES.index("E")) | (before == PREFIXES.index("S"))
-        other = kind != torch.nn.functional.pad(kind[:, :-1], (1, 0))
-        starts = ~outside & (begin | single | after_end | other)
-        steps = torch.arange(tags.shape[1], device=tags.device).expand_as(tags)
-        stops = torch.where(starts | outside, steps, tags.shape[1])  # where a span that is open before ends
+        prefix, kind = (table[tags].masked_fill(~real, OUT) for table in (self._prefixes, self._types))
+        before, kind_before = F.pad(prefix[:, :-1], (1, 0)), F.pad(kind[:, :-1], (1, 0))  # O before the first token
+        closed = (before == OUT) | (before == END) | (before == SINGLE)
+        starts = (prefix != OUT) & ((prefix == BEGIN) | (prefix == SINGLE) | closed | (kind != kind_before))
+        time = tags.shape[1]
+        steps = torch.arange(time, device=tags.device).expand_as(tags)
+        stops = torch.where(starts | (prefix == OUT), steps, time)  # where a span that is open before ends
         following = stops.flip(1).cummin(1).values.flip(1)  # the next stop at or after each step
-        ends = torch.nn.functional.pad(following[:, 1:], (0, 1), value=tags.shape[1])
-        return starts, ends, kind
+        return starts, F.pad(following[:, 1:], (0, 1), value=time), kind

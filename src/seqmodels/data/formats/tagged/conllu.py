@@ -16,8 +16,8 @@ def read_conllu(lines: Iterable[str], name: str, tag: str = "upos") -> Iterator[
     """Yield the sentences of a file lazily, each with its ``tokens`` and ``tags``.
 
     Tokens are syntactic words. A row for a multiword token (``3-4``) only says how the words after it are written
-    together, and an empty node (``8.1``) is not written at all: both are skipped, as comments are. A sentence in which a
-    word has no value in the column of the tags (``_``) has no ``tags``. A sentence with a row that is not CoNLL-U
+    together, and an empty node (``8.1``) is not written at all: both are skipped, as comments are. A sentence in which
+    a word has no value in the column of the tags (``_``) has no ``tags``. A sentence with a row that is not CoNLL-U
     becomes a record with an error, which names the line.
 
     Args:

@@ -43,7 +43,8 @@ class TagLayout(NamedTuple):
     def of(
         cls,
         path: str,
-        format: TagFormat | None = None,
+        format: str | None = None,
+        *,
         tag: int | str | None = None,
         token: int = 0,
         delimiter: str | None = None,
@@ -56,8 +57,9 @@ class TagLayout(NamedTuple):
         """
         if format is not None and format not in get_args(TagFormat):
             raise ValueError(f"format must be one of {', '.join(get_args(TagFormat))}, got {format!r}")
-        kind = format or SUFFIXES.get(suffix_of(path), "columns")
-        chosen = {"conllu": "upos", "columns": -1, "jsonl": "tags"}[kind] if tag is None else tag
+        kind: TagFormat = format or SUFFIXES.get(suffix_of(path), "columns")  # type: ignore[assignment]
+        usual: dict[TagFormat, int | str] = {"conllu": "upos", "columns": -1, "jsonl": "tags"}
+        chosen = usual[kind] if tag is None else tag
         if kind == "conllu" and chosen not in TAGS:
             raise ValueError(f"{path}: tag must be a column of CoNLL-U, {', '.join(TAGS)}, got {tag!r}")
         if kind == "columns" and (not isinstance(chosen, int) or isinstance(chosen, bool)):
