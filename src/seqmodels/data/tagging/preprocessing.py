@@ -61,8 +61,8 @@ class TagPreprocessing(Preprocessing):
         >>> letters = CharacterVocabulary(["<pad>", "<unk>", "t", "h", "e"])
         >>> fitted = TagPreprocessing(vocabulary=words, characters=letters)
         >>> batch = fitted.collate([fitted.encode({"text": "The end."})])
-        >>> batch.inputs.tokens.tolist(), batch.inputs.letters[0].tolist()
-        ([[2, 1, 1]], [1, 0, 0])
+        >>> batch.inputs.tokens.tolist(), batch.inputs.letters.tolist()
+        ([[2, 1, 1]], [[1, 3, 4], [1, 1, 1], [1, 0, 0]])
     """
 
     vocabulary: WordVocabulary
