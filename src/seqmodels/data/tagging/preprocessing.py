@@ -62,7 +62,7 @@ class TagPreprocessing(Preprocessing):
         >>> fitted = TagPreprocessing(vocabulary=words, characters=letters)
         >>> batch = fitted.collate([fitted.encode({"text": "The end."})])
         >>> batch.inputs.tokens.tolist(), batch.inputs.letters.tolist()
-        ([[2, 1, 1]], [[1, 3, 4], [1, 1, 1], [1, 0, 0]])
+        ([[2, 1, 1]], [[1, 3, 4], [4, 1, 1], [1, 0, 0]])
     """
 
     vocabulary: WordVocabulary
