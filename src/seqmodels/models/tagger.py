@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from seqmodels.data.tagging.batch import Words
 from seqmodels.layers import IndependentTags, LastStep, LinearChainCRF, LockedDropout, TagDistribution, recurrent_stack
@@ -152,7 +153,7 @@ class Tagger(nn.Module):
         x = self.dropout_embedding(_embedded(self.embedding, inputs.tokens))
         if self.characters is not None:
             spelled = self.characters(inputs.letters, inputs.letter_lengths)
-            x = torch.cat([x, spelled[inputs.spelling]], dim=-1)
+            x = torch.cat([x, F.embedding(inputs.spelling, spelled)], dim=-1)  # sums gradients faster than an index
         y, _ = self.recurrent(self.dropout_input(x), lengths=lengths)
         scores: Tensor = self.read_out(self.dropout_output(y))
         return scores
