@@ -2,11 +2,17 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
+from seqmodels.errors import ConfigError
+from seqmodels.tasks import Regression
+from seqmodels.training.prediction import set_probabilities
 from tests.conftest import Answer
 
 SMALL = (
@@ -87,10 +93,9 @@ def test_what_cannot_be_learnt_is_named(
     assert reason in " ".join(answer.err.split())
 
 
-def test_probabilities_are_for_taggers_alone(command: Callable[..., Answer], tmp_path: Path) -> None:
-    (tmp_path / "own.csv").write_text("text,label\n" + "good,pos\nbad,neg\n" * 20)
-    small = ("trainer.max_steps=1", "cell.hidden_size=3", "logger=none", "hydra.run.dir=run")
-    assert command("train", "data=text_csv", "data.path=own.csv", *small).status == 0
-    answer = command("predict", "run=run", "input=own.csv", "probabilities=true")
-    assert answer.status == 2
-    assert "probabilities= is for taggers" in answer.err
+@pytest.mark.parametrize(("wanted", "reason"), [(True, "probabilities= is for taggers"), ("yes", "got 'yes'")])
+def test_probabilities_are_true_or_false_and_for_taggers_alone(wanted: Any, reason: str) -> None:
+    task = Regression(nn.Linear(1, 1), partial(torch.optim.SGD, lr=0.1))
+    set_probabilities(task, False)
+    with pytest.raises(ConfigError, match=reason):
+        set_probabilities(task, wanted)
