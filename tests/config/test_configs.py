@@ -46,7 +46,7 @@ def test_keys_are_the_keywords_of_the_constructor(group: str, tmp_path: Path) ->
     given = {"input_size", "vocab_size", "output_size", "time", "layer", "module", "device", "dtype"}
     given |= {"model", "optimizer", "scheduler", "params"}
     given |= {"horizon", "known_size", "static_size", "season", "series", "names", "group", "keys", "time_style"}
-    given |= {"target_names", "target_mean", "target_deviation"}
+    given |= {"target_names", "target_mean", "target_deviation", "character_vocab_size", "tag_names"}
     for name in options(group):
         config: Any = OmegaConf.load(CONFIGS / group / f"{name}.yaml")
         if "_target_" not in config:  # front=none, and options that change a few keys of another
@@ -99,7 +99,7 @@ def test_every_cell_builds_and_steps_in_a_network(name: str, tmp_path: Path) -> 
         f"{group}={name}"
         for group in ("regularizers", "initializer", "front", "top", "pooling", "model")
         for name in options(group)
-        if name != "language_model"  # it reads tokens: its experiments run below
+        if name not in {"language_model", "tagger"}  # they read tokens: their experiments run below
         and "forecaster" not in name  # they read windows: below
     ],
 )
@@ -143,7 +143,7 @@ def test_every_data_set_builds_with_a_task_and_model_that_fit(name: str, tmp_pat
     own = ["data.images=here", "data.labels=here"] if name == "idx" else ["data.path=here"] * (name in OWN_FILES)
     config = composed(tmp_path, f"data={name}", *own)
     assert build(config.data).target_kind == target_of(config.task).needs
-    check(plain(config.model), "model", {**SIZES, "vocab_size": 11, "horizon": 5})
+    check(plain(config.model), "model", {**SIZES, "vocab_size": 11, "character_vocab_size": 6, "horizon": 5})
 
 
 @pytest.mark.parametrize("name", options("augmentation"))

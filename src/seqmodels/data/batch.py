@@ -4,7 +4,7 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor
 
-TargetKind = Literal["classification", "multilabel", "regression", "forecasting", "language_modeling"]
+TargetKind = Literal["classification", "multilabel", "regression", "forecasting", "language_modeling", "tagging"]
 """Kind of targets in a data set; each task declares the kind it needs."""
 
 

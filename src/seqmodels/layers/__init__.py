@@ -2,6 +2,7 @@
 
 from seqmodels.layers.base import SequenceLayer
 from seqmodels.layers.convolution import Convolution, ConvolutionStack, InstanceNorm
+from seqmodels.layers.crf import IndependentTags, LinearChainCRF, TagDistribution
 from seqmodels.layers.dropout import LockedDropout
 from seqmodels.layers.pooling import AttentionPool, ConcatPool, EveryStep, LastStep, MaxPool, MeanPool
 from seqmodels.layers.read_out import ReadOut
@@ -17,8 +18,10 @@ __all__ = [
     "Convolution",
     "ConvolutionStack",
     "EveryStep",
+    "IndependentTags",
     "InstanceNorm",
     "LastStep",
+    "LinearChainCRF",
     "LockedDropout",
     "MaxPool",
     "MeanPool",
@@ -27,5 +30,6 @@ __all__ = [
     "SelfAttention",
     "SequenceLayer",
     "Stack",
+    "TagDistribution",
     "recurrent_stack",
 ]

@@ -6,6 +6,7 @@ from seqmodels.models.forecaster import DirectForecaster, Forecaster, RecursiveF
 from seqmodels.models.language_model import LanguageModel
 from seqmodels.models.segment_forecaster import SegmentForecaster
 from seqmodels.models.sequence_network import SequenceClassifier, SequenceNetwork, SequenceRegressor
+from seqmodels.models.tagger import Tagger
 
 __all__ = [
     "DenseClassifier",
@@ -17,6 +18,7 @@ __all__ = [
     "SequenceClassifier",
     "SequenceNetwork",
     "SequenceRegressor",
+    "Tagger",
     "likelihoods",
     "pooling",
 ]

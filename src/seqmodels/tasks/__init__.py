@@ -5,6 +5,7 @@ from seqmodels.tasks.forecasting import Forecasting
 from seqmodels.tasks.language_modeling import LanguageModeling
 from seqmodels.tasks.multilabel import MultilabelClassification
 from seqmodels.tasks.regression import Regression
+from seqmodels.tasks.tagging import Tagging
 from seqmodels.tasks.task import Task
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "LanguageModeling",
     "MultilabelClassification",
     "Regression",
+    "Tagging",
     "Task",
 ]

@@ -13,6 +13,7 @@ SETS = {
     "imdb": "IMDBData",
     "ag_news": "AGNewsData",
     "names": "NamesData",
+    "ud_ewt": "UDEWTData",
     "python_docs": "PythonDocsData",
     "tiny_shakespeare": "TinyShakespeareData",
     "ptb": "PTBData",
@@ -36,6 +37,7 @@ OWN_FILES = {
     "csv_series": "CSVSeriesData",
     "csv_sequences": "CSVSequencesData",
     "csv_sequences_regression": "CSVSequencesRegressionData",
+    "tags": "TagsData",
     "idx": "IDXData",
     "hf_text": "HuggingFaceText",
 }
