@@ -16,6 +16,16 @@ class Fixed(NamedTuple):
     value: Tensor
 
 
+class Shared(NamedTuple):
+    """What all hypotheses of a sequence have in common, such as the source that they translate.
+
+    A state of decoding has a row for each hypothesis; the tensors in here have one for each sequence of the batch, so
+    that searching with many hypotheses does not copy them.
+    """
+
+    value: Any  # a tensor or a nested tuple of tensors
+
+
 def length_mask(lengths: Tensor, time: int) -> Tensor:
     """Return a bool mask ``(batch, time)``, true where a step is real.
 

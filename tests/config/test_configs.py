@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Callback, Trainer
-from omegaconf import OmegaConf
+from omegaconf import OmegaConf, open_dict
 
 from seqmodels.cells import ALL_CELLS, Cell
 from seqmodels.config.allowlist import nodes
@@ -39,7 +39,11 @@ def test_every_cell_has_a_configuration() -> None:
 
 
 @pytest.mark.parametrize(
-    "group", ["cell", "initializer", "front", "top", "pooling", "vocabulary", "data", "model", "task"]
+    "group",
+    [
+        *("attention", "cell", "initializer", "front", "top", "pooling", "scheduled_sampling", "vocabulary", "data"),
+        *("model", "task"),
+    ],
 )
 def test_keys_are_the_keywords_of_the_constructor(group: str, tmp_path: Path) -> None:
     """All of them, so that each can be set without ``+``, except those from the data or other groups."""
@@ -47,6 +51,7 @@ def test_keys_are_the_keywords_of_the_constructor(group: str, tmp_path: Path) ->
     given |= {"model", "optimizer", "scheduler", "params"}
     given |= {"horizon", "known_size", "static_size", "season", "series", "names", "group", "keys", "time_style"}
     given |= {"target_names", "target_mean", "target_deviation", "character_vocab_size", "tag_names"}
+    given |= {"source_vocab_size", "target_vocab_size", "unknown", "query_size", "value_size", "step"}
     for name in options(group):
         config: Any = OmegaConf.load(CONFIGS / group / f"{name}.yaml")
         if "_target_" not in config:  # front=none, and options that change a few keys of another
@@ -101,6 +106,7 @@ def test_every_cell_builds_and_steps_in_a_network(name: str, tmp_path: Path) -> 
         for name in options(group)
         if name not in {"language_model", "tagger"}  # they read tokens: their experiments run below
         and "forecaster" not in name  # they read windows: below
+        and name != "encoder_decoder"  # it writes another sequence: below
     ],
 )
 def test_every_part_of_a_network_builds(override: str, tmp_path: Path) -> None:
@@ -117,6 +123,26 @@ def test_every_forecaster_builds_with_every_likelihood(model: str, likelihood: s
     network: Any = build_model(config, {"input_size": 3, "output_size": 3, "horizon": 5})
     numbers = network(torch.randn(2, 24, 3), torch.zeros(2, 5, 0))
     assert numbers.shape == (2, 5, 3, network.likelihood.size)
+
+
+@pytest.mark.parametrize("attention", options("attention"))
+def test_every_attention_builds_between_any_two_cells(attention: str, tmp_path: Path) -> None:
+    config = composed(tmp_path, "model=encoder_decoder", "cell=lstm", "cell.hidden_size=6", "+cell@decoder_cell=gru")
+    chosen: Any = OmegaConf.load(CONFIGS / "attention" / f"{attention}.yaml")
+    with open_dict(config):
+        config.attention = None if attention == "none" else chosen
+    config.decoder_cell.hidden_size = 12  # both directions of the encoder: attention=dot needs one size
+    model = build_model(config, {"source_vocab_size": 9, "target_vocab_size": 8})
+    log_probs, _ = model(torch.randint(9, (3, 7)), torch.randint(8, (3, 5)), torch.tensor([7, 1, 4]))
+    assert log_probs.shape == (3, 5, 8)
+    assert {type(part).__name__ for part in model.modules() if isinstance(part, Cell)} == {"LSTMCell", "GRUCell"}
+
+
+@pytest.mark.parametrize("name", options("scheduled_sampling"))
+def test_every_schedule_of_own_tokens_builds(name: str) -> None:
+    config: Any = OmegaConf.load(CONFIGS / "scheduled_sampling" / f"{name}.yaml")
+    if name != "none":
+        assert 0 <= build(config)(step=100) <= 1
 
 
 def test_regularizers_combine_and_apply_from_the_inside_out(tmp_path: Path) -> None:

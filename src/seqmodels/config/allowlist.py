@@ -43,7 +43,8 @@ CLASSES = (
     "optuna.pruners.*",
 )
 FUNCTIONS = (
-    *("seqmodels.cells.*", "seqmodels.models.pooling.*", "seqmodels.training.callbacks.progress*"),
+    *("seqmodels.cells.*", "seqmodels.layers.recurrent_stack", "seqmodels.layers.stack.recurrent_stack"),
+    *("seqmodels.models.pooling.*", "seqmodels.models.scheduled_sampling.*", "seqmodels.training.callbacks.progress*"),
     *("seqmodels.training.ddp", "seqmodels.training.processes.ddp"),
     *("seqmodels.training.cosine", "seqmodels.training.warmup_cosine", "seqmodels.training.schedules.*"),
 )

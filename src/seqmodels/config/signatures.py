@@ -11,7 +11,7 @@ from seqmodels.errors import ConfigError, nearest
 
 Function = Callable[..., Any]
 SPECIAL = ("_target_", "_partial_")
-OWN = ("cell", "data", "front", "initializer", "model", "optimizer", "scheduler", "top", "vocabulary")
+OWN = ("attention", "cell", "data", "front", "initializer", "model", "optimizer", "scheduler", "top", "vocabulary")
 """Groups with an option ``own`` for a class of the user."""
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", type(None): "null"}
 

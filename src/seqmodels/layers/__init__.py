@@ -1,5 +1,14 @@
-"""Sequence layers, all with the signature ``(x, state=None, lengths=None, *, resets=None) -> (y, state)``; pooling."""
+"""Sequence layers, all with the signature ``(x, state=None, lengths=None, *, resets=None) -> (y, state)``; pooling,
+attention."""
 
+from seqmodels.layers.attention import (
+    AdditiveAttention,
+    Attention,
+    DotAttention,
+    GeneralAttention,
+    Memory,
+    coverage_losses,
+)
 from seqmodels.layers.base import SequenceLayer
 from seqmodels.layers.convolution import Convolution, ConvolutionStack, InstanceNorm
 from seqmodels.layers.crf import IndependentTags, LinearChainCRF, TagDistribution
@@ -11,13 +20,17 @@ from seqmodels.layers.self_attention import SelfAttention
 from seqmodels.layers.stack import ConcatInput, Stack, recurrent_stack
 
 __all__ = [
+    "AdditiveAttention",
+    "Attention",
     "AttentionPool",
     "Bidirectional",
     "ConcatInput",
     "ConcatPool",
     "Convolution",
     "ConvolutionStack",
+    "DotAttention",
     "EveryStep",
+    "GeneralAttention",
     "IndependentTags",
     "InstanceNorm",
     "LastStep",
@@ -25,11 +38,13 @@ __all__ = [
     "LockedDropout",
     "MaxPool",
     "MeanPool",
+    "Memory",
     "ReadOut",
     "Recurrent",
     "SelfAttention",
     "SequenceLayer",
     "Stack",
     "TagDistribution",
+    "coverage_losses",
     "recurrent_stack",
 ]

@@ -1,7 +1,8 @@
 """Networks, one for each kind of task: plain modules ``(inputs, lengths) -> outputs``."""
 
-from seqmodels.models import likelihoods, pooling
+from seqmodels.models import likelihoods, pooling, scheduled_sampling
 from seqmodels.models.dense import DenseClassifier
+from seqmodels.models.encoder_decoder import Copies, DecoderState, EncoderDecoder, Prediction
 from seqmodels.models.forecaster import DirectForecaster, Forecaster, RecursiveForecaster
 from seqmodels.models.language_model import LanguageModel
 from seqmodels.models.segment_forecaster import SegmentForecaster
@@ -9,10 +10,14 @@ from seqmodels.models.sequence_network import SequenceClassifier, SequenceNetwor
 from seqmodels.models.tagger import Tagger
 
 __all__ = [
+    "Copies",
+    "DecoderState",
     "DenseClassifier",
     "DirectForecaster",
+    "EncoderDecoder",
     "Forecaster",
     "LanguageModel",
+    "Prediction",
     "RecursiveForecaster",
     "SegmentForecaster",
     "SequenceClassifier",
@@ -21,4 +26,5 @@ __all__ = [
     "Tagger",
     "likelihoods",
     "pooling",
+    "scheduled_sampling",
 ]
