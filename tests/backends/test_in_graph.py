@@ -108,7 +108,7 @@ def test_a_compiled_layer_is_one_operator_and_the_same_as_uncompiled(make: Any) 
     x = torch.randn(BATCH, TIME, INPUT, dtype=torch.float64)
     given = random_state(layer.cell, x)
     options: dict[str, Any] = {"lengths": LENGTHS, "resets": torch.tensor(RESETS)}
-    plain = [{}] if make is GRUCell else []  # what is not given is the same for every cell
+    plain: list[dict[str, Any]] = [{}] if make is GRUCell else []  # what is not given is the same for every cell
     calls: list[dict[str, Any]] = [*plain, options, options | {"state": given}]
     for chosen in calls:
         state = chosen.get("state")
