@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
+# Images of containers often set it; each of the processes that tests start would compile the source of torch again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: train test docs audit format install clean
 
 train: install

@@ -42,6 +42,7 @@ ROWS = (
     Row("imdb", "test/accuracy", 0.87, "LSTM .865, Keras' bidirectional LSTM .878", (1,)),
     Row("sst2", "test/accuracy", 0.80, ".78 to .81 from sentences alone"),
     Row("names", "test/accuracy", 0.80, "LSTM .75 to .85"),
+    Row("ud_ewt", "test/accuracy", 0.935, "BiLSTM of words and characters .94 to .955", (1,)),
     Row("tiny_shakespeare", "test/loss", 1.55, "small Transformer on a CPU 1.88 nats", (1,), least=False),
     Row("ptb", "test/perplexity", 120, "87.2 after 40 epochs, 110.4 after 6", (1,), least=False),
     Row("ett_96", "test/mse", 0.375, "SegRNN from 96 hours .368", least=False, also=("test/mae",)),

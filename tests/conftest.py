@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 
+from seqmodels import cells
 from seqmodels.cli import run
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # started in the background of a script: what tests start would
@@ -19,6 +20,23 @@ TOLERANCE: dict[torch.dtype, dict[str, Any]] = {
     torch.float32: {"rtol": 1e-4, "atol": 1e-5},
     torch.float64: {"rtol": 1e-9, "atol": 1e-10},
 }
+
+
+@pytest.hookimpl(tryfirst=True)  # xdist reads groups in the same hook
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have the tests of a cell run in one process: two would each derive its program and compile its kernels."""
+    for item in items:
+        if (name := _cell_of(item)) and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(name))
+
+
+def _cell_of(item: pytest.Item) -> str | None:
+    """Return the cell or wrapper that a parameter of a test is, or that its first word names."""
+    values = getattr(item, "callspec", None)
+    named = (
+        [getattr(value, "__name__", str(value)).partition(" ")[0] for value in values.params.values()] if values else []
+    )
+    return next((name for name in named if name in cells.__all__), None)
 
 
 @pytest.fixture(scope="session")

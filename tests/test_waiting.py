@@ -14,17 +14,18 @@ from seqmodels import cells
 from seqmodels.backends import BACKENDS, unroll
 from seqmodels.backends.native import Native
 from seqmodels.cells import ALL_CELLS, GRUCell
-from seqmodels.data import SequenceBatch
+from seqmodels.data import SequenceBatch, TagBatch, Words
 from seqmodels.data.text.windows import TextWindow
 from seqmodels.fusion.executor import Arguments, Results
 from seqmodels.fusion.portable.executor import Portable
 from seqmodels.fusion.program import Program
 from seqmodels.layers import AttentionPool, ConcatPool
-from seqmodels.models import LanguageModel, SequenceClassifier, SequenceRegressor
+from seqmodels.models import LanguageModel, SequenceClassifier, SequenceRegressor, Tagger
 from seqmodels.models.likelihoods import GaussianForecast, Likelihood, PointForecast, QuantileForecast
 from seqmodels.models.pooling import every_step, last
-from seqmodels.tasks import Classification, LanguageModeling, MultilabelClassification, Regression
+from seqmodels.tasks import Classification, LanguageModeling, MultilabelClassification, Regression, Tagging
 from seqmodels.tasks.label_metrics import ClassScores
+from seqmodels.tasks.metrics.spans import TagScores
 from seqmodels.tasks.task import Task
 from tests.fusion.running import Through
 from tests.tasks.small import forecasting, series
@@ -193,6 +194,15 @@ def test_a_training_step_of_a_language_model_does_not_wait(whole: bool) -> None:
     assert_a_training_step_does_not_wait(task, window)
 
 
+@pytest.mark.parametrize("crf", [False, True])
+def test_a_training_step_of_a_tagger_does_not_wait(crf: bool) -> None:
+    model = Tagger(CELL, vocab_size=VOCAB, character_vocab_size=VOCAB, output_size=OUTPUT, crf=crf)
+    task = Tagging(model, SGD, tag_names=[str(tag) for tag in range(OUTPUT)])
+    tokens = on_device(BATCH, TIME, dtype=torch.long)
+    words = Words(tokens, tokens, on_device(2, 4, dtype=torch.long), torch.tensor([4, 1]).to(DEVICE))
+    assert_a_training_step_does_not_wait(task, TagBatch(words, LENGTHS.to(DEVICE), tokens))
+
+
 @pytest.mark.parametrize("likelihood", [PointForecast(), QuantileForecast(), GaussianForecast()], ids=repr)
 def test_a_training_step_of_a_forecaster_does_not_wait(likelihood: Likelihood, tmp_path: Path) -> None:
     data = series(tmp_path)
@@ -200,7 +210,9 @@ def test_a_training_step_of_a_forecaster_does_not_wait(likelihood: Likelihood, t
     assert_a_training_step_does_not_wait(forecasting(data, likelihood=likelihood), batch)
 
 
-def test_counting_classes_does_not_wait() -> None:
-    scores = ClassScores(OUTPUT).to(DEVICE)
+def test_counting_classes_and_spans_does_not_wait() -> None:
+    scores, spans = ClassScores(OUTPUT).to(DEVICE), TagScores(["O", "B-A", "I-A"]).to(DEVICE)
+    tags = on_device(BATCH, TIME, dtype=torch.long)
     with without_waiting():
         scores.update(on_device(BATCH, OUTPUT), on_device(BATCH, dtype=torch.long))
+        spans.update(tags, tags, on_device(BATCH, TIME, dtype=torch.bool))

@@ -24,10 +24,13 @@ from seqmodels.data.formats.numbers import parse_numbers
 from seqmodels.data.formats.piano_roll import parse_rolls
 from seqmodels.data.formats.records import read_records, readable
 from seqmodels.data.formats.series_table import CSVOptions, SeriesTable, read_series
-from seqmodels.data.formats.strict_text import decoded
+from seqmodels.data.formats.strict_text import decoded, decoded_lines
 from seqmodels.data.formats.suffixes import Format
 from seqmodels.data.formats.table import CSVDialect
+from seqmodels.data.formats.tagged.columns import read_columns
+from seqmodels.data.formats.tagged.conllu import read_conllu
 from seqmodels.data.formats.text_files import DocumentFormat, documents
+from seqmodels.data.tagging.sentences import TaggedSentences
 from seqmodels.data.text.labelled_table import parse_table
 from seqmodels.data.text.token_file import read_tokens, token_file
 
@@ -36,6 +39,7 @@ TABLE = 'text,label,n\n"a, b",x,1\r\n"two\nlines",y,2\n\u05e9\u05dc\u05d5\u05dd,
 DATED = b"day,a,b\n2020-01-01,1,2.5\n2020-01-02,-3,4e2\n2020-01-03,,6\n2020-01-04,8,9\n"
 PLAIN = b"a,b\n1,2.5\n-3,4e2\n"
 ZONED = b"day,a\n0001-01-01T05:00:00+05:00,1\n0001-01-01T06:00:00+05:00,2\n0001-01-01T07:00:00+05:00,3\n"
+CONLLU = b"# a\n1\tI\t_\tPRON" + b"\t_" * 6 + b"\n2-3\tcan't" + b"\t_" * 8 + b"\n2\tca\t_\tAUX" + b"\t_" * 6 + b"\n\n"
 IMAGES = bytes([0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 1, 7, 9])
 ORIGIN = {"source": "fuzz"}
 GAPPY = CSVOptions(time="day", timezone="Europe/Berlin", impute="seasonal", gaps="fill")
@@ -106,6 +110,18 @@ def write_ts(random: Random) -> tuple[bytes, Any]:
     for case, label in zip(cases, labels, strict=True):
         lines.append(":".join([*(",".join(map(repr, column)) for column in case), label]))
     return "\n".join(lines).encode(), ([[list(row) for row in zip(*case, strict=True)] for case in cases], labels)
+
+
+def sentences(reader: Callable[..., Any]) -> Callable[[bytes], Any]:
+    return lambda content: TaggedSentences.of(reader(decoded_lines(io.BytesIO(content), NAME), NAME))[:2]
+
+
+def write_sentences(random: Random) -> tuple[bytes, Any]:
+    letters = LETTERS.translate(dict.fromkeys(map(ord, "\t\n\r\ufeff")))
+    rows = [[(f"{text(random, letters)}w", random.choice("XY")) for _ in range(3)] for _ in range(random.randint(1, 4))]
+    blocks = ("\n".join(f"{word}\t{tag}" for word, tag in row) for row in rows)
+    words, tags = ([[pair[part] for pair in row] for row in rows] for part in (0, 1))
+    return "\n\n".join(blocks).encode(), (words, tags)
 
 
 def write_idx(random: Random) -> tuple[bytes, Any]:
@@ -184,6 +200,8 @@ def file_readers(folder: Path) -> list[Reader]:
             lambda c: parse_table(c, NAME, [0, 2], 1, CSVDialect("\t", False, False, "latin-1"), separator=";"),
             [b"a\tx;y\tb\nc\t\td\n", TABLE],
         ),
+        Reader("CoNLL-U", sentences(read_conllu), [CONLLU]),
+        Reader("columns of tags", sentences(read_columns), [b"-DOCSTART- O\n\na\tX\nb c\tY\n"], write_sentences),
         Reader(
             "csv series", lambda c: series_of(c, CSVOptions()).values.tolist(), [PLAIN, DATED], write_series, finite
         ),

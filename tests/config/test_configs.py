@@ -50,8 +50,8 @@ def test_keys_are_the_keywords_of_the_constructor(group: str, tmp_path: Path) ->
     given = {"input_size", "vocab_size", "output_size", "time", "layer", "module", "device", "dtype"}
     given |= {"model", "optimizer", "scheduler", "params", "preprocessing"}
     given |= {"horizon", "known_size", "static_size", "season", "series", "names", "group", "keys", "time_style"}
+    given |= {"target_names", "target_mean", "target_deviation", "character_vocab_size", "tag_names"}
     given |= {"source_vocab_size", "target_vocab_size", "unknown", "query_size", "value_size", "step"}
-    given |= {"target_names", "target_mean", "target_deviation"}
     for name in options(group):
         config: Any = OmegaConf.load(CONFIGS / group / f"{name}.yaml")
         if "_target_" not in config:  # front=none, and options that change a few keys of another
@@ -104,7 +104,7 @@ def test_every_cell_builds_and_steps_in_a_network(name: str, tmp_path: Path) -> 
         f"{group}={name}"
         for group in ("regularizers", "initializer", "front", "top", "pooling", "model")
         for name in options(group)
-        if name != "language_model"  # it reads tokens: its experiments run below
+        if name not in {"language_model", "tagger"}  # they read tokens: their experiments run below
         and "forecaster" not in name  # they read windows: below
         and name != "encoder_decoder"  # it writes another sequence: below
     ],
@@ -169,11 +169,8 @@ def test_every_data_set_builds_with_a_task_and_model_that_fit(name: str, tmp_pat
     own = ["data.images=here", "data.labels=here"] if name == "idx" else ["data.path=here"] * (name in OWN_FILES)
     config = composed(tmp_path, f"data={name}", *own)
     assert build(config.data).target_kind == target_of(config.task).needs
-    check(
-        plain(config.model),
-        "model",
-        {**SIZES, "vocab_size": 11, "horizon": 5, "source_vocab_size": 11, "target_vocab_size": 11},
-    )
+    sizes = {"vocab_size": 11, "character_vocab_size": 6, "source_vocab_size": 11, "target_vocab_size": 11}
+    check(plain(config.model), "model", {**SIZES, **sizes, "horizon": 5})
 
 
 @pytest.mark.parametrize("name", options("augmentation"))

@@ -22,6 +22,7 @@ from seqmodels.data import (
     Preparation,
     Source,
     Splits,
+    TaggedSentences,
     TargetKind,
     load,
 )
@@ -55,7 +56,8 @@ def test_a_source_is_public_under_its_own_name_and_states_its_preparation(name: 
     assert source.target_kind in get_args(TargetKind)
 
 
-RAW = (Documents, LabelledSeries, LabelledTexts, PairedTexts, Panel)
+LARGE = ("mnist", "imdb", "imdb_text", "ag_news", "ud_ewt")
+RAW = (Documents, LabelledSeries, LabelledTexts, PairedTexts, Panel, TaggedSentences)
 
 
 def same(one: Any, other: Any) -> bool:
@@ -78,10 +80,7 @@ def test_what_is_loaded_is_what_the_source_has_and_a_reader_understands(name: st
         assert same(part, other)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [data.name for data in DATASETS if data.files and data.name not in ("mnist", "imdb", "imdb_text", "ag_news")],
-)
+@pytest.mark.parametrize("name", [data.name for data in DATASETS if data.files and data.name not in LARGE])
 def test_published_data_are_loaded_from_the_folder_that_the_environment_names(
     name: str, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

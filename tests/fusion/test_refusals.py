@@ -11,6 +11,7 @@ from seqmodels.cells import Cell
 from seqmodels.errors import Refused
 from seqmodels.fusion.plan import recognise
 from seqmodels.fusion.portable.executor import Portable
+from seqmodels.fusion.validate import _difference
 from tests.fusion.running import assert_equals_eager
 
 SIZE = 5
@@ -183,3 +184,16 @@ class Nested(UserCell):
 @pytest.mark.parametrize("make", [OverwritingItsOwn, WritingToPart, Spreading, Nested])
 def test_what_can_be_expressed_is_not_refused(make: type[UserCell]) -> None:
     assert_equals_eager(Portable(), make().double(), torch.randn(3, 4, SIZE, dtype=torch.float64))
+
+
+def test_a_kernel_may_be_as_far_off_as_the_loop_in_its_dtype() -> None:
+    exact = {"the gradient": torch.tensor([1.0, 2.0], dtype=torch.float64)}
+
+    def off(loop: float, kernel: float) -> str:
+        rounded, got = ({"the gradient": exact["the gradient"].bfloat16() + by} for by in (loop, kernel))
+        return _difference(exact, rounded, got, 0.2, finite=True)
+
+    assert not off(0.0, 0.25)
+    assert "the gradient differs by 0.5" in off(0.0, 1.0)
+    assert not off(0.5, 1.0)  # the step amplifies rounding
+    assert "differs by 2" in off(0.5, 5.0)

@@ -62,6 +62,7 @@ from seqmodels.data.sets.sst2 import SST2Data as SST2Data
 from seqmodels.data.sets.stocks import StocksData as StocksData
 from seqmodels.data.sets.sunspots import SunspotsData as SunspotsData
 from seqmodels.data.sets.tab_pairs import TabPairsData as TabPairsData
+from seqmodels.data.sets.tags import TagsData as TagsData
 from seqmodels.data.sets.text import TextData as TextData
 from seqmodels.data.sets.text_csv import TextCSVData as TextCSVData
 from seqmodels.data.sets.text_csv_multilabel import TextCSVMultilabelData as TextCSVMultilabelData
@@ -72,8 +73,15 @@ from seqmodels.data.sets.tiny_shakespeare import TinyShakespeareData as TinyShak
 from seqmodels.data.sets.ts_file import TSFileData as TSFileData
 from seqmodels.data.sets.ts_file_regression import TSFileRegressionData as TSFileRegressionData
 from seqmodels.data.sets.ucr_uea import UCRUEAData as UCRUEAData
+from seqmodels.data.sets.ud_ewt import UDEWTData as UDEWTData
 from seqmodels.data.source import PublishedSource as PublishedSource
 from seqmodels.data.source import Source as Source
+from seqmodels.data.tagging.batch import TagBatch as TagBatch
+from seqmodels.data.tagging.batch import TagDataset as TagDataset
+from seqmodels.data.tagging.batch import Words as Words
+from seqmodels.data.tagging.preparation import TagPreparation as TagPreparation
+from seqmodels.data.tagging.preprocessing import TagPreprocessing as TagPreprocessing
+from seqmodels.data.tagging.sentences import TaggedSentences as TaggedSentences
 from seqmodels.data.text.bpe import BPEVocabulary as BPEVocabulary
 from seqmodels.data.text.language_modeling import TokenizedPreparation as TokenizedPreparation
 from seqmodels.data.text.pairs.batch import PairBatch as PairBatch

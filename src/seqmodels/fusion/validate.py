@@ -106,10 +106,8 @@ class _Comparison:
     ) -> None:
         self.dtype = dtype
         self.cell, self.inspection, self.step, self.wx, self.state = cell, inspection, step, wx, state
-        self.names = [
-            *(f"wx[{i}]" for i in range(len(step.streams))),
-            *(f"state[{i}]" for i in range(len(step.carries))),
-        ]
+        self.names = [f"wx[{i}]" for i in range(len(step.streams))]
+        self.names += [f"state[{i}]" for i in range(len(step.carries))]
         self.names += ["wx"] * len(list(fixed(wx))) + inspection.names
         self.grad = step.pair is not None
         self.constants: dict[torch.dtype, list[Tensor]] = {}
@@ -239,11 +237,12 @@ def _difference(
 
 
 def _in_double(case: Case) -> Case:
-    def double(tensor: Tensor) -> Tensor:
-        return tensor.double() if tensor.is_floating_point() else tensor
+    def double(one: Tensor) -> Tensor:
+        return one.double() if one.is_floating_point() else one
 
-    wx, state = _in_tree(case.wx, double, double), map_leaves(double, case.state)
-    return Case(wx, state, [double(constant) for constant in case.constants], case.lengths)
+    return Case(
+        _in_tree(case.wx, double, double), map_leaves(double, case.state), [*map(double, case.constants)], case.lengths
+    )
 
 
 def _dtype_of(wx: Any) -> torch.dtype:

@@ -11,6 +11,7 @@ from seqmodels.layers.attention import (
 )
 from seqmodels.layers.base import SequenceLayer
 from seqmodels.layers.convolution import Convolution, ConvolutionStack, InstanceNorm
+from seqmodels.layers.crf import IndependentTags, LinearChainCRF, TagDistribution
 from seqmodels.layers.dropout import LockedDropout
 from seqmodels.layers.pooling import AttentionPool, ConcatPool, EveryStep, LastStep, MaxPool, MeanPool
 from seqmodels.layers.read_out import ReadOut
@@ -30,8 +31,10 @@ __all__ = [
     "DotAttention",
     "EveryStep",
     "GeneralAttention",
+    "IndependentTags",
     "InstanceNorm",
     "LastStep",
+    "LinearChainCRF",
     "LockedDropout",
     "MaxPool",
     "MeanPool",
@@ -41,6 +44,7 @@ __all__ = [
     "SelfAttention",
     "SequenceLayer",
     "Stack",
+    "TagDistribution",
     "coverage_losses",
     "recurrent_stack",
 ]

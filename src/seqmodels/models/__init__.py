@@ -7,6 +7,7 @@ from seqmodels.models.forecaster import DirectForecaster, Forecaster, RecursiveF
 from seqmodels.models.language_model import LanguageModel
 from seqmodels.models.segment_forecaster import SegmentForecaster
 from seqmodels.models.sequence_network import SequenceClassifier, SequenceNetwork, SequenceRegressor
+from seqmodels.models.tagger import Tagger
 
 __all__ = [
     "Copies",
@@ -22,6 +23,7 @@ __all__ = [
     "SequenceClassifier",
     "SequenceNetwork",
     "SequenceRegressor",
+    "Tagger",
     "likelihoods",
     "pooling",
     "scheduled_sampling",

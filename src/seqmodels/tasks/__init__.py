@@ -6,6 +6,7 @@ from seqmodels.tasks.language_modeling import LanguageModeling
 from seqmodels.tasks.multilabel import MultilabelClassification
 from seqmodels.tasks.regression import Regression
 from seqmodels.tasks.seq2seq import Seq2Seq
+from seqmodels.tasks.tagging import Tagging
 from seqmodels.tasks.task import Task
 from seqmodels.tasks.texts.search import Search
 
@@ -17,5 +18,6 @@ __all__ = [
     "Regression",
     "Search",
     "Seq2Seq",
+    "Tagging",
     "Task",
 ]

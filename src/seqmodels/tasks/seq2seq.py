@@ -12,9 +12,10 @@ from seqmodels.data import PairBatch, PairPreprocessing
 from seqmodels.data.batch import TargetKind
 from seqmodels.models import Copies, EncoderDecoder
 from seqmodels.sequence import length_mask
+from seqmodels.tasks.examples import Shown, show_examples
 from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage, Task
 from seqmodels.tasks.texts.alignment import alignment_svg
-from seqmodels.tasks.texts.examples import chosen_examples, gathered, show
+from seqmodels.tasks.texts.examples import chosen_examples, gathered
 from seqmodels.tasks.texts.metrics import Output, metrics_of
 from seqmodels.tasks.texts.search import Search
 
@@ -206,4 +207,5 @@ class Seq2Seq(Task[PairBatch]):
             values[f"{stage}/perplexity"] = math.exp(min(float(loss), 700.0))
         self.log_dict(values, prog_bar=True)
         if self.trainer.is_global_zero:
-            show(outputs, stage, self.loggers, self.global_step)
+            examples = [Shown(row.source, row.references[0], row.output) for row in chosen_examples(outputs)]
+            show_examples(examples, stage, self.loggers, self.global_step)

@@ -21,7 +21,7 @@ from seqmodels.errors import ConfigError, shortened
 from seqmodels.system.devices import device_of
 from seqmodels.system.durable import durable_file
 from seqmodels.system.threads import cpu_threads, threads_for
-from seqmodels.tasks import Search, Seq2Seq, Task
+from seqmodels.tasks import Search, Seq2Seq, Tagging, Task
 from seqmodels.training.answers import Answer, lines, write_lines
 from seqmodels.training.checkpointing import load_trained, preprocessing_of
 from seqmodels.training.finding import weights_of
@@ -64,6 +64,7 @@ def predict(config: DictConfig) -> int:
         task, recipe = load_trained(weights_of(config.run, config.ckpt))
         preprocessing = preprocessing_of(recipe)
         set_search(task, config)
+        set_probabilities(task, config.get("probabilities", False))
         task.to(device_of(config.accelerator))
     records = preprocessing.read(config.input, config.format)
     counts = Counts(strict=config.strict)
@@ -115,6 +116,20 @@ def set_search(task: Task[Any], config: DictConfig) -> None:
         task.search = replace(task.search, **given)
     except ValueError as error:
         raise ConfigError(str(error)) from error
+
+
+def set_probabilities(task: Task[Any], wanted: Any) -> None:
+    """Make a tagger write the probabilities of tags, if they are wanted.
+
+    Raises:
+        ConfigError: ``wanted`` is neither true nor false, or the task is another.
+    """
+    if not isinstance(wanted, bool):
+        raise ConfigError(f"probabilities must be true or false, got {wanted!r}")
+    if wanted and not isinstance(task, Tagging):
+        raise ConfigError("probabilities= is for taggers (task=tagging); classifiers write them anyway")
+    if isinstance(task, Tagging):
+        task.probabilities = wanted
 
 
 class Counts:

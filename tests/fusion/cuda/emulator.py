@@ -25,6 +25,7 @@ POLLS = "LIMIT = 1 << 22", "LIMIT = 1 << 14"
 """How often a thread looks for a number that never comes: what the text says, and what is enough here."""
 
 _one_at_a_time = threading.Lock()
+_one_builds = threading.Lock()
 
 
 class Emulated:
@@ -68,7 +69,8 @@ class Emulated:
         code = "\n".join([*lines, text.replace(*POLLS)])
         self._sizes = (threads, shared)
         self._seed = -1 if disorder is None else disorder
-        self._emulator = _emulator()
+        with _one_builds:  # kernels are loaded by several threads
+            self._emulator = _emulator()
         self._function = getattr(ctypes.CDLL(str(_library(code, *CHECKED))), NAME)
 
     def launch(self, blocks: int, words: "array[int]") -> None:

@@ -24,9 +24,17 @@ RUN = [
 ]
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whole")
+    train(composed(folder, *RUN))
+    return folder
+
+
+@pytest.mark.xdist_group("signals")  # the whole run is trained once
 @pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGINT", 130)])
 def test_a_signal_saves_and_the_command_it_prints_ends_bit_equal(
-    name: str, status: int, command: Callable[..., Answer], tmp_path: Path
+    name: str, status: int, whole: Path, command: Callable[..., Answer], tmp_path: Path
 ) -> None:
     ended = run([*SEQMODELS, "train", *RUN, *fault(0, 13, name), f"hydra.run.dir='{tmp_path / 'run'}'"], tmp_path)
     assert ended.status == status, ended.err
@@ -36,14 +44,21 @@ def test_a_signal_saves_and_the_command_it_prints_ends_bit_equal(
     assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()
     done = command(*line[1:], SEQMODELS_ALLOW="tests.distributed.faults.*")
     assert done.status == 0, done.err
-    train(composed(tmp_path / "whole", *RUN))
-    assert_same(tmp_path / "whole", tmp_path / "run")
+    assert_same(whole, tmp_path / "run")
 
 
-def test_a_second_signal_leaves_at_once() -> None:
+def test_a_signal_that_is_ignored_stays_ignored_and_a_second_one_leaves_at_once() -> None:
     code = (
         "import os, signal, time\n"
         "from seqmodels.training.resuming.signals import Signals\n"
+        "usual = signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "signals = Signals(print)\n"
+        "signals.begin()\n"
+        "os.kill(os.getpid(), signal.SIGINT)\n"
+        "print(signals.received)\n"
+        "signals.end()\n"
+        "assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN\n"
+        "signal.signal(signal.SIGINT, usual)\n"
         "signals = Signals(lambda number: print('passed on', number, flush=True))\n"
         "signals.begin()\n"
         "os.kill(os.getpid(), signal.SIGTERM)\n"
@@ -53,24 +68,8 @@ def test_a_second_signal_leaves_at_once() -> None:
         "print('never')\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 130
-    assert done.stdout.splitlines() == ["passed on 15", "received 15", "passed on 9"]
-
-
-def test_a_signal_that_is_ignored_stays_ignored() -> None:
-    code = (
-        "import os, signal\n"
-        "from seqmodels.training.resuming.signals import Signals\n"
-        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-        "signals = Signals(print)\n"
-        "signals.begin()\n"
-        "os.kill(os.getpid(), signal.SIGINT)\n"
-        "print(signals.received)\n"
-        "signals.end()\n"
-        "assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600, check=True)
-    assert done.stdout == "None\n"
+    assert done.returncode == 130, done.stderr
+    assert done.stdout.splitlines() == ["None", "passed on 15", "received 15", "passed on 9"]
 
 
 def test_slurm_requeues_a_job_whose_time_is_up(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ SETS = {
     "imdb": "IMDBData",
     "ag_news": "AGNewsData",
     "names": "NamesData",
+    "ud_ewt": "UDEWTData",
     "python_docs": "PythonDocsData",
     "tiny_shakespeare": "TinyShakespeareData",
     "ptb": "PTBData",
@@ -42,6 +43,7 @@ OWN_FILES = {
     "csv_series": "CSVSeriesData",
     "csv_sequences": "CSVSequencesData",
     "csv_sequences_regression": "CSVSequencesRegressionData",
+    "tags": "TagsData",
     "idx": "IDXData",
     "hf_text": "HuggingFaceText",
 }

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from seqmodels.fusion.cuda.card import Card, Kernel, card_of
+from seqmodels.fusion.cuda.cuts import choices, more_rows, widest
 from seqmodels.fusion.cuda.emit import Source
-from seqmodels.fusion.cuda.layout import BYTES, choices, more_rows, widest
+from seqmodels.fusion.cuda.layout import BYTES
 from seqmodels.fusion.executor import Arguments, Results
 from seqmodels.fusion.kernels.build_failed import BuildFailed
 from seqmodels.fusion.layout import is_time_first

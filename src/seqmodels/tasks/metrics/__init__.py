@@ -1,0 +1,1 @@
+"""Metrics of tasks, each with one cheap update per batch."""
