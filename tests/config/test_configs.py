@@ -48,7 +48,7 @@ def test_every_cell_has_a_configuration() -> None:
 def test_keys_are_the_keywords_of_the_constructor(group: str, tmp_path: Path) -> None:
     """All of them, so that each can be set without ``+``, except those from the data or other groups."""
     given = {"input_size", "vocab_size", "output_size", "time", "layer", "module", "device", "dtype"}
-    given |= {"model", "optimizer", "scheduler", "params"}
+    given |= {"model", "optimizer", "scheduler", "params", "preprocessing"}
     given |= {"horizon", "known_size", "static_size", "season", "series", "names", "group", "keys", "time_style"}
     given |= {"target_names", "target_mean", "target_deviation", "character_vocab_size", "tag_names"}
     given |= {"source_vocab_size", "target_vocab_size", "unknown", "query_size", "value_size", "step"}
@@ -169,7 +169,8 @@ def test_every_data_set_builds_with_a_task_and_model_that_fit(name: str, tmp_pat
     own = ["data.images=here", "data.labels=here"] if name == "idx" else ["data.path=here"] * (name in OWN_FILES)
     config = composed(tmp_path, f"data={name}", *own)
     assert build(config.data).target_kind == target_of(config.task).needs
-    check(plain(config.model), "model", {**SIZES, "vocab_size": 11, "character_vocab_size": 6, "horizon": 5})
+    sizes = {"vocab_size": 11, "character_vocab_size": 6, "source_vocab_size": 11, "target_vocab_size": 11}
+    check(plain(config.model), "model", {**SIZES, **sizes, "horizon": 5})
 
 
 @pytest.mark.parametrize("name", options("augmentation"))
@@ -233,7 +234,7 @@ def test_every_experiment_runs_one_batch(
     needs_files = bool(target_of(config.data).folder)
     folder = reviews(tmp_path) if name == "imdb" else request.getfixturevalue("data_dir") if needs_files else tmp_path
     data = [f"paths.data_dir={folder}"]
-    less = {"time": 9, "train_rows": 70, "test_max_length": 9, "test_min_length": 9}
+    less = {"time": 9, "train_rows": 70, "test_max_length": 9, "test_min_length": 9, "eval_batch_size": 2}
     small = [f"data.{key}={value}" for key, value in less.items() if config.data.get(key) is not None]
     steps = ["data.batch_size=2"] if name in ("mnist_pixels", "mnist_permuted") else []
     steps += ["data.max_reviews=30", f"data.cache_dir='{tmp_path}'"] if name == "seed003_text_generation" else []

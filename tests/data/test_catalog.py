@@ -17,6 +17,7 @@ from seqmodels.data import (
     LabelledSeries,
     LabelledTexts,
     MNISTData,
+    PairedTexts,
     Panel,
     Preparation,
     Source,
@@ -56,7 +57,7 @@ def test_a_source_is_public_under_its_own_name_and_states_its_preparation(name: 
 
 
 LARGE = ("mnist", "imdb", "imdb_text", "ag_news", "ud_ewt")
-RAW = (Documents, LabelledSeries, LabelledTexts, Panel, TaggedSentences)
+RAW = (Documents, LabelledSeries, LabelledTexts, PairedTexts, Panel, TaggedSentences)
 
 
 def same(one: Any, other: Any) -> bool:

@@ -31,7 +31,8 @@ from seqmodels.config.variables import track_environment
 from seqmodels.errors import ConfigError, nearest
 
 OVERRIDE_KEY = re.compile(r"[+~]{0,2}[\w./@:-]+")
-EMBEDDED_DATA = {"language_modeling": "python_docs", "regression": "adding"}  # embedded or generated, no files needed
+EMBEDDED_DATA = {"language_modeling": "python_docs", "regression": "adding", "seq2seq": "copy"}
+"""Data sets that are embedded or generated, so that they need no files, by task."""
 
 OmegaConf.register_new_resolver("run_name", run_name, replace=True)  # not in a function: jobs of launchers only import
 

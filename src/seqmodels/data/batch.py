@@ -4,7 +4,9 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor
 
-TargetKind = Literal["classification", "multilabel", "regression", "forecasting", "language_modeling", "tagging"]
+TargetKind = Literal[
+    "classification", "multilabel", "regression", "forecasting", "language_modeling", "tagging", "seq2seq"
+]
 """Kind of targets in a data set; each task declares the kind it needs."""
 
 

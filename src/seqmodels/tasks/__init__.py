@@ -5,8 +5,10 @@ from seqmodels.tasks.forecasting import Forecasting
 from seqmodels.tasks.language_modeling import LanguageModeling
 from seqmodels.tasks.multilabel import MultilabelClassification
 from seqmodels.tasks.regression import Regression
+from seqmodels.tasks.seq2seq import Seq2Seq
 from seqmodels.tasks.tagging import Tagging
 from seqmodels.tasks.task import Task
+from seqmodels.tasks.texts.search import Search
 
 __all__ = [
     "Classification",
@@ -14,6 +16,8 @@ __all__ = [
     "LanguageModeling",
     "MultilabelClassification",
     "Regression",
+    "Search",
+    "Seq2Seq",
     "Tagging",
     "Task",
 ]

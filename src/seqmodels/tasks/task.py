@@ -79,6 +79,10 @@ class Task(LightningModule, ABC, Generic[Batch]):
         """Return tables of the last test that are written beside its metrics, by file name; none by default."""
         return {}
 
+    def pictures(self) -> dict[str, str]:
+        """Return SVG pictures of the last test that are written beside its metrics, by file name; none by default."""
+        return {}
+
     @abstractmethod
     def records(self, batch: Batch, class_names: Sequence[str]) -> list[list[dict[str, Any]]]:
         """Return for each row of a batch its predictions as plain data, each a line of a prediction file.

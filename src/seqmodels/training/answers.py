@@ -10,8 +10,9 @@ from seqmodels.data.formats.parquet import write_parquet
 from seqmodels.data.formats.suffixes import Format
 from seqmodels.data.preprocessing import Example, without_clashes
 from seqmodels.errors import ConfigError
-from seqmodels.system.durable import write_csv
+from seqmodels.system.durable import write_csv, write_text
 from seqmodels.system.json_text import json_text
+from seqmodels.tasks import Task
 
 
 class Answer(NamedTuple):
@@ -86,6 +87,13 @@ def write_tables(folder: Path, tables: Mapping[str, list[dict[str, Any]]]) -> No
     """Write tables, none of them empty, as CSV files of a folder, by name."""
     for name, rows in tables.items():
         write_csv(folder / name, list(rows[0]), [list(row.values()) for row in rows])
+
+
+def write_results(folder: Path, task: Task[Any]) -> None:
+    """Write the tables and pictures of the last test of a task to a folder."""
+    write_tables(folder, task.tables())
+    for name, picture in task.pictures().items():
+        write_text(folder / name, picture)
 
 
 def write_lines(found: Iterator[dict[str, Any]], sink: IO[Any], kind: Format) -> None:

@@ -85,18 +85,28 @@ def build_model(config: DictConfig, sizes: Mapping[str, Any]) -> nn.Module:
     return model
 
 
-def build_task(config: DictConfig, sizes: Mapping[str, Any]) -> Task:
+def build_task(config: DictConfig, sizes: Mapping[str, Any], preprocessing: Mapping[str, Any] | None = None) -> Task:
     """Return the task of a configuration with its network.
+
+    Args:
+        config: with the nodes of the task and its parts.
+        sizes: keywords from the data, for the network and the task.
+        preprocessing: node of the data's preprocessing, for a task that writes what the data consist of.
 
     Raises:
         ConfigError: a part of the configuration is wrong.
     """
     _try_optimizer(config.optimizer)
-    return _task(config, build_model(config, sizes), sizes)
+    return _task(config, build_model(config, sizes), sizes, preprocessing)
 
 
-def _task(config: DictConfig, model: nn.Module, sizes: Mapping[str, Any]) -> Task:
-    task: Task = build(config.task, model=model, **accepted(config.task, sizes))
+def _task(
+    config: DictConfig, model: nn.Module, sizes: Mapping[str, Any], preprocessing: Mapping[str, Any] | None
+) -> Task:
+    offered = accepted(config.task, {**sizes, "preprocessing": preprocessing})
+    if offered.get("preprocessing") is not None:
+        offered["preprocessing"] = build(preprocessing)
+    task: Task = build(config.task, model=model, **offered)
     return task
 
 
@@ -146,7 +156,7 @@ def load_trained(path: str | Path) -> tuple[Task, Recipe]:
     checkpoint = read_checkpoint(path)
     recipe: Recipe = checkpoint["recipe"]
     try:
-        task = build_task(DictConfig(recipe["config"]), recipe["sizes"])
+        task = build_task(DictConfig(recipe["config"]), recipe["sizes"], recipe.get("preprocessing"))
     except ConfigError:
         raise
     except Exception as error:  # a recipe from elsewhere may hold anything
@@ -203,7 +213,7 @@ def load_model(folder: str | Path) -> nn.Module:
 def _load_folder(folder: Path) -> tuple[Task, Recipe]:
     """Return the task of a model folder, and its recipe, whose ``config`` has no training options."""
     model, config = _folder(folder)
-    task = _task(OmegaConf.create(config), model, config["sizes"])
+    task = _task(OmegaConf.create(config), model, config["sizes"], config.get("preprocessing"))
     return task.eval(), {"config": config, **{name: config.get(name) for name in DATA_FIELDS}}
 
 

@@ -18,11 +18,12 @@ from seqmodels.system.tf32 import tf32
 from seqmodels.system.threads import cpu_threads, threads_for
 from seqmodels.tasks import Forecasting, Task
 from seqmodels.tasks.backtest import backtest
-from seqmodels.training.answers import write_tables
+from seqmodels.training.answers import write_results, write_tables
 from seqmodels.training.baselines import baseline_metrics
 from seqmodels.training.checkpointing import Recipe, load_trained, preprocessing_of
 from seqmodels.training.finding import weights_of
 from seqmodels.training.fit import build_trainer, check_config, load_data
+from seqmodels.training.prediction import set_search
 from seqmodels.training.processes import processes
 from seqmodels.training.quiet import quiet
 from seqmodels.training.runs import resolved_config, write_json
@@ -47,6 +48,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
         parts, folder = check_config(config), Path(config.paths.output_dir)
         task, recipe = load_trained(weights_of(config.run, config.ckpt or (None if config.input else "best")))
         check_backtest(task, config.backtest)
+        set_search(task, config)
         data = data_of_run(parts, recipe) if config.input is None else None
         split = labelled_split(config, recipe) if data is None else test_split(data)
         options = loading_of(parts["data"])
@@ -58,7 +60,9 @@ def evaluate(config: DictConfig) -> dict[str, float]:
         ):
             if config.backtest is None:
                 (found,) = trainer.test(task, datamodule=TestData(split, options), verbose=False)
-                metrics, tables = {name: float(value) for name, value in found.items()}, task.tables()
+                metrics = {name: float(value) for name, value in found.items()}
+                if trainer.is_global_zero:
+                    write_results(folder, task)
                 if data is not None and trainer.is_global_zero and config.get("baselines", True):
                     metrics |= baseline_metrics(task, data, metrics)
             else:
@@ -66,9 +70,10 @@ def evaluate(config: DictConfig) -> dict[str, float]:
                 assert isinstance(task, Forecasting)
                 assert isinstance(split, WindowDataset)
                 metrics, tables = backtest(task, split, config.backtest, options.rows("test"))
+                if trainer.is_global_zero:
+                    write_tables(folder, tables)
         if trainer.is_global_zero:
             write_json(folder / "metrics.json", metrics)
-            write_tables(folder, tables)
         return metrics
 
 

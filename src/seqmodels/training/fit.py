@@ -20,7 +20,7 @@ from seqmodels.system.locks import occupied
 from seqmodels.system.tf32 import tf32
 from seqmodels.system.threads import cpu_threads, threads_for
 from seqmodels.tasks import Task
-from seqmodels.training.answers import write_tables
+from seqmodels.training.answers import write_results
 from seqmodels.training.baselines import baseline_metrics
 from seqmodels.training.callbacks import EpochLines, TrainingLength
 from seqmodels.training.callbacks.ending import LastValidation, account, best_metrics, lengths
@@ -51,7 +51,8 @@ from seqmodels.training.runs import prepare_run_folder, resolved_config, write_j
 log = logging.getLogger(__name__)
 
 PARTS = (
-    *("cell", "regularizers", "initializer", "front", "top", "pooling", "optimizer", "scheduler"),
+    *("cell", "regularizers", "initializer", "front", "top", "pooling", "attention", "scheduled_sampling"),
+    *("optimizer", "scheduler"),
     *("vocabulary", "data", "augmentation", "trainer", "callbacks", "logger"),
 )
 REQUIRED = ("data", "task", "model", "optimizer", "trainer", "callbacks", "logger", "paths")
@@ -118,7 +119,7 @@ def _trained(
     seed = checked_seed(config.seed)
     seed_everything(seed, workers=True, verbose=False)
     recipe = recipe_of(resolved, data)
-    task = build_task(config, data.sizes)
+    task = build_task(config, data.sizes, data.preprocessing)
     if checkpoint is not None:
         check_continues(checkpoint, task)
     own, logged = (StepSeeds(seed), RecipeInCheckpoint(recipe), LastValidation()), log_hyperparameters(config)
@@ -146,7 +147,7 @@ def _trained(
         if config.test and data.has_test:
             metrics |= test(trainer, task, data)
             if trainer.is_global_zero:
-                write_tables(folder, task.tables())
+                write_results(folder, task)
                 metrics |= baseline_metrics(task, data, metrics) if config.get("baselines", True) else {}
         elif best is not None:
             task.load_state_dict(best["state_dict"])  # as a test does: the model folder holds the best weights

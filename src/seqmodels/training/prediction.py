@@ -4,6 +4,7 @@ import logging
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import IO, Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from seqmodels.config.signatures import check_signature
 from seqmodels.data import Preprocessing
 from seqmodels.data.formats.records import Record
 from seqmodels.data.formats.suffixes import format_of
@@ -19,12 +21,13 @@ from seqmodels.errors import ConfigError, shortened
 from seqmodels.system.devices import device_of
 from seqmodels.system.durable import durable_file
 from seqmodels.system.threads import cpu_threads, threads_for
-from seqmodels.tasks import Tagging, Task
+from seqmodels.tasks import Search, Seq2Seq, Tagging, Task
 from seqmodels.training.answers import Answer, lines, write_lines
 from seqmodels.training.checkpointing import load_trained, preprocessing_of
 from seqmodels.training.finding import weights_of
 from seqmodels.training.quiet import quiet
 
+SEARCH = ("beam", "n_best", "length_penalty", "coverage_penalty", "max_length")  # options of Search
 SHOWN = 3  # records that cannot be read and are named in the log
 
 log = logging.getLogger("seqmodels")
@@ -60,6 +63,7 @@ def predict(config: DictConfig) -> int:
     with quiet():
         task, recipe = load_trained(weights_of(config.run, config.ckpt))
         preprocessing = preprocessing_of(recipe)
+        set_search(task, config)
         set_probabilities(task, config.get("probabilities", False))
         task.to(device_of(config.accelerator))
     records = preprocessing.read(config.input, config.format)
@@ -92,6 +96,26 @@ def predictions(
                 batch = task.transfer_batch_to_device(preprocessing.collate(values), task.device, 0)
                 found = iter(task.records(batch, class_names))
             yield from (Answer(example, next(found) if example.value is not None else []) for example in chunk)
+
+
+def set_search(task: Task[Any], config: DictConfig) -> None:
+    """Set how a task searches for outputs to what ``beam=``, ``n_best=`` and the like say, where they are not null.
+
+    Raises:
+        ConfigError: the task does not search for outputs, or an option is outside its range.
+    """
+    given = {option: config[option] for option in SEARCH if config.get(option) is not None}
+    if not given:
+        return
+    if not isinstance(task, Seq2Seq):
+        raise ConfigError(f"{next(iter(given))}= is for models that write texts (task=seq2seq), not for this one")
+    if "n_best" in given and "beam" not in given:
+        given["beam"] = max(given["n_best"], task.search.beam)
+    check_signature(Search, {"_target_": "the command", **given}, "", {})
+    try:
+        task.search = replace(task.search, **given)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
 def set_probabilities(task: Task[Any], wanted: Any) -> None:

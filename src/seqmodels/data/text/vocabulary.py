@@ -85,6 +85,10 @@ class Vocabulary(ABC):
     def encode(self, text: str) -> list[int]:
         """Return the tokens of a text; never ``<pad>`` or ``<eos>``."""
 
+    def pieces(self, text: str) -> list[str]:
+        """Return the parts of a text that its tokens stand for, also those that are not in the vocabulary."""
+        return [self.tokens[token] for token in self.encode(text)]
+
     @abstractmethod
     def decode(self, ids: Iterable[int]) -> str:
         """Return the text of tokens; ``<pad>`` is skipped, and ``<eos>`` becomes a line end."""
@@ -107,6 +111,9 @@ class CharacterVocabulary(Vocabulary):
     def encode(self, text: str) -> list[int]:
         index, unknown = self._index, self._unknown
         return [index.get(character, unknown) for character in self.normalize(text)]
+
+    def pieces(self, text: str) -> list[str]:
+        return list(self.normalize(text))
 
     def decode(self, ids: Iterable[int]) -> str:
         return "".join(self._shown[token] for token in ids)
@@ -143,6 +150,9 @@ class WordVocabulary(Vocabulary):
     def encode(self, text: str) -> list[int]:
         index, unknown = self._index, self._unknown
         return [index.get(word, unknown) for word in self.split(text)]
+
+    def pieces(self, text: str) -> list[str]:
+        return self.split(text)
 
     def decode(self, ids: Iterable[int]) -> str:
         words = (self.tokens[token] for token in ids)

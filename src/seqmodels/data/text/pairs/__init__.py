@@ -1,0 +1,1 @@
+"""Pairs of texts, for models that turn one sequence into another."""

@@ -1,0 +1,211 @@
+"""Sequence to sequence: write a text for each text that is read."""
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from seqmodels.data import PairBatch, PairPreprocessing
+from seqmodels.data.batch import TargetKind
+from seqmodels.models import Copies, EncoderDecoder
+from seqmodels.sequence import length_mask
+from seqmodels.tasks.examples import Shown, show_examples
+from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage, Task
+from seqmodels.tasks.texts.alignment import alignment_svg
+from seqmodels.tasks.texts.examples import chosen_examples, gathered
+from seqmodels.tasks.texts.metrics import Output, metrics_of
+from seqmodels.tasks.texts.search import Search
+
+log = logging.getLogger("seqmodels")
+
+
+class Seq2Seq(Task[PairBatch]):
+    """Train an encoder and decoder on pairs of texts, and measure the texts that it writes.
+
+    The loss is the cross-entropy in nats per target token, its end token included, where the decoder reads the true
+    tokens before it. In validation and test, outputs are searched for and compared with the references: see
+    :func:`~seqmodels.tasks.texts.metrics.metrics_of`. At each validation, three examples are logged.
+
+    Args:
+        model, optimizer, scheduler: as in :class:`~seqmodels.tasks.Task`.
+        preprocessing: the tokenisation of the data.
+        label_smoothing: fraction of the target spread over all tokens in training (Szegedy et al., 2016, 1512.00567).
+            ``train/loss`` remains the loss without it; the other one is ``train/smoothed_loss``.
+        own_tokens: scheduled sampling: from the number of training steps to the probability that the decoder reads a
+            token that it chose itself, as in :mod:`seqmodels.models.scheduled_sampling`; always the true ones if None.
+        search: how the outputs of tests and predictions are searched for, greedily by default; validations are greedy.
+        metrics: names of metrics; those usual for the data if None.
+
+    Raises:
+        TypeError: ``model`` is not an encoder and decoder.
+        ValueError: ``label_smoothing`` is outside [0, 1), or a metric is unknown.
+        ImportError: a metric needs a package that is not installed.
+
+    Example:
+        >>> from functools import partial
+        >>> from torch import optim
+        >>> from seqmodels.cells import GRUCell
+        >>> from seqmodels.data import CharacterVocabulary
+        >>> from seqmodels.layers import recurrent_stack
+        >>> letters = CharacterVocabulary(["<pad>", "<unk>", "<eos>", "a", "b"])
+        >>> text = PairPreprocessing(source_vocabulary=letters, target_vocabulary=letters, unit="characters")
+        >>> layers = partial(recurrent_stack, partial(GRUCell, hidden_size=4))
+        >>> model = EncoderDecoder(layers, layers, source_vocab_size=5, target_vocab_size=5)
+        >>> list(Seq2Seq(model, optim.Adam, preprocessing=text).text_metrics)
+        ['cer', 'exact_match']
+    """
+
+    needs: ClassVar[TargetKind] = "seq2seq"
+    model: EncoderDecoder
+
+    def __init__(
+        self,
+        model: EncoderDecoder,
+        optimizer: OptimizerFactory,
+        scheduler: SchedulerFactory | None = None,
+        *,
+        preprocessing: PairPreprocessing,
+        label_smoothing: float = 0.0,
+        own_tokens: Callable[[int], float] | None = None,
+        search: Search | None = None,
+        metrics: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(model, optimizer, scheduler)
+        if not isinstance(model, EncoderDecoder):
+            raise TypeError(f"task=seq2seq needs model=encoder_decoder, got {type(model).__name__}")
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(f"label_smoothing must lie in [0, 1), got {label_smoothing}")
+        self.preprocessing = preprocessing
+        self.label_smoothing = label_smoothing
+        self.own_tokens = own_tokens
+        self.search = Search() if search is None else search
+        lowercase = preprocessing.target_vocabulary.lowercase
+        self.text_metrics = metrics_of(metrics, preprocessing.unit, lowercase=lowercase)
+        self._outputs: dict[Stage, list[Output]] = {"val": [], "test": []}
+
+    def measure(self, batch: PairBatch, stage: Stage) -> Tensor:
+        rate = self.own_tokens(self.global_step) if stage == "train" and self.own_tokens is not None else 0.0
+        log_probs, targets = self.log_probs(batch, rate)
+        real, number = length_mask(batch.target_lengths, targets.shape[1]), batch.target_lengths.sum()
+        losses = -log_probs.gather(-1, targets[..., None])[..., 0]
+        loss = losses.masked_fill(~real, 0).sum() / number
+        if stage != "train":
+            self._means[stage].add({"loss": loss}, number)
+            self._outputs[stage] += self.outputs(batch, self.search if stage == "test" else self.search.greedy)
+            return loss
+        if not self.label_smoothing:
+            self._means[stage].add({"loss": loss}, number)
+            return loss
+        vocabulary = log_probs[..., : len(self.preprocessing.target_vocabulary)]  # copied tokens beyond it have none
+        spread = -vocabulary.mean(-1).masked_fill(~real, 0).sum() / number
+        smoothed = (1 - self.label_smoothing) * loss + self.label_smoothing * spread
+        self._means[stage].add({"loss": loss, "smoothed_loss": smoothed}, number)
+        return smoothed
+
+    def log_probs(self, batch: PairBatch, own_tokens: float = 0.0) -> tuple[Tensor, Tensor]:
+        """Return log-probabilities ``(batch, steps, tokens)`` after the true tokens, and the targets they refer to."""
+        targets = batch.targets
+        if not self.copies:
+            unknown = self.preprocessing.target_vocabulary.unknown or 0
+            targets = targets.masked_fill(targets >= len(self.preprocessing.target_vocabulary), unknown)
+        read = torch.cat([self._start(batch)[:, None], targets[:, :-1]], dim=1)
+        prediction = self.model(batch.inputs, read, batch.lengths, copies=self._copies(batch), own_tokens=own_tokens)
+        return prediction.log_probs, targets
+
+    @property
+    def copies(self) -> bool:
+        """Whether the network copies tokens of the source."""
+        return self.model.decoder.pointer is not None
+
+    @torch.inference_mode()
+    def outputs(self, batch: PairBatch, search: Search) -> list[Output]:
+        """Return the best output for each row of a batch with texts."""
+        text = self.preprocessing
+        found = self._found(batch, search)
+        return [
+            Output(row.source, tuple(map(text.reference, row.references)), text.written(best[0].tokens, row.source))
+            for row, best in zip(batch.texts, found, strict=True)
+        ]
+
+    def records(self, batch: PairBatch, class_names: Sequence[str]) -> list[list[dict[str, Any]]]:  # noqa: ARG002
+        """Return for each row its best outputs, best first, with their scores and log-probabilities."""
+        found = zip(batch.texts, self._found(batch, self.search), strict=True)
+        return [
+            [
+                {
+                    "rank": rank,
+                    "output": self.preprocessing.written(hypothesis.tokens, row.source),
+                    "score": hypothesis.score,
+                    "log_prob": hypothesis.log_prob,
+                    "complete": hypothesis.complete,
+                }
+                for rank, hypothesis in enumerate(best, start=1)
+            ]
+            for row, best in found
+        ]
+
+    def tables(self) -> dict[str, list[dict[str, Any]]]:
+        """Return the outputs of the last test."""
+        rows = [output._asdict() | {"references": " | ".join(output.references)} for output in self._outputs["test"]]
+        return {"outputs.csv": rows} if rows else {}
+
+    def pictures(self) -> dict[str, str]:
+        """Return pictures of the attention of examples of the last test, if the network has attention."""
+        if self.model.decoder.attention is None:
+            return {}
+        drawn = (self.alignment(output.source) for output in chosen_examples(self._outputs["test"]))
+        return {f"alignment_{number}.svg": picture for number, picture in enumerate(drawn, start=1)}
+
+    @torch.inference_mode()
+    def alignment(self, source: str) -> str:
+        """Return an SVG picture of which tokens of a source are read for each token of the output.
+
+        Raises:
+            ValueError: the source has no tokens, or the network no attention.
+        """
+        if self.model.decoder.attention is None:
+            raise ValueError("a picture of attention needs a network with attention, got one without")
+        text, was_training = self.preprocessing, self.training
+        batch = self.transfer_batch_to_device(text.collate([text.encode({"text": source})]), self.device, 0)
+        self.eval()
+        tokens = [*self._found(batch, self.search)[0][0].tokens, text.end]
+        read = torch.tensor([[text.end, *tokens[:-1]]], device=batch.inputs.device)
+        weights = self.model(batch.inputs, read, batch.lengths, copies=self._copies(batch)).weights[0]
+        self.train(was_training)
+        written = [text.written([token], source) or "<eos>" for token in tokens]
+        return alignment_svg(text.source_pieces(source), written, weights.tolist())
+
+    def _found(self, batch: PairBatch, search: Search) -> list[Any]:
+        state = self.model.encode(batch.inputs, batch.lengths, self._copies(batch))
+        limits = search.limits(batch.lengths, self.preprocessing.longest, self.preprocessing.longest_target)
+        return search.found(self.model, state, self._start(batch), self.preprocessing.end, limits)
+
+    def _start(self, batch: PairBatch) -> Tensor:
+        return batch.inputs.new_full((len(batch.inputs),), self.preprocessing.end)
+
+    def _copies(self, batch: PairBatch) -> Copies | None:
+        if not self.copies:
+            return None
+        size = len(self.preprocessing.target_vocabulary)
+        return Copies(batch.copies, max(int(batch.copies.max()) + 1 - size, 0))
+
+    def _begin(self, stage: Stage) -> None:
+        super()._begin(stage)
+        self._outputs[stage] = []
+
+    def _report(self, stage: Stage) -> None:
+        super()._report(stage)
+        if stage == "train":
+            return
+        outputs = gathered(self._outputs[stage], self.trainer.world_size)
+        values = {f"{stage}/{name}": metric(outputs) for name, metric in self.text_metrics.items()}
+        loss = self.trainer.callback_metrics.get(f"{stage}/loss")
+        if loss is not None:
+            values[f"{stage}/perplexity"] = math.exp(min(float(loss), 700.0))
+        self.log_dict(values, prog_bar=True)
+        if self.trainer.is_global_zero:
+            examples = [Shown(row.source, row.references[0], row.output) for row in chosen_examples(outputs)]
+            show_examples(examples, stage, self.loggers, self.global_step)
