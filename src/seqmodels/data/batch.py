@@ -4,7 +4,9 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor
 
-TargetKind = Literal["classification", "multilabel", "regression", "forecasting", "language_modeling", "seq2seq"]
+TargetKind = Literal[
+    "classification", "multilabel", "regression", "forecasting", "language_modeling", "seq2seq", "ctc"
+]
 """Kind of targets in a data set; each task declares the kind it needs."""
 
 
@@ -19,3 +21,17 @@ class SequenceBatch(NamedTuple):
     def stepwise(self) -> bool:
         """Whether there is a target for every step."""
         return self.targets.dim() == (3 if self.targets.is_floating_point() else 2)
+
+
+class TranscriptBatch(NamedTuple):
+    """Right-padded sequences with a shorter sequence of tokens each, whose places among the steps are not known."""
+
+    inputs: Tensor  # (batch, time, input)
+    lengths: Tensor  # (batch,)  number of real steps per row, at least 1
+    targets: Tensor  # (batch, target time) int64 tokens; 0, which no target is, in the padding
+    target_lengths: Tensor  # (batch,)  number of tokens per row
+
+    @property
+    def stepwise(self) -> bool:
+        """Whether there is a target for every step: there is none."""
+        return False
