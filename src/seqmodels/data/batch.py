@@ -35,3 +35,16 @@ class TranscriptBatch(NamedTuple):
     def stepwise(self) -> bool:
         """Whether there is a target for every step: there is none."""
         return False
+
+    @property
+    def steps_needed(self) -> Tensor:
+        """Fewest steps that each target can be aligned with, ``(batch,)``: its tokens, and a blank between equal ones.
+
+        Example:
+            >>> import torch
+            >>> targets = torch.tensor([[5, 5, 6, 0]])
+            >>> TranscriptBatch(torch.zeros(1, 9, 2), torch.tensor([9]), targets, torch.tensor([3])).steps_needed
+            tensor([4])
+        """
+        repeats = (self.targets[:, 1:] == self.targets[:, :-1]) & (self.targets[:, 1:] != 0)
+        return self.target_lengths + repeats.sum(1)

@@ -1,6 +1,7 @@
 """Tasks: LightningModules with the loss, metrics and optimiser of a network."""
 
 from seqmodels.tasks.classification import Classification
+from seqmodels.tasks.ctc import CTC
 from seqmodels.tasks.forecasting import Forecasting
 from seqmodels.tasks.language_modeling import LanguageModeling
 from seqmodels.tasks.multilabel import MultilabelClassification
@@ -10,6 +11,7 @@ from seqmodels.tasks.task import Task
 from seqmodels.tasks.texts.search import Search
 
 __all__ = [
+    "CTC",
     "Classification",
     "Forecasting",
     "LanguageModeling",
