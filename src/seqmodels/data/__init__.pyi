@@ -12,6 +12,7 @@ from seqmodels.data.audio.waveform import Noise as Noise
 from seqmodels.data.audio.waveform import Shift as Shift
 from seqmodels.data.audio.waveform import Speed as Speed
 from seqmodels.data.batch import SequenceBatch as SequenceBatch
+from seqmodels.data.batch import Spoken as Spoken
 from seqmodels.data.batch import TargetKind as TargetKind
 from seqmodels.data.batch import TranscriptBatch as TranscriptBatch
 from seqmodels.data.catalog import load as load

@@ -4,9 +4,7 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor
 
-TargetKind = Literal[
-    "classification", "multilabel", "regression", "forecasting", "language_modeling", "seq2seq", "ctc"
-]
+TargetKind = Literal["classification", "multilabel", "regression", "forecasting", "language_modeling", "seq2seq", "ctc"]
 """Kind of targets in a data set; each task declares the kind it needs."""
 
 
@@ -23,6 +21,13 @@ class SequenceBatch(NamedTuple):
         return self.targets.dim() == (3 if self.targets.is_floating_point() else 2)
 
 
+class Spoken(NamedTuple):
+    """What a row of a batch was made from."""
+
+    place: str  # name of the recording
+    text: str  # what is said in it
+
+
 class TranscriptBatch(NamedTuple):
     """Right-padded sequences with a shorter sequence of tokens each, whose places among the steps are not known."""
 
@@ -30,6 +35,7 @@ class TranscriptBatch(NamedTuple):
     lengths: Tensor  # (batch,)  number of real steps per row, at least 1
     targets: Tensor  # (batch, target time) int64 tokens; 0, which no target is, in the padding
     target_lengths: Tensor  # (batch,)  number of tokens per row
+    spoken: list[Spoken] = []  # noqa: RUF012  (never changed) one per row; empty in training
 
     @property
     def stepwise(self) -> bool:

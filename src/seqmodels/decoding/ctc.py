@@ -136,9 +136,7 @@ class _Search:
                 if before > NOTHING:
                     longer = (*prefix, label)
                     tokens[longer] = _log_add(tokens.get(longer, NOTHING), before + score)
-        return {
-            prefix: (blanks.get(prefix, NOTHING), tokens.get(prefix, NOTHING)) for prefix in blanks.keys() | tokens
-        }
+        return {prefix: (blanks.get(prefix, NOTHING), tokens.get(prefix, NOTHING)) for prefix in blanks.keys() | tokens}
 
     def _pruned(self, beam: dict[Prefix, tuple[float, float]]) -> dict[Prefix, tuple[float, float]]:
         if len(beam) <= self.beam_size:

@@ -1,25 +1,25 @@
 """Transcription of sequences with connectionist temporal classification (CTC)."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Literal, get_args
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
-from torchmetrics import MetricCollection
 
+from seqmodels.data import SpeechPreprocessing, TranscriptBatch
 from seqmodels.data.audio.datasets import TranscribedSounds
-from seqmodels.data.batch import TargetKind, TranscriptBatch
-from seqmodels.decoding import NGram, Transcription, ctc_beam_search, ctc_best_path
+from seqmodels.data.batch import TargetKind
+from seqmodels.decoding import NGram
 from seqmodels.errors import shortened
-from seqmodels.tasks.error_rates import ErrorRate
+from seqmodels.models import CTCNetwork
 from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage, Task
+from seqmodels.tasks.texts.ctc_search import CTCSearch
+from seqmodels.tasks.texts.examples import gathered, show
+from seqmodels.tasks.texts.metrics import Output, metrics_of
 
-BLANK, UNKNOWN = 0, "<unk>"
-EXAMPLES = 3  # shown after each validation
 SHOWN = 3  # files that a message names
-Rate = Literal["wer", "cer", "per"]
 
 log = logging.getLogger("seqmodels")
 
@@ -35,175 +35,149 @@ class CTC(Task[TranscriptBatch]):
     between them. Losses are means over recordings. A transcript with more tokens, and blanks between equal ones, than the
     network has steps cannot be aligned: its recording is left out of the loss, and is named and counted in the log.
 
-    Validation reads the best path, tests and predictions do so with ``beam_size=1``, and search otherwise. ``wer`` and
-    ``cer`` are the edits from outputs to references, divided by the words or characters of all references. An unknown
-    unit in a reference is always an error.
+    Validation and test compare what is read with the transcripts. A unit that the vocabulary lacks is never read, and so
+    always an error. At each validation, three examples are logged.
 
     Args:
-        model, optimizer, scheduler: as in :class:`Task`; the model returns logits ``(batch, steps, tokens)`` and their
-            lengths, and has a method ``output_lengths``.
-        tokens: the text of each token; that of 0, the blank, is not used.
-        separator: what stands between tokens in a text: nothing for characters, a space for words.
-        rates: the error rates to measure; ``per`` for phonemes separated by spaces.
-        beam_size: prefixes of the search.
-        ngram: ``order`` and ``counts`` of a language model over tokens, as in :class:`~seqmodels.decoding.NGram`.
-        ngram_weight, token_bonus: as in :func:`~seqmodels.decoding.ctc_beam_search`.
+        model, optimizer, scheduler: as in :class:`~seqmodels.tasks.Task`.
+        preprocessing: the units of the transcripts of the data.
+        search: how transcripts are read in tests and predictions; validation takes the best path.
+        metrics: names of metrics: ``wer``, ``cer``, ``exact_match``, and ``per`` for phonemes separated by spaces.
 
     Raises:
-        ValueError: an option is out of range.
+        TypeError: ``model`` is not a network for CTC.
+        ValueError: a metric is unknown.
 
     Example:
+        >>> from functools import partial
         >>> from torch import optim
-        >>> task = CTC(nn.Identity(), optim.Adam, tokens=["<pad>", "<unk>", "no", "yes"], separator=" ")
-        >>> task.text([3, 1, 2])
-        'yes no'
+        >>> from seqmodels.cells import GRUCell
+        >>> from seqmodels.data import CharacterVocabulary, LogMel
+        >>> letters = CharacterVocabulary(["<pad>", "<unk>", "a", "b"])
+        >>> features = LogMel(sample_rate=8000, bands=2)
+        >>> speech = SpeechPreprocessing(vocabulary=letters, features=features, mean=[0, 0], deviation=[1, 1])
+        >>> model = CTCNetwork(partial(GRUCell, hidden_size=4), input_size=2, output_size=4)
+        >>> list(CTC(model, optim.Adam, preprocessing=speech).text_metrics)
+        ['wer', 'cer']
     """
 
     needs: ClassVar[TargetKind] = "ctc"
+    model: CTCNetwork
 
     def __init__(
         self,
-        model: nn.Module,
+        model: CTCNetwork,
         optimizer: OptimizerFactory,
         scheduler: SchedulerFactory | None = None,
         *,
-        tokens: Sequence[str],
-        separator: str = "",
-        rates: Sequence[Rate] = ("wer", "cer"),
-        beam_size: int = 1,
-        ngram: Mapping[str, Any] | None = None,
-        ngram_weight: float = 0.3,
-        token_bonus: float = 0.0,
+        preprocessing: SpeechPreprocessing,
+        search: CTCSearch | None = None,
+        metrics: Sequence[str] = ("wer", "cer"),
     ) -> None:
         super().__init__(model, optimizer, scheduler)
-        if beam_size < 1:
-            raise ValueError(f"beam_size must be at least 1, got {beam_size}")
-        if strange := [rate for rate in rates if rate not in get_args(Rate)]:
-            raise ValueError(f"rates must be of {', '.join(get_args(Rate))}, got {strange[0]!r}")
-        self.tokens = list(tokens)
-        self.separator = separator
-        self.beam_size = beam_size
-        self.n_best: int | None = None
-        """Number of transcripts that :meth:`records` returns, with their scores; the best one alone if None."""
-        size = len(self.tokens) - 1
-        self.ngram = None if ngram is None else NGram(ngram["counts"], order=ngram["order"], vocab_size=size)
-        self.ngram_weight = ngram_weight
-        self.token_bonus = token_bonus
-        for stage in ("val", "test"):
-            measured = {rate: ErrorRate("character" if rate == "cer" else "word") for rate in rates}
-            self.metrics[stage] = MetricCollection(dict(measured), prefix=f"{stage}/", compute_groups=False)
-        self._examples: list[tuple[str, str]] = []
-
-    def text(self, tokens: Sequence[int], unknown: str = "") -> str:
-        """Return the text of tokens; unknown ones are left out by default."""
-        shown = [self.tokens[token] if self.tokens[token] != UNKNOWN else unknown for token in tokens]
-        return self.separator.join(part for part in shown if part)
+        if not hasattr(model, "output_lengths"):
+            raise TypeError(f"task=ctc needs model=ctc_network, got {type(model).__name__}")
+        self.preprocessing = preprocessing
+        self.search = CTCSearch() if search is None else search
+        self.text_metrics = metrics_of(metrics, "words")
+        order, units = preprocessing.ngram_order, len(preprocessing.vocabulary) - 1
+        self.ngram = NGram(preprocessing.ngram_counts, order=order, vocab_size=units) if order else None
+        self._outputs: dict[Stage, list[Output]] = {"val": [], "test": []}
 
     def measure(self, batch: TranscriptBatch, stage: Stage) -> Tensor:
-        _check_targets(batch, len(self.tokens))
-        logits, steps = self.model(batch.inputs, batch.lengths)
-        log_probs = logits.float().log_softmax(-1)
-        losses = F.ctc_loss(
-            log_probs.transpose(0, 1), batch.targets, steps, batch.target_lengths, BLANK, "none", zero_infinity=True
-        )
-        aligned = batch.steps_needed <= steps.to(batch.targets.device)
+        _check_targets(batch, len(self.preprocessing.vocabulary))
+        log_probs, steps = self.log_probs(batch)
+        targets, lengths = batch.targets, batch.target_lengths
+        losses = F.ctc_loss(log_probs.transpose(0, 1), targets, steps, lengths, reduction="none", zero_infinity=True)
+        aligned = batch.steps_needed <= steps.to(targets.device)
         rows = aligned.sum()
-        loss = (losses / batch.target_lengths * aligned.to(losses)).sum() / rows.clamp(min=1)
+        loss = (losses / lengths).masked_fill(~aligned, 0).sum() / rows.clamp(min=1)
         self._means[stage].add({"loss": loss}, rows)
         if stage != "train":
-            self._score(log_probs, steps, batch, stage)
+            self._outputs[stage] += self._read(log_probs.detach(), steps, batch, stage)
         return loss
 
-    def transcribe(self, log_probs: Tensor, steps: Tensor, n_best: int = 1) -> list[list[Transcription]]:
-        """Return the best transcripts of each row, by the best path or by a search."""
-        if self.beam_size == n_best == 1:
-            return [[found] for found in ctc_best_path(log_probs, steps, blank=BLANK)]
-        return ctc_beam_search(
-            log_probs,
-            steps,
-            beam_size=max(self.beam_size, n_best),
-            n_best=n_best,
-            blank=BLANK,
-            ngram=self.ngram,
-            ngram_weight=self.ngram_weight,
-            token_bonus=self.token_bonus,
-        )
+    def log_probs(self, batch: Any) -> tuple[Tensor, Tensor]:
+        """Return log-probabilities ``(batch, steps, units)``, and how many steps each row has."""
+        logits, steps = self.model(batch.inputs, batch.lengths)
+        return logits.float().log_softmax(-1), steps
 
     def records(self, batch: Any, class_names: Sequence[str]) -> list[list[dict[str, Any]]]:  # noqa: ARG002
-        """Return the transcript of each row; with :attr:`n_best`, that many with their scores."""
-        logits, steps = self.model(batch.inputs, batch.lengths)
-        found = self.transcribe(logits.float().log_softmax(-1), steps, self.n_best or 1)
-        return [[self._record(row)] for row in found]
+        """Return for each row its best transcripts, best first, with their scores."""
+        found = self.search.found(*self.log_probs(batch), self.ngram)
+        return [
+            [
+                {"rank": rank, "output": self.preprocessing.written(each.tokens), "score": each.score}
+                for rank, each in enumerate(best, start=1)
+            ]
+            for best in found
+        ]
+
+    def tables(self) -> dict[str, list[dict[str, Any]]]:
+        """Return the outputs of the last test."""
+        rows = [
+            {"file": each.source, "text": each.references[0], "output": each.output} for each in self._outputs["test"]
+        ]
+        return {"outputs.csv": rows} if rows else {}
 
     def on_fit_start(self) -> None:
-        """Count the transcripts that cannot be aligned.
+        """Name and count the transcripts that cannot be aligned.
 
         Raises:
             ValueError: no transcript of a split can be aligned.
         """
-        self._report_unalignable("train", "val")
+        self._report_too_long("train", "val")
 
     def on_test_start(self) -> None:
-        self._report_unalignable("test")
+        self._report_too_long("test")
 
-    def on_validation_epoch_start(self) -> None:
-        super().on_validation_epoch_start()
-        self._examples = []
+    def _read(self, log_probs: Tensor, steps: Tensor, batch: TranscriptBatch, stage: Stage) -> list[Output]:
+        search = CTCSearch() if stage == "val" else self.search
+        found = search.found(log_probs, steps, self.ngram)
+        return [
+            Output(row.place, (row.text,), self.preprocessing.written(best[0].tokens))
+            for row, best in zip(batch.spoken, found, strict=True)
+        ]
 
-    def on_validation_epoch_end(self) -> None:
-        super().on_validation_epoch_end()
-        for reference, output in self._examples:
-            log.info("val: said %r, read %r", reference, output)
+    def _begin(self, stage: Stage) -> None:
+        super()._begin(stage)
+        self._outputs[stage] = []
 
-    def _score(self, log_probs: Tensor, steps: Tensor, batch: TranscriptBatch, stage: Stage) -> None:
-        if stage == "val":
-            found = ctc_best_path(log_probs, steps, blank=BLANK)
-        else:
-            found = [row[0] for row in self.transcribe(log_probs, steps)]
-        outputs = [self.text(row.tokens) for row in found]
-        targets = zip(batch.targets.tolist(), batch.target_lengths.tolist(), strict=True)
-        references = [self.text(row[:length], unknown="\ufffd") for row, length in targets]
-        self._metrics_of(stage).update(outputs, references)
-        if stage == "val":
-            room = EXAMPLES - len(self._examples)
-            self._examples += list(zip(references, outputs, strict=True))[:room]
+    def _report(self, stage: Stage) -> None:
+        super()._report(stage)
+        if stage == "train":
+            return
+        outputs = gathered(self._outputs[stage], self.trainer.world_size)
+        self.log_dict({f"{stage}/{name}": metric(outputs) for name, metric in self.text_metrics.items()}, prog_bar=True)
+        if self.trainer.is_global_zero:
+            show(outputs, stage, self.loggers, self.global_step)
 
-    def _record(self, found: Sequence[Transcription]) -> dict[str, Any]:
-        texts = [{"text": self.text(each.tokens), "score": each.score} for each in found]
-        return {"text": texts[0]["text"]} if self.n_best is None else {**texts[0], "n_best": texts}
-
-    def _report_unalignable(self, *names: str) -> None:
-        lengths_of = getattr(self.model, "output_lengths", lambda lengths: lengths)
-        for name, split in _splits(getattr(self.trainer, "datamodule", None), names):
-            needed, steps = split.steps_needed, lengths_of(split.lengths)
-            rows = (needed > steps).nonzero().flatten().tolist()
-            if not rows:
-                continue
-            each = [f"{split.places[row]} ({int(needed[row])} steps needed, {int(steps[row])} there)" for row in rows]
-            message = f"{name}: {len(rows)} of {len(split)} transcripts are longer than what the network reads out"
-            files = shortened(each, SHOWN, "; ")
-            if len(rows) == len(split):
-                raise ValueError(f"{message}: {files}; less stride or pool of the front, or a shorter features.hop")
-            log.warning("%s, and are left out of the loss: %s", message, files)
-
-
-def _splits(data: Any, names: Sequence[str]) -> Iterator[tuple[str, TranscribedSounds]]:
-    split = getattr(data, "split", None)
-    if isinstance(split, TranscribedSounds):  # a single file to test on
-        yield names[0], split
-    elif callable(split):
+    def _report_too_long(self, *names: str) -> None:
+        split = getattr(getattr(self.trainer, "datamodule", None), "split", None)
         for name in names:
-            if isinstance(found := split(name), TranscribedSounds):
-                yield name, found
+            rows = split(name) if callable(split) else split  # a file to test on is one split
+            if not isinstance(rows, TranscribedSounds):
+                continue
+            steps = self.model.output_lengths(rows.lengths).tolist()
+            needed = [int(rows.__getitems__([row]).steps_needed) for row in range(len(rows))]
+            long = [row for row in range(len(rows)) if needed[row] > steps[row]]
+            if not long:
+                continue
+            each = [f"{rows.spoken[row].place} (needs {needed[row]} steps, has {steps[row]})" for row in long]
+            found = f"{name}: {len(long)} of {len(rows)} transcripts are longer than what the network reads out"
+            if len(long) == len(rows):
+                hint = "a front with less stride or pool, or a shorter features.hop"
+                raise ValueError(f"{found}: {shortened(each, SHOWN, '; ')}; {hint}")
+            log.warning("%s, and are left out of the loss: %s", found, shortened(each, SHOWN, "; "))
 
 
-def _check_targets(batch: TranscriptBatch, tokens: int) -> None:
-    """Raise ``ValueError`` if a target is no token, unless targets are on an accelerator, where this would stall."""
+def _check_targets(batch: TranscriptBatch, units: int) -> None:
+    """Raise ``ValueError`` if a target is no unit, unless targets are on an accelerator, where this would stall."""
     if batch.targets.device.type != "cpu":
         return
-    places = torch.arange(batch.targets.shape[1]) < batch.target_lengths[:, None]
-    wrong = places & ((batch.targets <= BLANK) | (batch.targets >= tokens))
+    real = torch.arange(batch.targets.shape[1]) < batch.target_lengths[:, None]
+    wrong = real & ((batch.targets < 1) | (batch.targets >= units))
     if wrong.any():
         row, place = wrong.nonzero()[0].tolist()
         value = int(batch.targets[row, place])
-        raise ValueError(f"row {row} of the batch: a token must be 1 to {tokens - 1}, as 0 is the blank; got {value}")
+        raise ValueError(f"row {row} of the batch: a unit must be 1 to {units - 1}, as 0 is the blank; got {value}")

@@ -36,8 +36,8 @@ def cached(
 ) -> Extracted:
     """Return what ``compute`` returns, from a file if it was computed before for the same contents and options.
 
-    The key is a hash of both, so that nothing is ever out of date; files that are no longer needed can be deleted. A file
-    that cannot be read is computed again.
+    The key is a hash of both, so that nothing is ever out of date; files that are no longer needed can be deleted.
+    Features that cannot be read are computed again.
 
     Args:
         contents: bytes of the recordings.

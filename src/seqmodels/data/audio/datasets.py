@@ -8,7 +8,7 @@ from torch import Generator, Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from seqmodels.data.audio.waveform import WaveformAugmentation
-from seqmodels.data.batch import SequenceBatch, TargetKind, TranscriptBatch
+from seqmodels.data.batch import SequenceBatch, Spoken, TargetKind, TranscriptBatch
 from seqmodels.data.collate import PADDING, pad
 from seqmodels.data.loaders import Augmentation, Rows, SequenceLoader
 from seqmodels.data.loading import Loading
@@ -111,7 +111,8 @@ class TranscribedSounds(Rows[TranscriptBatch]):
     Args:
         features: per row ``(frames, size)``.
         targets: per row its tokens, int64.
-        places: the name of each recording in messages.
+        spoken: per row the name of the recording, and its transcript.
+        texts: whether batches have the transcripts, which metrics of the output are computed from.
         sounds: the recordings themselves, if training batches are computed from changed ones.
     """
 
@@ -119,25 +120,23 @@ class TranscribedSounds(Rows[TranscriptBatch]):
         self,
         features: Sequence[Tensor],
         targets: Sequence[Tensor],
-        places: Sequence[str],
+        spoken: Sequence[Spoken],
+        *,
+        texts: bool,
         sounds: Sounds | None = None,
     ) -> None:
         self.features = list(features)
         self.targets = list(targets)
-        self.places = list(places)
+        self.spoken = list(spoken)
+        self.texts = texts
         self.sounds = sounds
         self.lengths = torch.tensor([len(row) for row in self.features], dtype=torch.long)
-
-    @property
-    def steps_needed(self) -> Tensor:
-        """Fewest steps that each transcript can be aligned with: its tokens, and a blank between equal ones."""
-        return torch.tensor([len(row) + int((row[1:] == row[:-1]).sum()) for row in self.targets], dtype=torch.long)
 
     def check(self, name: str, kind: TargetKind, sizes: Mapping[str, Any], loading: Loading) -> None:  # noqa: ARG002
         if len(self) == 0:
             raise ValueError(f"the {name} split is empty")
         most = int(sizes["output_size"]) - 1
-        for row, target, place in zip(self.features, self.targets, self.places, strict=True):
+        for row, target, (place, _) in zip(self.features, self.targets, self.spoken, strict=True):
             if len(target) == 0:
                 raise ValueError(f"the {name} split: {place} has an empty transcript")
             if int(target.min()) < 1 or int(target.max()) > most:
@@ -155,15 +154,17 @@ class TranscribedSounds(Rows[TranscriptBatch]):
         return TranscribedSounds(
             [row for part in parts for row in part.features],
             [row for part in parts for row in part.targets],
-            [place for part in parts for place in part.places],
-            None if self.sounds is None else self.sounds.joined([other.sounds for other in others]),
+            [row for part in parts for row in part.spoken],
+            texts=self.texts,
+            sounds=None if self.sounds is None else self.sounds.joined([other.sounds for other in others]),
         )
 
     def __getitems__(self, rows: list[int]) -> TranscriptBatch:
         inputs, lengths = pad([self.features[row] for row in rows])
         targets = [self.targets[row] for row in rows]
         padded = pad_sequence(targets, batch_first=True, padding_value=PADDING)
-        return TranscriptBatch(inputs, lengths, padded, torch.tensor([len(target) for target in targets]))
+        spoken = [self.spoken[row] for row in rows] if self.texts else []
+        return TranscriptBatch(inputs, lengths, padded, torch.tensor([len(target) for target in targets]), spoken)
 
     def loader(self, name: str, loading: Loading, **options: Any) -> SequenceLoader[TranscriptBatch]:
         if name == "train" and self.sounds is not None:

@@ -52,8 +52,8 @@ def mel_filters(sample_rate: int, fft: int, bands: int, low: float, high: float)
 
         \mathrm{mel}(f) = 2595 \log_{10} (1 + f / 700)
 
-    (O'Shaughnessy, 1987, as in HTK.) A filter rises from the centre of the one before to 1 at its own, and falls to 0 at
-    the centre of the next; areas are not normalised. These are the defaults of ``torchaudio.transforms.MelSpectrogram``.
+    (O'Shaughnessy, 1987, as in HTK.) A filter rises from the centre of the one before to 1 at its own, and falls to 0
+    at the centre of the next; areas are not normalised. These are the defaults of torchaudio's ``MelSpectrogram``.
 
     Raises:
         ValueError: a band has no frequency of the transform, so that its energy would always be 0.

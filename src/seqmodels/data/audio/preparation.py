@@ -23,7 +23,7 @@ from seqmodels.data.preparation import Preparation, Prepared
 from seqmodels.data.raw import Splits
 from seqmodels.data.sequences import RaggedDataset
 from seqmodels.data.series.scaling import fit_scaling
-from seqmodels.data.text.vocabulary import PAD, CharacterVocabulary, Vocabulary, WordVocabulary
+from seqmodels.data.text.vocabulary import Vocabulary
 from seqmodels.data.text.vocabulary_learning import VocabularyLearner
 from seqmodels.errors import extent, shortened
 
@@ -171,32 +171,23 @@ class SpeechPreparation(RecordingPreparation):
             raise ValueError(f"ngram must not be negative, got {self.ngram}")
 
     def finish(self, parts: Splits[Part], fitted: Mapping[str, Any]) -> Prepared:
-        vocabulary = self.vocabulary.learn(parts.train.recordings.labels)
-        if not isinstance(vocabulary, CharacterVocabulary | WordVocabulary) or vocabulary.tokens[0] != PAD:
-            raise ValueError("the units of transcripts are characters or words: vocabulary=character or vocabulary=word")
-        preprocessing = SpeechPreprocessing(**fitted, vocabulary=vocabulary)
-
-        def dataset(part: Part) -> TranscribedSounds:
-            recordings = part.recordings
-            places = [file.place for file in recordings.files]
-            targets = [preprocessing.tokens(*each) for each in zip(recordings.labels, places, strict=True)]
-            rows = [preprocessing.scaled(row) for row in part.features]
-            return TranscribedSounds(rows, targets, places, self.sounds(part, preprocessing))
-
-        datasets = parts.map(dataset)
+        texts = parts.train.recordings.labels
+        vocabulary = self.vocabulary.learn(texts)
+        counts = ngram_counts([vocabulary.encode(text) for text in texts], self.ngram)
+        options = {"vocabulary": vocabulary, "ngram_order": self.ngram, "ngram_counts": counts}
+        preprocessing = SpeechPreprocessing(**fitted, **options)
         log.info("vocabulary: %s", vocabulary)
-        for name, split in datasets._asdict().items():
-            if split is not None:
-                _report_unknown(name, split, vocabulary)
-        sizes: dict[str, Any] = {
-            "input_size": preprocessing.features.size,
-            "output_size": len(vocabulary),
-            "tokens": list(vocabulary.tokens),
-            "separator": " " if isinstance(vocabulary, WordVocabulary) else "",
-        }
-        if self.ngram:
-            sizes["ngram"] = {"order": self.ngram, "counts": ngram_counts(datasets.train.targets, self.ngram)}
-        return Prepared(datasets, sizes, preprocessing.node, (), _counts(parts))
+        datasets = {}
+        for name, part in parts._asdict().items():
+            if part is None:
+                continue
+            places = [file.place for file in part.recordings.files]
+            rows = [preprocessing.scaled(row) for row in part.features]
+            datasets[name] = preprocessing.transcribed(rows, places, part.recordings.labels, shown=name != "train")
+            datasets[name].sounds = self.sounds(part, preprocessing)
+            _report_unknown(name, datasets[name], vocabulary)
+        sizes = {"input_size": preprocessing.features.size, "output_size": len(vocabulary)}
+        return Prepared(Splits(**datasets), sizes, preprocessing.node, (), _counts(parts))
 
 
 def extracted(files: Sequence[SoundFile], contents: Sequence[bytes], unscaled: AudioPreprocessing) -> Extracted:
@@ -214,16 +205,15 @@ def extracted(files: Sequence[SoundFile], contents: Sequence[bytes], unscaled: A
     return Extracted(features, errors, converted)
 
 
-def ngram_counts(rows: Sequence[Tensor], order: int) -> dict[str, int]:
+def ngram_counts(rows: Sequence[Sequence[int]], order: int) -> dict[str, int]:
     """Return how often each sequence of up to ``order`` tokens occurs, by the tokens separated by spaces.
 
     Example:
-        >>> ngram_counts([torch.tensor([2, 3, 2])], 2)
+        >>> ngram_counts([[2, 3, 2]], 2)
         {'2': 2, '2 3': 1, '3': 1, '3 2': 1}
     """
     counts: Counter[str] = Counter()
-    for row in rows:
-        tokens = row.tolist()
+    for tokens in rows:
         for first in range(len(tokens)):
             for size in range(1, min(order, len(tokens) - first) + 1):
                 counts[" ".join(map(str, tokens[first : first + size]))] += 1
@@ -247,7 +237,9 @@ def _rate(files: Sequence[SoundFile]) -> int:
 
 
 def _report_unknown(name: str, split: TranscribedSounds, vocabulary: Vocabulary) -> None:
-    strange = [place for place, row in zip(split.places, split.targets, strict=True) if vocabulary.unknown in row]
+    strange = [
+        row.place for row, tokens in zip(split.spoken, split.targets, strict=True) if vocabulary.unknown in tokens
+    ]
     if strange:
         log.warning(
             "%s: %d transcripts have units that the vocabulary lacks, which are never recognised: %s",

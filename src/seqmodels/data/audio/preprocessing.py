@@ -13,13 +13,14 @@ from seqmodels.data.audio.datasets import ClassifiedSounds, TranscribedSounds
 from seqmodels.data.audio.features import Features
 from seqmodels.data.audio.reading import SUFFIXES, mono, read_sound
 from seqmodels.data.audio.recordings import SoundFile, sound_files
+from seqmodels.data.batch import Spoken
 from seqmodels.data.formats.records import Record
 from seqmodels.data.formats.suffixes import suffix_of
 from seqmodels.data.labelled.targets import TargetFields, field_of
 from seqmodels.data.preprocessing import Preprocessing
 from seqmodels.data.sequences import RaggedDataset
 from seqmodels.data.series.scaling import Scaling
-from seqmodels.data.text.vocabulary import Vocabulary
+from seqmodels.data.text.vocabulary import PAD, CharacterVocabulary, Vocabulary, WordVocabulary
 
 
 @dataclass(kw_only=True)
@@ -132,17 +133,30 @@ class SpeechPreprocessing(RecordingPreprocessing):
 
     Args:
         vocabulary: the units of transcripts; ``<pad>``, which is 0, is the blank of CTC.
+        ngram_order: order of a language model over the units; 0: there is none.
+        ngram_counts: its counts, of each sequence of units by their numbers separated by spaces.
+
+    Raises:
+        ValueError: the units are not characters or words, or ``<pad>`` is not the first.
 
     Example:
         >>> from seqmodels.data import CharacterVocabulary, LogMel
         >>> units = CharacterVocabulary(["<pad>", "<unk>", "a", "b"])
         >>> options = {"features": LogMel(sample_rate=8000, bands=2), "mean": [0, 0], "deviation": [1, 1]}
-        >>> SpeechPreprocessing(vocabulary=units, **options).tokens("abba", "a.wav")
-        tensor([2, 3, 3, 2])
+        >>> fitted = SpeechPreprocessing(vocabulary=units, **options)
+        >>> fitted.tokens("abba", "a.wav"), fitted.written([3, 1, 2])
+        (tensor([2, 3, 3, 2]), 'ba')
     """
 
     vocabulary: Vocabulary
     label: str = "text"
+    ngram_order: int = 0
+    ngram_counts: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.vocabulary, CharacterVocabulary | WordVocabulary) or self.vocabulary.tokens[0] != PAD:
+            raise ValueError("units of transcripts are characters or words: vocabulary=character or vocabulary=word")
 
     def tokens(self, text: str, place: str) -> Tensor:
         """Return the tokens of a transcript.
@@ -155,7 +169,25 @@ class SpeechPreprocessing(RecordingPreprocessing):
             raise ValueError(f"{place} has an empty transcript")
         return torch.tensor(tokens)
 
+    def reference(self, text: str) -> str:
+        """Return a transcript as the units write it: normalised, and words with a space between."""
+        normal = self.vocabulary.normalize(text)
+        return " ".join(self.vocabulary.split(text)) if isinstance(self.vocabulary, WordVocabulary) else normal
+
+    def written(self, tokens: Sequence[int]) -> str:
+        """Return the text of tokens; those of unknown units are left out."""
+        return self.vocabulary.decode([token for token in tokens if token != self.vocabulary.unknown])
+
+    def transcribed(
+        self, features: Sequence[Tensor], places: Sequence[str], texts: Sequence[str], *, shown: bool
+    ) -> TranscribedSounds:
+        """Return features and transcripts as a data set; with ``shown``, its batches have the transcripts."""
+        targets = [self.tokens(text, place) for text, place in zip(texts, places, strict=True)]
+        spoken = [Spoken(place, self.reference(text)) for text, place in zip(texts, places, strict=True)]
+        return TranscribedSounds(features, targets, spoken, texts=shown)
+
     def labelled(self, records: Iterable[Record], class_names: Sequence[str]) -> TranscribedSounds:  # noqa: ARG002
         held = list(records)
-        targets = [self.tokens(str(field_of(record, self.label)), record.place) for record in held]
-        return TranscribedSounds(self._sequences(held), targets, [str(record.fields[self.file]) for record in held])
+        texts = [str(field_of(record, self.label)) for record in held]
+        places = [str(record.fields[self.file]) for record in held]
+        return self.transcribed(self._sequences(held), places, texts, shown=True)
