@@ -73,7 +73,8 @@ class Convolution(nn.Module):
 
     def output_lengths(self, lengths: Tensor) -> Tensor:
         """Return the lengths of the outputs for inputs of these lengths."""
-        return -(-(-(-lengths // self.stride)) // self.pool)
+        steps = -(-lengths // self.stride)
+        return -(-steps // self.pool)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Return outputs and their lengths; all steps are real if no lengths are given."""

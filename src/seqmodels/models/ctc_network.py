@@ -37,7 +37,8 @@ class CTCNetwork(nn.Module):
         >>> from functools import partial
         >>> from seqmodels.cells import GRUCell
         >>> from seqmodels.layers import Convolution
-        >>> model = CTCNetwork(GRUCell, input_size=4, output_size=3, hidden_sizes=[5], front=partial(Convolution, stride=2))
+        >>> halved = partial(Convolution, stride=2)
+        >>> model = CTCNetwork(GRUCell, input_size=4, output_size=3, hidden_sizes=[5], front=halved)
         >>> logits, lengths = model(torch.zeros(2, 7, 4), torch.tensor([7, 2]))
         >>> logits.shape, lengths
         (torch.Size([2, 4, 3]), tensor([4, 1]))

@@ -32,11 +32,11 @@ class CTC(Task[TranscriptBatch]):
         \ell = - \frac{1}{|y|} \log \sum_{a \in A(y)} \prod_t p_t(a_t \mid x)
 
     over all alignments :math:`a` of the transcript :math:`y`: tokens that may last several steps, with blanks, class 0,
-    between them. Losses are means over recordings. A transcript with more tokens, and blanks between equal ones, than the
-    network has steps cannot be aligned: its recording is left out of the loss, and is named and counted in the log.
+    between them. Losses are means over recordings. A transcript with more tokens, and blanks between equal ones, than
+    the network has steps cannot be aligned: its recording is left out of the loss, and named and counted in the log.
 
-    Validation and test compare what is read with the transcripts. A unit that the vocabulary lacks is never read, and so
-    always an error. At each validation, three examples are logged.
+    Validation and test compare what is read with the transcripts. A unit that the vocabulary lacks is never read, and
+    so always an error. At each validation, three examples are logged.
 
     Args:
         model, optimizer, scheduler: as in :class:`~seqmodels.tasks.Task`.

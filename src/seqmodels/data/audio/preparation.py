@@ -237,9 +237,8 @@ def _rate(files: Sequence[SoundFile]) -> int:
 
 
 def _report_unknown(name: str, split: TranscribedSounds, vocabulary: Vocabulary) -> None:
-    strange = [
-        row.place for row, tokens in zip(split.spoken, split.targets, strict=True) if vocabulary.unknown in tokens
-    ]
+    rows = zip(split.spoken, split.targets, strict=True)
+    strange = [row.place for row, tokens in rows if vocabulary.unknown in tokens.tolist()]
     if strange:
         log.warning(
             "%s: %d transcripts have units that the vocabulary lacks, which are never recognised: %s",

@@ -24,8 +24,8 @@ class FSDDData(PublishedSource):
     repository, which may have all six speakers.
 
     Args:
-        test_speaker: test on all recordings of this speaker, and train on the others, instead of the published split, in
-            which the first five recordings of each digit and speaker are the test.
+        test_speaker: test on all recordings of this speaker, and train on the others, instead of the published split,
+            in which the first five recordings of each digit and speaker are the test.
         val_share: share of the training recordings held out as the val split, stratified by digit. With 0, nothing is
             held out, and the val split equals the train split.
         data_seed: seed of the draw.
