@@ -20,6 +20,7 @@ from seqmodels.data import (
     PairedTexts,
     Panel,
     Preparation,
+    Recordings,
     Source,
     Splits,
     TargetKind,
@@ -55,7 +56,7 @@ def test_a_source_is_public_under_its_own_name_and_states_its_preparation(name: 
     assert source.target_kind in get_args(TargetKind)
 
 
-RAW = (Documents, LabelledSeries, LabelledTexts, PairedTexts, Panel)
+RAW = (Documents, LabelledSeries, LabelledTexts, PairedTexts, Panel, Recordings)
 
 
 def same(one: Any, other: Any) -> bool:
