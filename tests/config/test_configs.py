@@ -39,6 +39,7 @@ def test_every_cell_has_a_configuration() -> None:
 
 
 @pytest.mark.parametrize(
+    "group",
     [
         *("attention", "cell", "initializer", "front", "top", "pooling", "scheduled_sampling", "vocabulary", "features"),
         *("data", "model", "task"),

@@ -1,4 +1,4 @@
-"""CTC: the loss sums over all alignments, rows do not depend on each other, and wrong targets are refused or counted."""
+"""CTC: the loss sums over all alignments, rows do not depend on each other, wrong targets are refused or counted."""
 
 import itertools
 import json
@@ -92,7 +92,8 @@ def test_a_batch_is_measured_as_its_rows_one_by_one_and_by_all_alignments(cell: 
         log_probs, found = task.log_probs(batch)
     assert torch.equal(found, steps)
     for row in kept:
-        assert float(rows[row].detach()) == pytest.approx(by_alignments(log_probs[row, : steps[row]], targets[row]), rel=1e-4)
+        wanted = by_alignments(log_probs[row, : steps[row]], targets[row])
+        assert float(rows[row].detach()) == pytest.approx(wanted, rel=1e-4)
     texts = [output.output for output in task._outputs["val"]]
     assert texts[:3] == texts[3:]
 
@@ -223,8 +224,15 @@ def test_evaluate_tests_on_a_table(command: Callable[..., Answer], run: Path) ->
 def test_transcripts_longer_than_the_outputs_are_named_and_counted(
     run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    options = ["data=audio_transcripts", f"data.path={run / 'table.csv'}", "data.val_share=0.25", "data.test_share=0.25"]
-    options += [f"data.cache_dir={run / 'cache'}", "features.bands=6", "logger=none", "cell=gru", "cell.hidden_size=6"]
+    options = ["data=audio_transcripts", f"data.path={run / 'table.csv'}", "data.val_share=0.25"]
+    options += [
+        "data.test_share=0.25",
+        f"data.cache_dir={run / 'cache'}",
+        "features.bands=6",
+        "logger=none",
+        "cell=gru",
+        "cell.hidden_size=6",
+    ]
     with caplog.at_level(logging.WARNING, logger="seqmodels"):
         train(composed(tmp_path, *options, "front=convolution", "front.stride=8", *TINY))
     (message,) = [each.getMessage() for each in caplog.records if "train: " in each.getMessage()]

@@ -1,4 +1,4 @@
-"""Recordings as data: folders and tables of one's own, what is done with unusable ones, the cache, the published sets."""
+"""Recordings as data: your own folders and tables, unusable files, the cache, the published sets."""
 
 from pathlib import Path
 from typing import Any
@@ -81,7 +81,7 @@ def test_features_are_computed_once_for_the_same_content_and_options(
         patch.setattr("seqmodels.data.audio.preparation.extracted", None)
         again.setup()
         assert torch.equal(again.split("train").values, first.split("train").values)
-    (other,) = [path for path in sorted((tmp_path / "cache").glob("*.safetensors"))[:1]]
+    other = sorted((tmp_path / "cache").glob("*.safetensors"))[0]
     other.write_bytes(other.read_bytes()[:50])
     damaged = of_folder(tmp_path / "moved")
     damaged.setup()
@@ -130,7 +130,8 @@ def test_changed_sounds_make_other_features_in_every_epoch_and_only_in_training(
     first, second = next(iter(loader)), next(iter(changed.train_dataloader()))
     assert torch.equal(first.inputs, second.inputs), "seed and epoch decide"
     loader.batch_sampler.sampler.epoch = 1  # type: ignore[attr-defined]
-    rows = {row.sum().item() for epoch in (loader, changed.train_dataloader()) for batch in epoch for row in batch.inputs}
+    batches = [*loader, *changed.train_dataloader()]
+    rows = {row.sum().item() for batch in batches for row in batch.inputs}
     assert len(rows) == 2 * len(changed.split("train"))
     val, unchanged = (next(iter(data.val_dataloader())).inputs for data in (changed, plain))
     assert torch.equal(val, unchanged)

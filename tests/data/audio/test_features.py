@@ -20,8 +20,8 @@ def chirp() -> Tensor:
 
 
 # torchaudio 2.11.0: (MelSpectrogram(8000, n_fft=256, win_length=200, hop_length=80, f_min=20.0, n_mels=40,
-# pad_mode="constant")(chirp()) + 1e-6).log().T[frame, ::8], and MFCC(8000, n_mfcc=13, log_mels=True, melkwargs=the same)
-# (chirp()).T[frame, ::3]. All 26 frames differed by at most 2e-5 when they were computed.
+# pad_mode="constant")(chirp()) + 1e-6).log().T[frame, ::8], and MFCC(8000, n_mfcc=13, log_mels=True,
+# melkwargs=the same)(chirp()).T[frame, ::3]. All 26 frames differed by at most 2e-5 when they were computed.
 REFERENCE = {
     0: ([2.6191, 0.9798, -2.5792, -4.2626, -5.0814], [-13.3427, 2.004, -1.4834, -1.7521, -1.0954]),
     7: ([-8.5343, -5.6818, -2.7682, -3.8962, -5.2608], [-22.7114, -12.9495, 8.4006, -6.493, 1.2436]),
