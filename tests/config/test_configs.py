@@ -41,8 +41,8 @@ def test_every_cell_has_a_configuration() -> None:
 @pytest.mark.parametrize(
     "group",
     [
-        *("attention", "cell", "initializer", "front", "top", "pooling", "scheduled_sampling", "vocabulary", "features"),
-        *("data", "model", "task"),
+        *("attention", "cell", "initializer", "front", "top", "pooling", "scheduled_sampling", "vocabulary"),
+        *("features", "data", "model", "task"),
     ],
 )
 def test_keys_are_the_keywords_of_the_constructor(group: str, tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def set_search(task: Task[Any], config: DictConfig) -> None:
         given["beam"] = max(given["n_best"], task.search.beam)
     check_signature(type(task.search), {"_target_": "the search of the model", **given}, "", {})
     try:
-        task.search = replace(task.search, **given)  # type: ignore[assignment]  # of its own type
+        task.search = replace(task.search, **given)
     except ValueError as error:
         raise ConfigError(str(error)) from error
 

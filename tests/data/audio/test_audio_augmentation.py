@@ -1,5 +1,7 @@
 """Augmentations of sounds and of their features: they keep lengths true, padding zero, and follow the generator."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Generator, Tensor
@@ -50,7 +52,7 @@ def test_a_shift_moves_a_sound_within_its_length() -> None:
 @pytest.mark.parametrize("kind", ["sequence", "transcript"])
 def test_masks_are_rectangles_of_the_width_that_is_allowed(kind: str) -> None:
     x, lengths = torch.ones(30, 40, 11), torch.full((30,), 33)
-    batch: SequenceBatch | TranscriptBatch = SequenceBatch(x, lengths, torch.zeros(30, dtype=torch.long))
+    batch: Any = SequenceBatch(x, lengths, torch.zeros(30, dtype=torch.long))
     if kind == "transcript":
         batch = TranscriptBatch(x, lengths, torch.ones(30, 2, dtype=torch.long), torch.full((30,), 2))
     changed = SpecAugment(bands=1, band_width=3, spans=1, span_width=5)(batch, Generator().manual_seed(0)).inputs

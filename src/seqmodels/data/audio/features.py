@@ -90,7 +90,7 @@ def cosine_transform(bands: int, coefficients: int) -> Tensor:
     """
     n = torch.arange(bands, dtype=torch.float64)[:, None]
     k = torch.arange(coefficients, dtype=torch.float64)
-    scale = torch.where(k == 0, 1.0, 2.0) / bands
+    scale = (1 + (k > 0).double()) / bands
     return (math.pi / bands * k * (n + 0.5)).cos() * scale.sqrt()
 
 

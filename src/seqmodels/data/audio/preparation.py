@@ -174,7 +174,7 @@ class SpeechPreparation(RecordingPreparation):
         texts = parts.train.recordings.labels
         vocabulary = self.vocabulary.learn(texts)
         counts = ngram_counts([vocabulary.encode(text) for text in texts], self.ngram)
-        options = {"vocabulary": vocabulary, "ngram_order": self.ngram, "ngram_counts": counts}
+        options: dict[str, Any] = {"vocabulary": vocabulary, "ngram_order": self.ngram, "ngram_counts": counts}
         preprocessing = SpeechPreprocessing(**fitted, **options)
         log.info("vocabulary: %s", vocabulary)
         datasets = {}

@@ -23,7 +23,7 @@ class AudioTranscriptsData(OwnFiles):
     Args:
         file: column of the files.
         text: column of the transcripts.
-        folder: where the paths of files start; None: the folder of their table.
+        audio_dir: where the paths of files start; None: the folder of their table.
     """
 
     name = "audio_transcripts"
@@ -32,13 +32,13 @@ class AudioTranscriptsData(OwnFiles):
 
     file: str = "file"
     text: str = "text"
-    folder: str | Path | None = None
+    audio_dir: str | Path | None = None
 
     def read(self, paths: Sequence[Path]) -> list[Recordings]:
         return [self._recordings(path) for path in paths]
 
     def _recordings(self, path: Path) -> Recordings:
-        folder = path.parent if self.folder is None else Path(self.folder)
+        folder = path.parent if self.audio_dir is None else Path(self.audio_dir)
         files, texts = [], []
         content = whole_content(path)
         for record in readable(read_records(io.BytesIO(content), str(path), format_of(str(path), None))):
