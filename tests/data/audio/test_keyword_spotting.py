@@ -22,7 +22,8 @@ def test_a_folder_of_classes_is_learnt_and_new_files_are_classified(
     options = ["data=audio_folder", f"data.path={tmp_path / 'wavs'}", "data.val_share=0.2", "data.test_share=0.2"]
     options += [f"data.cache_dir={tmp_path / 'cache'}", "features=mfcc", "features.bands=8", "features.coefficients=5"]
     options += ["waveform=[shift,noise]", "cell=gru", "cell.hidden_size=6", "data.batch_size=6", "optimizer.lr=0.05"]
-    options += ["logger=none", *TINY, "trainer.max_epochs=15", "trainer.limit_train_batches=1.0"]
+    whole = ["trainer.max_epochs=15", "trainer.limit_train_batches=1.0", "trainer.limit_test_batches=1.0"]
+    options += ["logger=none", *TINY, *whole]
     metrics = train(composed(tmp_path / "run", *options))
     assert metrics["test/accuracy"] == 1
     assert metrics["test/majority_accuracy"] == 0.5, "baselines are tested on the same features"
