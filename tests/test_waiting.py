@@ -24,7 +24,7 @@ from seqmodels.models import LanguageModel, SequenceClassifier, SequenceRegresso
 from seqmodels.models.likelihoods import GaussianForecast, Likelihood, PointForecast, QuantileForecast
 from seqmodels.models.pooling import every_step, last
 from seqmodels.tasks import Classification, LanguageModeling, MultilabelClassification, Regression, Tagging
-from seqmodels.tasks.label_metrics import ClassScores
+from seqmodels.tasks.metrics.labels import ClassScores
 from seqmodels.tasks.metrics.spans import TagScores
 from seqmodels.tasks.task import Task
 from tests.fusion.running import Through

@@ -10,8 +10,8 @@ from benchmarking.cases import CASES
 from gpu_checks.common import DTYPES, WRAPPERS, Records
 from seqmodels.cells import Cell
 from seqmodels.errors import Refused
-from seqmodels.fusion.cuda.emit import Source
 from seqmodels.fusion.cuda.cuts import choices, more_rows
+from seqmodels.fusion.cuda.emit import Source
 from seqmodels.fusion.cuda.nvrtc import Image, compiled
 from seqmodels.fusion.cuda.prelude import prelude
 from seqmodels.fusion.kernels.build_failed import BuildFailed

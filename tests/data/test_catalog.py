@@ -20,6 +20,7 @@ from seqmodels.data import (
     PairedTexts,
     Panel,
     Preparation,
+    Recordings,
     Source,
     Splits,
     TaggedSentences,
@@ -57,7 +58,7 @@ def test_a_source_is_public_under_its_own_name_and_states_its_preparation(name: 
 
 
 LARGE = ("mnist", "imdb", "imdb_text", "ag_news", "ud_ewt")
-RAW = (Documents, LabelledSeries, LabelledTexts, PairedTexts, Panel, TaggedSentences)
+RAW = (Documents, LabelledSeries, LabelledTexts, PairedTexts, Panel, Recordings, TaggedSentences)
 
 
 def same(one: Any, other: Any) -> bool:

@@ -5,7 +5,7 @@ from functools import cache
 
 import pytest
 
-from seqmodels.tasks.error_rates import edit_distance, error_rate, errors_of
+from seqmodels.tasks.metrics.error_rates import edit_distance, error_rate, errors_of
 from seqmodels.tasks.texts import metrics
 from seqmodels.tasks.texts.metrics import Output, metrics_of, rouge_l
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from seqmodels.data import ForecastBatch
-from seqmodels.tasks.forecast_metrics import INTERVAL, KINDS, ForecastErrors, persistence, rows_by_series
+from seqmodels.tasks.metrics.forecasts import INTERVAL, KINDS, ForecastErrors, persistence, rows_by_series
 
 ROWS, HORIZON, SERIES, GROUPS = 13, 4, 2, 3
 

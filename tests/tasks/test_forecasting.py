@@ -13,7 +13,7 @@ from seqmodels.data import DataModule, ForecastBatch
 from seqmodels.models import DirectForecaster, RecursiveForecaster, SequenceRegressor
 from seqmodels.models.likelihoods import GaussianForecast, Likelihood, PointForecast, QuantileForecast
 from seqmodels.tasks import Forecasting
-from seqmodels.tasks.forecast_metrics import KINDS
+from seqmodels.tasks.metrics.forecasts import KINDS
 from tests.tasks.small import HORIZON, SEASON, forecasting, series, trainer
 
 

@@ -21,7 +21,7 @@ from torchmetrics.functional.classification import (
 from seqmodels.data import DataModule, SequenceBatch, SequenceDataset
 from seqmodels.data.batch import TargetKind
 from seqmodels.tasks import Classification, MultilabelClassification
-from seqmodels.tasks.label_metrics import AreaUnderROC, ClassScores, LabelScores, area_under_roc
+from seqmodels.tasks.metrics.labels import AreaUnderROC, ClassScores, LabelScores, area_under_roc
 from tests.conftest import TOLERANCE
 from tests.datasets import given
 from tests.tasks.small import trainer

@@ -1,7 +1,20 @@
 """The public names of the package and where they are defined; ``__init__.py`` imports each when it is first used."""
 
+from seqmodels.data.audio.features import MFCC as MFCC
+from seqmodels.data.audio.features import LogMel as LogMel
+from seqmodels.data.audio.preparation import AudioPreparation as AudioPreparation
+from seqmodels.data.audio.preparation import SpeechPreparation as SpeechPreparation
+from seqmodels.data.audio.preprocessing import AudioPreprocessing as AudioPreprocessing
+from seqmodels.data.audio.preprocessing import SpeechPreprocessing as SpeechPreprocessing
+from seqmodels.data.audio.recordings import Recordings as Recordings
+from seqmodels.data.audio.spec_augment import SpecAugment as SpecAugment
+from seqmodels.data.audio.waveform import Noise as Noise
+from seqmodels.data.audio.waveform import Shift as Shift
+from seqmodels.data.audio.waveform import Speed as Speed
 from seqmodels.data.batch import SequenceBatch as SequenceBatch
+from seqmodels.data.batch import Spoken as Spoken
 from seqmodels.data.batch import TargetKind as TargetKind
+from seqmodels.data.batch import TranscriptBatch as TranscriptBatch
 from seqmodels.data.catalog import load as load
 from seqmodels.data.collate import pad as pad
 from seqmodels.data.formats.series_table import SeriesTable as SeriesTable
@@ -34,6 +47,8 @@ from seqmodels.data.series.windows import ForecastBatch as ForecastBatch
 from seqmodels.data.sets.adding import AddingData as AddingData
 from seqmodels.data.sets.ag_news import AGNewsData as AGNewsData
 from seqmodels.data.sets.airline_passengers import AirlinePassengersData as AirlinePassengersData
+from seqmodels.data.sets.audio_folder import AudioFolderData as AudioFolderData
+from seqmodels.data.sets.audio_transcripts import AudioTranscriptsData as AudioTranscriptsData
 from seqmodels.data.sets.cmudict import CMUDictData as CMUDictData
 from seqmodels.data.sets.copy import CopyData as CopyData
 from seqmodels.data.sets.copy_memory import CopyMemoryData as CopyMemoryData
@@ -44,6 +59,7 @@ from seqmodels.data.sets.daily_min_temperatures import DailyMinTemperaturesData 
 from seqmodels.data.sets.digits import DigitsData as DigitsData
 from seqmodels.data.sets.ett import ETTData as ETTData
 from seqmodels.data.sets.exchange_rate import ExchangeRateData as ExchangeRateData
+from seqmodels.data.sets.fsdd import FSDDData as FSDDData
 from seqmodels.data.sets.hf_text import HuggingFaceText as HuggingFaceText
 from seqmodels.data.sets.idx import IDXData as IDXData
 from seqmodels.data.sets.imdb import IMDBData as IMDBData
@@ -74,6 +90,7 @@ from seqmodels.data.sets.ts_file import TSFileData as TSFileData
 from seqmodels.data.sets.ts_file_regression import TSFileRegressionData as TSFileRegressionData
 from seqmodels.data.sets.ucr_uea import UCRUEAData as UCRUEAData
 from seqmodels.data.sets.ud_ewt import UDEWTData as UDEWTData
+from seqmodels.data.sets.yesno import YesNoData as YesNoData
 from seqmodels.data.source import PublishedSource as PublishedSource
 from seqmodels.data.source import Source as Source
 from seqmodels.data.tagging.batch import TagBatch as TagBatch

@@ -57,8 +57,8 @@ def load(name: str, /, **options: Any) -> Splits[Any]:
 
     Returns:
         The splits ``train``, ``val`` and ``test``, each a :class:`LabelledTexts`, :class:`LabelledSeries`,
-        :class:`SequenceRecords`, :class:`PairedTexts`, a :class:`Panel` of series, or :class:`Documents`, whose
-        ``read()`` yields the texts.
+        :class:`SequenceRecords`, :class:`PairedTexts`, a :class:`Panel` of series, :class:`Recordings`, or
+        :class:`Documents`, whose ``read()`` yields the texts.
 
     Raises:
         ValueError: no such data set or option, or the data cannot be read.

@@ -71,6 +71,11 @@ class Convolution(nn.Module):
         """Whether the output has fewer steps than the input."""
         return self.stride * self.pool > 1
 
+    def output_lengths(self, lengths: Tensor) -> Tensor:
+        """Return the lengths of the outputs for inputs of these lengths."""
+        steps = -(-lengths // self.stride)
+        return -(-steps // self.pool)
+
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Return outputs and their lengths; all steps are real if no lengths are given."""
         time, before = x.shape[1], (self.kernel_size - 1) // 2
@@ -141,6 +146,13 @@ class ConvolutionStack(nn.Module):
         self.output_size = channels
         self.shortens = pool > 1
         """Whether the output has fewer steps than the input."""
+
+    def output_lengths(self, lengths: Tensor) -> Tensor:
+        """Return the lengths of the outputs for inputs of these lengths."""
+        for layer in self.layers:
+            assert isinstance(layer, Convolution)
+            lengths = layer.output_lengths(lengths)
+        return lengths
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Return outputs and their lengths; all steps are real if no lengths are given."""

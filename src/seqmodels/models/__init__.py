@@ -1,6 +1,7 @@
 """Networks, one for each kind of task: plain modules ``(inputs, lengths) -> outputs``."""
 
 from seqmodels.models import likelihoods, pooling, scheduled_sampling
+from seqmodels.models.ctc_network import CTCNetwork
 from seqmodels.models.dense import DenseClassifier
 from seqmodels.models.encoder_decoder import Copies, DecoderState, EncoderDecoder, Prediction
 from seqmodels.models.forecaster import DirectForecaster, Forecaster, RecursiveForecaster
@@ -10,6 +11,7 @@ from seqmodels.models.sequence_network import SequenceClassifier, SequenceNetwor
 from seqmodels.models.tagger import Tagger
 
 __all__ = [
+    "CTCNetwork",
     "Copies",
     "DecoderState",
     "DenseClassifier",

@@ -10,8 +10,8 @@ from seqmodels.data.batch import TargetKind
 from seqmodels.data.series.windows import ForecastBatch
 from seqmodels.models import Forecaster
 from seqmodels.tasks.calibration import ConformalScores, checked_share, warn_of_few
-from seqmodels.tasks.forecast_metrics import KINDS, ForecastErrors, persistence, rows_by_series
 from seqmodels.tasks.forecast_records import records_of, summary
+from seqmodels.tasks.metrics.forecasts import KINDS, ForecastErrors, persistence, rows_by_series
 from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage, Task
 
 BASELINES = ("persistence", "seasonal_naive")
@@ -22,7 +22,7 @@ class Forecasting(Task[ForecastBatch]):
     """Train and evaluate forecasts of one or more series, compared with persistence and seasonal-naive forecasts.
 
     The loss is that of the model's likelihood. For the metrics see
-    :class:`~seqmodels.tasks.forecast_metrics.ForecastErrors`; test metrics cover all three forecasts:
+    :class:`~seqmodels.tasks.metrics.forecasts.ForecastErrors`; test metrics cover all three forecasts:
     ``test/mse``, ``test/persistence_mse``, ``test/seasonal_naive_mse``.
 
     Each validation calibrates the intervals of the model

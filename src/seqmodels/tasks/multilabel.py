@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from torchmetrics import MetricCollection
 
 from seqmodels.data.batch import SequenceBatch, TargetKind
-from seqmodels.tasks.label_metrics import AreaUnderROC, LabelScores
+from seqmodels.tasks.metrics.labels import AreaUnderROC, LabelScores
 from seqmodels.tasks.steps import real_steps, rows_of
 from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage, Task
 

@@ -52,7 +52,7 @@ log = logging.getLogger(__name__)
 
 PARTS = (
     *("cell", "regularizers", "initializer", "front", "top", "pooling", "attention", "scheduled_sampling"),
-    *("optimizer", "scheduler"),
+    *("optimizer", "scheduler", "features", "waveform"),
     *("vocabulary", "data", "augmentation", "trainer", "callbacks", "logger"),
 )
 REQUIRED = ("data", "task", "model", "optimizer", "trainer", "callbacks", "logger", "paths")

@@ -21,13 +21,13 @@ from seqmodels.errors import ConfigError, shortened
 from seqmodels.system.devices import device_of
 from seqmodels.system.durable import durable_file
 from seqmodels.system.threads import cpu_threads, threads_for
-from seqmodels.tasks import Search, Seq2Seq, Tagging, Task
+from seqmodels.tasks import CTC, Seq2Seq, Tagging, Task
 from seqmodels.training.answers import Answer, lines, write_lines
 from seqmodels.training.checkpointing import load_trained, preprocessing_of
 from seqmodels.training.finding import weights_of
 from seqmodels.training.quiet import quiet
 
-SEARCH = ("beam", "n_best", "length_penalty", "coverage_penalty", "max_length")  # options of Search
+SEARCH = ("beam", "n_best", "length_penalty", "coverage_penalty", "max_length")  # options of searches
 SHOWN = 3  # records that cannot be read and are named in the log
 
 log = logging.getLogger("seqmodels")
@@ -107,11 +107,11 @@ def set_search(task: Task[Any], config: DictConfig) -> None:
     given = {option: config[option] for option in SEARCH if config.get(option) is not None}
     if not given:
         return
-    if not isinstance(task, Seq2Seq):
-        raise ConfigError(f"{next(iter(given))}= is for models that write texts (task=seq2seq), not for this one")
+    if not isinstance(task, Seq2Seq | CTC):
+        raise ConfigError(f"{next(iter(given))}= is for models that write texts (task=seq2seq, ctc), not for this one")
     if "n_best" in given and "beam" not in given:
         given["beam"] = max(given["n_best"], task.search.beam)
-    check_signature(Search, {"_target_": "the command", **given}, "", {})
+    check_signature(type(task.search), {"_target_": "the search of the model", **given}, "", {})
     try:
         task.search = replace(task.search, **given)
     except ValueError as error:

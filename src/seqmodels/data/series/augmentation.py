@@ -4,32 +4,36 @@ Their only source of randomness is the given generator. Padding is left unchange
 """
 
 from abc import ABC, abstractmethod
+from typing import TypeVar
 
 import torch
 from torch import Generator, Tensor
 
-from seqmodels.data.batch import SequenceBatch
+from seqmodels.data.batch import SequenceBatch, TranscriptBatch
 from seqmodels.sequence import length_mask
+
+Batch = TypeVar("Batch", SequenceBatch, TranscriptBatch)
 
 
 class SeriesAugmentation(ABC):
     """Changes the real steps of a batch of series."""
 
-    def __call__(self, batch: SequenceBatch, generator: Generator) -> SequenceBatch:
+    def __call__(self, batch: Batch, generator: Generator) -> Batch:
         """Return the batch with augmented inputs.
 
         Raises:
             ValueError: its inputs are not numeric series.
         """
-        if not isinstance(batch, SequenceBatch) or not batch.inputs.is_floating_point():
-            got = f"{batch.inputs.dtype}" if isinstance(batch, SequenceBatch) else type(batch).__name__
+        known = isinstance(batch, SequenceBatch | TranscriptBatch)
+        if not known or not batch.inputs.is_floating_point():
+            got = f"{batch.inputs.dtype}" if known else type(batch).__name__
             raise ValueError(f"{type(self).__name__} changes series of numbers (batch, time, input), got {got}")
         changed = self.change(batch, generator)
         padding = ~length_mask(batch.lengths, batch.inputs.shape[1])[..., None]
         return batch._replace(inputs=torch.where(padding, batch.inputs, changed))
 
     @abstractmethod
-    def change(self, batch: SequenceBatch, generator: Generator) -> Tensor:
+    def change(self, batch: SequenceBatch | TranscriptBatch, generator: Generator) -> Tensor:
         """Return new inputs ``(batch, time, input)``; values in the padding are ignored."""
 
 
@@ -39,7 +43,7 @@ class Jitter(SeriesAugmentation):
     def __init__(self, *, deviation: float = 0.1) -> None:
         self.deviation = _positive("deviation", deviation)
 
-    def change(self, batch: SequenceBatch, generator: Generator) -> Tensor:
+    def change(self, batch: SequenceBatch | TranscriptBatch, generator: Generator) -> Tensor:
         x = batch.inputs
         return x + self.deviation * torch.randn(x.shape, dtype=x.dtype, generator=generator)
 
@@ -50,7 +54,7 @@ class Scale(SeriesAugmentation):
     def __init__(self, *, deviation: float = 0.1) -> None:
         self.deviation = _positive("deviation", deviation)
 
-    def change(self, batch: SequenceBatch, generator: Generator) -> Tensor:
+    def change(self, batch: SequenceBatch | TranscriptBatch, generator: Generator) -> Tensor:
         x = batch.inputs
         rows, _, channels = x.shape
         return x * (1 + self.deviation * torch.randn(rows, 1, channels, dtype=x.dtype, generator=generator))
@@ -70,7 +74,7 @@ class TimeWarp(SeriesAugmentation):
             raise ValueError(f"knots must be at least 2, got {knots}")
         self.knots = knots
 
-    def change(self, batch: SequenceBatch, generator: Generator) -> Tensor:
+    def change(self, batch: SequenceBatch | TranscriptBatch, generator: Generator) -> Tensor:
         x = batch.inputs
         rows, time, channels = x.shape
         if batch.stepwise:
@@ -105,7 +109,7 @@ class TimeMask(SeriesAugmentation):
         self.share = share
         self.spans = spans
 
-    def change(self, batch: SequenceBatch, generator: Generator) -> Tensor:
+    def change(self, batch: SequenceBatch | TranscriptBatch, generator: Generator) -> Tensor:
         x = batch.inputs
         steps = torch.arange(x.shape[1])
         for _ in range(self.spans):

@@ -7,6 +7,8 @@ SETS = {
     "adding": "AddingData",
     "japanese_vowels": "JapaneseVowelsData",
     "ucr_uea": "UCRUEAData",
+    "fsdd": "FSDDData",
+    "yesno": "YesNoData",
     "jsb_chorales": "JSBChoralesData",
     "copy_memory": "CopyMemoryData",
     "sst2": "SST2Data",
@@ -44,6 +46,8 @@ OWN_FILES = {
     "csv_sequences": "CSVSequencesData",
     "csv_sequences_regression": "CSVSequencesRegressionData",
     "tags": "TagsData",
+    "audio_folder": "AudioFolderData",
+    "audio_transcripts": "AudioTranscriptsData",
     "idx": "IDXData",
     "hf_text": "HuggingFaceText",
 }

@@ -7,7 +7,7 @@ from functools import partial
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
-from seqmodels.tasks.error_rates import error_rate
+from seqmodels.tasks.metrics.error_rates import error_rate
 
 log = logging.getLogger("seqmodels")
 

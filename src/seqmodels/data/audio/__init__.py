@@ -1,0 +1,1 @@
+"""Recordings of sound: reading, resampling, spectral features, augmentation, and their cache."""
