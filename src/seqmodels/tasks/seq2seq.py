@@ -190,7 +190,7 @@ class Seq2Seq(Task[PairBatch]):
         if not self.copies:
             return None
         size = len(self.preprocessing.target_vocabulary)
-        return Copies(batch.copies, max(int(batch.copies.max()) + 1 - size, 0))
+        return Copies(batch.copies, max(batch.copy_size - size, 0))
 
     def _begin(self, stage: Stage) -> None:
         super()._begin(stage)

@@ -31,6 +31,7 @@ class PairBatch(NamedTuple):
     targets: Tensor  # (batch, steps) tokens of the targets, each with the end token
     target_lengths: Tensor  # (batch,) number of real tokens of each target, with the end token
     copies: Tensor  # (batch, time) what each source token is as a target token
+    copy_size: int  # one more than the largest of these: a number of the host, so that a GPU need not be asked for it
     texts: list[PairText] = []  # noqa: RUF012  (never changed) one per row; empty in training
 
 
@@ -48,7 +49,8 @@ def collate_pairs(pairs: Sequence[Pair], *, texts: bool) -> PairBatch:
     inputs, lengths = pad([torch.tensor(pair.source) for pair in pairs])
     targets, target_lengths = pad([torch.tensor(pair.target) for pair in pairs])
     copies, _ = pad([torch.tensor(pair.copies) for pair in pairs])
-    return PairBatch(inputs, lengths, targets, target_lengths, copies, [pair.text for pair in pairs] if texts else [])
+    shown = [pair.text for pair in pairs] if texts else []
+    return PairBatch(inputs, lengths, targets, target_lengths, copies, int(copies.max()) + 1, shown)
 
 
 class PairDataset(Rows[PairBatch]):
