@@ -95,7 +95,7 @@ def _version() -> str:
         own = version("seqmodels")
     except PackageNotFoundError:
         own = ""
-    files = sorted(Path(__file__).parents[1].glob("**/*.[ph]*"))
+    files = sorted(Path(__file__).parents[1].glob("**/*.[chp]*"))
     facts = ((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files)
     return f"{own} {torch.__version__} {[*facts]}"
 

@@ -135,7 +135,7 @@ class Tagger(nn.Module):
             initializer(self)
 
     def forward(self, inputs: Words, lengths: Tensor | None = None) -> Tensor:
-        """Score the tags of each word; what the scores mean is up to :attr:`tags`.
+        """Score the tags of each word; what the scores mean is up to ``tags``.
 
         Args:
             inputs: the words of a batch of sentences.

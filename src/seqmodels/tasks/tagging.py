@@ -92,7 +92,7 @@ class Tagging(Task[TagBatch]):
         return self.model.tags.best(self.model(batch.inputs, batch.lengths), batch.lengths)
 
     def records(self, batch: TagBatch, class_names: Sequence[str]) -> list[list[dict[str, Any]]]:  # noqa: ARG002
-        """Return the most probable tags of each sentence; with :attr:`probabilities`, also that of every tag."""
+        """Return the most probable tags of each sentence; with ``probabilities``, also that of every tag."""
         scores, lengths = self.model(batch.inputs, batch.lengths), batch.lengths.tolist()
         rows = self.model.tags.best(scores, batch.lengths).tolist()
         found = [{"tags": [self.tag_names[tag] for tag in row[:n]]} for row, n in zip(rows, lengths, strict=True)]

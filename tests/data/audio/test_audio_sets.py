@@ -102,6 +102,9 @@ def test_an_unusable_recording_is_named_or_dropped_and_counted(tmp_path: Path, c
             (place / "low" / f"{row}.wav").write_bytes(content)
     with pytest.raises(ValueError, match=rf"the train split: .*low/\d.wav {message}.*data.unusable=drop"):
         of_folder(place).setup()
+    place = place.rename(tmp_path / "moved")
+    with pytest.raises(ValueError, match=rf"the train split: .*moved/low/\d.wav {message}"):  # though it is known
+        of_folder(place).setup()
     data = of_folder(place, unusable="drop")
     data.setup()
     assert sum(part["dropped"] for part in data.prepared.counts.values()) == 4

@@ -25,8 +25,6 @@ class Extracted(NamedTuple):
 
     features: list[Tensor]
     """Per recording ``(frames, size)``, with 0 frames for one that cannot be used."""
-    errors: list[str]
-    """Why recordings cannot be used, with the names of their files."""
     converted: int = 0
     """Number of recordings that had another sample rate or several channels."""
 
@@ -65,7 +63,7 @@ def _read(path: Path) -> Extracted | None:
         with safe_open(path, "pt") as file:
             values, lengths = file.get_tensor("values"), file.get_tensor("lengths")
             notes = json.loads(file.metadata()["notes"])
-        return Extracted(list(values.split(lengths.tolist())), notes["errors"], notes["converted"])
+        return Extracted(list(values.split(lengths.tolist())), notes["converted"])
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         log.info("%s cannot be read, and is computed again: %s", path, error)
         return None
@@ -74,7 +72,7 @@ def _read(path: Path) -> Extracted | None:
 def _write(path: Path, extracted: Extracted) -> None:
     """Keep features; a cache that cannot be written costs time, not the run."""
     lengths = torch.tensor([len(features) for features in extracted.features])
-    notes = json.dumps({"errors": extracted.errors, "converted": extracted.converted})
+    notes = json.dumps({"converted": extracted.converted})
     content = save({"values": torch.cat(extracted.features), "lengths": lengths}, {"notes": notes})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -113,7 +113,8 @@ class RecordingPreparation(Preparation, ABC):
                 missing.append(str(error))
         made = {"features": unscaled.features.node, "convert": self.convert}
         found = cached(contents, made, lambda: extracted(files, contents, unscaled), self.cache_dir)
-        errors = [*missing, *found.errors]
+        empty = [number for number, features in enumerate(found.features) if not len(features)]
+        errors = [*missing, *(_refusal(files[number], contents[number], unscaled) for number in empty)]
         if errors and self.unusable == "error":
             more = f" ({len(errors)} such recordings in all)" if len(errors) > 1 else ""
             raise ValueError(f"the {name} split: {errors[0]}{more}; data.unusable=drop leaves such recordings out")
@@ -192,17 +193,35 @@ class SpeechPreparation(RecordingPreparation):
 
 def extracted(files: Sequence[SoundFile], contents: Sequence[bytes], unscaled: AudioPreprocessing) -> Extracted:
     """Return the features of recordings, given their contents."""
-    features, errors, converted = [], [], 0
+    features, converted = [], 0
     for file, content in zip(files, contents, strict=True):
         try:
-            sound = read_sound(content, file.place)
-            samples = mono(sound, unscaled.features.rate, file.place, convert=unscaled.convert)
-            features.append(unscaled.raw_features(samples))
-            converted += sound.sample_rate != unscaled.features.rate or sound.samples.shape[1] > 1
-        except ValueError as error:
-            features.append(torch.zeros(0, unscaled.features.size))
-            errors.append(str(error))
-    return Extracted(features, errors, converted)
+            one, was_converted = _features(file, content, unscaled)
+        except ValueError:
+            one, was_converted = torch.zeros(0, unscaled.features.size), False
+        features.append(one)
+        converted += was_converted
+    return Extracted(features, converted)
+
+
+def _features(file: SoundFile, content: bytes, unscaled: AudioPreprocessing) -> tuple[Tensor, bool]:
+    """Return the features of a recording, and whether it was converted.
+
+    Raises:
+        ValueError: it cannot be used.
+    """
+    sound, rate = read_sound(content, file.place), unscaled.features.rate
+    samples = mono(sound, rate, file.place, convert=unscaled.convert)
+    return unscaled.raw_features(samples), sound.sample_rate != rate or sound.samples.shape[1] > 1
+
+
+def _refusal(file: SoundFile, content: bytes, unscaled: AudioPreprocessing) -> str:
+    """Return why a recording cannot be used: not kept with the features, as its name may have changed since."""
+    try:
+        _features(file, content, unscaled)
+    except ValueError as error:
+        return str(error)
+    return f"{file.place} has no frames"
 
 
 def ngram_counts(rows: Sequence[Sequence[int]], order: int) -> dict[str, int]:

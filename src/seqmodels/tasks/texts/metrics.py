@@ -50,7 +50,7 @@ def metrics_of(names: Sequence[str] | None, unit: str, *, lowercase: bool = Fals
     Example:
         >>> outputs = [Output("eins", ("one",), "one"), Output("zwei", ("two", "a two"), "too")]
         >>> {name: metric(outputs) for name, metric in metrics_of(["wer", "cer", "exact_match"], "words").items()}
-        {'wer': 0.5, 'cer': 0.16666666666666666, 'exact_match': 0.5}
+        {'wer': 0.6666666666666666, 'cer': 0.16666666666666666, 'exact_match': 0.5}
     """
     known: dict[str, Metric] = {
         "bleu": partial(_sacrebleu, "BLEU", lowercase=lowercase),
@@ -91,7 +91,7 @@ def rouge_l(outputs: Sequence[Output]) -> float:
 
     Example:
         >>> rouge_l([Output("", ("The cat sat down.",), "a cat down")])
-        0.5714285714285715
+        0.5714285714285714
     """
     best = [max(_rouge_l(output.output, reference) for reference in output.references) for output in outputs]
     return sum(best) / len(best)
