@@ -11,7 +11,7 @@ from seqmodels.sequence import length_mask, usable_lengths
 
 
 class Memory(NamedTuple):
-    """A source as attention reads it; made once for all steps of a decoder by :meth:`Attention.memory`."""
+    """What attention reads of a source; :meth:`Attention.memory` computes it once per source, not per step."""
 
     values: Tensor  # (batch, source, value)  what an encoder returns for each step
     keys: Tensor  # (batch, source, key)  what queries are compared with

@@ -12,17 +12,17 @@ from seqmodels.data import PairBatch, PairPreprocessing
 from seqmodels.data.batch import TargetKind
 from seqmodels.models import Copies, EncoderDecoder
 from seqmodels.sequence import length_mask
-from seqmodels.tasks.examples import Shown, show_examples
-from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage, Task
+from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage
 from seqmodels.tasks.texts.alignment import alignment_svg
-from seqmodels.tasks.texts.examples import chosen_examples, gathered
+from seqmodels.tasks.texts.examples import chosen_examples
 from seqmodels.tasks.texts.metrics import Output, metrics_of
 from seqmodels.tasks.texts.search import Search
+from seqmodels.tasks.texts.text_task import TextTask
 
 log = logging.getLogger("seqmodels")
 
 
-class Seq2Seq(Task[PairBatch]):
+class Seq2Seq(TextTask[PairBatch]):
     """Train an encoder and decoder on pairs of texts, and measure the texts that it writes.
 
     The loss is the cross-entropy in nats per target token, its end token included, where the decoder reads the true
@@ -73,7 +73,9 @@ class Seq2Seq(Task[PairBatch]):
         search: Search | None = None,
         metrics: Sequence[str] | None = None,
     ) -> None:
-        super().__init__(model, optimizer, scheduler)
+        lowercase = preprocessing.target_vocabulary.lowercase
+        text_metrics = metrics_of(metrics, preprocessing.unit, lowercase=lowercase)
+        super().__init__(model, optimizer, scheduler, text_metrics)
         if not isinstance(model, EncoderDecoder):
             raise TypeError(f"task=seq2seq needs model=encoder_decoder, got {type(model).__name__}")
         if not 0 <= label_smoothing < 1:
@@ -82,9 +84,6 @@ class Seq2Seq(Task[PairBatch]):
         self.label_smoothing = label_smoothing
         self.own_tokens = own_tokens
         self.search = Search() if search is None else search
-        lowercase = preprocessing.target_vocabulary.lowercase
-        self.text_metrics = metrics_of(metrics, preprocessing.unit, lowercase=lowercase)
-        self._outputs: dict[Stage, list[Output]] = {"val": [], "test": []}
 
     def measure(self, batch: PairBatch, stage: Stage) -> Tensor:
         rate = self.own_tokens(self.global_step) if stage == "train" and self.own_tokens is not None else 0.0
@@ -147,11 +146,6 @@ class Seq2Seq(Task[PairBatch]):
             for row, best in found
         ]
 
-    def tables(self) -> dict[str, list[dict[str, Any]]]:
-        """Return the outputs of the last test."""
-        rows = [output._asdict() | {"references": " | ".join(output.references)} for output in self._outputs["test"]]
-        return {"outputs.csv": rows} if rows else {}
-
     def pictures(self) -> dict[str, str]:
         """Return pictures of the attention of examples of the last test, if the network has attention."""
         if self.model.decoder.attention is None:
@@ -192,20 +186,8 @@ class Seq2Seq(Task[PairBatch]):
         size = len(self.preprocessing.target_vocabulary)
         return Copies(batch.copies, max(batch.copy_size - size, 0))
 
-    def _begin(self, stage: Stage) -> None:
-        super()._begin(stage)
-        self._outputs[stage] = []
-
     def _report(self, stage: Stage) -> None:
         super()._report(stage)
-        if stage == "train":
-            return
-        outputs = gathered(self._outputs[stage], self.trainer.world_size)
-        values = {f"{stage}/{name}": metric(outputs) for name, metric in self.text_metrics.items()}
         loss = self.trainer.callback_metrics.get(f"{stage}/loss")
-        if loss is not None:
-            values[f"{stage}/perplexity"] = math.exp(min(float(loss), 700.0))
-        self.log_dict(values, prog_bar=True)
-        if self.trainer.is_global_zero:
-            examples = [Shown(row.source, row.references[0], row.output) for row in chosen_examples(outputs)]
-            show_examples(examples, stage, self.loggers, self.global_step)
+        if stage != "train" and loss is not None:
+            self.log(f"{stage}/perplexity", math.exp(min(float(loss), 700.0)), prog_bar=True)

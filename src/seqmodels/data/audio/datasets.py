@@ -16,7 +16,7 @@ from seqmodels.data.sequences import RaggedDataset, Sequences
 
 
 class Sounds(NamedTuple):
-    """The sounds of a split, from which training batches are computed anew, each time changed at random."""
+    """The sounds of a split; features of training batches are computed from them, changed at random each time."""
 
     samples: list[Tensor]  # per row (time,)
     sample_rate: int
@@ -49,7 +49,9 @@ class ChangedSounds(Rows[Any]):
         self.rows.check(name, kind, sizes, loading)
 
     def joined(self, others: Sequence[Any]) -> "ChangedSounds":
-        raise NotImplementedError("the data sets join their rows")
+        return ChangedSounds(
+            self.rows.joined([other.rows for other in others]), self.sounds.joined([other.sounds for other in others])
+        )
 
     def __getitems__(self, rows: list[int]) -> SoundBatch:
         chosen = [self.sounds.samples[row] for row in rows]

@@ -47,7 +47,7 @@ class RecordingPreparation(Preparation, ABC):
     Args:
         features: computes them; without a ``sample_rate``, it is that of the first training recording.
         waveform: changes training recordings before their features are computed, in order; the features of training
-            batches are then computed anew in every epoch.
+            batches are then recomputed in every epoch.
         convert: average several channels, and resample other rates; otherwise such a recording is an error.
         unusable: whether a recording that cannot be read, has no samples or is silent is an error (``error``), or
             dropped and counted (``drop``).

@@ -26,7 +26,7 @@ class EncoderDecoder(nn.Module):
 
     In training the decoder reads the true tokens (teacher forcing). Where attention does not feed the recurrence,
     ``input_feeding="none"``, its recurrent layers run over the whole target at once, by the fastest back-end; otherwise
-    step by step, where masks of dropout between layers and of wrapped cells are drawn anew at each step.
+    step by step, where dropout masks between layers and of wrapped cells are redrawn at each step.
 
     Args:
         encoder: called with ``input_size=``, makes a stack of recurrent layers, as

@@ -14,18 +14,17 @@ from seqmodels.data.batch import TargetKind
 from seqmodels.decoding import NGram
 from seqmodels.errors import shortened
 from seqmodels.models import CTCNetwork
-from seqmodels.tasks.examples import Shown, show_examples
-from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage, Task
+from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage
 from seqmodels.tasks.texts.ctc_search import CTCSearch
-from seqmodels.tasks.texts.examples import chosen_examples, gathered
 from seqmodels.tasks.texts.metrics import Output, metrics_of
+from seqmodels.tasks.texts.text_task import TextTask
 
 SHOWN = 3  # files that a message names
 
 log = logging.getLogger("seqmodels")
 
 
-class CTC(Task[TranscriptBatch]):
+class CTC(TextTask[TranscriptBatch]):
     r"""Train and evaluate a network that transcribes sequences, with the CTC loss (Graves et al., 2006).
 
     .. math::
@@ -75,15 +74,13 @@ class CTC(Task[TranscriptBatch]):
         search: CTCSearch | None = None,
         metrics: Sequence[str] = ("wer", "cer"),
     ) -> None:
-        super().__init__(model, optimizer, scheduler)
+        super().__init__(model, optimizer, scheduler, metrics_of(metrics, "words"))
         if not hasattr(model, "output_lengths"):
             raise TypeError(f"task=ctc needs model=ctc_network, got {type(model).__name__}")
         self.preprocessing = preprocessing
         self.search = CTCSearch() if search is None else search
-        self.text_metrics = metrics_of(metrics, "words")
         order, units = preprocessing.ngram_order, len(preprocessing.vocabulary) - 1
         self.ngram = NGram(preprocessing.ngram_counts, order=order, vocab_size=units) if order else None
-        self._outputs: dict[Stage, list[Output]] = {"val": [], "test": []}
 
     def measure(self, batch: TranscriptBatch, stage: Stage) -> Tensor:
         _check_targets(batch, len(self.preprocessing.vocabulary))
@@ -139,20 +136,6 @@ class CTC(Task[TranscriptBatch]):
             Output(row.place, (row.text,), self.preprocessing.written(best[0].tokens))
             for row, best in zip(batch.spoken, found, strict=True)
         ]
-
-    def _begin(self, stage: Stage) -> None:
-        super()._begin(stage)
-        self._outputs[stage] = []
-
-    def _report(self, stage: Stage) -> None:
-        super()._report(stage)
-        if stage == "train":
-            return
-        outputs = gathered(self._outputs[stage], self.trainer.world_size)
-        self.log_dict({f"{stage}/{name}": metric(outputs) for name, metric in self.text_metrics.items()}, prog_bar=True)
-        if self.trainer.is_global_zero:
-            examples = [Shown(row.source, row.references[0], row.output) for row in chosen_examples(outputs)]
-            show_examples(examples, stage, self.loggers, self.global_step)
 
     def _report_too_long(self, *names: str) -> None:
         split = getattr(getattr(self.trainer, "datamodule", None), "split", None)
