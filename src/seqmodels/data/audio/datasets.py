@@ -59,14 +59,7 @@ class ChangedSounds(Rows[Any]):
         return SoundBatch(samples, torch.tensor([len(row) for row in chosen]), self.rows.__getitems__(rows))
 
     def loader(
-        self,
-        name: str,
-        loading: Loading,
-        *,
-        shuffle: bool = False,
-        rank: int = 0,
-        world_size: int = 1,
-        augment: Augmentation[Any] | None = None,
+        self, name: str, loading: Loading, *, augment: Augmentation[Any] | None = None, **options: Any
     ) -> SequenceLoader[Any]:
         def changed(batch: SoundBatch, generator: Generator) -> Any:
             samples, lengths = batch.samples, batch.lengths
@@ -76,7 +69,7 @@ class ChangedSounds(Rows[Any]):
             features = batch.batch._replace(inputs=inputs, lengths=frames)
             return features if augment is None else augment(features, generator)
 
-        return super().loader(name, loading, shuffle=shuffle, rank=rank, world_size=world_size, augment=changed)
+        return super().loader(name, loading, augment=changed, **options)
 
 
 class ClassifiedSounds(Sequences):
