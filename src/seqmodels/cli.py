@@ -11,8 +11,14 @@ COMMANDS = {
     "evaluate": ("seqmodels.commands.train:evaluate", "test a finished run: seqmodels evaluate run=DIR"),
     "predict": ("seqmodels.commands.predict:main", "predict for new data: seqmodels predict run=DIR input=new.csv"),
     "generate": ("seqmodels.commands.generate:main", "generate text: seqmodels generate run=DIR prompt=Once"),
-    "sweep": ("seqmodels.commands.sweep:main", "search for the best configuration: seqmodels sweep sweep.trials=30"),
-    "sweep-report": ("seqmodels.commands.sweep_report:main", "report on a sweep: seqmodels sweep-report dir=DIR"),
+    "sweep": (
+        "seqmodels.commands.sweeps.sweep:main",
+        "search for the best configuration: seqmodels sweep sweep.trials=30",
+    ),
+    "sweep-report": (
+        "seqmodels.commands.sweeps.sweep_report:main",
+        "report on a sweep: seqmodels sweep-report dir=DIR",
+    ),
     "runs": (
         "seqmodels.commands.runs.listing:main",
         "list, compare or delete runs: seqmodels runs sort=test/f1",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from seqmodels.commands.comparison import job_folders, print_comparison
+from seqmodels.commands.runs.comparison import job_folders, print_comparison
 from seqmodels.commands.runs.layout import MAX_WIDTH
 
 METRICS = {f"{stage}/{name}": 0.5 for stage in ("val", "test") for name in ("loss", "accuracy", "f1", "auroc")}

@@ -298,7 +298,7 @@ def test_other_errors_pass_as_they_are() -> None:
 
 STARVED = """
 import resource, sys
-import seqmodels.commands.sweep, seqmodels.commands.train, seqmodels.training.fit
+import seqmodels.commands.sweeps.sweep, seqmodels.commands.train, seqmodels.training.fit
 from seqmodels.cli import run
 from seqmodels.sweeping import driver
 

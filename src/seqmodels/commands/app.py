@@ -108,7 +108,7 @@ def _sweep(hydra: Hydra, command: str, config: DictConfig, work: Work, overrides
         raise ConfigError("no job could start, for the reasons above; nothing was written") from error
     finally:
         if folder.is_dir() and is_first():
-            from seqmodels.commands.comparison import print_comparison  # noqa: PLC0415  (imports rich, which a run does not need)
+            from seqmodels.commands.runs.comparison import print_comparison  # noqa: PLC0415  (imports rich, which a run does not need)
 
             print_comparison(folder)
 

@@ -16,7 +16,7 @@ from hydra.core.utils import configure_log
 from omegaconf import DictConfig, OmegaConf
 
 from seqmodels.commands.app import log_traceback, run_app
-from seqmodels.commands.sweep_report import needs_optuna, report
+from seqmodels.commands.sweeps.sweep_report import needs_optuna, report
 from seqmodels.config.compose import compose, composed, parse
 from seqmodels.config.hydra_internals import run
 from seqmodels.config.quoting import quoted
