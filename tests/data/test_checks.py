@@ -54,3 +54,8 @@ def test_a_token_beyond_the_vocabulary_is_refused() -> None:
     check_split("val", split, "classification", {"output_size": 2, "vocab_size": 10})
     with pytest.raises(ValueError, match="the val split, row 2: a token must be 0 to 8"):
         check_split("val", split, "classification", {"output_size": 2, "vocab_size": 9})
+
+
+def test_a_single_class_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"the data have one class, .* check which column or file holds the labels"):
+        check_split("val", RaggedDataset(TOKENS, torch.zeros(3).long()), "classification", {"output_size": 1})

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 def check_split(name: str, split: "Sequences", kind: TargetKind, sizes: Mapping[str, Any]) -> None:
     """Raise ``ValueError`` naming split, row and value if the split does not match ``kind`` and ``sizes``.
 
-    Class targets are int64 in 0 to ``output_size - 1``; labels are floats 0 or 1, ``output_size`` of them; regression
-    targets are finite floats, ``output_size`` of them; inputs are finite, and tokens in 0 to ``vocab_size - 1``.
+    Class targets are int64 in 0 to ``output_size - 1``, two or more; labels are floats 0 or 1, ``output_size`` of
+    them; regression targets are finite floats, ``output_size`` of them; inputs are finite, and tokens in 0 to
+    ``vocab_size - 1``.
     """
     if len(split) == 0:
         raise ValueError(f"the {name} split is empty")
@@ -31,6 +32,11 @@ def _check_targets(name: str, split: "Sequences", kind: TargetKind, output_size:
         if targets.dtype != torch.int64 or targets.dim() != 1:
             raise ValueError(
                 f"the {name} split: classes must be int64 ({leading},), got {targets.dtype} {tuple(targets.shape)}"
+            )
+        if output_size < 2:
+            raise ValueError(
+                "the data have one class, the same in every row, and a classification needs two or more: "
+                "check which column or file holds the labels"
             )
         wrong = (targets < 0) | (targets >= output_size)
         rule = f"a class must be 0 to {output_size - 1}"

@@ -114,10 +114,13 @@ def _try_optimizer(node: DictConfig) -> None:
     """Build the optimiser once for a dummy parameter, since the task does so only when training starts."""
     try:
         build(node)([nn.Parameter(torch.zeros(1))])
+    except ConfigError:
+        raise
     except (ValueError, TypeError) as error:
-        raise (
-            error if isinstance(error, ConfigError) else ConfigError(f"optimizer ({node._target_}): {error}")
-        ) from error
+        raise ConfigError(f"optimizer ({node._target_}): {error}") from error
+    except Exception as error:  # torch checks few of its arguments: betas=[0.9] ends in an IndexError
+        given = {str(key): value for key, value in node.items() if not str(key).startswith("_")}
+        raise ConfigError(f"optimizer ({node._target_}) does not accept {given}: {error!r}") from error
 
 
 def check_continues(path: str | Path, task: Task) -> None:
