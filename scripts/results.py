@@ -97,8 +97,10 @@ ROWS = (
         options=("trainer.max_epochs=1", "trainer.limit_train_batches=1000"),
     ),
 )
-CELLS = ("elman", "concat_linear", "jordan", "lstm", "lstm_no_output_gate", "gru", "gru_reset_after", "forget_input")
-CELLS += ("forget_input_output",)
+CELLS = (
+    *("elman", "concat_linear", "jordan", "lstm", "lstm_no_output_gate"),
+    *("gru", "gru_reset_after", "forget_input", "forget_input_output"),
+)
 BY_CELL = {
     name: {
         cell: Row(name, "test/exact_match", 0.99, "", (1,), options=() if cell == "gru" else (f"cell={cell}",))
