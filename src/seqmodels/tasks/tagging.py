@@ -61,7 +61,7 @@ class Tagging(Task[TagBatch]):
 
     @property
     def confusion_matrix(self) -> Tensor:
-        """Counts ``(tags, tags)`` of the tokens of the last test: rows are the true tags, columns the predicted ones."""
+        """Counts ``(tags, tags)`` of tokens in the last test: rows are the true tags, columns the predicted ones."""
         with self.tested.sync_context():
             return self.tested.counts.clone()
 

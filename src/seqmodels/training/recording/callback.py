@@ -101,7 +101,7 @@ def _rows(data: Any) -> dict[str, int]:
     """Return the number of rows of each split that has rows; texts that are read in windows have tokens in place."""
     found: dict[str, int] = {}
     for name in SPLITS:
-        split = getattr(data.prepared.splits, name, None) if hasattr(data, "prepared") else None
+        split: Any = getattr(data.prepared.splits, name, None) if hasattr(data, "prepared") else None
         if hasattr(split, "__len__"):
             found[name] = len(split)
     return found

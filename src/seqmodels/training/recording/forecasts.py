@@ -44,7 +44,7 @@ def forecasts(task: Forecasting, split: WindowDataset, worst: Sequence[tuple[flo
                     "target": rounded(targets[index, :STEPS, number]),
                     "times": [step["time"] for step in steps],
                     "forecast": [step["forecast"] for step in steps],
-                    **{bound: [step[bound] for step in steps] for bound in ("low", "high") if bound in steps[0]},
                 }
             )
+            found[-1] |= {bound: [step[bound] for step in steps] for bound in ("low", "high") if bound in steps[0]}
     return found

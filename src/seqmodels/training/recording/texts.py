@@ -48,7 +48,7 @@ def texts(task: TextTask[Any]) -> Found:
 @torch.inference_mode()
 def samples(task: LanguageModeling, recipe: Mapping[str, Any]) -> Found:
     """Return what a language model writes without a prompt, sampled with the seed of the run."""
-    text = preprocessing_of(recipe)
+    text = preprocessing_of(dict(recipe))
     if not isinstance(text, TextPreprocessing):
         raise ConfigError(f"{type(text).__name__} cannot write texts")
     model, before = task.model, text.prompt("")

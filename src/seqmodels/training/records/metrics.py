@@ -9,7 +9,20 @@ LATER = ("parameters", "seconds")
 BASELINES = ("persistence", "seasonal_naive", "majority", "bag_of_words", "nearest_neighbour", "summary", "train_mean")
 """Prefixes of metrics that are shown next to those of the model."""
 
-HIGHER = {"accuracy", "auroc", "f1", "precision", "recall", "r2", "coverage", "exact", "jaccard", "bleu", "chrf", "rouge"}
+HIGHER = {
+    "accuracy",
+    "auroc",
+    "f1",
+    "precision",
+    "recall",
+    "r2",
+    "coverage",
+    "exact",
+    "jaccard",
+    "bleu",
+    "chrf",
+    "rouge",
+}
 """Words in the names of metrics of which more is better; less is better of all others."""
 
 
