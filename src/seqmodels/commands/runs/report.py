@@ -45,7 +45,8 @@ log = logging.getLogger("seqmodels")
 def main(tokens: list[str]) -> int:
     """Write the report of a run or of a comparison, and print its path."""
     names, options = parsed("seqmodels report", tokens, OPTIONS)
-    images, logs = choice(options, "images", ("", "svg", "png")), Path(options.get("paths.log_dir", LOGS))
+    images = choice(options, "images", ("svg", "png")) if "images" in options else None
+    logs = Path(options.get("paths.log_dir", LOGS))
     folders = _folders(names or ["latest"], logs)
     if options.get("output") and not Path(options["output"]).absolute().parent.is_dir():
         raise ConfigError(f"output={options['output']}: there is no folder {Path(options['output']).parent}")
