@@ -23,6 +23,10 @@ COMMANDS = {
         "seqmodels.commands.runs.listing:main",
         "list, compare or delete runs: seqmodels runs sort=test/f1",
     ),
+    "report": (
+        "seqmodels.commands.runs.report:main",
+        "write the report of a run, or of several to compare: seqmodels report latest",
+    ),
     "cells": ("seqmodels.commands.cells:main", "list the cells: paper, equations, back-ends"),
     "data": ("seqmodels.commands.data:main", "list, verify or download data sets: seqmodels data verify mnist"),
     "completion": (

@@ -19,8 +19,8 @@ import yaml
 
 from seqmodels.commands.runs.deleting import reason_to_keep
 from seqmodels.commands.runs.layout import MAX_WIDTH
-from seqmodels.commands.runs.metrics import key_metrics
 from seqmodels.system.locks import occupied
+from seqmodels.training.records.metrics import key_metrics
 from seqmodels.training.records.reading import read_run
 from seqmodels.training.records.spread import spread_of
 from tests.conftest import Answer

@@ -8,8 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-BASELINES = ("persistence", "seasonal_naive", "majority", "bag_of_words", "nearest_neighbour", "summary")
-"""Prefixes of metrics that are shown next to those of the model."""
+from seqmodels.training.records.metrics import BASELINES, with_baseline
 
 WHOLE = ("parameters", "epochs", "steps", "seconds")  # of a run as a whole
 PLACE = ("best/epoch", "best/step")
@@ -30,8 +29,8 @@ def print_metrics(metrics: Mapping[str, float], folder: str | Path) -> None:
     """
     values = _columns(metrics)
     names = dict.fromkeys(name for column in values.values() for name in column)
-    baselines = [prefix for prefix in BASELINES if any(_prefixed(name, prefix) in names for name in names)]
-    in_columns = {_prefixed(name, prefix) for name in names for prefix in baselines}
+    baselines = [prefix for prefix in BASELINES if any(with_baseline(name, prefix) in names for name in names)]
+    in_columns = {with_baseline(name, prefix) for name in names for prefix in baselines}
     table = Table("metric", *values, *baselines)
     for column in table.columns[1:]:
         column.justify = "right"
@@ -41,7 +40,7 @@ def print_metrics(metrics: Mapping[str, float], folder: str | Path) -> None:
             table.add_section()
         stage = name.split("/")[0]
         cells = [_cell(column, name) for column in values.values()]
-        table.add_row(name, *cells, *(_cell(metrics, _prefixed(name, prefix)) for prefix in baselines))
+        table.add_row(name, *cells, *(_cell(metrics, with_baseline(name, prefix)) for prefix in baselines))
     out = console()
     out.print(table)
     whole = [f"{name} {number(metrics[name])}" for name in WHOLE if name in metrics]
@@ -60,12 +59,6 @@ def _columns(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:
     last = {name: value for name, value in own.items() if not name.startswith("best/") and name not in tested}
     heads = f"best\nepoch {metrics.get('best/epoch', '?')}", f"last\nepoch {number(metrics['epochs'])}"
     return {head: column for head, column in zip(heads, (tested | best, last), strict=True) if column}
-
-
-def _prefixed(name: str, prefix: str) -> str:
-    """Return the name of a metric for another forecast: ``test/persistence_mse`` for ``test/mse``."""
-    stage, _, metric = name.rpartition("/")
-    return f"{stage}/{prefix}_{metric}"
 
 
 def ordered(metrics: Mapping[str, Any]) -> dict[str, Any]:

@@ -48,6 +48,7 @@ def evaluate(tokens: list[str]) -> int:
 def _train(config: DictConfig) -> Mapping[str, float]:
     from lightning.pytorch.utilities import rank_zero_only  # noqa: PLC0415  (slow, so after all checks)
 
+    from seqmodels.commands.runs.report import write_after  # noqa: PLC0415
     from seqmodels.commands.tables import print_metrics  # noqa: PLC0415
     from seqmodels.training.fit import train as run  # noqa: PLC0415
     from seqmodels.training.resuming import Interrupted  # noqa: PLC0415
@@ -60,6 +61,8 @@ def _train(config: DictConfig) -> Mapping[str, float]:
             sys.stderr.write(f"seqmodels: stopped by {end}; resume with: {command}\n")
         raise SystemExit(end.status) from end
     first = rank_zero_only.rank == 0  # type: ignore[attr-defined]
+    if first and config.report:
+        write_after(config.paths.output_dir)
     if first and HydraConfig.get().mode != RunMode.MULTIRUN:  # a sweep prints one table for all its jobs
         print_metrics(metrics, config.paths.output_dir)
     return metrics

@@ -7,7 +7,7 @@ from typing import Any
 from seqmodels.errors import ConfigError
 
 CHANGEABLE = (  # keys that do not affect what a run computes
-    *("resume", "accept_changes", "allow", "ckpt_path", "threads", "test", "baselines", "optimized_metric"),
+    *("resume", "accept_changes", "allow", "ckpt_path", "threads", "test", "baselines", "report", "optimized_metric"),
     *("run_name", "paths.*", "logger.*"),
     *("callbacks.resume_points.*", "callbacks.progress.*", "callbacks.lr_monitor.*", "callbacks.gradient_norms.*"),
     *("data.num_workers", "data.data_dir", "data.download", "data.eval_batch_size"),

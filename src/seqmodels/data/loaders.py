@@ -86,6 +86,7 @@ class SequenceLoader(ResumableLoader[Batch]):
         augment: Augmentation[Batch] | None = None,
     ) -> None:
         super().__init__()
+        self.dataset = dataset
         self.batch_sampler = batch_sampler  # Lightning looks up its sampler's set_epoch
         self.augment = augment
         self._later = SkipFirst(batch_sampler)
@@ -122,6 +123,10 @@ class SequenceLoader(ResumableLoader[Batch]):
         rows: list[int] = next(islice(self.batch_sampler, number, None), [])
         order.epoch = next_epoch
         return [str(row) for row in rows]
+
+    def order(self) -> list[int]:
+        """Return the rows of an unshuffled split in the order in which this process reads them."""
+        return [row for batch in self.batch_sampler for row in batch]
 
     def _read(self, loader: Iterator[Batch], epoch: int, number: int) -> Batch | None:
         """Return the next batch, or None after the last.

@@ -1,8 +1,8 @@
 """The HTML page of a sweep: tables and optuna's plots in one self-contained file."""
 
+import json
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -11,42 +11,34 @@ from optuna import Study
 from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.study import StudyDirection
 
+from seqmodels.inspection.report import page as report
+from seqmodels.inspection.report.blocks import Figure, Page, Section, Table, Text
 from seqmodels.sweeping.driver import ranked
 from seqmodels.sweeping.results import complete_of, confirmed, header, label, row
-from seqmodels.system.durable import write_text
 
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; color: #222; }
-table { border-collapse: collapse; margin: 1em 0; display: block; overflow-x: auto; }
-td, th { padding: .2em .7em; border-bottom: 1px solid #ddd; text-align: left; white-space: nowrap; }
-pre { background: #f4f4f4; padding: .7em; overflow-x: auto; }
-.plot { overflow-x: auto; }
-"""
-
-
-POLICY = (
-    '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
-    "script-src 'unsafe-inline' blob:; style-src 'unsafe-inline'; img-src data: blob:; font-src data:\">"
-)  # the page is self-contained and must not load anything
+HEIGHT = 420  # pixels of a plot
 
 
 def write_page(path: Path, title: str, study: Study, confirmation: Study | None, command: str) -> None:
     """Write the page of a study; ``command`` trains its best trial."""
     trials = study.get_trials(deepcopy=False)
-    parts = [f"<h1>{escape(title)}</h1>", f"<p>Train the best trial:</p><pre>{escape(command)}</pre>"]
-    parts += ["<h2>Best trials</h2>", _table(header(study), [row(study, trial) for trial in ranked(study)[:10]])]
+    sections = [
+        Section(
+            "Best trials",
+            [Text(command, code=True), _table(header(study), [row(study, trial) for trial in ranked(study)[:10]])],
+        )
+    ]
     if confirmation is not None and (spreads := confirmed(confirmation)):
         names = ["trial", *next(iter(spreads.values())), "seeds"]
         rows = [[label(number), *map(str, s.values()), next(iter(s.values())).runs] for number, s in spreads.items()]
-        parts += ["<h2>With further seeds: mean ± standard deviation</h2>", _table(names, rows)]
-    for number, (name, figure) in enumerate(_figures(study)):
-        parts.append(f"<h2>{escape(name)}</h2>")
-        plot = figure.to_html(full_html=False, include_plotlyjs=number == 0)
-        parts.append(f'<div class="plot">{plot}</div>')
-    parts += ["<h2>All trials</h2>", _table(header(study), [row(study, trial) for trial in trials])]
-    head = f'<meta charset="utf-8">{POLICY}<title>{escape(title)}</title>'
-    page = f'<!DOCTYPE html>\n<html lang="en"><head>{head}'
-    write_text(path, f"{page}<style>{STYLE}</style></head><body>{''.join(parts)}</body></html>\n")
+        sections.append(Section("With further seeds", [_table(names, rows, "Mean ± standard deviation")]))
+    for number, (name, figure) in enumerate(_figures(study), start=1):
+        drawn = json.loads(figure.to_json())
+        drawn["layout"].pop("template", None)  # the page has colours of its own
+        drawn["layout"].pop("title", None)
+        sections.append(Section(name, [Figure(f"plot_{number}", drawn["data"], drawn["layout"], HEIGHT)]))
+    sections.append(Section("All trials", [_table(header(study), [row(study, trial) for trial in trials])]))
+    report.write_page(path, Page(title, f"{len(trials)} trials", [], sections))
 
 
 def _figures(study: Study) -> Iterator[tuple[str, Any]]:
@@ -93,10 +85,8 @@ def _value(index: int, sign: int = 1) -> Callable[[Any], float]:
     return lambda trial: sign * trial.values[index]
 
 
-def _table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    head = "".join(f"<th>{escape(str(name))}</th>" for name in names)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(format_cell(value))}</td>' for value in row)}</tr>" for row in rows)
-    return f"<table><tr>{head}</tr>{body}</table>"
+def _table(names: Sequence[str], rows: Sequence[Sequence[Any]], caption: str = "") -> Table:
+    return Table(names, [[format_cell(value) for value in row] for row in rows], left=len(names), caption=caption)
 
 
 def format_cell(value: Any) -> str:

@@ -100,6 +100,8 @@ class Classification(Task[SequenceBatch]):
         if real is not None:
             targets = targets.masked_fill(~real, IGNORED)
         loss = F.cross_entropy(logits, targets) if stage != "train" else self._training_loss(logits, targets, entries)
+        if stage == "test":
+            self.record_rows(F.cross_entropy(logits, targets, reduction="none"), entries, len(batch.lengths))
         means = {"loss": loss}
         if stage == "train":  # no metric object: this runs at every step
             means["accuracy"] = (logits.detach().argmax(-1) == targets).float().sum() / entries.number

@@ -89,6 +89,7 @@ class Forecasting(Task[ForecastBatch]):
         forecasts, bounds = {"model": likelihood.point(params)}, None
         if stage == "test":
             forecasts, bounds = self.compared(params, batch), self.model.interval(params, self.interval)
+            self.row_losses.append((forecasts["model"] - batch.targets).abs().mean((1, 2)))
         elif self.scores is not None:
             self.scores.update(likelihood.score(params, batch.targets, self.interval))
         self._metrics_of(stage).update(forecasts, batch, bounds)

@@ -74,6 +74,9 @@ class MultilabelClassification(Task[SequenceBatch]):
             )
         weight = None if real is None else real[:, None].to(logits.dtype)
         loss = F.binary_cross_entropy_with_logits(logits, targets, weight, reduction="sum") / entries.number
+        if stage == "test":
+            losses = F.binary_cross_entropy_with_logits(logits, targets, reduction="none").sum(-1)
+            self.record_rows(losses, entries, len(batch.lengths))
         self.record(stage, {"loss": loss}, entries)
         return loss
 

@@ -14,7 +14,7 @@ from seqmodels.models import EncoderDecoder
 from seqmodels.sequence import length_mask
 from seqmodels.tasks.predictors.texts import TextPredictor
 from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage
-from seqmodels.tasks.texts.alignment import alignment_svg
+from seqmodels.tasks.texts.alignment import Alignment, alignment_svg
 from seqmodels.tasks.texts.examples import chosen_examples
 from seqmodels.tasks.texts.metrics import Output, metrics_of
 from seqmodels.tasks.texts.search import Search, Writing
@@ -89,6 +89,7 @@ class Seq2Seq(TextTask[PairBatch]):
         self.label_smoothing = label_smoothing
         self.own_tokens = own_tokens
         self.predictor = TextPredictor(model, preprocessing, search)
+        self._alignments: list[Alignment] | None = None  # of the last test, once they are asked for
 
     def measure(self, batch: PairBatch, stage: Stage) -> Tensor:
         rate = self.own_tokens(self.global_step) if stage == "train" and self.own_tokens is not None else 0.0
@@ -154,12 +155,28 @@ class Seq2Seq(TextTask[PairBatch]):
         """Return pictures of the attention of examples of the last test, if the network has attention."""
         if self.model.decoder.attention is None:
             return {}
-        drawn = (self.alignment(output.source) for output in chosen_examples(self._outputs["test"]))
+        drawn = (alignment_svg(*found) for found in self.alignments())
         return {f"alignment_{number}.svg": picture for number, picture in enumerate(drawn, start=1)}
 
-    @torch.inference_mode()
+    def alignments(self) -> list[Alignment]:
+        """Return the attention of examples of the last test; none if the network has no attention."""
+        if self._alignments is None:
+            shown = chosen_examples(self.test_outputs) if self.model.decoder.attention is not None else []
+            self._alignments = [self.attention(output.source) for output in shown]
+        return self._alignments
+
+    def _begin(self, stage: Stage) -> None:
+        super()._begin(stage)
+        if stage == "test":
+            self._alignments = None
+
     def alignment(self, source: str) -> str:
-        """Return an SVG picture of which tokens of a source are read for each token of the output.
+        """Return an SVG picture of :meth:`attention`."""
+        return alignment_svg(*self.attention(source))
+
+    @torch.inference_mode()
+    def attention(self, source: str) -> Alignment:
+        """Return which tokens of a source are read for each token of the output.
 
         Raises:
             ValueError: the source has no tokens, or the network no attention.
@@ -174,7 +191,7 @@ class Seq2Seq(TextTask[PairBatch]):
         weights = self.model(batch.inputs, read, batch.lengths, copies=self.predictor.copies_of(batch)).weights[0]
         self.train(was_training)
         written = [text.written([token], source) or "<eos>" for token in tokens]
-        return alignment_svg(text.source_pieces(source), written, weights.tolist())
+        return Alignment(text.source_pieces(source), written, weights.tolist())
 
     def _report(self, stage: Stage) -> None:
         super()._report(stage)

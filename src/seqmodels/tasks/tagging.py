@@ -11,6 +11,7 @@ from seqmodels.data.tagging.batch import TagBatch, TagDataset
 from seqmodels.models import Tagger
 from seqmodels.sequence import length_mask
 from seqmodels.tasks.examples import SHOWN, Shown, show_examples
+from seqmodels.tasks.metrics.labels import ClassScores
 from seqmodels.tasks.metrics.spans import TagScores
 from seqmodels.tasks.predictors.tokens import TagPredictor
 from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage, Task
@@ -54,19 +55,34 @@ class Tagging(Task[TagBatch]):
             raise TypeError(f"task=tagging needs model=tagger, got {type(model).__name__}")
         self.tag_names = tuple(tag_names)
         self.predictor = TagPredictor(model, self.tag_names)
+        self.tested = ClassScores(len(self.tag_names))
         for stage in ("val", "test"):
             self.metrics[stage] = MetricCollection({"tags": TagScores(tag_names)}, prefix=f"{stage}/")
+
+    @property
+    def confusion_matrix(self) -> Tensor:
+        """Counts ``(tags, tags)`` of tokens in the last test: rows are the true tags, columns the predicted ones."""
+        with self.tested.sync_context():
+            return self.tested.counts.clone()
 
     def measure(self, batch: TagBatch, stage: Stage) -> Tensor:
         inputs, lengths, targets = batch
         scores = self.model(inputs, lengths)
-        tokens = lengths.sum()
-        loss = self.model.tags.losses(scores, targets, lengths).sum() / tokens
+        tokens, losses = lengths.sum(), self.model.tags.losses(scores, targets, lengths)
+        loss = losses.sum() / tokens
         self._means[stage].add({"loss": loss}, tokens)
         if stage != "train":
-            real = length_mask(lengths, targets.shape[1])
-            self._metrics_of(stage).update(self.model.tags.best(scores, lengths), targets, real)
+            real, best = length_mask(lengths, targets.shape[1]), self.model.tags.best(scores, lengths)
+            self._metrics_of(stage).update(best, targets, real)
+        if stage == "test":
+            self.row_losses.append(losses.detach() / lengths)
+            self.tested.count(best, targets, real)
         return loss
+
+    def _begin(self, stage: Stage) -> None:
+        super()._begin(stage)
+        if stage == "test":
+            self.tested.reset()
 
     def on_validation_epoch_end(self) -> None:
         super().on_validation_epoch_end()

@@ -53,6 +53,8 @@ class Task(LightningModule, ABC, Generic[Batch]):
         self.scheduler = scheduler
         self.metrics = nn.ModuleDict()  # by stage; a collection's prefix is "{stage}/"
         self._means: dict[Stage, Means] = {stage: Means() for stage in get_args(Stage)}
+        self.row_losses: list[Tensor] = []
+        """How wrong each row of the last test was, ``(rows,)`` for each batch of this process."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         # Lightning sets this fifty times per step, and nn.Module would search its parameters for the name every time.
@@ -106,6 +108,15 @@ class Task(LightningModule, ABC, Generic[Batch]):
             outputs, targets, _ = entries.without_padding()
             self._metrics_of(stage).update(outputs, targets)
 
+    def record_rows(self, losses: Tensor, entries: Entries, rows: int) -> None:
+        """Keep how wrong each row of a test batch is: the mean of ``losses (entries,)`` over its real steps."""
+        losses = losses.detach().float().view(rows, -1)
+        if entries.real is None:
+            self.row_losses.append(losses.mean(1))
+            return
+        real = entries.real.view(rows, -1)
+        self.row_losses.append(losses.masked_fill(~real, 0).sum(1) / real.sum(1))
+
     def on_train_epoch_start(self) -> None:
         self._begin("train")
 
@@ -129,6 +140,8 @@ class Task(LightningModule, ABC, Generic[Batch]):
         self._means[stage] = Means()
         if stage in self.metrics:
             self._metrics_of(stage).reset()
+        if stage == "test":
+            self.row_losses = []
 
     def _report(self, stage: Stage) -> None:
         """Log the metrics of a stage's epoch, over all processes."""

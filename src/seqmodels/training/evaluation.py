@@ -24,6 +24,7 @@ from seqmodels.training.finding import weights_of
 from seqmodels.training.fit import build_trainer, check_config, load_data
 from seqmodels.training.processes import processes
 from seqmodels.training.quiet import quiet
+from seqmodels.training.recording.callback import RunRecord
 from seqmodels.training.runs import resolved_config, write_json, write_results, write_tables
 from seqmodels.training.trained import Recipe, preprocessing_of, set_search
 
@@ -51,7 +52,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
         data = data_of_run(parts, recipe) if config.input is None else None
         split = labelled_split(config, recipe) if data is None else test_split(data)
         options = loading_of(parts["data"])
-        trainer = build_trainer(parts, logging=False)
+        trainer = build_trainer(parts, RunRecord(folder, recipe), logging=False)
         with (
             processes(trainer, "evaluate", resolved_config(config)),
             cpu_threads(threads_for(config.get("threads"), task, options.rows("test"))),

@@ -32,6 +32,7 @@ from seqmodels.training.failures import explain_failures
 from seqmodels.training.model_folder import save_model
 from seqmodels.training.processes import processes
 from seqmodels.training.quiet import quiet
+from seqmodels.training.recording.callback import RunRecord
 from seqmodels.training.refitting import StopAfter, best_checkpoint, check_refit, refit_config, save_refit
 from seqmodels.training.resuming import ResumePoints, StepSeeds, csv_rows
 from seqmodels.training.runs import prepare_run_folder, resolved_config, write_json, write_results
@@ -111,7 +112,8 @@ def _trained(
     task = build_task(config, data.sizes, data.preprocessing)
     if checkpoint is not None:
         check_continues(checkpoint, task)
-    own, logged = (StepSeeds(seed), RecipeInCheckpoint(recipe), LastValidation()), log_hyperparameters(config)
+    own = (StepSeeds(seed), RecipeInCheckpoint(recipe), LastValidation(), RunRecord(folder, recipe))
+    logged = log_hyperparameters(config)
     trainer = build_trainer(parts, *own, logged, *callbacks, on_full_disk=config.on_full_disk)
     with (
         processes(trainer, "train", resolved),

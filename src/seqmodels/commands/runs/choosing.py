@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from seqmodels.commands.runs.layout import metric_text, value_text
-from seqmodels.commands.runs.metrics import by_importance, higher_is_better, key_metrics
 from seqmodels.commands.runs.options import items, whole_number
 from seqmodels.commands.runs.rows import Row, merged
 from seqmodels.commands.runs.selection import in_order, key_of, selected, value_of
 from seqmodels.errors import ConfigError, nearest
 from seqmodels.training.records.differences import differing, is_relevant, short_names, worth_showing
+from seqmodels.training.records.metrics import by_importance, higher_is_better, key_metrics
 from seqmodels.training.records.reading import FINISHED, as_text
 from seqmodels.training.records.spread import Spread
 

@@ -7,11 +7,11 @@ from typing import Any
 import yaml
 
 from seqmodels.commands.runs.layout import MAX_WIDTH, Column, fitting, metric_columns, table_of
-from seqmodels.commands.runs.metrics import by_importance
 from seqmodels.commands.runs.rows import means
 from seqmodels.commands.tables import console, ordered
 from seqmodels.system.durable import write_csv
 from seqmodels.training.records.differences import short_names
+from seqmodels.training.records.metrics import by_importance
 from seqmodels.training.records.reading import LOADER, Metrics, read_run
 
 AT_LEAST = 2  # metrics that are shown however little room there is

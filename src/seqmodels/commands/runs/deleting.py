@@ -22,7 +22,7 @@ OPTIONS = ("where", "older", "yes", "paths.log_dir")
 WRITTEN = (
     *(".hydra", "config.yaml", "environment.json", "metrics.json", "metrics.csv", "metrics.csv.*", "hparams.yaml"),
     *("*.log", "command.sh", "checkpoints", "model", "tensorboard", "wandb", "*_metrics.csv", "evaluations", REFIT),
-    *("report.html", ".*.tmp"),
+    *("report.html", "record.json", "images", ".*.tmp"),
 )
 """Names of what runs write into their folders."""
 

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from seqmodels.commands.runs.metrics import by_importance, higher_is_better
 from seqmodels.commands.runs.options import duration, items
 from seqmodels.commands.runs.rows import Row
 from seqmodels.errors import ConfigError, nearest
+from seqmodels.training.records.metrics import by_importance, higher_is_better
 from seqmodels.training.records.reading import as_text
 from seqmodels.training.records.spread import Spread
 

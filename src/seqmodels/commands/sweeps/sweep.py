@@ -131,6 +131,7 @@ class _Trials:
 
     def train(self, overrides: list[str], folder: Path, watch: "Watch") -> Mapping[str, float]:
         """Train one trial in its own folder, as ``seqmodels train`` would."""
+        from seqmodels.commands.runs.report import write_after  # noqa: PLC0415
         from seqmodels.sweeping.watch import WatchValidation  # noqa: PLC0415
         from seqmodels.training.fit import train  # noqa: PLC0415
 
@@ -139,7 +140,10 @@ class _Trials:
                 if type(handler) is logging.StreamHandler:  # the console; train.log has all lines
                     handler.setLevel(logging.WARNING)
             try:
-                return train(config, WatchValidation(watch))
+                metrics = train(config, WatchValidation(watch))
+                if config.report:
+                    write_after(config.paths.output_dir)
+                return metrics
             except Exception as error:
                 log_traceback(error)
                 return error  # if raised, Hydra would print the overrides of the trial

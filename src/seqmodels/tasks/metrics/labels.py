@@ -72,8 +72,13 @@ class ClassScores(Metric):
 
     def update(self, logits: Tensor, targets: Tensor) -> None:
         """Add logits ``(rows, classes)`` and classes ``(rows,)``."""
-        pairs = targets * self.classes + logits.argmax(-1)
-        self.counts.view(-1).scatter_add_(0, pairs, torch.ones_like(pairs))  # bincount would wait for the device
+        self.count(logits.argmax(-1), targets)
+
+    def count(self, predicted: Tensor, targets: Tensor, real: Tensor | None = None) -> None:
+        """Add classes that were predicted and true ones, of any one shape; those that are not ``real`` do not count."""
+        pairs = (targets * self.classes + predicted).flatten()
+        ones = torch.ones_like(pairs) if real is None else real.flatten().to(pairs.dtype)
+        self.counts.view(-1).scatter_add_(0, pairs, ones)  # bincount would wait for the device
 
     def compute(self) -> dict[str, Tensor]:
         counts = self.counts.cpu().double()

@@ -2,8 +2,17 @@
 
 from collections.abc import Sequence
 from html import escape
+from typing import NamedTuple
 
 CELL, MARGIN, LETTER = 24, 12, 7  # pixels
+
+
+class Alignment(NamedTuple):
+    """Tokens of a source and of an output, and for each of the latter the weight of each of the former, 0 to 1."""
+
+    source: list[str]
+    output: list[str]
+    weights: list[list[float]]
 
 
 def alignment_svg(source: Sequence[str], output: Sequence[str], weights: Sequence[Sequence[float]]) -> str:

@@ -38,6 +38,11 @@ class TextTask(Task[Batch]):
         ]
         return {"outputs.csv": rows} if rows else {}
 
+    @property
+    def test_outputs(self) -> list[Output]:
+        """The outputs of the last test in this process."""
+        return self._outputs["test"]
+
     def _begin(self, stage: Stage) -> None:
         super()._begin(stage)
         self._outputs[stage] = []

@@ -2,12 +2,27 @@
 
 from collections.abc import Iterable, Sequence
 
-from seqmodels.commands.tables import BASELINES
 from seqmodels.training.records.reading import Run
 
 BEST = "best/val/loss"
 LATER = ("parameters", "seconds")
-HIGHER = {"accuracy", "auroc", "f1", "precision", "recall", "r2", "coverage", "exact", "jaccard"}
+BASELINES = ("persistence", "seasonal_naive", "majority", "bag_of_words", "nearest_neighbour", "summary", "train_mean")
+"""Prefixes of metrics that are shown next to those of the model."""
+
+HIGHER = {
+    "accuracy",
+    "auroc",
+    "f1",
+    "precision",
+    "recall",
+    "r2",
+    "coverage",
+    "exact",
+    "jaccard",
+    "bleu",
+    "chrf",
+    "rouge",
+}
 """Words in the names of metrics of which more is better; less is better of all others."""
 
 
@@ -19,7 +34,7 @@ def by_importance(metrics: Sequence[str]) -> list[str]:
         ['best/val/loss', 'test/loss', 'test/mse', 'seconds', 'val/loss', 'test/persistence_mse']
     """
     first = [BEST if BEST in metrics else "val/loss", "test/loss"]
-    own = [name for name in metrics if name.count("/") == 1 and not _is_baseline(name)]
+    own = [name for name in metrics if name.count("/") == 1 and not is_baseline(name)]
     main = [name for name in own if name.startswith("test/") and name not in first]
     order = [*first, *main[:3], *LATER, *main[3:], *own, *metrics]
     return [name for name in dict.fromkeys(order) if name in metrics]
@@ -32,7 +47,7 @@ def key_metrics(runs: Iterable[Run]) -> list[str]:
     for run in runs:
         monitor = f"best/{run.config.get('callbacks.model_checkpoint.monitor')}"
         scores |= dict.fromkeys([name for name in (BEST, monitor, "val/loss") if name in run.metrics][:1])
-        own = [name for name in run.metrics if name.startswith("test/") and not _is_baseline(name)]
+        own = [name for name in run.metrics if name.startswith("test/") and not is_baseline(name)]
         others = [name for name in own if name != "test/loss"]
         main = ["test/accuracy"] if "test/accuracy" in own else (others or own)
         tested |= dict.fromkeys(main[:1])
@@ -53,5 +68,17 @@ def higher_is_better(metric: str, runs: Iterable[Run] = ()) -> bool:
     return bool(HIGHER & {*metric.rpartition("/")[2].split("_")})
 
 
-def _is_baseline(name: str) -> bool:
+def with_baseline(name: str, prefix: str) -> str:
+    """Return the name of a metric for another model.
+
+    Example:
+        >>> with_baseline("test/mse", "persistence")
+        'test/persistence_mse'
+    """
+    stage, _, metric = name.rpartition("/")
+    return f"{stage}/{prefix}_{metric}"
+
+
+def is_baseline(name: str) -> bool:
+    """Return whether a metric is that of a simple model, as ``test/majority_accuracy``."""
     return name.rpartition("/")[2].startswith(tuple(f"{prefix}_" for prefix in BASELINES))

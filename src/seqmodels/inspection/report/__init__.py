@@ -1,0 +1,1 @@
+"""The report of a run, or of several to compare: one page that fetches nothing."""
