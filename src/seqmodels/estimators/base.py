@@ -14,7 +14,7 @@ except ImportError as error:
     raise ImportError("estimators need scikit-learn: pip install 'seqmodels[sklearn]'") from error
 
 
-class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+class Estimator(BaseEstimator):
     """Base of the estimators: an option that is None has the value of ``seqmodels train`` for such data.
 
     Args:

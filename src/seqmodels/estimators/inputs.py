@@ -1,6 +1,6 @@
 """Texts and series as scikit-learn's users have them, as lists and as files that the command line reads."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ def sequences_of(X: Any) -> list[Any]:
             names = ", ".join(columns)
             raise ValueError(f"a table must have one column, of texts or arrays; choose one of: {names}")
         (X,) = columns.values()
-    if isinstance(X, str) or not hasattr(X, "__iter__"):
+    if isinstance(X, str | Mapping) or not hasattr(X, "__iter__"):
         raise TypeError(f"X must be a list of texts or arrays, got {type(X).__name__}")
     items = list(X)
     if not items:

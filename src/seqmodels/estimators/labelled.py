@@ -18,7 +18,7 @@ except ImportError as error:
 WHOLE = ("data.test_share=0", "test=false")  # what is held out is for the caller to test on
 
 
-class Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]  # scikit-learn has no types
+class Classifier(ClassifierMixin, Estimator):
     """Classifies texts or series, as ``seqmodels train data=text_csv`` and ``data=csv_sequences`` do.
 
     A tenth of the rows, stratified by class, validates the others. For the options see
@@ -71,7 +71,8 @@ class Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]  # scikit-le
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the most probable class of each row of ``X``, ``(rows,)``."""
-        return self.classes_[self.predict_proba(X).argmax(1)]
+        best = self.predict_proba(X).argmax(1)
+        return self.classes_[best]
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probabilities of :attr:`classes_` for each row of ``X``, ``(rows, classes)``."""
@@ -80,7 +81,7 @@ class Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]  # scikit-le
         return np.array([[prediction.probabilities[name] for name in names] for prediction in predictions])
 
 
-class Regressor(RegressorMixin, Estimator):  # type: ignore[misc]
+class Regressor(RegressorMixin, Estimator):
     """Predicts numbers of texts or series, as ``seqmodels train data=csv_sequences_regression`` does.
 
     A tenth of the rows validates the others. For the options see :class:`~seqmodels.estimators.base.Estimator`.
