@@ -1,8 +1,8 @@
 """Estimators: what scikit-learn expects of them, and the same models as the command line trains."""
 
-import subprocess
 import sys
 from datetime import date, timedelta
+from importlib import reload
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from sklearn.model_selection import cross_val_score
 
 import seqmodels
 from seqmodels.errors import ConfigError
-from seqmodels.estimators import Classifier, Forecaster, LanguageModel, Regressor, Tagger, Translator
+from seqmodels.estimators import Classifier, Forecaster, LanguageModel, Regressor, Tagger, Translator, base
 from seqmodels.training.fit import train
 from tests.composing import composed
 
@@ -22,8 +22,9 @@ SMALL: dict[str, Any] = {"cell": "gru", "hidden_size": 5, "epochs": 1, "override
 TEXTS = ["good film", "bad film", "good plot indeed", "bad bad plot"] * 6
 CLASSES = ["pos", "neg"] * 12
 SERIES = [np.sin(np.arange(3 + row % 5)[:, None] * (1 + row % 2) + np.arange(2)) for row in range(24)]
+MIXED: list[Any] = ["a", 3]
 DAYS = [date(2024, 1, 1) + timedelta(days) for days in range(61)]
-FRAME = {"day": DAYS, "sales": [10 + day % 7 + day / 9 for day in range(61)], "note": ["x"] * 61}
+FRAME: dict[str, list[Any]] = {"day": DAYS, "sales": [10 + day % 7 + day / 9 for day in range(61)], "note": ["x"] * 61}
 
 
 @pytest.fixture(scope="module")
@@ -86,9 +87,8 @@ def test_a_table_is_forecast_from_its_end() -> None:
     (forecast,) = estimator.predict()
     assert forecast.times == ["2024-03-02", "2024-03-03", "2024-03-04"]
     values = forecast.values["sales"]
-    assert all(
-        low <= value <= high for low, value, high in zip(values["low"], values["forecast"], values["high"], strict=True)
-    )
+    for low, value, high in zip(*(values[kind] for kind in ("low", "forecast", "high")), strict=True):
+        assert low <= value <= high
     (earlier,) = estimator.predict({name: column[:-3] for name, column in FRAME.items()})
     assert earlier.times == ["2024-02-28", "2024-02-29", "2024-03-01"]
 
@@ -97,10 +97,8 @@ def test_texts_are_written_scored_tagged_and_translated() -> None:
     model = LanguageModel(**SMALL).fit(["the cat sat on the mat", "the dog ran"] * 30)
     assert model.generate("the ", length=5).startswith("the ")
     assert model.score(["the cat"]) < 0
-    tokens, tags = (
-        [text.split() for text in TEXTS],
-        [["A" if len(word) > 3 else "B" for word in text.split()] for text in TEXTS],
-    )
+    tokens = [text.split() for text in TEXTS]
+    tags = [["A" if len(word) > 3 else "B" for word in words] for words in tokens]
     tagger = Tagger(**SMALL).fit(tokens, tags)
     assert [len(row) for row in tagger.predict(tokens[:3])] == [len(row) for row in tokens[:3]]
     assert 0 <= tagger.score(tokens, tags) <= 1
@@ -110,7 +108,7 @@ def test_texts_are_written_scored_tagged_and_translated() -> None:
 
 
 @pytest.mark.parametrize(
-    ("X", "y", "reason"),
+    ("rows", "y", "reason"),
     [
         (["a", "b"], [1], "as many rows of each, got 2 of X and 1 of y"),
         ([], [], "X has no rows"),
@@ -123,16 +121,16 @@ def test_texts_are_written_scored_tagged_and_translated() -> None:
     ],
     ids=str,
 )
-def test_what_cannot_be_learnt_from_is_named_before_anything_is_trained(X: Any, y: Any, reason: str) -> None:
+def test_what_cannot_be_learnt_from_is_named_before_anything_is_trained(rows: Any, y: Any, reason: str) -> None:
     with pytest.raises((TypeError, ValueError), match=reason):
-        Classifier().fit(X, y)
+        Classifier().fit(rows, y)
 
 
 @pytest.mark.parametrize(
     ("fit", "reason"),
     [
         (lambda: Tagger().fit([["a", "b"]], [["A"]]), "row 0 has 2 tokens and 1 tags"),
-        (lambda: LanguageModel().fit(["a", 3]), "row 1 of texts must be a text, got int"),
+        (lambda: LanguageModel().fit(MIXED), "row 1 of texts must be a text, got int"),
         (lambda: Translator().fit(["a"], "b"), "y must be a list of texts, got str"),
         (lambda: Forecaster().fit([1, 2], horizon=3), "frame must be a table"),
         (lambda: Forecaster().fit({"a": [1], "b": []}, horizon=3), "as long as each other, got a 1, b 0"),
@@ -149,11 +147,7 @@ def test_a_model_that_is_not_fitted_says_so() -> None:
         Classifier().predict(["a"])
 
 
-def test_without_scikit_learn_the_extra_is_named() -> None:
-    program = (
-        "import sys; sys.modules['sklearn'] = None\n"
-        "try: from seqmodels.estimators import Classifier\n"
-        "except ImportError as error: print(error)\n"
-    )
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert "pip install 'seqmodels[sklearn]'" in run.stdout
+def test_without_scikit_learn_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn.base", None)
+    with pytest.raises(ImportError, match=r"pip install 'seqmodels\[sklearn\]'"):
+        reload(base)

@@ -105,7 +105,7 @@ def test_order_and_batches_change_nothing(one: Saved) -> None:
 
 
 def test_the_predictor_has_the_options_of_the_task(one: Saved) -> None:
-    found, expected = loaded(one).predictor, one.task.predictor  # type: ignore[attr-defined]
+    found, expected = loaded(one).predictor, one.task.predictor
     assert type(found) is type(expected)
     for name in {field.name for field in fields(expected)} - {"model", "preprocessing", "interval"} | {"share"}:
         value, other = getattr(found, name, None), getattr(expected, name, None)
