@@ -66,6 +66,7 @@ def test_no_name_in_a_model_folder_becomes_markup_of_its_card(evil: str, tmp_pat
     card = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert "<" not in card
     assert "](" not in card
-    assert card.count("`") == 6 + 6, "three names in code, and a fence around the example"
-    assert [line for line in card.splitlines() if line.startswith("#")] == [card.splitlines()[0]]
+    assert card.count("`") == 8 + 6, "four names in code, and a fence around the example"
+    headings = [line for line in card.splitlines() if line.startswith("#")]
+    assert headings == [card.splitlines()[0], "## Data", "## Figures", "## Limits"]
     assert sum(line.startswith("|") for line in card.splitlines()) == 3

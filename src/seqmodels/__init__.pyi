@@ -4,6 +4,7 @@ from seqmodels import backends as backends
 from seqmodels import cells as cells
 from seqmodels import data as data
 from seqmodels import decoding as decoding
+from seqmodels import estimators as estimators
 from seqmodels import exporting as exporting
 from seqmodels import interop as interop
 from seqmodels import layers as layers

@@ -32,6 +32,25 @@ def test_a_whole_folder_is_the_network_that_was_saved(folder: Path) -> None:
     assert load_model(folder)(torch.zeros(2, 7, 4)).shape == (2, 3)
 
 
+def test_a_card_says_what_the_model_is_of_which_data_and_with_which_limits(tmp_path: Path) -> None:
+    model = SequenceClassifier(partial(GRUCell, hidden_size=5), input_size=4, output_size=2)
+    data = {"_target_": "seqmodels.data.DigitsData"}
+    config = {"name": "x", "model": MODEL, "cell": CELL, "regularizers": CELL, "task": MODEL, "data": data, "seed": 7}
+    sizes = {"input_size": 4, "output_size": 2, "horizon": 3, "vocab_size": 9}
+    recipe = {"config": config, "sizes": sizes, "class_names": ["a", "b"], "preprocessing": {"input_length": 11}}
+    save_model(tmp_path, model, recipe, {"test/accuracy": 0.75, "val/loss": 0.5})
+    card = (tmp_path / "README.md").read_text("utf-8")
+    for part in ("Licence of the data: CC BY 4.0", "with seed 7", "| test/accuracy | 0.7500 |", "2 classes", "a, b."):
+        assert part in card
+    assert "It forecasts 3 steps from the last 11" in card
+    assert "It knows 9 tokens" in card
+    assert "val/loss" not in card
+    save_model(tmp_path, model, {**recipe, "preprocessing": None}, {})
+    card = (tmp_path / "README.md").read_text("utf-8")
+    assert "It was not tested." in card
+    assert "states no preprocessing" in card
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

@@ -1,7 +1,7 @@
 """Model folders: a network to share, with its preprocessing and a card."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,13 @@ from typing import Any
 from safetensors.torch import save
 from torch import nn
 
+from seqmodels.config.build import target_of
+from seqmodels.errors import ConfigError
 from seqmodels.system.durable import write_durably, write_text
 from seqmodels.training.runs import write_json
 from seqmodels.training.trained import DATA_FIELDS, Recipe, load_folder
+
+SHOWN = 20  # classes that a card names
 
 
 def save_model(folder: str | Path, model: nn.Module, recipe: Recipe, metrics: Mapping[str, float]) -> None:
@@ -50,17 +54,51 @@ def load_model(folder: str | Path) -> nn.Module:
 
 def _card(recipe: Recipe, model: nn.Module, metrics: Mapping[str, float]) -> str:
     config = recipe["config"]
-    network, cell, data = (escaped(config[part]["_target_"]) for part in ("model", "cell", "data"))
-    rows = "\n".join(
-        f"| {escaped(name)} | {value:.4f} |" for name, value in metrics.items() if name.startswith("test/")
-    )
+    network, cell, task = (escaped((config.get(part) or {}).get("_target_")) for part in ("model", "cell", "task"))
+    tested = {name: value for name, value in metrics.items() if name.startswith("test/")}
+    rows = "\n".join(f"| {escaped(name)} | {value:.4f} |" for name, value in tested.items())
+    seed = f", with seed {escaped(config['seed'])}" if "seed" in config else ""
+    figures = f"On the test split{seed}:\n\n| metric | value |\n|---|---|\n{rows}"
     return (
         f"# {escaped(config['name'])}\n\n"
-        f"`{network}` with `{cell}`, "
-        f"{sum(p.numel() for p in model.parameters())} parameters, trained on `{data}`.\n\n"
-        f"| metric | value |\n|---|---|\n{rows}\n\n"
-        '```python\nfrom seqmodels.training import load_model\n\nmodel = load_model("this/folder")\n```\n'
+        f"`{network}` with `{cell}`, {sum(p.numel() for p in model.parameters())} parameters, for `{task}`.\n\n"
+        '```python\nimport seqmodels\n\nmodel = seqmodels.load("this/folder")\nmodel.predict("new.csv")\n```\n\n'
+        f"## Data\n\n{_data(recipe)}\n\n"
+        f"## Figures\n\n{figures if tested else 'It was not tested.'}\n\n"
+        "## Limits\n\n" + "".join(f"- {line}\n" for line in _limits(recipe))
     )
+
+
+def _data(recipe: Recipe) -> str:
+    """Return what a card says of the data: the set, its source and licence."""
+    node = recipe["config"]["data"]
+    try:
+        source = target_of(node)
+    except ConfigError:  # of a recipe from elsewhere
+        source = None
+    citation, license = (escaped(getattr(source, name, "not stated")) for name in ("citation", "license"))
+    return (
+        f"Trained on `{escaped(node['_target_'])}` (source: {citation}).\n\n"
+        f"Licence of the data: {license}. It may also bind what was trained on them."
+    )
+
+
+def _limits(recipe: Recipe) -> Iterator[str]:
+    """Yield what a model cannot do, as far as its recipe tells."""
+    sizes, classes = recipe["sizes"], recipe["class_names"]
+    node = recipe["preprocessing"] or {}
+    yield "It was trained on these data alone; on others its figures, probabilities and intervals need not hold."
+    if classes:
+        shown = ", ".join(map(escaped, classes[:SHOWN])) + (", ..." if len(classes) > SHOWN else "")
+        yield f"It knows {len(classes)} classes and no others: {shown}."
+    if "horizon" in sizes:
+        yield f"It forecasts {sizes['horizon']} steps from the last {node.get('input_length')}, as long as in training."
+    if "vocab_size" in sizes:
+        yield f"It knows {sizes['vocab_size']} tokens; what its vocabulary lacks, it reads as unknown."
+    if node.get("max_length") is not None:
+        yield f"It reads the first {node['max_length']} tokens of a text."
+    if not node:
+        yield "Its data set states no preprocessing: new data must be prepared by the user."
 
 
 def escaped(text: Any) -> str:
