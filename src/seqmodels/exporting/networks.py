@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from seqmodels.cells import Cell
 from seqmodels.data import Words
+from seqmodels.errors import ConfigError
 from seqmodels.exporting.interface import Axis, Graph, Port, named_leaves
 from seqmodels.layers import Convolution, EveryStep, Recurrent, SequenceLayer, Stack
 from seqmodels.models import CTCNetwork, EncoderDecoder, LanguageModel, SegmentForecaster, Tagger
@@ -31,7 +32,7 @@ def graphs_of(model: nn.Module) -> list[Graph]:
         model: a network of :mod:`seqmodels.models`, a sequence layer or a cell. It is not changed.
 
     Raises:
-        TypeError: it is none of these.
+        ConfigError: it is none of these.
 
     Example:
         >>> from seqmodels.cells import LSTMCell
@@ -44,20 +45,23 @@ def graphs_of(model: nn.Module) -> list[Graph]:
         if isinstance(model, kind):
             return graphs(model)
     known = ", ".join(kind.__name__ for kind, _ in _KINDS)
-    raise TypeError(f"a {type(model).__name__} cannot be exported: it is none of {known}, nor a cell")
+    raise ConfigError(f"a {type(model).__name__} cannot be exported: it is none of {known}, nor a cell")
 
 
 def inference_copy(model: nn.Module) -> nn.Module:
-    """Return a copy for inference on the CPU in float32, whose recurrent layers refuse what cannot be fused.
-
-    A loop of Python, the way of running any cell, would have the steps of one example in the exported graph.
-    """
+    """Return a copy for inference on the CPU in float32, by the back-end that is the definition."""
     model = deepcopy(model).cpu().float().eval().requires_grad_(requires_grad=False)
     for module in model.modules():
-        if isinstance(getattr(module, "backend", None), str):
-            module.backend = "fused"  # type: ignore[assignment]
         if isinstance(module, GroupFeatures):
             module.training = True  # in evaluation it looks at the values of its input, which a graph does not have
+    return run_by(model, "eager")
+
+
+def run_by(model: nn.Module, backend: str) -> nn.Module:
+    """Make all recurrent layers of a model run by one back-end; return the model."""
+    for module in model.modules():
+        if isinstance(getattr(module, "backend", None), str):
+            module.backend = backend  # type: ignore[assignment]
     return model
 
 

@@ -7,6 +7,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from torch.export import Dim, ExportedProgram
 from seqmodels.errors import ConfigError
 from seqmodels.exporting.checking import check
 from seqmodels.exporting.interface import Graph
-from seqmodels.exporting.networks import graphs_of
+from seqmodels.exporting.networks import graphs_of, run_by
 from seqmodels.interop import to_torch
 from seqmodels.layers import Recurrent, Stack
 
@@ -29,16 +30,19 @@ TORCH_NN = "torch_nn"
 def exported(graph: Graph) -> ExportedProgram:
     """Return a graph as a program of ``torch.export`` with dynamic sizes.
 
+    Its recurrences are programs, in place of a loop of Python, which would have the steps of one example.
+
     Raises:
         ConfigError: it cannot be exported; the message says why.
     """
+    module = run_by(deepcopy(graph.module), "fused")
     dims = {axis: _dim(axis, graph.multiples.get(axis, 1)) for axis in graph.axes}
     shapes = tuple(
         {i: dims[axis] for i, axis in enumerate(port.axes) if isinstance(axis, str)} for port in graph.inputs
     )
     with torch.no_grad(), quiet_exporter():
         try:
-            return torch.export.export(graph.module, tuple(graph.examples(3, 7)), dynamic_shapes=(shapes,))
+            return torch.export.export(module, tuple(graph.examples(3, 7)), dynamic_shapes=(shapes,))
         except ValueError as error:
             if (
                 refused := re.match(r"backend 'fused' cannot run this: (.*); backend='auto'", str(error), re.DOTALL)

@@ -12,6 +12,7 @@ pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
 
 from seqmodels.cells import GRUCell, LSTMCell, MGUCell
+from seqmodels.errors import ConfigError
 from seqmodels.exporting.checking import TOLERANCE, largest_difference
 from seqmodels.exporting.networks import graphs_of
 from seqmodels.exporting.onnx.convert import converted
@@ -87,7 +88,7 @@ def test_onnx_runtime_computes_what_the_network_computes(name: str, monkeypatch:
 
 
 def test_a_network_of_another_kind_is_refused_by_name() -> None:
-    with pytest.raises(TypeError, match="a Linear cannot be exported: it is none of SequenceNetwork, LanguageModel"):
+    with pytest.raises(ConfigError, match="a Linear cannot be exported: it is none of SequenceNetwork, LanguageModel"):
         graphs_of(nn.Linear(2, 3))
 
 
