@@ -12,8 +12,9 @@ from seqmodels.cli import run
 from seqmodels.tasks import Task
 from seqmodels.training.checkpoint_file import DurableCheckpointIO
 from seqmodels.training.checkpoint_format import FORMAT
-from seqmodels.training.checkpointing import build_task, load_model, recipe_of
+from seqmodels.training.checkpointing import build_task, recipe_of
 from seqmodels.training.fit import check_config, load_data
+from seqmodels.training.model_folder import load_model
 from seqmodels.training.runs import resolved_config
 from tests.composing import PLAIN, composed
 

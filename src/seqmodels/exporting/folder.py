@@ -10,7 +10,8 @@ from torch import nn
 
 from seqmodels.exporting.checking import check
 from seqmodels.exporting.networks import graphs_of
-from seqmodels.training.checkpointing import Recipe, load_model, save_model
+from seqmodels.training.model_folder import load_model, save_model
+from seqmodels.training.trained import Recipe
 
 
 def export_folder(model: nn.Module, recipe: Recipe, metrics: Mapping[str, float]) -> tuple[dict[str, bytes], list[str]]:

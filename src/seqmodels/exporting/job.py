@@ -13,10 +13,9 @@ from seqmodels.exporting.checking import TOLERANCE
 from seqmodels.exporting.folder import export_folder, outside
 from seqmodels.system.durable import check_writable, write_durably
 from seqmodels.system.json_text import json_text, read_json
-from seqmodels.training.checkpointing import Recipe, load_trained
 from seqmodels.training.finding import weights_of
-from seqmodels.training.quiet import quiet
 from seqmodels.training.records.folders import METRICS
+from seqmodels.training.trained import Recipe, load_network
 
 PREPROCESSING = "preprocessing.json"
 """What the graph leaves to its caller."""
@@ -57,9 +56,8 @@ def export(config: DictConfig) -> list[str]:
     if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not tolerance >= 0:
         raise ConfigError(f"tolerance must be a number of at least 0, got {tolerance!r}")
     place = _weights(config)
-    with quiet():
-        task, recipe = load_trained(place)
-    job = Job(task.model, recipe, _metrics(place), config.dtype, tolerance)
+    model, recipe = load_network(place)
+    job = Job(model, recipe, _metrics(place), config.dtype, tolerance)
     try:
         files, lines = FORMATS[config.format](job)
     except ImportError as error:
