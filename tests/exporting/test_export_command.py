@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -55,9 +56,9 @@ def test_a_program_of_torch_export_and_the_weights_of_torch_nn_compute_the_same(
 ) -> None:
     assert export(saved, tmp_path / "pt2", "format=torch") == 0
     assert "preprocessing by seqmodels.data." in capsys.readouterr().out
-    program = torch.export.load(tmp_path / "pt2" / "model.pt2").module()
+    program: Any = torch.export.load(tmp_path / "pt2" / "model.pt2").module()
     tokens, lengths = torch.tensor([[2, 3, 4, 2, 2], [3, 2, 0, 0, 0]]), torch.tensor([5, 2])
-    model = saved[1].model
+    model: Any = saved[1].model
     state = [torch.zeros(2, 5), torch.zeros(2, 5)]
     output, *after = program(tokens, lengths, *state)
     torch.testing.assert_close(output, model(tokens, lengths))

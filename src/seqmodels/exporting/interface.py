@@ -1,13 +1,13 @@
 """What an exported graph reads and returns: its tensors by name, with the sizes of their axes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from seqmodels.sequence import Fixed
+from seqmodels.sequence import Fixed, map_leaves
 
 Axis = str | int
 """A size that callers choose, by its name, or a fixed one."""
@@ -94,3 +94,31 @@ def named_leaves(tree: Any, name: str) -> dict[str, Tensor]:
     for field_name, part in zip(getattr(tree, "_fields", range(len(tree))), tree, strict=True):
         found |= named_leaves(part, f"{name}.{field_name}")
     return found
+
+
+def ports_of(tree: Any, name: str) -> list[Port]:
+    """Return the inputs for a state, given that of one row."""
+    return [Port(key, ("batch", *leaf.shape[1:])) for key, leaf in named_leaves(tree, name).items()]
+
+
+def outputs_of(tree: Any, name: str) -> dict[str, tuple[Axis, ...]]:
+    """Return the outputs for a state, given that of one row."""
+    return {key: ("batch", *leaf.shape[1:]) for key, leaf in named_leaves(tree, name).items()}
+
+
+def filled(tree: Any, tensors: Iterable[Tensor]) -> Any:
+    """Return a nested tuple with other tensors in the places of its own, in order."""
+    rest = iter(tensors)
+    return map_leaves(lambda _: next(rest), tree)
+
+
+class Call(nn.Module):
+    """A module that is a function of another module, which a copy must copy, and of tensors."""
+
+    def __init__(self, inner: nn.Module, function: Callable[..., tuple[Tensor, ...]]) -> None:
+        super().__init__()
+        self.inner = inner
+        self.function = function
+
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        return self.function(self.inner, *tensors)

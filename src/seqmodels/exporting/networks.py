@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from copy import deepcopy
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,16 +11,14 @@ from torch import Tensor, nn
 from seqmodels.cells import Cell
 from seqmodels.data import Words
 from seqmodels.errors import ConfigError
-from seqmodels.exporting.interface import Axis, Graph, Port, named_leaves
+from seqmodels.exporting.encoder_decoder import encoder_decoder
+from seqmodels.exporting.interface import Axis, Call, Graph, Port, filled, named_leaves, outputs_of, ports_of
 from seqmodels.layers import Convolution, EveryStep, Recurrent, SequenceLayer, Stack
 from seqmodels.models import CTCNetwork, EncoderDecoder, LanguageModel, SegmentForecaster, Tagger
 from seqmodels.models.encoder_decoder.bridge import initial_state
-from seqmodels.models.encoder_decoder.copying import Copies, CopyMemory
-from seqmodels.models.encoder_decoder.decoder import DecoderState
 from seqmodels.models.forecaster import Forecaster
 from seqmodels.models.group_features import GroupFeatures
 from seqmodels.models.sequence_network import SequenceNetwork
-from seqmodels.sequence import Shared, map_leaves
 
 LENGTHS = Port("lengths", ("batch",), length_of="time")
 
@@ -65,18 +63,6 @@ def run_by(model: nn.Module, backend: str) -> nn.Module:
     return model
 
 
-class _Call(nn.Module):
-    """A module that is a function of another module, which a copy must copy, and of tensors."""
-
-    def __init__(self, inner: nn.Module, function: Callable[..., tuple[Tensor, ...]]) -> None:
-        super().__init__()
-        self.inner = inner
-        self.function = function
-
-    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        return self.function(self.inner, *tensors)
-
-
 class _Carrying(nn.Module):
     """A layer that starts from a state which was set before, and keeps the one after it for the caller."""
 
@@ -97,19 +83,6 @@ class _States:
     after: Any = None
 
 
-def _ports(tree: Any, name: str) -> list[Port]:
-    return [Port(key, ("batch", *leaf.shape[1:])) for key, leaf in named_leaves(tree, name).items()]
-
-
-def _outputs(tree: Any, name: str) -> dict[str, tuple[Axis, ...]]:
-    return {key: ("batch", *leaf.shape[1:]) for key, leaf in named_leaves(tree, name).items()}
-
-
-def _filled(tree: Any, tensors: Any) -> Any:
-    rest = iter(tensors)
-    return map_leaves(lambda _: next(rest), tree)
-
-
 def _layer_graph(layer: SequenceLayer[Any]) -> list[Graph]:
     try:
         initial = initial_state(layer, torch.zeros(1, 1))
@@ -117,7 +90,7 @@ def _layer_graph(layer: SequenceLayer[Any]) -> list[Graph]:
         initial = None
 
     def run(layer: SequenceLayer[Any], x: Tensor, lengths: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
-        y, after = layer(x, _filled(initial, state) if state else None, lengths)
+        y, after = layer(x, filled(initial, state) if state else None, lengths)
         return y, *named_leaves(after if state else (), "next").values()
 
     x = Port("x", ("batch", "time", layer.input_size))
@@ -125,9 +98,9 @@ def _layer_graph(layer: SequenceLayer[Any]) -> list[Graph]:
     return [
         Graph(
             "layer",
-            _Call(layer, run),
-            (x, LENGTHS, *_ports(state, "state")),
-            {"y": ("batch", "time", layer.output_size), **_outputs(state, "next")},
+            Call(layer, run),
+            (x, LENGTHS, *ports_of(state, "state")),
+            {"y": ("batch", "time", layer.output_size), **outputs_of(state, "next")},
             named_leaves(state, "state"),
         )
     ]
@@ -146,16 +119,16 @@ def _sequence_network(model: SequenceNetwork) -> list[Graph]:
         if not state:
             return (model(inputs, lengths),)
         states = model.recurrent.states
-        states.before = _filled(initial, state)
+        states.before = filled(initial, state)
         output = model(inputs, lengths)
         return output, *named_leaves(states.after, "next").values()
 
     size = model.read_out.out_features
     keeps_time = isinstance(model.pooling, EveryStep)
-    outputs = {"output": ("batch", "time", size) if keeps_time else ("batch", size), **_outputs(initial, "next")}
-    ports = (inputs, LENGTHS, *_ports(initial, "state"))
+    outputs = {"output": ("batch", "time", size) if keeps_time else ("batch", size), **outputs_of(initial, "next")}
+    ports = (inputs, LENGTHS, *ports_of(initial, "state"))
     start, multiples = named_leaves(initial, "state"), _multiples(model.front)
-    return [Graph("model", _Call(model, run), ports, outputs, start, multiples)]
+    return [Graph("model", Call(model, run), ports, outputs, start, multiples)]
 
 
 def _carried(layer: SequenceLayer[Any]) -> Any:
@@ -177,13 +150,13 @@ def _language_model(model: LanguageModel) -> list[Graph]:
     initial = model.initial_state(1)
 
     def run(model: LanguageModel, tokens: Tensor, lengths: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
-        logits, after = model(tokens, _filled(initial, state), lengths)
+        logits, after = model(tokens, filled(initial, state), lengths)
         return logits, *named_leaves(after, "next").values()
 
     tokens = Port("tokens", ("batch", "time"), below=model.vocab_size)
-    outputs = {"logits": ("batch", "time", model.vocab_size), **_outputs(initial, "next")}
-    ports = (tokens, LENGTHS, *_ports(initial, "state"))
-    return [Graph("model", _Call(model, run), ports, outputs, named_leaves(initial, "state"))]
+    outputs = {"logits": ("batch", "time", model.vocab_size), **outputs_of(initial, "next")}
+    ports = (tokens, LENGTHS, *ports_of(initial, "state"))
+    return [Graph("model", Call(model, run), ports, outputs, named_leaves(initial, "state"))]
 
 
 def _tagger(model: Tagger) -> list[Graph]:
@@ -204,7 +177,7 @@ def _tagger(model: Tagger) -> list[Graph]:
             return (model(Words(*tensors[:4]), tensors[4]),)
 
         ports, run = (words, spelling, letters, letter_lengths, LENGTHS), run_spelled  # type: ignore[assignment]
-    return [Graph("model", _Call(model, run), ports, {"scores": ("batch", "time", model.read_out.out_features)})]
+    return [Graph("model", Call(model, run), ports, {"scores": ("batch", "time", model.read_out.out_features)})]
 
 
 def _ctc(model: CTCNetwork) -> list[Graph]:
@@ -219,7 +192,7 @@ def _ctc(model: CTCNetwork) -> list[Graph]:
 
     if shortens:
         outputs["output_lengths"] = ("batch",)
-    return [Graph("model", _Call(model, run), (inputs, LENGTHS), outputs, multiples=_multiples(model.front))]
+    return [Graph("model", Call(model, run), (inputs, LENGTHS), outputs, multiples=_multiples(model.front))]
 
 
 def _multiples(front: nn.Module | None) -> dict[str, int]:
@@ -252,7 +225,7 @@ def _forecaster(model: Forecaster) -> list[Graph]:
         "forecast": ("batch", horizon, series),
     }
     multiples = {"time": model.segment} if isinstance(model, SegmentForecaster) else {}
-    return [Graph("model", _Call(model, run), tuple(ports), outputs, multiples=multiples)]
+    return [Graph("model", Call(model, run), tuple(ports), outputs, multiples=multiples)]
 
 
 def _forecaster_sizes(model: Any) -> dict[str, int]:
@@ -267,67 +240,12 @@ def _forecaster_sizes(model: Any) -> dict[str, int]:
     return {"input": model.recurrent.input_size - model.groups.size, "known": known}
 
 
-def _encoder_decoder(model: EncoderDecoder) -> list[Graph]:
-    embedding = model.decoder.embedding if model.source_embedding is None else model.source_embedding
-    copies = model.decoder.pointer is not None
-    like = _encoded(model, torch.zeros(1, 2, dtype=torch.long), torch.tensor([2]))
-    axes = {key: ("batch", *leaf.shape[1:]) for key, leaf in named_leaves(_changing(like), "state").items()}
-    memory = {
-        key: ("batch", "source", *leaf.shape[2:]) for key, leaf in named_leaves(like.memory.value[0], "memory").items()
-    }
-    axes = {key: ("batch", "source") if key == "state.coverage" else shape for key, shape in axes.items()}
-
-    def encode(model: EncoderDecoder, source: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
-        state = _encoded(model, source, lengths)
-        return *named_leaves(_changing(state), "state").values(), *named_leaves(
-            state.memory.value[0], "memory"
-        ).values()
-
-    def decode(model: EncoderDecoder, tokens: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
-        changing = _filled(_changing(like), tensors)
-        read = _filled(like.memory.value[0], tensors[len(axes) :])
-        copied: Any = CopyMemory(*tensors[len(axes) + len(memory) :]) if copies else ()
-        log_probs, after = model.step(tokens, DecoderState(*changing, Shared((read, copied))))
-        return log_probs, *named_leaves(_changing(after), "next").values()
-
-    source = Port("source", ("batch", "source"), below=embedding.num_embeddings)
-    lengths = Port("lengths", ("batch",), length_of="source")
-    first = Graph("encoder", _Call(model, encode), (source, lengths), {**axes, **memory})
-    ports = [Port("tokens", ("batch",), below=model.decoder.vocab_size)]
-    ports += [Port(key, shape) for key, shape in axes.items()]
-    ports += [Port(key, shape, truth=key == "memory.real") for key, shape in memory.items()]
-    vocab: Axis = model.decoder.vocab_size
-    if copies:
-        ports.append(Port("copies.ids", ("batch", "source"), below=model.decoder.vocab_size))
-        ports.append(Port("copies.room", ("batch", "extra")))
-        vocab = "tokens"
-    following = {f"next{key.removeprefix('state')}": shape for key, shape in axes.items()}
-    second = Graph("decoder", _Call(model, decode), tuple(ports), {"log_probs": ("batch", vocab), **following})
-    return [first, second]
-
-
-def _encoded(model: EncoderDecoder, source: Tensor, lengths: Tensor) -> DecoderState:
-    return model.encode(source, lengths, None if model.decoder.pointer is None else Copies(source, 1))
-
-
-class _Changing(NamedTuple):
-    """The parts of a decoder's state that a step changes."""
-
-    recurrent: Any
-    fed: Any
-    coverage: Any
-
-
-def _changing(state: DecoderState) -> _Changing:
-    return _Changing(state.recurrent, state.fed, state.coverage)
-
-
 _KINDS: tuple[tuple[type, Callable[[Any], list[Graph]]], ...] = (
     (SequenceNetwork, _sequence_network),
     (LanguageModel, _language_model),
     (Tagger, _tagger),
     (CTCNetwork, _ctc),
     (Forecaster, _forecaster),
-    (EncoderDecoder, _encoder_decoder),
+    (EncoderDecoder, encoder_decoder),
     (SequenceLayer, _layer_graph),
 )

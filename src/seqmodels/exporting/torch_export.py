@@ -5,14 +5,15 @@ import json
 import logging
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import torch
 from safetensors.torch import save
-from torch import nn
+from torch import Tensor, nn
 from torch._dynamo.exc import UserError
 from torch.export import Dim, ExportedProgram
 
@@ -98,8 +99,7 @@ def export_torch(model: nn.Module, *, tolerance: float) -> tuple[dict[str, bytes
         torch.export.save(program, buffer)
         files[f"{graph.name}.pt2"] = buffer.getvalue()
         buffer.seek(0)
-        module = torch.export.load(buffer).module()
-        found = check(graph, lambda inputs, module=module: module(*inputs), tolerance, "torch.export")
+        found = check(graph, partial(_run, torch.export.load(buffer).module()), tolerance, "torch.export")
         lines.append(f"{graph.name}.pt2: largest difference {found:.2g}, tolerance {tolerance:g}")
     layer, why = _of_torch_nn(model)
     if layer is None:
@@ -108,6 +108,11 @@ def export_torch(model: nn.Module, *, tolerance: float) -> tuple[dict[str, bytes
         files |= _weights(layer)
         lines.append(f"{TORCH_NN}.safetensors: the weights of torch.nn.{layer}, arguments in {TORCH_NN}.json")
     return files, lines
+
+
+def _run(module: nn.Module, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
+    outputs: Sequence[Tensor] = module(*inputs)
+    return outputs
 
 
 def _of_torch_nn(model: nn.Module) -> tuple[nn.RNNBase | None, str]:

@@ -70,7 +70,7 @@ class SpikeCell(Cell[SpikeState]):
 
 
 def small(kind: type[Cell[Any]], **options: Any) -> Cell[Any]:
-    return kind(INPUT, 5, **options)  # type: ignore[call-arg]
+    return kind(INPUT, 5, **options)
 
 
 def cells() -> dict[str, SequenceLayer[Any]]:
@@ -81,13 +81,13 @@ def cells() -> dict[str, SequenceLayer[Any]]:
 
 
 def wrapped() -> dict[str, SequenceLayer[Any]]:
-    found = {
-        "zoneout": Zoneout(LSTMCell(INPUT, 5), 0.3),
+    found: dict[str, Cell[Any]] = {
+        "zoneout": Zoneout(LSTMCell(INPUT, 5), {"h": 0.3, "c": 0.2}),
         "recurrent_dropout": RecurrentDropout(GRUCell(INPUT, 5), 0.3),
         "weight_drop": WeightDrop(MGUCell(INPUT, 5), 0.3),
         "recurrent_layer_norm": RecurrentLayerNorm(GRUCell(INPUT, 5)),
         "learned_initial_state": LearnedInitialState(LSTMCell(INPUT, 5)),
-        "both": Zoneout(RecurrentLayerNorm(MGUCell(INPUT, 5)), 0.2),
+        "both": Zoneout(RecurrentLayerNorm(MGUCell(INPUT, 5)), {"h": 0.2}),
     }
     for parameter in (p for cell in found.values() for p in cell.parameters()):
         nn.init.normal_(parameter, std=0.5)  # a learned state of zeros would say nothing
@@ -116,7 +116,7 @@ def test_onnx_runtime_computes_what_the_model_computes(layers: Any) -> None:
 
 
 def test_cells_that_onnx_has_are_its_operators_and_others_are_scans() -> None:
-    own = [ElmanCell, LSTMCell, PeepholeLSTMCell, GRUCell, ResetAfterGRUCell]
+    own: list[type[Cell[Any]]] = [ElmanCell, LSTMCell, PeepholeLSTMCell, GRUCell, ResetAfterGRUCell]
     layers: dict[str, SequenceLayer[Any]] = {kind.__name__: Recurrent(small(kind)) for kind in own}
     layers["reverse"] = Recurrent(LSTMCell(INPUT, 5), reverse=True)
     changed = LSTMCell(INPUT, 5)

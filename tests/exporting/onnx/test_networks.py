@@ -32,8 +32,8 @@ from seqmodels.models import (
 )
 
 LSTM = partial(LSTMCell, hidden_size=5)
-SIZES = {"input_size": 4, "output_size": 3}
-WINDOWS = {"input_size": 5, "output_size": 2, "horizon": 3, "known_size": 2}
+SIZES: dict[str, Any] = {"input_size": 4, "output_size": 3}
+WINDOWS: dict[str, Any] = {"input_size": 5, "output_size": 2, "horizon": 3, "known_size": 2}
 
 
 def translator(**options: Any) -> EncoderDecoder:
@@ -93,7 +93,7 @@ def test_a_network_of_another_kind_is_refused_by_name() -> None:
 
 
 def test_exporting_leaves_the_model_as_it_was() -> None:
-    model = SequenceClassifier(LSTM, **SIZES).train()  # type: ignore[arg-type]
+    model = SequenceClassifier(LSTM, **SIZES).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     graphs_of(model)
     assert model.training

@@ -52,7 +52,7 @@ def rows(heading: str) -> dict[str, str]:
 def test_the_page_says_which_operator_each_cell_is() -> None:
     found = {}
     for kind in ALL_CELLS:
-        weights = native_weights(kind(4, 5))  # type: ignore[call-arg]
+        weights = native_weights(kind(4, 5))
         found[f"`{kind.__name__}`"] = f"`{'Scan' if weights is None else weights.operator}`"
     assert rows("cell") == found
 
