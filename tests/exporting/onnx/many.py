@@ -40,9 +40,9 @@ def graph_of(layers: Mapping[str, SequenceLayer[Any]]) -> Graph:
     outputs: dict[str, Any] = {}
     results = iter(module(*draft.examples(1, 1)))
     for name, layer in layers.items():
-        outputs[f"{name}.y"] = ("batch", "time", *next(results).shape[2:])
+        outputs[f"{name}/y"] = ("batch", "time", *next(results).shape[2:])
         state = layer(draft.examples(1, 1)[0])[1]
-        for leaf in named_leaves(state, f"{name}.state"):
+        for leaf in named_leaves(state, f"{name}/state"):
             outputs[leaf] = ("batch", *next(results).shape[1:])
     return Graph("layers", module, (x, lengths), outputs)
 
@@ -58,6 +58,6 @@ def differences(layers: Mapping[str, SequenceLayer[Any]]) -> tuple[dict[str, flo
             inputs = graph.examples(batch, time, seed=time)
             pairs: Sequence[tuple[Tensor, Tensor]] = [*zip(run(inputs), graph.module(*inputs), strict=True)]
             for key, (found, wanted) in zip(graph.outputs, pairs, strict=True):
-                name = key.removesuffix(".y") if key.endswith(".y") else key[: key.index(".state")]
+                name = key.partition("/")[0]
                 worst[name] = max(worst[name], difference_of(found, wanted))
     return worst, [node.op_type for node in model.graph.node]

@@ -47,7 +47,7 @@ class Nodes:
 
     def number(self, number: float) -> ir.Value:
         """Return a float32 scalar."""
-        return self.constant(np.float32(number))
+        return self.constant(np.asarray(number, np.float32))
 
     def integers(self, *numbers: int) -> ir.Value:
         """Return a vector of int64."""

@@ -162,8 +162,8 @@ class _Body:
             carried = [nodes("Where", self.keep, after, before) for after, before in pairs]
             y = nodes("Where", self.keep, y, nodes.number(0))
         outputs = [nodes("Identity", value) for value in (*carried, y)]  # each an output of its own
-        for value, size in zip(outputs, (*program.carries, width(program.outputs[0])), strict=True):
-            value.type, value.shape = ir.TensorType(ir.DataType.FLOAT), ir.Shape([None, size])
+        for output, size in zip(outputs, (*program.carries, width(program.outputs[0])), strict=True):
+            output.type, output.shape = ir.TensorType(ir.DataType.FLOAT), ir.Shape([None, size])
         masks = [one for one in (self.keep, self.reset) if one is not None]
         return ir.Graph([*self.given, *self.streams, *masks], outputs, nodes=nodes.nodes, name=self.prefix)
 
