@@ -11,6 +11,10 @@ COMMANDS = {
     "evaluate": ("seqmodels.commands.train:evaluate", "test a finished run: seqmodels evaluate run=DIR"),
     "predict": ("seqmodels.commands.predict:main", "predict for new data: seqmodels predict run=DIR input=new.csv"),
     "generate": ("seqmodels.commands.generate:main", "generate text: seqmodels generate run=DIR prompt=Once"),
+    "export": (
+        "seqmodels.commands.export:main",
+        "write a model for elsewhere: seqmodels export run=DIR format=onnx output=DIR",
+    ),
     "sweep": (
         "seqmodels.commands.sweeps.sweep:main",
         "search for the best configuration: seqmodels sweep sweep.trials=30",

@@ -103,8 +103,8 @@ class Attention(nn.Module, ABC):
         Raises:
             ValueError: ``query`` has the wrong shape.
         """
-        rows = len(memory.values)
-        if query.dim() != 3 or query.shape[2] != self.query_size or len(query) != rows:
+        rows = memory.values.shape[0]
+        if query.dim() != 3 or query.shape[2] != self.query_size or query.shape[0] != rows:
             raise ValueError(f"query must have shape ({rows}, steps, {self.query_size}), got {tuple(query.shape)}")
         if not self.coverage:
             coverage = None

@@ -89,7 +89,8 @@ class Convolution(nn.Module):
         y = _cleared(y.relu(), lengths)  # so that padding is never the maximum: relu leaves nothing below 0
         if self.pool > 1:
             y = F.pad(y.transpose(1, 2), (0, -steps % self.pool))
-            y = F.max_pool1d(y, self.pool).transpose(1, 2)
+            # max_pool1d would take the size of one example for that of all in an exported graph
+            y = F.max_pool2d(y[..., None], (self.pool, 1))[..., 0].transpose(1, 2)
             lengths = None if lengths is None else -(-lengths // self.pool)
         return self.dropout(y), lengths
 

@@ -172,7 +172,8 @@ class RecurrentForecaster(Forecaster, ABC):
 
     def _params(self, outputs: Tensor, steps: int) -> Tensor:
         """Return outputs as parameters ``(batch, steps, output, size)``."""
-        return self.likelihood.constrained(outputs.view(len(outputs), steps, self.output_size, self.likelihood.size))
+        batch = outputs.shape[0]  # which an exported graph keeps variable; len() is one number
+        return self.likelihood.constrained(outputs.view(batch, steps, self.output_size, self.likelihood.size))
 
 
 class DirectForecaster(RecurrentForecaster):

@@ -112,7 +112,7 @@ class SegmentForecaster(Forecaster):
         x, location, scale = scaled(inputs, self.output_size, self.normalization)
         features = self.groups(static, series)
         group = 0 if features is None or self.group is None else self.group(features)[:, None, None]
-        query = self._query(known, group).expand(len(x), -1, -1, -1)
+        query = self._query(known, group).expand(x.shape[0], -1, -1, -1)
         outputs = self._forecast(self._read(x, group), query)
         return self.likelihood.shifted(self.likelihood.constrained(outputs), location, scale)
 

@@ -120,7 +120,7 @@ class Decoder(nn.Module):
             memory = self.attention.memory(values, lengths)
             coverage = values.new_zeros(values.shape[:2])
         if self.input_feeding == "output":
-            fed = values.new_zeros(len(values), self.feature_size)
+            fed = values.new_zeros(values.shape[0], self.feature_size)
         copied = () if self.pointer is None else self._copied(copies, values)
         return DecoderState(recurrent, fed, coverage, Shared((memory, copied)))
 
@@ -130,7 +130,7 @@ class Decoder(nn.Module):
         if copies.ids.shape != values.shape[:2]:
             rows, steps = values.shape[:2]
             raise ValueError(f"copies.ids must have shape ({rows}, {steps}), got {tuple(copies.ids.shape)}")
-        return CopyMemory(copies.ids, values.new_zeros(len(values), copies.extra))
+        return CopyMemory(copies.ids, values.new_zeros(values.shape[0], copies.extra))
 
     def initial(self, x: Tensor) -> tuple[Any, ...]:
         """Return the states of the recurrent layers of a decoder that knows nothing, for ``x (batch, ...)``."""
@@ -239,7 +239,7 @@ class Decoder(nn.Module):
 
 def _grouped(x: Tensor, source: Tensor) -> Tensor:
     """Return ``x (rows, steps, ...)`` with a row for each source, ``(batch, hypotheses * steps, ...)``."""
-    return x.reshape(len(source), -1, x.shape[-1])
+    return x.reshape(source.shape[0], -1, x.shape[-1])
 
 
 def check_input_feeding(input_feeding: str, *, attention: bool, copy: bool) -> None:

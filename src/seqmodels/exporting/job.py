@@ -1,0 +1,130 @@
+"""``seqmodels export``: a trained model in a format for elsewhere."""
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from omegaconf import DictConfig
+from torch import nn
+
+from seqmodels.errors import ConfigError, nearest
+from seqmodels.exporting.checking import TOLERANCE
+from seqmodels.exporting.folder import export_folder, outside
+from seqmodels.system.durable import check_writable, write_durably
+from seqmodels.system.json_text import json_text, read_json
+from seqmodels.training.finding import weights_of
+from seqmodels.training.records.folders import METRICS
+from seqmodels.training.trained import Recipe, load_network
+
+PREPROCESSING = "preprocessing.json"
+"""What the graph leaves to its caller."""
+
+Files = tuple[dict[str, bytes], list[str]]
+"""Contents of files by name, and lines that say what was done."""
+
+
+class Job(NamedTuple):
+    """What to export, and how."""
+
+    model: nn.Module
+    recipe: Recipe
+    metrics: Mapping[str, float]  # of the run, for a card
+    dtype: str
+    tolerance: float
+
+
+def export(config: DictConfig) -> list[str]:
+    """Write a trained model in a format; return lines that say what was done.
+
+    The model is compared with what was exported at three lengths and two batch sizes before anything is written.
+
+    Args:
+        config: with the keys of ``configs/export.yaml``.
+
+    Raises:
+        ConfigError: an option is wrong, a file exists already, the run cannot be read, or its model cannot be exported.
+    """
+    if config.format not in FORMATS:
+        hint = nearest(config.format, FORMATS)
+        raise ConfigError(f"format must be one of {', '.join(FORMATS)}, got {config.format!r}{hint}")
+    if config.dtype not in ("float32", "int8"):
+        raise ConfigError(f"dtype must be float32 or int8, got {config.dtype!r}")
+    if config.dtype == "int8" and config.format not in IN_INT8:
+        raise ConfigError(f"dtype=int8 is for format={' or '.join(IN_INT8)}, not for format={config.format}")
+    tolerance = TOLERANCE if config.tolerance is None else config.tolerance
+    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not tolerance >= 0:
+        raise ConfigError(f"tolerance must be a number of at least 0, got {tolerance!r}")
+    place = _weights(config)
+    model, recipe = load_network(place)
+    job = Job(model, recipe, _metrics(place), config.dtype, tolerance)
+    try:
+        files, lines = FORMATS[config.format](job)
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] not in ("onnx", "onnxruntime", "onnxscript", "onnx_ir"):
+            raise
+        raise ConfigError(f"format=onnx needs the package {error.name}: pip install 'seqmodels[onnx]'") from error
+    if config.format != "folder":
+        content, left = outside(job.model, recipe)
+        files[PREPROCESSING] = f"{json_text(content, indent=2)}\n".encode()
+        lines += [f"not in the graph, but in {PREPROCESSING}: {line}" for line in left]
+    _write(Path(config.output), files)
+    return lines
+
+
+def _weights(config: DictConfig) -> Path:
+    """Return the checkpoint or model folder to export; check that the output can be written first."""
+    place = weights_of(str(config.run), config.ckpt)
+    output = Path(config.output)
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise ConfigError(f"output={output} exists and is not an empty folder: name another one, or delete it")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        check_writable(output.parent)
+    except OSError as error:
+        raise ConfigError(f"output={output} cannot be written: {error.strerror}") from error
+    return place
+
+
+def _metrics(place: Path) -> dict[str, float]:
+    """Return the metrics of the run that a checkpoint lies in; none for other files."""
+    path = place.parent.parent / METRICS if place.parent.name == "checkpoints" else place.parent / METRICS
+    found: dict[str, Any] = read_json(path) if path.is_file() else {}
+    return {name: value for name, value in found.items() if isinstance(value, int | float)}
+
+
+def _write(output: Path, files: Mapping[str, bytes]) -> None:
+    """Write a folder, which gets its name when it is complete."""
+    partial = output.with_name(f".{output.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        for name, content in files.items():
+            partial.mkdir(exist_ok=True)
+            write_durably(partial / name, lambda file, content=content: file.write(content))  # type: ignore[misc]
+        if output.is_dir():
+            output.rmdir()
+        partial.rename(output)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _folder(job: Job) -> Files:
+    return export_folder(job.model, job.recipe, job.metrics)
+
+
+def _onnx(job: Job) -> Files:
+    from seqmodels.exporting.onnx import export_onnx  # noqa: PLC0415  (an extra)
+
+    return export_onnx(job.model, dtype=job.dtype, tolerance=job.tolerance)
+
+
+def _torch(job: Job) -> Files:
+    from seqmodels.exporting.torch_export import export_torch  # noqa: PLC0415  (imports torch.export: two seconds)
+
+    return export_torch(job.model, tolerance=job.tolerance)
+
+
+FORMATS: dict[str, Callable[[Job], Files]] = {"folder": _folder, "onnx": _onnx, "torch": _torch}
+"""What writes each format."""
+IN_INT8 = ("onnx",)
+"""Formats that have weights in int8."""
