@@ -1,0 +1,66 @@
+"""What a model computes for a sequence, and by how much compiled C differs from it."""
+
+import copy
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from seqmodels.cells.base import Cell
+from seqmodels.data.tagging.batch import Words
+from seqmodels.exporting.c.compiled import Answer
+from seqmodels.exporting.c.source import Shape
+from seqmodels.layers import Recurrent
+from seqmodels.models import DirectForecaster, Tagger
+
+LENGTHS = (1, 6, 13)
+
+
+def inputs_for(shape: Shape, lengths: tuple[int, ...], seed: int = 0) -> list[np.ndarray]:
+    """Return random sequences ``(time, input)`` or tokens ``(time,)`` that a model reads."""
+    draw = np.random.default_rng(seed)
+    if shape.tokens is not None:
+        return [draw.integers(0, shape.tokens, length).astype(np.int32) for length in lengths]
+    return [draw.standard_normal((length, shape.inputs)).astype(np.float32) for length in lengths]
+
+
+def expected(model: nn.Module, inputs: list[np.ndarray]) -> list[np.ndarray]:
+    """Return what a model computes for each of some sequences alone, ``(output,)`` or ``(time, output)``."""
+    own = copy.deepcopy(Recurrent(model) if isinstance(model, Cell) else model).float().cpu().eval()
+    for layer in own.modules():
+        if isinstance(layer, Recurrent):
+            layer.backend = "eager"  # the definition, not the program that the C comes from
+    with torch.no_grad():
+        return [_outputs(own, torch.from_numpy(x)[None]).numpy() for x in inputs]
+
+
+def _outputs(model: nn.Module, x: Tensor) -> Tensor:
+    x = x if x.is_floating_point() else x.long()
+    if isinstance(model, DirectForecaster):
+        return model(x, x.new_zeros(1, model.horizon, 0)).flatten()
+    if isinstance(model, Tagger):
+        nothing = torch.zeros(1, 1, dtype=torch.long)
+        return model(Words(x, torch.zeros_like(x), nothing, torch.ones(1, dtype=torch.long)))[0]
+    found = model(x)
+    return (found[0] if isinstance(found, tuple) else found)[0]
+
+
+def difference(answer: Answer, wanted: np.ndarray) -> float:
+    """Return the largest difference of what C computed, relative to the model's largest output or to 1.
+
+    It is infinite where the C returned an error, or where only one of the two is NaN. Steps are compared with the run:
+    all of them where each has an output, else the last one.
+    """
+    found = [answer.run]
+    if answer.steps is not None:
+        found.append(answer.steps if wanted.ndim == 2 else answer.steps[-1])
+    if answer.code != 0 or any(one.shape != wanted.shape for one in found):
+        return float("inf")
+    size = max(1.0, float(np.abs(wanted[np.isfinite(wanted)]).max(initial=0)))
+    worst = 0.0
+    for one in found:
+        same = (one == wanted) | (np.isnan(one) & np.isnan(wanted))
+        with np.errstate(invalid="ignore"):
+            apart = np.where(same, 0, np.abs(one - wanted))
+        worst = max(worst, float(np.nan_to_num(apart, nan=np.inf).max()))
+    return worst / size

@@ -1,0 +1,152 @@
+"""Exported C, compiled with a program that runs it on sequences, to compare it with the model."""
+
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from seqmodels.errors import Refused
+from seqmodels.exporting.c.source import Source
+
+FLAGS = ("-std=c99", "-O1", "-Wall", "-Wextra", "-Werror")
+TIMEOUT = 300
+"""Seconds that a compiler may take: a large model with its weights inside takes half a minute."""
+
+_DRIVER = """
+static int drive_NAME(FILE *in, const char *weights) {
+  uint32_t steps;
+  if (fread(&steps, 4, 1, in) != 1) return 1;
+  const size_t rows = steps ? steps : 1, outputs = (ROWS) * (size_t)BIG_OUTPUT;
+  NAME_state *s = malloc(sizeof *s);
+  TYPE *x = malloc(rows * BIG_INPUT * sizeof *x);
+  float *y = calloc(outputs, sizeof *y), *scratch = malloc(BIG_SCRATCH(rows) * sizeof *scratch);
+  if (fread(x, sizeof *x * BIG_INPUT, steps, in) != steps) return 1;
+  INIT
+  const int32_t ready = code == 0;
+  code = ready ? NAME_run(s, x, steps, y, scratch) : code;
+  fwrite(&code, sizeof code, 1, stdout);
+  fwrite(y, sizeof *y, outputs, stdout);
+  STEPS
+  free(s), free(x), free(y), free(scratch);FREE
+  return 0;
+}
+"""
+_FROM_FILE = """void *content = malloc(SIZE);
+  FILE *file = fopen(weights, "rb");
+  if (file == NULL || fread(content, 1, SIZE, file) != SIZE) return 1;
+  fclose(file);
+  int32_t code = NAME_init(s, content, SIZE);"""
+_EACH_STEP = """if (ready) NAME_reset(s);
+  for (size_t t = 0; t < steps; t++) {
+    if (ready) NAME_step(s, x + t * BIG_INPUT, y);
+    fwrite(y, sizeof *y, BIG_OUTPUT, stdout);
+  }"""
+
+
+class Answer(NamedTuple):
+    """What the compiled C computed for a sequence.
+
+    Attributes:
+        code: what ``run`` returned.
+        run: its output, ``(output,)`` or ``(time, output)``.
+        steps: the outputs of ``step``, ``(time, output)``; None where there is no such function.
+    """
+
+    code: int
+    run: np.ndarray
+    steps: np.ndarray | None
+
+
+class Compiled:
+    """Exported models in one program.
+
+    Args:
+        folder: an empty one, for the files.
+        sources: the models, by name.
+        command: the compiler, with its flags.
+
+    Raises:
+        Refused: the compiler fails; the message is its own.
+    """
+
+    def __init__(self, folder: Path, sources: Mapping[str, Source], command: Sequence[str]) -> None:
+        self.sources, self.names = dict(sources), list(sources)
+        self.program = folder / "program"
+        self.weights = [str(folder / f"{name}.bin") for name in sources]
+        for name, one in sources.items():
+            (folder / f"{name}.c").write_text(one.code, encoding="utf-8")
+            (folder / f"{name}.h").write_text(one.header, encoding="utf-8")
+            if one.weights is not None:
+                (folder / f"{name}.bin").write_bytes(one.weights)
+        (folder / "main.c").write_text(_main(self.sources), encoding="utf-8")
+        files = [str(folder / f"{name}.c") for name in (*sources, "main")]
+        done = _run([*command, "-o", str(self.program), *files, "-lm"])
+        if done.returncode:
+            raise Refused(f"{command[0]} cannot compile the exported C:\n{done.stderr.decode(errors='replace')}")
+
+    def __call__(self, name: str, inputs: Sequence[np.ndarray]) -> list[Answer]:
+        """Run a model on sequences, ``(time, input)`` float32 or tokens ``(time,)`` int32.
+
+        Raises:
+            Refused: the program crashes; the message is what it printed.
+        """
+        shape, chunks = self.sources[name].shape, []
+        for x in inputs:
+            kind = "<i4" if shape.tokens else "<f4"
+            chunks += [np.array([self.names.index(name), len(x)], "<u4").tobytes(), np.asarray(x, kind).tobytes()]
+        done = _run([str(self.program), *self.weights], b"".join(chunks))
+        if done.returncode:
+            raise Refused(f"the exported C of {name} crashes: {done.stderr.decode(errors='replace')[-2000:]}")
+        answers, place = [], 0
+        for x in inputs:
+            rows = max(1, len(x)) if shape.every else 1
+            code = int(np.frombuffer(done.stdout, "<i4", 1, place)[0])
+            numbers = (rows + (len(x) if shape.streams else 0)) * shape.outputs
+            found = np.frombuffer(done.stdout, "<f4", numbers, place + 4).reshape(-1, shape.outputs)
+            place += 4 + 4 * numbers
+            run = found[:rows] if shape.every else found[0]
+            answers.append(Answer(code, run, found[rows:] if shape.streams else None))
+        return answers
+
+
+def compiler() -> list[str] | None:
+    """Return the C compiler that ``CC`` names, else the first of cc, gcc and clang; None if there is none."""
+    for words in filter(None, map(shlex.split, (os.environ.get("CC", ""), "cc", "gcc", "clang"))):
+        if shutil.which(words[0]):
+            return words
+    return None
+
+
+def _run(command: Sequence[str], given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    try:
+        return subprocess.run(  # noqa: S603  (the user's compiler, and what it built)
+            command, input=given, capture_output=True, check=False, timeout=TIMEOUT
+        )
+    except subprocess.TimeoutExpired:
+        raise Refused(f"{command[0]} took longer than {TIMEOUT} seconds") from None
+
+
+def _main(sources: Mapping[str, Source]) -> str:
+    """Return a program that reads requests: the number of a model, steps, inputs; and writes what it computes."""
+    lines = ["#include <stdio.h>", "#include <stdlib.h>", *(f'#include "{name}.h"' for name in sources)]
+    for name, one in sources.items():
+        init = "(void)weights;\n  int32_t code = NAME_init(s);"
+        if one.weights is not None:
+            init = _FROM_FILE.replace("SIZE", str(len(one.weights)))
+        text = (
+            _DRIVER.replace("FREE", "" if one.weights is None else "\n  free(content);")
+            .replace("INIT\n", f"{init}\n")
+            .replace("STEPS", _EACH_STEP if one.shape.streams else "")
+        )
+        text = text.replace("ROWS", "rows" if one.shape.every else "1").replace("BIG", name.upper())
+        lines.append(text.replace("NAME", name).replace("TYPE", "int32_t" if one.shape.tokens else "float"))
+    lines += ["int main(int count, char **files) {", "  uint32_t model;", "  (void)count, (void)files;"]
+    lines.append("  while (fread(&model, 4, 1, stdin) == 1) {")
+    for number, name in enumerate(sources):
+        lines.append(f"    if (model == {number} && drive_{name}(stdin, files[{number + 1}]) != 0) return 1;")
+    return "\n".join([*lines, "  }", "  return 0;", "}"]) + "\n"

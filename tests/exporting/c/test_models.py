@@ -1,0 +1,156 @@
+"""Whole networks in C: embeddings, stacks, both directions, poolings, output layers; and what is refused."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from seqmodels.cells import GRUCell, LSTMCell
+from seqmodels.errors import ConfigError
+from seqmodels.exporting.c import export_c
+from seqmodels.exporting.c.comparing import expected
+from seqmodels.exporting.c.compiled import Compiled
+from seqmodels.exporting.c.network import network_of
+from seqmodels.exporting.c.source import Where, source
+from seqmodels.exporting.c.weights import rounded
+from seqmodels.layers import ConcatInput, Convolution, SelfAttention, recurrent_stack
+from seqmodels.models import (
+    CTCNetwork,
+    DenseClassifier,
+    DirectForecaster,
+    LanguageModel,
+    SequenceClassifier,
+    SequenceRegressor,
+    Tagger,
+    pooling,
+)
+from seqmodels.models.likelihoods import GaussianForecast
+from tests.exporting.c.conftest import FLAGS, Batch, cases
+
+LSTM = partial(LSTMCell, hidden_size=5)
+Classifier = partial(SequenceClassifier, LSTM, output_size=3)
+Forecaster = partial(DirectForecaster, GRUCell, input_size=3, output_size=2, horizon=4, hidden_sizes=[5])
+
+
+def models() -> dict[str, nn.Module]:
+    torch.manual_seed(0)
+    found: dict[str, nn.Module] = {
+        "stack": recurrent_stack([LSTM, partial(GRUCell, hidden_size=5)], 3, residual=True),
+        "both": recurrent_stack(GRUCell, 3, hidden_sizes=[4, 4], bidirectional=True, residual=True),
+        "concat_input": ConcatInput(recurrent_stack(LSTM, 3)),
+        "regressor": SequenceRegressor(LSTM, input_size=2, output_size=1, pooling=pooling.concat, concat_input=True),
+        "tags": Classifier(vocab_size=7, embedding_size=4, pooling=pooling.every_step),
+        "language_model": LanguageModel(LSTM, vocab_size=11, embedding_size=4, depth=2),
+        "tied": LanguageModel(LSTM, vocab_size=11, embedding_size=4, tie_weights=True),
+        "rare_words": LanguageModel(LSTMCell, vocab_size=11, embedding_size=4, hidden_sizes=[6], adaptive_cutoffs=[5]),
+        "ctc": CTCNetwork(GRUCell, input_size=3, output_size=4, hidden_sizes=[5]),
+        "tagger": Tagger(LSTM, vocab_size=9, character_vocab_size=2, output_size=3, character_hidden_size=0),
+        "gaussian": Forecaster(normalization="window", likelihood=GaussianForecast()),
+    }
+    found |= {f"forecaster_{n}": Forecaster(normalization=n) for n in ("none", "last", "window")}
+    for name in ("last", "mean", "maximum", "concat"):
+        kind = getattr(pooling, name)
+        found[f"{name}_of_tokens"] = Classifier(vocab_size=7, embedding_size=4, pooling=kind)
+        found[f"{name}_both_ways"] = Classifier(input_size=2, pooling=kind, bidirectional=True)
+    return found
+
+
+MODELS = models()
+CLANG = {"both", "concat_of_tokens", "concat_both_ways", "gaussian"}
+
+
+@pytest.fixture(scope="module")
+def batch(tmp_path_factory: pytest.TempPathFactory) -> Batch:
+    return Batch(MODELS, CLANG, tmp_path_factory.mktemp("models"))
+
+
+@pytest.mark.parametrize(("compiler", "name"), cases(MODELS, CLANG))
+def test_the_c_of_a_model_computes_what_pytorch_does(batch: Batch, compiler: str, name: str) -> None:
+    assert batch.difference(compiler, name) <= 1e-5
+
+
+@pytest.mark.parametrize("name", ["mean_of_tokens", "concat_of_tokens"])
+def test_a_step_returns_the_output_of_the_sequence_so_far(batch: Batch, name: str) -> None:
+    (*_, answer), (*_, tokens) = batch.build("gcc", name), batch.inputs(name)
+    assert answer.steps is not None
+    sofar = expected(MODELS[name], [tokens[: n + 1] for n in range(len(tokens))])
+    np.testing.assert_allclose(answer.steps, np.stack(sofar), rtol=0, atol=1e-5)
+
+
+def test_wrong_input_is_an_error_code(batch: Batch) -> None:
+    program = batch.program("gcc")
+    codes = [answer.code for answer in program("tags", [np.array([3, 7]), np.array([-1]), np.array([], np.int32)])]
+    assert codes == [1, 1, 2]
+
+
+def test_weights_of_another_model_are_an_error_code(tmp_path) -> None:
+    found = source("model", network_of(GRUCell(3, 5)), weights="bin", dtype="float32", about="")
+    program = Compiled(tmp_path, {"model": found}, ["gcc", *FLAGS])
+    assert found.weights is not None
+    (tmp_path / "model.bin").write_bytes(bytes(16) + found.weights[16:])
+    assert [answer.code for answer in program("model", [np.zeros((2, 3), np.float32)])] == [3]
+
+
+@pytest.mark.parametrize("weights", ["inside", "bin"])
+def test_weights_that_int8_holds_exactly_lose_nothing(weights: Where, tmp_path) -> None:
+    torch.manual_seed(0)
+    model = LanguageModel(LSTM, vocab_size=11, embedding_size=4)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() == 2:
+                steps, scales = rounded(parameter, 1)
+                parameter.copy_(steps * scales[:, None])
+    wide = source("model", network_of(model), weights=weights, dtype="float32", about="")
+    narrow = source("model", network_of(model), weights=weights, dtype="int8", about="")
+    assert narrow.weight_bytes < 0.6 * wide.weight_bytes  # biases and scales are floats
+    (answer,) = Compiled(tmp_path, {"model": narrow}, ["gcc", *FLAGS])("model", [np.arange(9, dtype=np.int32)])
+    np.testing.assert_allclose(answer.run, expected(model, [np.arange(9)])[0], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        (lambda: Classifier(input_size=2, pooling=pooling.attention), "AttentionPool"),
+        (lambda: Classifier(input_size=2, top=partial(SelfAttention, heads=1)), "SelfAttention"),
+        (lambda: Classifier(input_size=2, front=partial(Convolution, channels=4)), "convolution"),
+        (lambda: Tagger(LSTM, vocab_size=9, character_vocab_size=2, output_size=3, crf=True), "characters"),
+        (
+            lambda: Tagger(
+                LSTM, vocab_size=9, character_vocab_size=2, output_size=3, crf=True, character_hidden_size=0
+            ),
+            "CRF",
+        ),
+        (lambda: Forecaster(known_size=1), "known of the future"),
+        (lambda: Forecaster(static_size=1), "groups"),
+        (lambda: DenseClassifier(input_size=2, output_size=3, time=4), "DenseClassifier"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused_with_the_reason(model, reason) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        export_c(model())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"name": "my-model"}, "C identifier"), ({"weights": "out"}, "inside, bin"), ({"dtype": "int4"}, "float32, int8")],
+)
+def test_a_wrong_option_is_named(options, message) -> None:
+    with pytest.raises(ConfigError, match=message):
+        export_c(GRUCell(3, 5), **options)
+
+
+def test_c_that_differs_from_the_model_is_refused() -> None:
+    class Doubled(SequenceClassifier):
+        def forward(self, inputs, lengths=None):
+            return 2 * super().forward(inputs, lengths)
+
+    with pytest.raises(ConfigError, match=r"differs from the model by .* more than tolerance=1e-05"):
+        export_c(Doubled(GRUCell, input_size=2, output_size=3, hidden_sizes=[5]))
+
+
+def test_without_a_compiler_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seqmodels.exporting.c.export.compiler", lambda: None)
+    _, lines = export_c(GRUCell(3, 5))
+    assert lines[-1].startswith("not compared with the model: no C compiler")
