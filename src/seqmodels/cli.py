@@ -11,6 +11,7 @@ COMMANDS = {
     "evaluate": ("seqmodels.commands.train:evaluate", "test a finished run: seqmodels evaluate run=DIR"),
     "predict": ("seqmodels.commands.predict:main", "predict for new data: seqmodels predict run=DIR input=new.csv"),
     "generate": ("seqmodels.commands.generate:main", "generate text: seqmodels generate run=DIR prompt=Once"),
+    "explain": ("seqmodels.commands.explain:main", "look into a model: seqmodels explain run=DIR what=gradients"),
     "sweep": (
         "seqmodels.commands.sweeps.sweep:main",
         "search for the best configuration: seqmodels sweep sweep.trials=30",
