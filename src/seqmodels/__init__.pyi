@@ -6,6 +6,7 @@ from seqmodels import data as data
 from seqmodels import decoding as decoding
 from seqmodels import estimators as estimators
 from seqmodels import exporting as exporting
+from seqmodels import inspection as inspection
 from seqmodels import interop as interop
 from seqmodels import layers as layers
 from seqmodels import models as models

@@ -15,6 +15,7 @@ COMMANDS = {
         "seqmodels.commands.export:main",
         "write a model for elsewhere: seqmodels export run=DIR format=onnx output=DIR",
     ),
+    "explain": ("seqmodels.commands.explain:main", "look into a model: seqmodels explain run=DIR what=gradients"),
     "sweep": (
         "seqmodels.commands.sweeps.sweep:main",
         "search for the best configuration: seqmodels sweep sweep.trials=30",

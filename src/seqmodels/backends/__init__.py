@@ -2,5 +2,6 @@
 
 from seqmodels.backends.backend import Backend
 from seqmodels.backends.unrolling import BACKENDS, backends_for, unroll
+from seqmodels.backends.watching import Unrolling, watching
 
-__all__ = ["BACKENDS", "Backend", "backends_for", "unroll"]
+__all__ = ["BACKENDS", "Backend", "Unrolling", "backends_for", "unroll", "watching"]

@@ -1,6 +1,7 @@
 """``unroll``: running a cell over a sequence with the back-end of a name, or the fastest."""
 
 import logging
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from seqmodels.backends.eager import Eager
 from seqmodels.backends.fused import Fused
 from seqmodels.backends.native import Native
 from seqmodels.backends.scan import Scan
+from seqmodels.backends.watching import Unrolling, watcher
 from seqmodels.cells import Cell, LSTMCell
 from seqmodels.cells.base import State, run_inner_pre_hooks
 from seqmodels.cells.hooks import call, has_hooks
@@ -129,7 +131,11 @@ def _unrolled(
     if resets is not None:
         resets = resets_within(resets, lengths, from_initial=given is None)
     restart = None if resets is None else initial
-    y, state = _run(effective, x, state, lengths, resets=resets, restart=restart, name=backend)
+    run = partial(_run, effective, x, state, lengths, resets=resets, restart=restart, name=backend)
+    if not torch.compiler.is_compiling() and (watch := watcher()) is not None:
+        y, state = watch(Unrolling(cell, x, state, lengths, resets, restart, reverse, run))
+    else:
+        y, state = run()
     return (reverse_time(y, lengths) if reverse else y), state
 
 

@@ -29,6 +29,8 @@ CLASSES = (
     "seqmodels.data.*",
     "seqmodels.training.callbacks.*",
     "seqmodels.training.resuming.*",
+    "seqmodels.inspection.GradientFlow",
+    "seqmodels.inspection.callback.GradientFlow",
     "torch.optim.*",
     "torch.nn.*",
     "torchmetrics.*",

@@ -1,0 +1,151 @@
+"""Gradient flow through time during training, within a budget of time."""
+
+import logging
+import time
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from seqmodels.inspection.flow import over_time
+from seqmodels.inspection.jacobians import lyapunov_exponent
+from seqmodels.inspection.memory import half_life, memory_curve
+from seqmodels.inspection.recording import Recording, recorded
+from seqmodels.sequence import map_leaves
+
+log = logging.getLogger("seqmodels")
+
+
+class GradientFlow(Callback):
+    """Log during training how far back gradients reach, as often as a share of the time of training allows.
+
+    For each cell it logs ``gradient_flow/half_life/<cell>``, the steps over which the gradient of the last output
+    halves, and ``gradient_flow/exponent/<cell>``, the largest Lyapunov exponent in nats per step; each is the median of
+    a few sequences of a training batch. It follows the gradients of the training step itself, on the usual back-ends,
+    and changes no number of the training. Graphs of ``torch.compile`` are not followed.
+
+    Args:
+        budget: the share of the time of training that measuring may take.
+        rows: sequences of the batch that are followed.
+
+    Raises:
+        ValueError: ``budget`` does not lie between 0 and 1, or ``rows`` is less than 1.
+
+    Example:
+        >>> GradientFlow(budget=0.02).rows
+        4
+    """
+
+    def __init__(self, *, budget: float = 0.05, rows: int = 4) -> None:
+        if not 0 < budget < 1:
+            raise ValueError(f"budget must lie between 0 and 1, got {budget}")
+        if rows < 1:
+            raise ValueError(f"rows must be at least 1, got {rows}")
+        self.rows = rows
+        self.allowance = Allowance(budget)
+        self._watching = ExitStack()
+        self._recordings: list[Recording] | None = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        self.allowance.start(time.perf_counter())
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        if trainer.loggers and trainer.is_global_zero and self.allowance.permits(time.perf_counter()):
+            self._recordings = self._watching.enter_context(recorded(getattr(pl_module, "model", pl_module)))
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:  # noqa: ARG002
+        if self._recordings is None:
+            return
+        self._watching.close()
+        started, recordings, self._recordings = time.perf_counter(), self._recordings, None
+        try:
+            with torch.random.fork_rng(devices=[]):  # the step of a cell of the user's own may draw
+                metrics = measured(recordings, self.rows)
+        except Exception as error:  # of a cell of the user's own: no reason to end the training
+            log.warning("the callback gradient_flow is off: %s", str(error) or repr(error))
+            self.allowance.close()
+            return
+        for logger in trainer.loggers:
+            logger.log_metrics(metrics, step=trainer.fit_loop.epoch_loop._batches_that_stepped)
+        self.allowance.spend(time.perf_counter() - started)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:  # noqa: ARG002
+        self._watching.close()
+
+
+class Allowance:
+    """Decides whether there is time for another measurement, which is expected to take as long as the last one.
+
+    Args:
+        budget: the share of all time that measurements may take.
+
+    Example:
+        >>> allowance = Allowance(0.1)
+        >>> allowance.start(now=100.0)
+        >>> allowance.spend(2.0)
+        >>> allowance.permits(now=139.0), allowance.permits(now=141.0)
+        (False, True)
+    """
+
+    FIRST = 0.2
+    """Seconds that the first measurement is expected to take."""
+
+    def __init__(self, budget: float) -> None:
+        self.budget = budget
+        self.spent = 0.0
+        self.expected = self.FIRST
+        self._started = float("inf")
+
+    def start(self, now: float) -> None:
+        """Begin to count the time, in seconds."""
+        self._started, self.spent = now, 0.0
+
+    def permits(self, now: float) -> bool:
+        """Return whether another measurement would stay within the budget."""
+        return self.spent + self.expected <= self.budget * (now - self._started)
+
+    def spend(self, seconds: float) -> None:
+        """Count a measurement."""
+        self.spent += seconds
+        self.expected = seconds
+
+    def close(self) -> None:
+        """Permit no further measurement."""
+        self._started = float("inf")
+
+
+def measured(recordings: list[Recording], rows: int) -> dict[str, float]:
+    """Return half-life and exponent of each cell, the median of the first ``rows`` sequences; none that is unknown."""
+    found: dict[str, float] = {}
+    for each in over_time(recordings):
+        few = first_rows(each, rows)
+        states = few.trajectory(torch.float64)
+        values = {
+            "half_life": half_life(memory_curve(states, few.output_gradient, few.final_gradient())),
+            "exponent": lyapunov_exponent(states),
+        }
+        for name, numbers in values.items():
+            known = numbers[~np.isnan(numbers)]
+            if len(known):
+                found[f"gradient_flow/{name}/{each.name}"] = float(np.median(known))
+    return found
+
+
+def first_rows(recording: Recording, rows: int) -> Recording:
+    """Return the first rows of a recording."""
+
+    def cut(tensor: Any) -> Any:
+        return None if tensor is None else tensor[:rows]
+
+    return replace(
+        recording,
+        x=cut(recording.x),
+        state=map_leaves(cut, recording.state),
+        lengths=cut(recording.lengths),
+        resets=cut(recording.resets),
+        output_gradient=cut(recording.output_gradient),
+        state_gradient=recording.state_gradient and [cut(gradient) for gradient in recording.state_gradient],
+    )
