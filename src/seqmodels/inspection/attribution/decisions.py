@@ -182,7 +182,8 @@ def _number(task: Regression, batch: Any, names: Sequence[str], choice: Choice) 
     stepwise = values.dim() == 3
     rows = torch.arange(len(values))
     steps = _steps(values, batch.lengths, choice.step, least_certain=False) if stepwise else rows * 0
-    name = task.target_names[output] if task.target_names else f"output {output}"
+    known = task.predictor.target_names
+    name = known[output] if known else f"output {output}"
 
     def of(values: Tensor) -> Tensor:
         here = values[rows, steps] if stepwise else values

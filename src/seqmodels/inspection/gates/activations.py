@@ -70,7 +70,8 @@ def gate_values(cell: Cell[Any], x: Tensor, state: Any) -> GateValues:
     whose input moves by exactly that much. So this works for any cell, a user's own too, whose parameter rows are
     ordered as :attr:`~seqmodels.cells.Cell.gates`, whatever its code looks like. A gate is refused if nothing is
     applied to it (the candidate of ``MinGRUCell``, an identity activation), if its shift does not arrive unchanged
-    (a layer normalisation over ``W x + U h + b``), or if the operator is not among :data:`RANGES`.
+    (a layer normalisation over ``W x + U h + b``), or if its activation is not a function of torch such as
+    ``sigmoid``, ``tanh`` or ``relu``.
 
     Args:
         cell: in evaluation mode, since a mask of dropout would differ from run to run.

@@ -51,7 +51,8 @@ def shifts(training: Mapping[str, Any], rows: Sequence[Tensor]) -> list[Shift]:
     of the index.
 
     Args:
-        training: as :func:`~seqmodels.data.statistics.describe` returns it.
+        training: the statistics that a run keeps in ``model/statistics.json``, or what
+            ``seqmodels.data.statistics.describe`` returns.
         rows: tokens ``(time_i,)`` or numbers ``(time_i, features)``, encoded and scaled as in training.
 
     Raises:
