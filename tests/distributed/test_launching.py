@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.dist, pytest.mark.xdist_group("dist")]
 
 HYDRA = [".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml"]
 CHECKPOINTS = [f"checkpoints/{name}.ckpt{end}" for name in ("best", "last") for end in ("", ".sha256")]
-MODEL = [f"model/{name}" for name in ("README.md", "config.json", "model.safetensors")]
+MODEL = [f"model/{name}" for name in ("README.md", "config.json", "model.safetensors", "statistics.json")]
 RUN = sorted([*HYDRA, *CHECKPOINTS, *MODEL, *(f"{n}.json" for n in ("environment", "metrics")), "config.yaml"])
 RUN = sorted([*RUN, "hparams.yaml", "metrics.csv", "train.log"])
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=1"]

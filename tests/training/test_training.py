@@ -34,7 +34,8 @@ def test_a_run_leaves_the_documented_folder(run: tuple[Path, dict[str, float]]) 
     assert {path.name for path in folder.iterdir()} == expected | {"tensorboard", "checkpoints"}
     names = {"best.ckpt", "best.ckpt.sha256", "last.ckpt", "last.ckpt.sha256"}
     assert {path.name for path in (folder / "checkpoints").iterdir()} == names
-    assert {path.name for path in (folder / "model").iterdir()} == {"config.json", "model.safetensors", "README.md"}
+    names = {"config.json", "model.safetensors", "README.md", "statistics.json"}
+    assert {path.name for path in (folder / "model").iterdir()} == names
     assert list((folder / "tensorboard").glob("events.*"))
     assert json.loads((folder / "metrics.json").read_text()) == metrics
     assert set(metrics) >= {"test/accuracy", "test/loss", "val/loss", "train/loss", "parameters", "seconds"}

@@ -12,7 +12,14 @@ from seqmodels.system.durable import check_writable
 from seqmodels.system.threads import cpu_threads, threads_for
 from seqmodels.training.quiet import quiet
 
-WHAT = {"gradients": "seqmodels.inspection.gradients:explain"}
+WHAT = {
+    "gradients": "seqmodels.inspection.gradients:explain",
+    "gates": "seqmodels.inspection.gates.page:explain",
+    "attribution": "seqmodels.inspection.attribution.page:explain",
+    "drift": "seqmodels.inspection.production.drift_page:explain",
+    "calibration": "seqmodels.inspection.production.calibration_page:explain",
+    "slices": "seqmodels.inspection.production.slices_page:explain",
+}
 """What there is to look into, and the functions ``(subject, rows, config) -> Finding`` that do."""
 
 

@@ -29,7 +29,7 @@ from seqmodels.training.checkpoint_file import DurableCheckpointIO, OnFullDisk, 
 from seqmodels.training.checkpoint_reading import LAST, PREVIOUS, newest_valid
 from seqmodels.training.checkpointing import RecipeInCheckpoint, build_task, check_continues, recipe_of
 from seqmodels.training.failures import explain_failures
-from seqmodels.training.model_folder import save_model
+from seqmodels.training.model_folder import save_model, save_statistics
 from seqmodels.training.processes import processes
 from seqmodels.training.quiet import quiet
 from seqmodels.training.recording.callback import RunRecord
@@ -85,6 +85,7 @@ def train(config: DictConfig, *callbacks: Callback) -> dict[str, float]:
         if done.trainer.is_global_zero:
             write_json(folder / "metrics.json", metrics)
             save_model(folder / "model", done.task.model, done.recipe, metrics)
+            save_statistics(folder / "model", data)
         return metrics
 
 

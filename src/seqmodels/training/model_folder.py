@@ -4,16 +4,25 @@ import re
 from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safetensors.torch import save
 from torch import nn
 
-from seqmodels.config.build import target_of
+from seqmodels.config.build import build, target_of
+from seqmodels.data.statistics import describe_split
+from seqmodels.data.statistics.rows import vocabulary_of
 from seqmodels.errors import ConfigError
 from seqmodels.system.durable import write_durably, write_text
+from seqmodels.system.json_text import json_text
 from seqmodels.training.runs import write_json
 from seqmodels.training.trained import DATA_FIELDS, Recipe, load_folder
+
+if TYPE_CHECKING:  # it imports Lightning, which a model folder is loaded without
+    from seqmodels.data import DataModule
+
+STATISTICS = "statistics.json"
+"""File of a model folder: how often what occurs in the inputs of the training data."""
 
 SHOWN = 20  # classes that a card names
 
@@ -34,6 +43,21 @@ def save_model(folder: str | Path, model: nn.Module, recipe: Recipe, metrics: Ma
     weights = save({name: value.contiguous() for name, value in model.state_dict().items()})
     write_durably(folder / "model.safetensors", lambda file: file.write(weights))
     write_text(folder / "README.md", _card(recipe, model, metrics))
+
+
+def save_statistics(folder: str | Path, data: "DataModule") -> None:
+    """Write statistics of the training data beside a network, by which ``seqmodels explain what=drift`` judges others.
+
+    They are written to ``statistics.json``: shares of tokens and of the deciles of numbers, no rows of the data.
+
+    Args:
+        folder: a folder that :func:`save_model` wrote.
+        data: the data of the training, after ``setup``.
+    """
+    vocabulary = vocabulary_of(build(data.preprocessing)) if data.preprocessing else None
+    found = describe_split(data.split("train"), data.split("val"), vocabulary)
+    if found is not None:
+        write_text(Path(folder) / STATISTICS, json_text(found) + "\n")
 
 
 def load_model(folder: str | Path) -> nn.Module:

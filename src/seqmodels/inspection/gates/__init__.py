@@ -1,0 +1,1 @@
+"""Gates and states of any cell over a sequence: their values, their saturation, what single units follow."""
