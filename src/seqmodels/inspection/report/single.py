@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from seqmodels.errors import ConfigError
 from seqmodels.inspection.report.blocks import Block, Page, Section, Table, Text
 from seqmodels.inspection.report.history import read_history
 from seqmodels.inspection.report.metrics import metric_table, number, tiles
@@ -18,7 +19,7 @@ from seqmodels.system.json_text import read_json
 from seqmodels.training.records.differences import values_of
 from seqmodels.training.records.folders import given_name
 from seqmodels.training.records.reading import LOADER, Run, as_text, read_run
-from seqmodels.training.records.record import read_record
+from seqmodels.training.records.record import RECORD, read_record
 
 REPORT = "report.html"
 NOT_REPEATED = ("resume=", "accept_changes=")
@@ -49,7 +50,7 @@ def run_page(folder: Path) -> Page:
         ("What was trained", _summary(run, values, record, environment)),
         ("Metrics", [table] if table is not None else []),
         ("Learning curves", learning_curves(history, run)),
-        *test_parts(record.get("test") or {}),
+        *_tested(folder, record),
         ("Learning rate and gradients", optimisation(history)),
         ("Time and memory", time_and_memory(record)),
         ("Environment", _machine(environment)),
@@ -62,6 +63,13 @@ def run_page(folder: Path) -> Page:
     parts = [as_text(values.get(key)) for key in ("task", "data", "cell")]
     subtitle = " · ".join([*(part for part in parts if part), run.state, ended])
     return Page(given_name(folder), subtitle, tiles(run), sections)
+
+
+def _tested(folder: Path, record: Mapping[str, Any]) -> list[tuple[str, list[Block]]]:
+    try:
+        return test_parts(record.get("test") or {})
+    except (LookupError, TypeError, ValueError, AttributeError) as error:  # the run of someone else may hold anything
+        raise ConfigError(f"{folder / RECORD}: its part test is not as runs write it: {error!r}") from error
 
 
 def _summary(
