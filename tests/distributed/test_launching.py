@@ -20,7 +20,7 @@ HYDRA = [".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml"]
 CHECKPOINTS = [f"checkpoints/{name}.ckpt{end}" for name in ("best", "last") for end in ("", ".sha256")]
 MODEL = [f"model/{name}" for name in ("README.md", "config.json", "model.safetensors", "statistics.json")]
 RUN = sorted([*HYDRA, *CHECKPOINTS, *MODEL, *(f"{n}.json" for n in ("environment", "metrics")), "config.yaml"])
-RUN = sorted([*RUN, "hparams.yaml", "metrics.csv", "train.log"])
+RUN = sorted([*RUN, "hparams.yaml", "metrics.csv", "record.json", "report.html", "train.log"])
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=1"]
 
 

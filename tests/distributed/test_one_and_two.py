@@ -71,6 +71,12 @@ def test_every_task_has_the_same_losses_and_metrics_with_one_and_two_processes(t
         for metric, value in alone.items():
             if metric != "seconds":
                 assert together[metric] == pytest.approx(value, abs=1e-6, rel=1e-5, nan_ok=True), (name, metric)
+        paths = [tmp_path / place / name / "record.json" for place in ("one", "two")]
+        records = [json.loads(path.read_text())["test"] for path in paths]
+        for kind in ("confusion", "labels"):
+            assert records[0].get(kind) == records[1].get(kind), name
+        worst = [[each["row"] for each in record.get("errors", [])] for record in records]
+        assert worst[0] == worst[1], name
     written = [tmp_path / processes / "pairs" / "outputs.csv" for processes in ("one", "two")]
     assert written[0].read_text() == written[1].read_text()
 

@@ -31,6 +31,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, float
 def test_a_run_leaves_the_documented_folder(run: tuple[Path, dict[str, float]]) -> None:
     folder, metrics = run
     expected = {"config.yaml", "environment.json", "hparams.yaml", "metrics.csv", "metrics.json", "model"}
+    expected |= {"record.json"}
     assert {path.name for path in folder.iterdir()} == expected | {"tensorboard", "checkpoints"}
     names = {"best.ckpt", "best.ckpt.sha256", "last.ckpt", "last.ckpt.sha256"}
     assert {path.name for path in (folder / "checkpoints").iterdir()} == names

@@ -61,7 +61,8 @@ def test_targets_and_predictions_are_in_the_unit_of_the_data() -> None:
     (points,) = found["points"]
     rows = data.split("test").__getitems__(list(range(17)))
     assert points["targets"] == pytest.approx(rows.targets[:, 0].tolist())
-    assert found["errors"][0]["target"][0] in pytest.approx(points["targets"])
+    row = found["errors"][0]["row"]
+    assert found["errors"][0]["target"] == pytest.approx([points["targets"][row]])
 
 
 def test_what_cannot_be_shown_is_left_out_and_the_run_goes_on(

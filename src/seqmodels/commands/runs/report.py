@@ -2,10 +2,12 @@
 
 import glob
 import logging
+import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from seqmodels.commands.runs.choosing import Listing, choose
@@ -18,9 +20,11 @@ from seqmodels.errors import ConfigError
 from seqmodels.training.finding import is_called, run_folder, runs_below
 from seqmodels.training.records.differences import short_names
 from seqmodels.training.records.folders import LOGS, find_runs, is_marked
+from seqmodels.training.records.metrics import higher_is_better
 
 if TYPE_CHECKING:
     from seqmodels.inspection.report.blocks import Page
+    from seqmodels.inspection.report.comparison import Group
 
 USAGE = """seqmodels report [RUN] [key=value ...]       write report.html of a run: a path, a name, latest, best:NAME
 seqmodels report RUN RUN ... [key=value ...] one page that compares runs, or all runs below folders
@@ -107,7 +111,7 @@ def _place(name: str, logs: Path) -> Path:
 
 def _comparison(folders: Sequence[Path], options: Mapping[str, str], logs: Path) -> "tuple[Page, Path]":
     """Return the page that compares runs, and its usual path."""
-    from seqmodels.inspection.report.comparison import Compared, Group, comparison_page  # noqa: PLC0415
+    from seqmodels.inspection.report.comparison import Compared, comparison_page  # noqa: PLC0415
 
     common = Path(os.path.commonpath([folder.absolute().parent for folder in folders]))
     rows = rows_of([folder.absolute() for folder in folders], common, logs.absolute())
@@ -118,7 +122,7 @@ def _comparison(folders: Sequence[Path], options: Mapping[str, str], logs: Path)
         raise ConfigError(f"seqmodels report: a comparison needs at least two runs, got {len(single.rows)}")
     runs = [row.runs[0] for row in single.rows]
     compared = Compared(
-        [Group(name, row.runs) for name, row in zip(_group_names(listing), listing.rows, strict=True)],
+        _groups(listing),
         runs,
         [row.name for row in single.rows],
         [{**row.values, **row.metrics} for row in single.rows],
@@ -129,6 +133,18 @@ def _comparison(folders: Sequence[Path], options: Mapping[str, str], logs: Path)
         as_csv(single.rows, single.keys, single.metrics),
     )
     return comparison_page(compared, f"Runs in {common.name}"), common / COMPARISON
+
+
+def _groups(listing: Listing) -> "list[Group]":
+    """Return the groups of runs, the best by the main metric first; those without it are the last."""
+    from seqmodels.inspection.report.comparison import Group, values_of_group  # noqa: PLC0415
+
+    groups = [Group(name, row.runs) for name, row in zip(_group_names(listing), listing.rows, strict=True)]
+    for metric in listing.main_metrics[-1:]:
+        sign = -1 if higher_is_better(metric, [run for group in groups for run in group.runs]) else 1
+        means = {group.name: fmean(found) for group in groups if (found := values_of_group(group, metric))}
+        groups.sort(key=lambda group: sign * means.get(group.name, sign * math.inf))
+    return groups
 
 
 def _group_names(listing: Listing) -> list[str]:

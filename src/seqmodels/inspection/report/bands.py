@@ -21,6 +21,7 @@ COLOURS = (
 """Red, green and blue of each group, in the order of the page's own colours."""
 
 MOST = 12  # groups that are drawn
+HEIGHT, LINE = 380, 16  # pixels of the figure with the legend, and of a line of that
 CAPTION = "Mean and standard deviation over the runs of a group that lasted as long."
 
 
@@ -41,9 +42,12 @@ def compared_curves(groups: Mapping[str, Sequence[Path]], metrics: Sequence[str]
     several = any(len(folders) > 1 for folders in groups.values())
     notes = [CAPTION] if several else []
     notes += [f"The first {MOST} of {len(groups)} groups."] if len(groups) > MOST else []
-    if figures and notes:
-        figures[0] = figures[0]._replace(caption=" ".join(notes))
-    return [Figures(figures)] if figures else []
+    if not figures:
+        return []
+    first, *others = figures
+    others = [figure._replace(layout={**figure.layout, "showlegend": False}, height=280) for figure in others]
+    legend = first._replace(caption=" ".join(notes), height=HEIGHT + LINE * (len(shown) // 3))
+    return [legend, *([Figures(others)] if others else [])]
 
 
 def _figure(name: str, groups: Mapping[str, Sequence[Mapping[str, Curve]]]) -> Figure | None:

@@ -120,7 +120,8 @@ def _configurations(compared: Compared) -> list[Block]:
     if not compared.metrics:
         return []
     metric = compared.metrics[-1]
-    figure = parallel_coordinates(compared.rows, compared.keys, metric, compared.names)
+    keys = [key for key in compared.keys if key != compared.by]
+    figure = parallel_coordinates(compared.rows, keys, metric, compared.names)
     if figure is None:
         return []
     better = "blue" if higher_is_better(metric, compared.runs) else "orange"

@@ -33,7 +33,7 @@ def band(x: Sequence[float], low: Values, high: Values, colour: str, **options: 
 
 def axis(title: str, **options: Any) -> dict[str, Any]:
     """Return an axis with a title."""
-    return {"title": {"text": label(title)}, **options}
+    return {"title": {"text": label(title), "standoff": 8}, **options}
 
 
 def curves(name: str, traces: Sequence[Trace], x: str, y: str = "", **options: Any) -> Figure:

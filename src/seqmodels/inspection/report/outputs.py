@@ -8,8 +8,9 @@ from seqmodels.inspection.report.figures import axis, band, label, line, matrix,
 
 NUMBERS = 15  # classes of a matrix whose counts are written out
 ROW, LEAST, MOST = 26, 300, 900  # pixels of a heat map
-STEPS = 12  # answers of a sequence that are written out
+STEPS, NESTED = 12, 5  # answers of a sequence that are written out, and those that are lists themselves
 TALL = 150
+LABELS = 25
 
 Found = Mapping[str, Any]
 
@@ -71,7 +72,9 @@ def _confusion(found: Found) -> list[Block]:
 
 def _labels(found: Sequence[Found]) -> list[Block]:
     rows = []
-    for each in found:
+    for each in found[:LABELS]:
+        if not each["true"] and not each["predicted"]:
+            continue
         precision, recall = each["right"] / max(each["predicted"], 1), each["right"] / max(each["true"], 1)
         f1 = 2 * each["right"] / max(each["predicted"] + each["true"], 1)
         rows.append([each["name"], str(each["true"]), f"{precision:.3f}", f"{recall:.3f}", f"{f1:.3f}"])
@@ -175,17 +178,17 @@ def _answer(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_answer(number)}" for name, number in value.items())
     if isinstance(value, list):
-        shown = " ".join(
-            f"[{_answer(inner)}]" if isinstance(inner, list) else _answer(inner) for inner in value[:STEPS]
-        )
-        return (shown or "none") + (" …" if len(value) > STEPS else "")
+        nested = any(isinstance(inner, list) for inner in value)
+        most = NESTED if nested else STEPS
+        shown = " ".join(f"[{_answer(inner)}]" if nested else _answer(inner) for inner in value[:most])
+        return (shown or "none") + (" …" if len(value) > most else "")
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _texts(found: Found) -> list[tuple[str, list[Block]]]:
-    def shown(name: str) -> list[Block]:
+    def shown(name: str, title: str) -> list[Block]:
         examples = [
-            Example(f"{name} {number}", [(part, text) for part, text in each.items()])
+            Example(f"{title} {number}", [(part, text or "(empty)") for part, text in each.items()])
             for number, each in enumerate(found.get(name, []), start=1)
         ]
         return [Examples(examples)] if examples else []
@@ -201,7 +204,11 @@ def _texts(found: Found) -> list[tuple[str, list[Block]]]:
         drawn.append(
             Text("A row for each token that was written: the darker, the more of the source token below was read.")
         )
-    return [("Outputs", shown("examples")), ("Outputs with the most errors", shown("worst")), ("Attention", drawn)]
+    return [
+        ("Outputs", shown("examples", "example")),
+        ("Outputs with the most errors", shown("worst", "output")),
+        ("Attention", drawn),
+    ]
 
 
 def _samples(found: Found) -> list[Block]:

@@ -7,13 +7,15 @@ from typing import Any, NamedTuple, Self
 from seqmodels.training.records.reading import as_text
 
 LOGARITHMIC = 20  # numbers above 0 have a logarithmic axis if the largest is so many times the smallest
+FEW = 5  # numbers that each have a tick
 LOW, HIGH = (224, 123, 57), (37, 99, 184)  # colours of the lowest and highest value of a metric
 
 
 class Scale(NamedTuple):
-    """An axis from 0 to 1; ``values`` are its numbers, or None if it has ``names`` in order from the bottom."""
+    """An axis from 0 to 1: of numbers from ``low`` to ``high``, or of ``names`` in order from the bottom."""
 
     names: list[str]
+    numbers: list[float]  # that occur, in order
     low: float
     high: float
     logarithmic: bool
@@ -24,8 +26,8 @@ class Scale(NamedTuple):
         known = [value for value in values if value is not None]
         if known and all(isinstance(value, int | float) and not isinstance(value, bool) for value in known):
             low, high = min(known), max(known)
-            return cls([], low, high, low > 0 and high >= LOGARITHMIC * low)
-        return cls(sorted({as_text(value) or "none" for value in values}), 0.0, 1.0, False)
+            return cls([], sorted({*known}), low, high, low > 0 and high >= LOGARITHMIC * low)
+        return cls(sorted({as_text(value) or "none" for value in values}), [], 0.0, 1.0, False)
 
     def height(self, value: Any) -> float | None:
         """Return where a value is; None for none among numbers."""
@@ -45,8 +47,8 @@ class Scale(NamedTuple):
         if self.names:
             shown = self.names if len(self.names) <= most else [self.names[0], self.names[-1]]
             return [(self.height(name) or 0.0, name) for name in shown]
-        if self.low == self.high:
-            return [(0.5, f"{self.low:.4g}")]
+        if len(self.numbers) <= FEW:
+            return [(self.height(value) or 0.0, f"{value:.4g}") for value in self.numbers]
         ratio = self.high / self.low if self.logarithmic else 0
         at = [
             self.low * ratio ** (step / 4) if ratio else self.low + (self.high - self.low) * step / 4

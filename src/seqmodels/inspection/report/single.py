@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from seqmodels.errors import ConfigError
 from seqmodels.inspection.report.blocks import Block, Page, Section, Table, Text
 from seqmodels.inspection.report.history import read_history
 from seqmodels.inspection.report.metrics import metric_table, number, tiles
@@ -18,7 +19,7 @@ from seqmodels.system.json_text import read_json
 from seqmodels.training.records.differences import values_of
 from seqmodels.training.records.folders import given_name
 from seqmodels.training.records.reading import LOADER, Run, as_text, read_run
-from seqmodels.training.records.record import read_record
+from seqmodels.training.records.record import RECORD, read_record
 
 REPORT = "report.html"
 NOT_REPEATED = ("resume=", "accept_changes=")
@@ -49,7 +50,7 @@ def run_page(folder: Path) -> Page:
         ("What was trained", _summary(run, values, record, environment)),
         ("Metrics", [table] if table is not None else []),
         ("Learning curves", learning_curves(history, run)),
-        *test_parts(record.get("test") or {}),
+        *_tested(folder, record),
         ("Learning rate and gradients", optimisation(history)),
         ("Time and memory", time_and_memory(record)),
         ("Environment", _machine(environment)),
@@ -61,7 +62,20 @@ def run_page(folder: Path) -> Page:
     ended = datetime.fromtimestamp(run.changed, UTC).strftime("%Y-%m-%d %H:%M UTC")
     parts = [as_text(values.get(key)) for key in ("task", "data", "cell")]
     subtitle = " · ".join([*(part for part in parts if part), run.state, ended])
-    return Page(given_name(folder), subtitle, tiles(run), sections)
+    return Page(_title(folder, run), subtitle, tiles(run), sections)
+
+
+def _title(folder: Path, run: Run) -> str:
+    """Return the name of a run; a job of a multirun has a number for a folder."""
+    name = given_name(folder)
+    return as_text(run.config.get("run_name")) or name if name.isdecimal() else name
+
+
+def _tested(folder: Path, record: Mapping[str, Any]) -> list[tuple[str, list[Block]]]:
+    try:
+        return test_parts(record.get("test") or {})
+    except (LookupError, TypeError, ValueError, AttributeError) as error:  # the run of someone else may hold anything
+        raise ConfigError(f"{folder / RECORD}: its part test is not as runs write it: {error!r}") from error
 
 
 def _summary(
@@ -107,14 +121,14 @@ def _length(run: Run) -> str:
 
 def _command(folder: Path, environment: Mapping[str, Any]) -> str:
     """Return the command that trains the same again: with the overrides of the job, also one of a multirun or sweep."""
-    path = folder / ".hydra" / "overrides.yaml"
+    typed = [str(token) for token in environment.get("command", [])]
     try:
-        lines = yaml.load(path.read_bytes(), LOADER)  # noqa: S506  (a safe loader)
-        return shlex.join(
-            ["seqmodels", "train", *(str(line) for line in lines if not str(line).startswith(NOT_REPEATED))]
-        )
+        lines = yaml.load((folder / ".hydra" / "overrides.yaml").read_bytes(), LOADER)  # noqa: S506  (a safe loader)
+        overrides = [line for line in map(str, lines) if not line.startswith(NOT_REPEATED)]
     except (OSError, TypeError, yaml.YAMLError):
-        return shlex.join(["seqmodels", *map(str, environment.get("command", [])[1:])])
+        return shlex.join(["seqmodels", *typed[1:]])
+    places = [place for place, token in enumerate(typed) if token in ("--config-dir", "-cd")]
+    return shlex.join(["seqmodels", "train", *(t for place in places for t in typed[place : place + 2]), *overrides])
 
 
 def _environment(folder: Path) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def _learning_curve(name: str, found: Mapping[str, Curve], run: Run) -> Figure:
             "yanchor": "top",
         }
         layout["annotations"] = [note]
-    y = {"type": "log"} if _steep(found.values()) and name == "loss" else {}
+    y = {"type": "log", "dtick": "D2"} if _steep(found.values()) and name == "loss" else {}
     return curves(
         f"curve_{name.replace('/', '_')}",
         traces,
@@ -80,7 +80,15 @@ def optimisation(history: Mapping[str, Curve]) -> list[Block]:
     if norms:
         caption = "The norm of the gradient before clipping."
         figures.append(
-            curves("gradient_norm", norms, "step", "gradient norm", yaxis={"type": "log"}, caption=caption, height=280)
+            curves(
+                "gradient_norm",
+                norms,
+                "step",
+                "gradient norm",
+                yaxis={"type": "log", "dtick": "D2"},
+                caption=caption,
+                height=280,
+            )
         )
     return [Figures(figures)] if figures else []
 

@@ -40,7 +40,7 @@ class TextTask(Task[Batch]):
 
     @property
     def test_outputs(self) -> list[Output]:
-        """The outputs of the last test in this process."""
+        """The outputs of the last test, of all processes."""
         return self._outputs["test"]
 
     def _begin(self, stage: Stage) -> None:

@@ -7,7 +7,7 @@ import torch
 
 from seqmodels.data.series.windows import WindowDataset
 from seqmodels.tasks import Forecasting
-from seqmodels.tasks.forecast_records import in_units
+from seqmodels.tasks.predictors.forecast_records import in_units
 from seqmodels.training.recording.inputs import STEPS, rounded
 
 WINDOWS = 4  # evenly spaced, beside the worst one

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 def tested(trainer: Trainer, task: Task[Any], recipe: Mapping[str, Any]) -> Found:
     """Return what is shown of the last test of a task as plain data; every process must call it.
 
-    Texts are the outputs of the first process. Anything that fails is left out with a warning.
+    Anything that fails is left out with a warning.
 
     Args:
         trainer: at the end of its test, while the network is still on its device.

@@ -66,7 +66,7 @@ def points(task: Regression, split: Any) -> list[Found]:
             values, targets = values[last], targets[last]
         pairs.append((targets, values))
     targets, values = (torch.cat(parts) for parts in zip(*pairs, strict=True))
-    names = list(task.target_names) or [f"output {index + 1}" for index in range(values.shape[1])]
+    names = list(task.predictor.target_names) or [f"output {index + 1}" for index in range(values.shape[1])]
     return [
         {"name": name, "targets": targets[:, index].tolist(), "predictions": values[:, index].tolist()}
         for index, name in enumerate(names[:OUTPUTS])
@@ -82,8 +82,9 @@ def _target(task: Task[Any], batch: Any, index: int, names: Sequence[str]) -> An
         values = values[: int(batch.lengths[index])]
     if isinstance(task, Regression):
         values = _in_units(task, values)
-        if task.target_names and values.dim() == 1:
-            return dict(zip(task.target_names, values.tolist(), strict=True))
+        target_names = task.predictor.target_names
+        if target_names and values.dim() == 1:
+            return dict(zip(target_names, values.tolist(), strict=True))
         return values.tolist()
     named = names or [str(number) for number in range(getattr(task, "output_size", 0))]
     if isinstance(task, MultilabelClassification):
@@ -94,8 +95,7 @@ def _target(task: Task[Any], batch: Any, index: int, names: Sequence[str]) -> An
 
 
 def _in_units(task: Regression, values: Tensor) -> Tensor:
-    values = values.cpu().double()
-    return values if task.scaling is None else values * task.scaling.deviation + task.scaling.mean
+    return task.predictor.in_units(values).cpu().double()
 
 
 def _answer(prediction: Mapping[str, Any]) -> Any:
