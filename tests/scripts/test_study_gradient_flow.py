@@ -10,7 +10,9 @@ from seqmodels.cells import GRUCell, LSTMCell, ResetAfterGRUCell
 from tests.scripts.conftest import SCRIPTS  # noqa: F401  (puts the scripts where they are found)
 
 
-@pytest.mark.parametrize(("make", "gate", "sign"), [(LSTMCell, "f", 1), (GRUCell, "z", -1), (ResetAfterGRUCell, "z", 1)])
+@pytest.mark.parametrize(
+    ("make", "gate", "sign"), [(LSTMCell, "f", 1), (GRUCell, "z", -1), (ResetAfterGRUCell, "z", 1)]
+)
 def test_a_bias_opens_the_gate_that_keeps_the_state(make: type, gate: str, sign: int) -> None:
     import study_gradient_flow as script
 
