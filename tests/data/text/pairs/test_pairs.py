@@ -63,8 +63,9 @@ def test_a_batch_pads_both_sides_and_ends_targets(tmp_path: Path) -> None:
     assert batch.targets.gather(1, batch.target_lengths[:, None] - 1).unique().tolist() == [text.end]
     assert batch.texts == []
     test: PairBatch = next(iter(data.test_dataloader()))
-    for row, (source, (reference,)) in enumerate(test.texts):
-        assert text.written(test.targets[row].tolist(), source) == reference.replace("<unk>", "")
+    for row, each in enumerate(test.texts):
+        written = text.written(test.targets[row].tolist(), each.source)
+        assert [written] == [reference.replace("<unk>", "") for reference in each.references]
 
 
 def test_a_source_is_in_one_split_with_all_its_targets(tmp_path: Path) -> None:
