@@ -90,8 +90,10 @@ def run(command: str, words: Sequence[str] = (), deadline: float | None = None) 
 def read(folder: Path) -> tuple[str, Run]:
     """Return the command of a finished run, and its final metrics with what they were measured on."""
     environment = json.loads(Path(folder, "environment.json").read_text())
-    overrides = yaml.safe_load(Path(folder, ".hydra", "overrides.yaml").read_text())  # of a resumed run, its first ones
-    options = dict(word.split("=", 1) for word in overrides if not word.startswith("resume="))
+    words = environment["command"][2:]
+    if any(word.startswith("resume=") for word in words):  # what the run was started with
+        words = yaml.safe_load(Path(folder, ".hydra", "overrides.yaml").read_text())
+    options = dict(word.split("=", 1) for word in words if not word.startswith("resume="))
     accelerators = [] if options.get("trainer") == "cpu" else environment["accelerators"]
     seed = options.pop("seed", "1")
     first = "experiment" if "experiment" in options else "data"
