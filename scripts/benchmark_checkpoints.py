@@ -17,8 +17,9 @@ from typing import Any
 import torch
 from lightning.fabric.plugins.io import TorchCheckpointIO
 
-from seqmodels.training.checkpoint_file import DurableCheckpointIO, keep_previous, load_checkpoint
+from seqmodels.training.checkpoint_file import DurableCheckpointIO, keep_previous
 from seqmodels.training.checkpoint_format import FORMAT
+from seqmodels.training.checkpoint_reading import load_checkpoint
 
 TENSORS = 16
 Checkpoint = dict[str, Any]

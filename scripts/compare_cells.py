@@ -27,8 +27,9 @@ from omegaconf import DictConfig, open_dict
 
 from seqmodels.config.compose import compose
 from seqmodels.data import load
-from seqmodels.training.checkpointing import build_model, load_task
+from seqmodels.training.checkpointing import load_task
 from seqmodels.training.fit import train
+from seqmodels.training.trained import build_model
 
 ROOT = Path(__file__).resolve().parents[1]
 STORE, PAGE = ROOT / "docs" / "cells_compared.json", ROOT / "docs" / "cells_compared.md"

@@ -11,7 +11,7 @@ from optuna.trial import create_trial
 
 from seqmodels.cells import GRUCell
 from seqmodels.sweeping.page import write_page
-from seqmodels.training.checkpointing import save_model
+from seqmodels.training.model_folder import save_model
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 

@@ -13,8 +13,10 @@ from fuzzing.records import VOCABULARIES
 from seqmodels.config.build import build
 from seqmodels.config.compose import compose
 from seqmodels.system.json_text import read_json
-from seqmodels.training.checkpointing import build_model, load_model, load_trained, save_model
+from seqmodels.training.checkpointing import load_trained
 from seqmodels.training.fit import check_config
+from seqmodels.training.model_folder import load_model, save_model
+from seqmodels.training.trained import build_model
 
 HOSTILE = (
     b"os.system",

@@ -4,6 +4,7 @@ from seqmodels import backends as backends
 from seqmodels import cells as cells
 from seqmodels import data as data
 from seqmodels import decoding as decoding
+from seqmodels import exporting as exporting
 from seqmodels import interop as interop
 from seqmodels import layers as layers
 from seqmodels import models as models
@@ -30,6 +31,7 @@ from seqmodels.cells import NoOutputGateLSTMCell as NoOutputGateLSTMCell
 from seqmodels.cells import PeepholeLSTMCell as PeepholeLSTMCell
 from seqmodels.cells import ProjectedLSTMCell as ProjectedLSTMCell
 from seqmodels.cells import ResetAfterGRUCell as ResetAfterGRUCell
+from seqmodels.exporting import load as load
 from seqmodels.layers import Bidirectional as Bidirectional
 from seqmodels.layers import Recurrent as Recurrent
 from seqmodels.layers import Stack as Stack

@@ -19,8 +19,9 @@ from seqmodels.config.signatures import parameters_of
 from seqmodels.data.sets import OWN_FILES
 from seqmodels.errors import ConfigError
 from seqmodels.training.callbacks import EpochLines
-from seqmodels.training.checkpointing import build_model, build_task
+from seqmodels.training.checkpointing import build_task
 from seqmodels.training.fit import train
+from seqmodels.training.trained import build_model
 from tests.composing import TINY, composed
 
 CONFIGS = config_folder()

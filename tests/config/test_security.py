@@ -14,7 +14,7 @@ from seqmodels.cells import GRUCell
 from seqmodels.cli import run as run_command
 from seqmodels.config.hydra_names import check_hydra_names
 from seqmodels.errors import TargetRefused
-from seqmodels.training.checkpointing import load_model, save_model
+from seqmodels.training.model_folder import load_model, save_model
 
 TINY = ["data=digits", "trainer.max_epochs=1", "trainer.limit_train_batches=1", "cell.hidden_size=3", "logger=none"]
 TINY += ["trainer.limit_val_batches=1", "trainer.limit_test_batches=1", "trainer=cpu", "callbacks=none"]

@@ -132,7 +132,7 @@ def alone(batch: TagBatch, row: int) -> TagBatch:
 @pytest.mark.parametrize("stage", ["train", "val"])
 def test_a_batch_is_as_its_sentences_one_by_one(crf: bool, stage: Stage) -> None:
     task = Tagging(tagger(crf), torch.optim.Adam, tag_names=NAMES)
-    task.probabilities = True
+    task.predictor.probabilities = True
     batch = batch_of([4, 1, 3])
     together, records = task.measure(batch, stage), task.records(batch, NAMES)
     single = [alone(batch, row) for row in range(3)]

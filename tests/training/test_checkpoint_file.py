@@ -18,15 +18,9 @@ from safetensors.torch import save_file
 
 from seqmodels.errors import ConfigError, CorruptCheckpointError, DiskFullError
 from seqmodels.system.sidecar import sidecar
-from seqmodels.training.checkpoint_file import (
-    DurableCheckpointIO,
-    keep_previous,
-    load_checkpoint,
-    newest_valid,
-    read_checkpoint,
-    restore_previous,
-)
+from seqmodels.training.checkpoint_file import DurableCheckpointIO, keep_previous, restore_previous
 from seqmodels.training.checkpoint_format import FORMAT
+from seqmodels.training.checkpoint_reading import load_checkpoint, newest_valid, read_checkpoint
 from tests.killing import answer_with_limit, at_line, in_child, killed_at_byte, killed_at_line, lines_that_matter
 
 RECIPE = {
@@ -35,7 +29,7 @@ RECIPE = {
     "class_names": [],
     "preprocessing": None,
 }
-OURS = ("durable.py", "sidecar.py", "checkpoint_file.py")
+OURS = ("durable.py", "sidecar.py", "checkpoint_file.py", "checkpoint_reading.py")
 
 
 def content(number: int, size: int = 997) -> dict[str, Any]:

@@ -11,8 +11,9 @@ import pytest
 import torch
 from lightning.pytorch import Callback, Trainer
 
-from seqmodels.training.checkpointing import load_model, load_task
+from seqmodels.training.checkpointing import load_task
 from seqmodels.training.fit import train
+from seqmodels.training.model_folder import load_model
 from tests.composing import composed
 
 BATCHES = 3

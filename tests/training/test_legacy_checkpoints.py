@@ -9,13 +9,14 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from seqmodels.training.answers import flatten_record
-from seqmodels.training.checkpoint_file import read_checkpoint
+from seqmodels.exporting.answers import flatten_record
+from seqmodels.exporting.generation import write_samples
+from seqmodels.exporting.prediction import predict
 from seqmodels.training.checkpoint_format import FORMAT
-from seqmodels.training.checkpointing import load_model, load_trained
+from seqmodels.training.checkpoint_reading import read_checkpoint
+from seqmodels.training.checkpointing import load_trained
 from seqmodels.training.fit import train
-from seqmodels.training.generation import write_samples
-from seqmodels.training.prediction import predict
+from seqmodels.training.model_folder import load_model
 from tests.composing import PLAIN, TINY, composed
 from tests.conftest import TOLERANCE
 

@@ -11,8 +11,8 @@ import torch
 from seqmodels.cells import GRUCell
 from seqmodels.errors import ConfigError
 from seqmodels.models import SequenceClassifier
-from seqmodels.training.checkpointing import load_model, save_model
 from seqmodels.training.fit import check_config
+from seqmodels.training.model_folder import load_model, save_model
 from tests.composing import composed
 
 CELL = {"_target_": "seqmodels.cells.GRUCell", "_partial_": True, "hidden_size": 5}
@@ -38,7 +38,7 @@ def test_a_whole_folder_is_the_network_that_was_saved(folder: Path) -> None:
         ({"sizes": None}, "config.json has no sizes"),
         ({"model": "GRU"}, "config.json has no model"),
         ({"model": {"cell": CELL}}, "must have a _target_"),
-        ({"name": "${"}, "cannot read the model folder .* no viable alternative"),
+        ({"model": {**MODEL, "backend": "${"}}, "model: no viable alternative"),
         ({"model": {**MODEL, "cell": {**CELL, "hidden_size": 6}}}, "holds other weights than those of its config.json"),
         ({"sizes": {"input_size": 4}}, "output_size must be given"),
         ({"sizes": {"input_size": 10**15, "output_size": 3}}, r"model \(seqmodels.models.SequenceClassifier\)"),

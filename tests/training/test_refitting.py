@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from seqmodels.training.checkpoint_file import load_checkpoint
+from seqmodels.training.checkpoint_reading import load_checkpoint
 from tests.conftest import Answer
 
 Command = Callable[..., Answer]

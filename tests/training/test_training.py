@@ -10,9 +10,10 @@ from lightning.pytorch import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from seqmodels.errors import ConfigError, TargetRefused
-from seqmodels.training.checkpointing import load_model, load_task
+from seqmodels.training.checkpointing import load_task
 from seqmodels.training.evaluation import evaluate
 from seqmodels.training.fit import train
+from seqmodels.training.model_folder import load_model
 from seqmodels.training.records.folders import is_running
 from seqmodels.training.runs import resolved_config
 from tests.composing import TINY, composed

@@ -12,11 +12,11 @@ import torch
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from seqmodels.errors import ConfigError, CorruptCheckpointError, TargetRefused
+from seqmodels.exporting.generation import write_samples
+from seqmodels.exporting.prediction import predict
 from seqmodels.training.checkpointing import load_task
 from seqmodels.training.evaluation import evaluate
 from seqmodels.training.fit import train
-from seqmodels.training.generation import write_samples
-from seqmodels.training.prediction import predict
 from tests.composing import TINY, composed
 
 SMALL = [*TINY, "cell.hidden_size=3", "logger=none"]

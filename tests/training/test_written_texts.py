@@ -12,12 +12,12 @@ from omegaconf import OmegaConf, open_dict
 
 from seqmodels.config.build import build
 from seqmodels.errors import ConfigError
+from seqmodels.exporting.generation import write_samples
+from seqmodels.exporting.prediction import predict
 from seqmodels.tasks import Search, Seq2Seq
 from seqmodels.training.checkpointing import load_trained
 from seqmodels.training.evaluation import evaluate
 from seqmodels.training.fit import train
-from seqmodels.training.generation import write_samples
-from seqmodels.training.prediction import predict
 from tests.composing import TINY, composed
 
 SOURCES = ["a man sleeps", "a man eats", "a dog eats", "a dog sleeps"]

@@ -24,7 +24,7 @@ def main(tokens: list[str]) -> int:
 def _generate(prompt: str, config: DictConfig) -> Mapping[str, float]:
     check_run(config)
     from seqmodels.config.build import plain  # noqa: PLC0415  (imports torch and Lightning, so after all checks)
-    from seqmodels.training.generation import write_samples  # noqa: PLC0415
+    from seqmodels.exporting.generation import write_samples  # noqa: PLC0415
 
     plain(config)  # raises if a mandatory value is missing
     write_samples(config, _standard_input() if prompt == "-" else prompt, sys.stdout)

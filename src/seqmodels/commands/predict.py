@@ -16,7 +16,7 @@ def main(tokens: list[str]) -> int:
 def _predict(config: DictConfig) -> Mapping[str, float]:
     check_run(config)
     from seqmodels.config.build import plain  # noqa: PLC0415  (imports torch and Lightning, so after all checks)
-    from seqmodels.training.prediction import predict  # noqa: PLC0415
+    from seqmodels.exporting.prediction import predict  # noqa: PLC0415
 
     plain(config)  # raises if a mandatory value is missing
     number = predict(config)

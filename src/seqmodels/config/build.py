@@ -9,12 +9,10 @@ anything is called. The node of a data source also holds the keys of its prepara
 
 import functools
 import inspect
+import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
-
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue, OmegaConfBaseException
 
 from seqmodels.config.allowlist import check_names, join, nodes, resolve
 from seqmodels.config.signatures import SPECIAL, check_signature, parameters_of, parts_of
@@ -54,6 +52,11 @@ def plain(node: Any) -> Any:
     Raises:
         ConfigError: an interpolation cannot be resolved, or a mandatory value (``???``) is missing.
     """
+    if node is None or isinstance(node, dict | list | str | int | float):
+        return node
+    from omegaconf import OmegaConf  # noqa: PLC0415  (a trained model is loaded without it)
+    from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue, OmegaConfBaseException  # noqa: PLC0415
+
     if not OmegaConf.is_config(node):
         return node
     try:
@@ -70,7 +73,26 @@ def plain(node: Any) -> Any:
 
 def place_of(node: Any) -> str:
     """Return the path of a node in its configuration, such as ``"model.cell"``."""
-    return str(node._get_full_key(None) or "") if isinstance(node, DictConfig) else ""
+    return str(node._get_full_key(None) or "") if type(node).__name__ == "DictConfig" else ""
+
+
+def with_environment(node: Any, place: str) -> Any:
+    """Return a node of a saved configuration, plain data, with the environment variables that its values name.
+
+    They are the only interpolations that remain in saved configurations.
+
+    Raises:
+        ConfigError: there is no such variable, or it is another interpolation.
+    """
+    if "${" not in json.dumps(node, ensure_ascii=False):
+        return node
+    from omegaconf import OmegaConf  # noqa: PLC0415
+    from omegaconf.errors import OmegaConfBaseException  # noqa: PLC0415
+
+    try:
+        return plain(OmegaConf.create({place: node})[place])
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{place}: {str(error).splitlines()[0]}") from error
 
 
 def target_of(node: Any) -> Any:

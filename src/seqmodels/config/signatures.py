@@ -92,6 +92,17 @@ def check_argument(function: Function, place: str, key: str, value: Any) -> None
             _check_value(join(place, key), hints[key], value)
 
 
+def checked_seed(seed: Any) -> int:
+    """Return the seed of a run if it is valid.
+
+    Raises:
+        ConfigError: it is not a whole number from 0 to 2**32 - 1.
+    """
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
+        raise ConfigError(f"seed must be a whole number from 0 to 2**32 - 1, got {seed!r}")
+    return seed
+
+
 def _check_value(where: str, annotation: Any, value: Any) -> None:
     if rule := _broken_rule(annotation, value):
         raise ConfigError(f"{where} must be {rule}, got {value!r}")

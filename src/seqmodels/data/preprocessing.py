@@ -80,6 +80,22 @@ class Preprocessing(ABC):
         with opened(path) as source:
             yield from read_records(source, shown_name(path), kind, dialect)
 
+    def of_rows(self, rows: Iterator[Record]) -> Iterator[Record]:
+        """Yield the records of the rows of a table; by default, each row is one."""
+        return rows
+
+    def fields_of(self, value: Any) -> Mapping[str, Any]:
+        """Return the fields of a record for a value in Python: a record itself, or a text.
+
+        Raises:
+            TypeError: the model reads no such values.
+        """
+        if isinstance(value, Mapping):
+            return value
+        if isinstance(value, str):
+            return {"text": value}
+        raise TypeError(f"the model reads texts, or records as dicts, got {type(value).__name__}")
+
     @abstractmethod
     def encode(self, record: Mapping[str, Any]) -> Tensor:
         """Return the sequence of a record, ``(time, input)`` floats or ``(time,)`` tokens.
@@ -127,3 +143,20 @@ class Preprocessing(ABC):
             ValueError: a record cannot be read or has no target, or a class does not occur in ``class_names``.
         """
         raise ValueError(f"{type(self).__name__} cannot read targets from a file: test on the data of the run")
+
+
+def is_array(value: Any) -> bool:
+    """Return whether a value is an array, a tensor or a list."""
+    return isinstance(value, list | tuple | Tensor) or hasattr(value, "__array__")
+
+
+def listed(value: Any) -> Any:
+    """Return an array or tensor as nested lists.
+
+    Example:
+        >>> listed(torch.zeros(1, 2)), listed([torch.ones(2)])
+        ([[0.0, 0.0]], [[1.0, 1.0]])
+    """
+    if isinstance(value, list | tuple):
+        return [listed(part) for part in value]
+    return value.tolist() if hasattr(value, "tolist") else value

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from seqmodels.data.preprocessing import without_clashes
 from seqmodels.data.series.windows import ForecastBatch, WindowDataset
-from seqmodels.tasks.forecast_records import records_of, summary, time_texts
 from seqmodels.tasks.forecasting import BASELINES, Forecasting
 from seqmodels.tasks.metrics.forecasts import KINDS, ForecastErrors, rows_by_series
+from seqmodels.tasks.predictors.forecast_records import records_of, summary, time_texts
 
 log = logging.getLogger(__name__)
 

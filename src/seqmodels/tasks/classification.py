@@ -10,7 +10,8 @@ from torchmetrics import MetricCollection
 
 from seqmodels.data.batch import SequenceBatch, TargetKind
 from seqmodels.tasks.metrics.labels import AreaUnderROC, ClassScores
-from seqmodels.tasks.steps import Entries, real_steps, rows_of
+from seqmodels.tasks.predictors.labels import ClassPredictor
+from seqmodels.tasks.steps import Entries, real_steps
 from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage, Task
 
 IGNORED = -100
@@ -61,6 +62,7 @@ class Classification(Task[SequenceBatch]):
         if not 0 <= label_smoothing < 1:
             raise ValueError(f"label_smoothing must lie in [0, 1), got {label_smoothing}")
         self.output_size = output_size
+        self.predictor = ClassPredictor(model, output_size)
         self.label_smoothing = label_smoothing
         self.balanced = class_weights == "balanced"
         self.class_weights: Tensor | None
@@ -115,12 +117,11 @@ class Classification(Task[SequenceBatch]):
 
     def predict_step(self, batch: SequenceBatch, batch_idx: int = 0) -> Tensor:  # noqa: ARG002
         """Return class probabilities ``(batch, classes)``, or ``(batch, time, classes)`` if the model is stepwise."""
-        return self.model(batch.inputs, batch.lengths).softmax(-1)
+        return self.predictor.probabilities(batch)
 
     def records(self, batch: SequenceBatch, class_names: Sequence[str]) -> list[list[dict[str, Any]]]:
         """Return the most probable class of each row, or of each of its steps, and the probability of every class."""
-        names = list(class_names) or [str(index) for index in range(self.output_size)]
-        return [[_record(row, names)] for row in rows_of(self.predict_step(batch), batch.lengths)]
+        return self.predictor.records(batch, class_names)
 
 
 def _metrics(prefix: str, classes: ClassScores) -> MetricCollection:
@@ -138,14 +139,6 @@ def _checked_weights(weights: Sequence[float] | str | None, classes: int) -> Ten
     if isinstance(weights, str) or len(weights) != classes or not all(0 <= weight < float("inf") for weight in weights):
         raise ValueError(f"class_weights must be 'balanced' or {classes} numbers of at least 0, got {weights!r}")
     return torch.tensor([float(weight) for weight in weights])
-
-
-def _record(probabilities: Tensor, names: list[str]) -> dict[str, Any]:
-    best = probabilities.argmax(-1).tolist()
-    return {
-        "class": names[best] if isinstance(best, int) else [names[index] for index in best],
-        "probabilities": {name: probabilities[..., index].tolist() for index, name in enumerate(names)},
-    }
 
 
 def check_classes(targets: Tensor, classes: int) -> None:

@@ -10,8 +10,8 @@ from seqmodels.data.batch import TargetKind
 from seqmodels.data.series.windows import ForecastBatch
 from seqmodels.models import Forecaster
 from seqmodels.tasks.calibration import ConformalScores, checked_share, warn_of_few
-from seqmodels.tasks.forecast_records import records_of, summary
 from seqmodels.tasks.metrics.forecasts import KINDS, ForecastErrors, persistence, rows_by_series
+from seqmodels.tasks.predictors.forecasts import ForecastPredictor
 from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage, Task
 
 BASELINES = ("persistence", "seasonal_naive")
@@ -33,7 +33,7 @@ class Forecasting(Task[ForecastBatch]):
         names: names of the series.
         group: names of the columns that tell the groups of a panel apart.
         keys: the values of these columns for each group of the training data.
-        time_style: how times are written, see :func:`~seqmodels.tasks.forecast_records.time_texts`.
+        time_style: how times are written, see :func:`~seqmodels.tasks.predictors.forecast_records.time_texts`.
         interval: share of the outcomes that the interval ``low`` to ``high`` covers; by default 0.95, or that of the
             outermost quantiles.
         calibrate: calibrate intervals on the validation part; otherwise they are those that the likelihood states, and
@@ -71,6 +71,7 @@ class Forecasting(Task[ForecastBatch]):
         self.keys = tuple(tuple(key) for key in keys)
         self.time_style = None if time_style is None else tuple(time_style)
         self.interval = checked_share(model.likelihood, interval, calibrate=calibrate)
+        self.predictor = ForecastPredictor(model, self.names, self.time_style, self.interval)
         self.scores = ConformalScores(self.interval) if calibrate else None
         self._by_series: list[dict[str, Any]] = []
         groups = len(keys) + 1 if group else 1  # the last one for groups that are not in the training data
@@ -95,8 +96,7 @@ class Forecasting(Task[ForecastBatch]):
 
     def params(self, batch: ForecastBatch, targets: Tensor | None = None) -> Tensor:
         """Return the likelihood parameters ``(batch, horizon, series, likelihood.size)``, scaled."""
-        params: Tensor = self.model(batch.inputs, batch.known, targets, batch.static, batch.series)
-        return params
+        return self.predictor.params(batch, targets)
 
     def compared(self, params: Tensor, batch: ForecastBatch) -> dict[str, Tensor]:
         """Return the forecast of the model and the naive ones, each ``(batch, horizon, series)``, scaled."""
@@ -109,10 +109,9 @@ class Forecasting(Task[ForecastBatch]):
         params = self.params(batch).cpu().double()
         return self.model.likelihood.shifted(params, batch.mean[:, None], batch.deviation[:, None])
 
-    def records(self, batch: ForecastBatch, class_names: Sequence[str]) -> list[list[dict[str, Any]]]:  # noqa: ARG002
+    def records(self, batch: ForecastBatch, class_names: Sequence[str]) -> list[list[dict[str, Any]]]:
         """Return for each window the forecasts of each series and step, in this order."""
-        values = summary(self.model, self.params(batch), self.interval)
-        return records_of(values, batch, self.names, self.time_style)
+        return self.predictor.records(batch, class_names)
 
     def on_validation_epoch_start(self) -> None:
         super().on_validation_epoch_start()

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor
 
 from seqmodels.data.batch import TargetKind
-from seqmodels.data.text.windows import IGNORE, READ, TextWindow
+from seqmodels.data.text.windows import TextWindow
 from seqmodels.models import LanguageModel
 from seqmodels.sequence import leaves, map_leaves
+from seqmodels.tasks.predictors.tokens import ScorePredictor
 from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage, Task
 
 
@@ -62,6 +62,7 @@ class LanguageModeling(Task[TextWindow]):
                 raise ValueError(f"{name} must not be negative, got {value}")
         self.activation_penalty = activation_penalty
         self.slowness_penalty = slowness_penalty
+        self.predictor = ScorePredictor(model)
         self._carried: dict[Stage, Any] = {}
         self._restored: list[Tensor] = []
         self._scale = 1.0
@@ -100,21 +101,9 @@ class LanguageModeling(Task[TextWindow]):
             penalty = penalty + self.slowness_penalty * (outputs[:, 1:] - outputs[:, :-1]).square().mean()
         return penalty
 
-    def records(self, batch: TextWindow, class_names: Sequence[str]) -> list[list[dict[str, Any]]]:  # noqa: ARG002
+    def records(self, batch: TextWindow, class_names: Sequence[str]) -> list[list[dict[str, Any]]]:
         """Return for each row its number of tokens, their mean loss in nats, and the perplexity."""
-        state, real = self.model.renew(None, batch.fresh), batch.targets != IGNORE
-        tokens, totals = real.sum(1).cpu(), torch.zeros(len(real), dtype=torch.float64)
-        steps = max(READ // len(real), 1)  # texts may be long, and each token has a logit for every other
-        for first in range(0, real.shape[1], steps):
-            window = slice(first, first + steps)
-            here = real[:, window]
-            read = self.model.read(batch.inputs[:, window], state, None if here.all() else here.sum(1).clamp(min=1))
-            losses = self.model.losses(read.features[here], batch.targets[:, window][here])
-            totals.index_add_(0, here.nonzero()[:, 0].cpu(), losses.cpu().double())
-            state = read.state
-        means = totals / tokens
-        rows = zip(tokens.tolist(), means.tolist(), means.exp().tolist(), strict=True)
-        return [[{"tokens": number, "loss": loss, "perplexity": perplexity}] for number, loss, perplexity in rows]
+        return self.predictor.records(batch, class_names)
 
     def on_train_batch_start(self, batch: TextWindow, batch_idx: int) -> None:  # noqa: ARG002
         self._scale = batch.scale

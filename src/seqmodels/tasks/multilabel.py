@@ -9,7 +9,8 @@ from torchmetrics import MetricCollection
 
 from seqmodels.data.batch import SequenceBatch, TargetKind
 from seqmodels.tasks.metrics.labels import AreaUnderROC, LabelScores
-from seqmodels.tasks.steps import real_steps, rows_of
+from seqmodels.tasks.predictors.labels import LabelPredictor
+from seqmodels.tasks.steps import real_steps
 from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage, Task
 
 
@@ -51,6 +52,7 @@ class MultilabelClassification(Task[SequenceBatch]):
             raise ValueError(f"threshold must be a probability in (0, 1), got {threshold}")
         self.output_size = output_size
         self.threshold = threshold
+        self.predictor = LabelPredictor(model, output_size, threshold)
         self.metrics.update({"val": self._metrics("val/"), "test": self._metrics("test/")})
 
     def _metrics(self, prefix: str) -> MetricCollection:
@@ -77,19 +79,8 @@ class MultilabelClassification(Task[SequenceBatch]):
 
     def predict_step(self, batch: SequenceBatch, batch_idx: int = 0) -> Tensor:  # noqa: ARG002
         """Return label probabilities ``(batch, labels)``, or ``(batch, time, labels)`` if the model is stepwise."""
-        return self.model(batch.inputs, batch.lengths).sigmoid()
+        return self.predictor.probabilities(batch)
 
     def records(self, batch: SequenceBatch, class_names: Sequence[str]) -> list[list[dict[str, Any]]]:
         """Return the labels of each row, or of each of its steps, and the probability of every label."""
-        names = list(class_names) or [str(index) for index in range(self.output_size)]
-        return [[self._record(row, names)] for row in rows_of(self.predict_step(batch), batch.lengths)]
-
-    def _record(self, probabilities: Tensor, names: list[str]) -> dict[str, Any]:
-        def named(row: list[bool]) -> list[str]:
-            return [name for name, present in zip(names, row, strict=True) if present]
-
-        present = (probabilities >= self.threshold).tolist()
-        return {
-            "labels": named(present) if probabilities.dim() == 1 else [named(step) for step in present],
-            "probabilities": {name: probabilities[..., index].tolist() for index, name in enumerate(names)},
-        }
+        return self.predictor.records(batch, class_names)

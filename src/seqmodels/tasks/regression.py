@@ -9,8 +9,8 @@ from torch.nn import functional as F
 from torchmetrics import MeanAbsoluteError, MeanSquaredError, Metric, MetricCollection, R2Score
 
 from seqmodels.data.batch import SequenceBatch, TargetKind
-from seqmodels.data.series.scaling import Scaling
-from seqmodels.tasks.steps import Entries, real_steps, rows_of
+from seqmodels.tasks.predictors.values import ValuePredictor
+from seqmodels.tasks.steps import Entries, real_steps
 from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage, Task
 
 Loss = Literal["mse", "mae", "huber"]
@@ -65,8 +65,8 @@ class Regression(Task[SequenceBatch]):
         if loss not in get_args(Loss):
             raise ValueError(f"loss must be one of {', '.join(get_args(Loss))}, got {loss!r}")
         self.loss = loss
-        self.target_names = tuple(target_names)
-        self.scaling = _units(target_mean, target_deviation)
+        self.predictor = ValuePredictor(model, target_mean, target_deviation, tuple(target_names))
+        self.scaling = self.predictor.scaling
         self.metrics.update(
             {stage: _metrics(f"{stage}/", standardized=self.scaling is not None) for stage in ("val", "test")}
         )
@@ -99,27 +99,11 @@ class Regression(Task[SequenceBatch]):
 
         If the data standardise their targets, they are float64 on the CPU, in the unit of the data.
         """
-        values: Tensor = self.model(batch.inputs, batch.lengths)
-        if self.scaling is None:
-            return values
-        mean, deviation = self.scaling
-        return values.cpu().double() * deviation + mean
+        return self.predictor.values(batch)
 
-    def records(self, batch: SequenceBatch, class_names: Sequence[str]) -> list[list[dict[str, Any]]]:  # noqa: ARG002
+    def records(self, batch: SequenceBatch, class_names: Sequence[str]) -> list[list[dict[str, Any]]]:
         """Return the values of each row, or of each of its steps."""
-        rows = [row.tolist() for row in rows_of(self.predict_step(batch), batch.lengths)]
-        if not self.target_names:
-            return [[{"values": row}] for row in rows]
-        return [[{"values": dict(zip(self.target_names, row, strict=True))}] for row in rows]
-
-
-def _units(mean: Sequence[float] | None, deviation: Sequence[float] | None) -> Scaling | None:
-    """Return the scaling of the targets, if there is one."""
-    if mean is None and deviation is None:
-        return None
-    if mean is None or deviation is None or len(mean) != len(deviation):
-        raise ValueError(f"target_mean and target_deviation must have one value per output, got {mean} and {deviation}")
-    return Scaling.of(mean, deviation)
+        return self.predictor.records(batch, class_names)
 
 
 class R2(R2Score):

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from seqmodels.data import PairBatch, PairPreprocessing
 from seqmodels.data.batch import TargetKind
-from seqmodels.models import Copies, EncoderDecoder
+from seqmodels.models import EncoderDecoder
 from seqmodels.sequence import length_mask
+from seqmodels.tasks.predictors.texts import TextPredictor
 from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage
 from seqmodels.tasks.texts.alignment import alignment_svg
 from seqmodels.tasks.texts.examples import chosen_examples
@@ -83,7 +84,7 @@ class Seq2Seq(TextTask[PairBatch]):
         self.preprocessing = preprocessing
         self.label_smoothing = label_smoothing
         self.own_tokens = own_tokens
-        self.search = Search() if search is None else search
+        self.predictor = TextPredictor(model, preprocessing, search)
 
     def measure(self, batch: PairBatch, stage: Stage) -> Tensor:
         rate = self.own_tokens(self.global_step) if stage == "train" and self.own_tokens is not None else 0.0
@@ -107,44 +108,38 @@ class Seq2Seq(TextTask[PairBatch]):
     def log_probs(self, batch: PairBatch, own_tokens: float = 0.0) -> tuple[Tensor, Tensor]:
         """Return log-probabilities ``(batch, steps, tokens)`` after the true tokens, and the targets they refer to."""
         targets = batch.targets
-        if not self.copies:
+        if not self.predictor.copies:
             unknown = self.preprocessing.target_vocabulary.unknown or 0
             targets = targets.masked_fill(targets >= len(self.preprocessing.target_vocabulary), unknown)
-        read = torch.cat([self._start(batch)[:, None], targets[:, :-1]], dim=1)
-        prediction = self.model(batch.inputs, read, batch.lengths, copies=self._copies(batch), own_tokens=own_tokens)
+        read = torch.cat([self.predictor.start(batch)[:, None], targets[:, :-1]], dim=1)
+        prediction = self.model(
+            batch.inputs, read, batch.lengths, copies=self.predictor.copies_of(batch), own_tokens=own_tokens
+        )
         return prediction.log_probs, targets
 
     @property
-    def copies(self) -> bool:
-        """Whether the network copies tokens of the source."""
-        return self.model.decoder.pointer is not None
+    def search(self) -> Search:
+        """How the outputs of tests and predictions are searched for."""
+        assert self.predictor.search is not None
+        return self.predictor.search
+
+    @search.setter
+    def search(self, search: Search) -> None:
+        self.predictor.search = search
 
     @torch.inference_mode()
     def outputs(self, batch: PairBatch, search: Search) -> list[Output]:
         """Return the best output for each row of a batch with texts."""
         text = self.preprocessing
-        found = self._found(batch, search)
+        found = self.predictor.found(batch, search)
         return [
             Output(row.source, tuple(map(text.reference, row.references)), text.written(best[0].tokens, row.source))
             for row, best in zip(batch.texts, found, strict=True)
         ]
 
-    def records(self, batch: PairBatch, class_names: Sequence[str]) -> list[list[dict[str, Any]]]:  # noqa: ARG002
+    def records(self, batch: PairBatch, class_names: Sequence[str]) -> list[list[dict[str, Any]]]:
         """Return for each row its best outputs, best first, with their scores and log-probabilities."""
-        found = zip(batch.texts, self._found(batch, self.search), strict=True)
-        return [
-            [
-                {
-                    "rank": rank,
-                    "output": self.preprocessing.written(hypothesis.tokens, row.source),
-                    "score": hypothesis.score,
-                    "log_prob": hypothesis.log_prob,
-                    "complete": hypothesis.complete,
-                }
-                for rank, hypothesis in enumerate(best, start=1)
-            ]
-            for row, best in found
-        ]
+        return self.predictor.records(batch, class_names)
 
     def pictures(self) -> dict[str, str]:
         """Return pictures of the attention of examples of the last test, if the network has attention."""
@@ -165,26 +160,12 @@ class Seq2Seq(TextTask[PairBatch]):
         text, was_training = self.preprocessing, self.training
         batch = self.transfer_batch_to_device(text.collate([text.encode({"text": source})]), self.device, 0)
         self.eval()
-        tokens = [*self._found(batch, self.search)[0][0].tokens, text.end]
+        tokens = [*self.predictor.found(batch)[0][0].tokens, text.end]
         read = torch.tensor([[text.end, *tokens[:-1]]], device=batch.inputs.device)
-        weights = self.model(batch.inputs, read, batch.lengths, copies=self._copies(batch)).weights[0]
+        weights = self.model(batch.inputs, read, batch.lengths, copies=self.predictor.copies_of(batch)).weights[0]
         self.train(was_training)
         written = [text.written([token], source) or "<eos>" for token in tokens]
         return alignment_svg(text.source_pieces(source), written, weights.tolist())
-
-    def _found(self, batch: PairBatch, search: Search) -> list[Any]:
-        state = self.model.encode(batch.inputs, batch.lengths, self._copies(batch))
-        limits = search.limits(batch.lengths, self.preprocessing.longest, self.preprocessing.longest_target)
-        return search.found(self.model, state, self._start(batch), self.preprocessing.end, limits)
-
-    def _start(self, batch: PairBatch) -> Tensor:
-        return batch.inputs.new_full((len(batch.inputs),), self.preprocessing.end)
-
-    def _copies(self, batch: PairBatch) -> Copies | None:
-        if not self.copies:
-            return None
-        size = len(self.preprocessing.target_vocabulary)
-        return Copies(batch.copies, max(batch.copy_size - size, 0))
 
     def _report(self, stage: Stage) -> None:
         super()._report(stage)

@@ -12,6 +12,7 @@ from seqmodels.models import Tagger
 from seqmodels.sequence import length_mask
 from seqmodels.tasks.examples import SHOWN, Shown, show_examples
 from seqmodels.tasks.metrics.spans import TagScores
+from seqmodels.tasks.predictors.tokens import TagPredictor
 from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage, Task
 
 
@@ -52,7 +53,7 @@ class Tagging(Task[TagBatch]):
         if not isinstance(model, Tagger):
             raise TypeError(f"task=tagging needs model=tagger, got {type(model).__name__}")
         self.tag_names = tuple(tag_names)
-        self.probabilities = False  # whether predictions have the probabilities of tags
+        self.predictor = TagPredictor(model, self.tag_names)
         for stage in ("val", "test"):
             self.metrics[stage] = MetricCollection({"tags": TagScores(tag_names)}, prefix=f"{stage}/")
 
@@ -91,15 +92,6 @@ class Tagging(Task[TagBatch]):
         """Return the most probable tags ``(batch, time)`` of each sentence, 0 past its length."""
         return self.model.tags.best(self.model(batch.inputs, batch.lengths), batch.lengths)
 
-    def records(self, batch: TagBatch, class_names: Sequence[str]) -> list[list[dict[str, Any]]]:  # noqa: ARG002
-        """Return the most probable tags of each sentence; with ``probabilities``, also that of every tag."""
-        scores, lengths = self.model(batch.inputs, batch.lengths), batch.lengths.tolist()
-        rows = self.model.tags.best(scores, batch.lengths).tolist()
-        found = [{"tags": [self.tag_names[tag] for tag in row[:n]]} for row, n in zip(rows, lengths, strict=True)]
-        if not self.probabilities:
-            return [[record] for record in found]
-        marginals = self.model.tags.marginals(scores, batch.lengths).transpose(1, 2).tolist()
-        return [
-            [{**record, "probabilities": {name: at[:n] for name, at in zip(self.tag_names, row, strict=True)}}]
-            for record, row, n in zip(found, marginals, lengths, strict=True)
-        ]
+    def records(self, batch: TagBatch, class_names: Sequence[str]) -> list[list[dict[str, Any]]]:
+        """Return the most probable tags of each sentence."""
+        return self.predictor.records(batch, class_names)

@@ -87,8 +87,7 @@ class Task(LightningModule, ABC, Generic[Batch]):
     def records(self, batch: Batch, class_names: Sequence[str]) -> list[list[dict[str, Any]]]:
         """Return for each row of a batch its predictions as plain data, each a line of a prediction file.
 
-        Most tasks predict one record per row; a forecast has one per series and step. Targets of the batch are ignored.
-        ``class_names`` are those of the data set, empty if it has none.
+        The tasks of this package leave it to a predictor: see :class:`~seqmodels.tasks.predictors.predictor.Predictor`.
         """
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002

@@ -18,15 +18,14 @@ from seqmodels.system.tf32 import tf32
 from seqmodels.system.threads import cpu_threads, threads_for
 from seqmodels.tasks import Forecasting, Task
 from seqmodels.tasks.backtest import backtest
-from seqmodels.training.answers import write_results, write_tables
 from seqmodels.training.baselines import baseline_metrics
-from seqmodels.training.checkpointing import Recipe, load_trained, preprocessing_of
+from seqmodels.training.checkpointing import load_trained
 from seqmodels.training.finding import weights_of
 from seqmodels.training.fit import build_trainer, check_config, load_data
-from seqmodels.training.prediction import set_search
 from seqmodels.training.processes import processes
 from seqmodels.training.quiet import quiet
-from seqmodels.training.runs import resolved_config, write_json
+from seqmodels.training.runs import resolved_config, write_json, write_results, write_tables
+from seqmodels.training.trained import Recipe, preprocessing_of, set_search
 
 
 def evaluate(config: DictConfig) -> dict[str, float]:

@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ProgressB
 from omegaconf import DictConfig
 
 from seqmodels.config.build import check, construct, plain, target_of
+from seqmodels.config.signatures import checked_seed
 from seqmodels.config.trainer_checks import check_accelerator, check_length
 from seqmodels.data import DataModule
 from seqmodels.data.catalog import DATASETS, READERS
@@ -20,33 +21,21 @@ from seqmodels.system.locks import occupied
 from seqmodels.system.tf32 import tf32
 from seqmodels.system.threads import cpu_threads, threads_for
 from seqmodels.tasks import Task
-from seqmodels.training.answers import write_results
 from seqmodels.training.baselines import baseline_metrics
 from seqmodels.training.callbacks import EpochLines, TrainingLength
 from seqmodels.training.callbacks.ending import LastValidation, account, best_metrics, lengths
 from seqmodels.training.callbacks.hyperparameters import log_hyperparameters, own_wandb_run
-from seqmodels.training.checkpoint_file import (
-    LAST,
-    PREVIOUS,
-    DurableCheckpointIO,
-    OnFullDisk,
-    newest_valid,
-    restore_previous,
-)
-from seqmodels.training.checkpointing import (
-    Recipe,
-    RecipeInCheckpoint,
-    build_task,
-    check_continues,
-    recipe_of,
-    save_model,
-)
+from seqmodels.training.checkpoint_file import DurableCheckpointIO, OnFullDisk, restore_previous
+from seqmodels.training.checkpoint_reading import LAST, PREVIOUS, newest_valid
+from seqmodels.training.checkpointing import RecipeInCheckpoint, build_task, check_continues, recipe_of
 from seqmodels.training.failures import explain_failures
+from seqmodels.training.model_folder import save_model
 from seqmodels.training.processes import processes
 from seqmodels.training.quiet import quiet
 from seqmodels.training.refitting import StopAfter, best_checkpoint, check_refit, refit_config, save_refit
 from seqmodels.training.resuming import ResumePoints, StepSeeds, csv_rows
-from seqmodels.training.runs import prepare_run_folder, resolved_config, write_json
+from seqmodels.training.runs import prepare_run_folder, resolved_config, write_json, write_results
+from seqmodels.training.trained import Recipe
 
 log = logging.getLogger(__name__)
 
@@ -207,17 +196,6 @@ def starting_checkpoint(config: DictConfig) -> Path | None:
         hint = f"; ckpt_path={point} starts a new run from its best weights" if point else ""
         raise ConfigError(f"the resume points in {folder} are damaged, so the run cannot be resumed exactly{hint}")
     return None
-
-
-def checked_seed(seed: Any) -> int:
-    """Return the seed of a run if it is valid.
-
-    Raises:
-        ConfigError: it is not a whole number from 0 to 2**32 - 1.
-    """
-    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
-        raise ConfigError(f"seed must be a whole number from 0 to 2**32 - 1, got {seed!r}")
-    return seed
 
 
 def load_data(parts: Mapping[str, Any], stage: str) -> DataModule:

@@ -9,7 +9,7 @@ from omegaconf import DictConfig, open_dict
 
 from seqmodels.errors import ConfigError
 from seqmodels.tasks import Task
-from seqmodels.training.checkpoint_file import load_checkpoint
+from seqmodels.training.checkpoint_reading import load_checkpoint
 from seqmodels.training.records.folders import REFIT
 
 

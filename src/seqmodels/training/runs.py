@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -16,9 +16,12 @@ from yaml import YAMLError
 
 from seqmodels.config.variables import environment_unresolved
 from seqmodels.errors import ConfigError
-from seqmodels.system.durable import remove_strays, write_text
+from seqmodels.system.durable import remove_strays, write_csv, write_text
 from seqmodels.system.json_text import json_text
 from seqmodels.training.renamed import with_public_names
+
+if TYPE_CHECKING:
+    from seqmodels.tasks import Task
 
 PACKAGES = ("seqmodels", "torch", "lightning", "hydra-core", "omegaconf", "torchmetrics", "numpy", "safetensors")
 
@@ -93,6 +96,19 @@ def environment() -> dict[str, Any]:
 def write_json(path: Path, content: Any) -> None:
     """Write plain data as indented JSON, atomically; numbers that are not finite become null."""
     write_text(path, json_text(content, indent=2) + "\n")
+
+
+def write_tables(folder: Path, tables: Mapping[str, list[dict[str, Any]]]) -> None:
+    """Write tables, none of them empty, as CSV files of a folder, by name."""
+    for name, rows in tables.items():
+        write_csv(folder / name, list(rows[0]), [list(row.values()) for row in rows])
+
+
+def write_results(folder: Path, task: "Task[Any]") -> None:
+    """Write the tables and pictures of the last test of a task to a folder."""
+    write_tables(folder, task.tables())
+    for name, picture in task.pictures().items():
+        write_text(folder / name, picture)
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -2,17 +2,15 @@
 
 import json
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from torch import nn
 
 from seqmodels.errors import ConfigError
-from seqmodels.tasks import Regression
-from seqmodels.training.prediction import set_probabilities
+from seqmodels.exporting.model import configured
+from seqmodels.tasks.predictors.values import ValuePredictor
 from tests.conftest import Answer
 
 SMALL = (
@@ -95,7 +93,7 @@ def test_what_cannot_be_learnt_is_named(
 
 @pytest.mark.parametrize(("wanted", "reason"), [(True, "probabilities= is for taggers"), ("yes", "got 'yes'")])
 def test_probabilities_are_true_or_false_and_for_taggers_alone(wanted: Any, reason: str) -> None:
-    task = Regression(nn.Linear(1, 1), partial(torch.optim.SGD, lr=0.1))
-    set_probabilities(task, False)
+    predictor = ValuePredictor(nn.Linear(1, 1))
+    configured(predictor, {"probabilities": False})
     with pytest.raises(ConfigError, match=reason):
-        set_probabilities(task, wanted)
+        configured(predictor, {"probabilities": wanted})

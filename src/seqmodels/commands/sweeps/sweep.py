@@ -40,7 +40,7 @@ def _sweep(config: DictConfig) -> Mapping[str, float]:
         from seqmodels.sweeping.driver import Sweep, check_settings  # noqa: PLC0415
         from seqmodels.sweeping.study import load_sweep, quiet_optuna  # noqa: PLC0415
     from seqmodels.config.build import check, plain  # noqa: PLC0415
-    from seqmodels.training.fit import checked_seed  # noqa: PLC0415
+    from seqmodels.config.signatures import checked_seed  # noqa: PLC0415
 
     settings = plain(config.sweep)
     check(settings, "sweep")

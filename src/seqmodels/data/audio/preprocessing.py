@@ -3,6 +3,7 @@
 from abc import ABC
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from seqmodels.data.batch import Spoken
 from seqmodels.data.formats.records import Record
 from seqmodels.data.formats.suffixes import suffix_of
 from seqmodels.data.labelled.targets import TargetFields, field_of
-from seqmodels.data.preprocessing import Preprocessing
+from seqmodels.data.preprocessing import Preprocessing, is_array
 from seqmodels.data.sequences import RaggedDataset
 from seqmodels.data.series.scaling import Scaling
 from seqmodels.data.text.vocabulary import PAD, CharacterVocabulary, Vocabulary, WordVocabulary
@@ -74,12 +75,23 @@ class RecordingPreprocessing(Preprocessing, ABC):
                 fields = {**record.fields, self.file: str(folder / given)} if isinstance(given, str) else record.fields
                 yield record._replace(fields=fields)
 
+    def fields_of(self, value: Any) -> Mapping[str, Any]:
+        """Return the fields of a record for the path of a sound, or samples ``(time,)`` at the rate of the features."""
+        if isinstance(value, str | PathLike):
+            return {self.file: fspath(value)}
+        return {"samples": value} if is_array(value) else super().fields_of(value)
+
+    def carried(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {name: value for name, value in super().carried(fields).items() if name != "samples"}
+
     def encode(self, record: Mapping[str, Any]) -> Tensor:
         """Return the standardised features of the file that a record names, ``(frames, size)``.
 
         Raises:
             ValueError: there is no such file, or it is no sound, silent, or of another format; the message names it.
         """
+        if "samples" in record:
+            return self.scaled(self.raw_features(torch.as_tensor(record["samples"], dtype=torch.float32)))
         path = record.get(self.file)
         if not isinstance(path, str) or not path:
             raise ValueError(f"a record must have a field {self.file} with a path, got {', '.join(record) or 'none'}")

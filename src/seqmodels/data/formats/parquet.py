@@ -8,6 +8,7 @@ from itertools import chain, islice
 from typing import IO, Any
 
 ROWS = 4096  # rows in memory at a time
+MISSING = ("None", "nan", "NaT", "<NA>")  # how what is no value is written by Python, numpy and pandas
 
 
 def read_parquet(stream: IO[bytes], name: str) -> Iterator[dict[str, Any]]:
@@ -25,7 +26,7 @@ def read_parquet(stream: IO[bytes], name: str) -> Iterator[dict[str, Any]]:
     except (ValueError, OSError) as error:  # pyarrow's errors are both
         raise ValueError(f"{name} is not a Parquet file: {error}") from error
     for batch in file.iter_batches(ROWS):
-        yield from ({column: _written(value) for column, value in row.items()} for row in batch.to_pylist())
+        yield from ({column: as_written(value) for column, value in row.items()} for row in batch.to_pylist())
 
 
 def write_parquet(rows: Iterable[Mapping[str, Any]], sink: IO[bytes]) -> None:
@@ -47,12 +48,19 @@ def write_parquet(rows: Iterable[Mapping[str, Any]], sink: IO[bytes]) -> None:
             writer.write_table(arrow.Table.from_pylist(chunk, schema=schema))
 
 
-def _written(value: Any) -> Any:
-    if value is None:
-        return ""
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    return value if isinstance(value, str | list) else str(value)
+def as_written(value: Any) -> Any:
+    """Return a value as it would stand in a CSV file: a missing one is an empty text, a list stays one.
+
+    Example:
+        >>> as_written(float("nan")), as_written(0.5), as_written(date(2024, 1, 31)), as_written([1, 2])
+        ('', '0.5', '2024-01-31', [1, 2])
+    """
+    if isinstance(value, str | list):
+        return value
+    if getattr(value, "ndim", 0):  # an array in a cell of a DataFrame
+        return value.tolist()
+    text = value.isoformat() if isinstance(value, datetime | date) else str(value)
+    return "" if text in MISSING else text
 
 
 def _pyarrow(module: str) -> Any:

@@ -15,6 +15,7 @@ from seqmodels.data.formats.strict_json import parsed_json
 from seqmodels.data.labelled.preprocessing import LabelledPreprocessing
 from seqmodels.data.labelled.series_preprocessing import filled_field
 from seqmodels.data.labelled.targets import TargetFields
+from seqmodels.data.preprocessing import is_array, listed
 
 Layout = Literal["rows", "pixels", "permuted"]
 CHANNELS = 4  # at most, in the last dimension of an array of colour images
@@ -100,6 +101,10 @@ class ImagePreprocessing(LabelledPreprocessing):
         name = shown_name(path)
         for number, image in enumerate(parse_idx(whole_content(path), name), start=1):
             yield Record(f"{name}, image {number}", {"image": image})
+
+    def fields_of(self, value: Any) -> Mapping[str, Any]:
+        """Return the fields of a record for an image, an array ``(height, width)`` or ``(height, width, channels)``."""
+        return {"image": listed(value)} if is_array(value) else super().fields_of(value)
 
     def encode(self, record: Mapping[str, Any]) -> Tensor:
         """Return the sequence of an image, ``(time, input)``."""

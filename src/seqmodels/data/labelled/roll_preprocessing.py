@@ -12,6 +12,7 @@ from seqmodels.data.formats.strict_json import parsed_json
 from seqmodels.data.labelled.preprocessing import LabelledPreprocessing
 from seqmodels.data.labelled.series_preprocessing import filled_field
 from seqmodels.data.labelled.targets import TargetFields
+from seqmodels.data.preprocessing import is_array, listed
 from seqmodels.data.raw import LabelledSeries
 from seqmodels.data.sequences import Sequences
 
@@ -29,6 +30,10 @@ class RollPreprocessing(LabelledPreprocessing):
 
     def scaled(self, series: Tensor) -> Tensor:
         return series.float()
+
+    def fields_of(self, value: Any) -> Mapping[str, Any]:
+        """Return the fields of a record for a list of frames, each a list of MIDI numbers."""
+        return {"frames": listed(value)} if is_array(value) else super().fields_of(value)
 
     def encode(self, record: Mapping[str, Any]) -> Tensor:
         """Return the roll of a record, ``(frames, 88)``."""

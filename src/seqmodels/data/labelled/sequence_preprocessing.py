@@ -5,6 +5,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from seqmodels.data.formats.table import CSVDialect
 from seqmodels.data.labelled.preprocessing import LabelledPreprocessing
 from seqmodels.data.labelled.sequence_table import SequenceLayout, cells_of, grouped
 from seqmodels.data.labelled.targets import TargetFields
-from seqmodels.data.preprocessing import Example
+from seqmodels.data.preprocessing import Example, is_array, listed
 from seqmodels.data.series.scaling import Scaling
 from seqmodels.errors import shortened
 
@@ -82,8 +83,32 @@ class SequencePreprocessing(LabelledPreprocessing):
         self._index = [{word: number for number, word in enumerate(words)} for words in self.words]
 
     def read(self, path: str, format: str | None = None) -> Iterator[Record]:
-        rows = super().read(path, format)
+        return self.of_rows(super().read(path, format))
+
+    def of_rows(self, rows: Iterator[Record]) -> Iterator[Record]:
+        """Yield the sequences of the rows of a table: each row, or all rows with the same id."""
         return rows if self.id is None else grouped(rows, self.layout)
+
+    def fields_of(self, value: Any) -> Mapping[str, Any]:
+        """Return the fields of a record for an array ``(time, channels)``, or ``(time,)`` if there is one channel.
+
+        Raises:
+            ValueError: it has another number of channels.
+        """
+        if not is_array(value):
+            return super().fields_of(value)
+        steps = [step if isinstance(step, list) else [step] for step in listed(value)]
+        for number, step in enumerate(steps, start=1):
+            if len(step) != len(self.names):
+                raise ValueError(f"step {number} must have {len(self.names)} channels, got {len(step)}")
+        channels: list[list[Any]] = list(map(list, zip(*steps, strict=True)))
+        if all(len(columns) == 1 for columns in self.columns):
+            return {columns[0]: cells for columns, cells in zip(self.columns, channels, strict=True)}
+        return {
+            column: cell
+            for columns, cells in zip(self.columns, channels, strict=True)
+            for column, cell in zip_longest(columns, cells[: len(columns)], fillvalue="")
+        }
 
     def encode(self, record: Mapping[str, Any]) -> Tensor:
         """Return the sequence of a record, ``(time, inputs)``."""

@@ -14,6 +14,7 @@ from seqmodels.data.formats.numbers import parsed_number
 from seqmodels.data.formats.records import Record, readable
 from seqmodels.data.labelled.preprocessing import LabelledPreprocessing
 from seqmodels.data.labelled.targets import TargetFields
+from seqmodels.data.preprocessing import is_array, listed
 from seqmodels.data.sequences import Sequences
 from seqmodels.data.series.scaling import Scaling
 
@@ -83,6 +84,10 @@ class SeriesPreprocessing(LabelledPreprocessing):
             wrong = exact and len(dimensions) != channels
             error = f"{place}: must have {channels} channels{beside}, got {len(dimensions)}" if wrong else ""
             yield Record(place, {"series": tuple(dimensions), **fields}, error)
+
+    def fields_of(self, value: Any) -> Mapping[str, Any]:
+        """Return the fields of a record for an array ``(time, channels)``, or ``(time,)`` if there is one channel."""
+        return {"series": listed(value)} if is_array(value) else super().fields_of(value)
 
     def encode(self, record: Mapping[str, Any]) -> Tensor:
         """Return the standardised series of a record, ``(time, channels)``."""

@@ -14,7 +14,7 @@ from seqmodels.data.formats.records import Record
 from seqmodels.data.formats.series_table import CSVOptions, SeriesTable
 from seqmodels.data.formats.table import CSVDialect
 from seqmodels.data.formats.times.frequency import Frequency, Gaps
-from seqmodels.data.preprocessing import Example, Preprocessing
+from seqmodels.data.preprocessing import Example, Preprocessing, is_array, listed
 from seqmodels.data.series.panels.layouts import Layout, Wide
 from seqmodels.data.series.panels.panel import Panel
 from seqmodels.data.series.panels.reading import Group, Reading, static_values
@@ -118,6 +118,24 @@ class ForecastPreprocessing(Preprocessing):
             season=self.season,
             standardize=self.standardize,
         )
+
+    def fields_of(self, value: Any) -> Mapping[str, Any]:
+        """Return the fields of a record for an array ``(time, columns)`` of the columns to forecast, then features.
+
+        Raises:
+            ValueError: it has another number of columns, or the model needs more than numbers: times or groups.
+        """
+        if not is_array(value):
+            return super().fields_of(value)
+        roles = self.reading.roles
+        steps = [step if isinstance(step, list) else [step] for step in listed(value)]
+        names = [*(roles.target or ()), *(roles.features or ())]
+        if self.options.time_columns or roles.group or roles.future or roles.static or self.reading.wide:
+            raise ValueError("the model reads more columns than those of an array: give a table or records")
+        for number, step in enumerate(steps, start=1):
+            if len(step) != len(names):
+                raise ValueError(f"step {number} must have {len(names)} values ({', '.join(names)}), got {len(step)}")
+        return {name: [step[index] for step in steps] for index, name in enumerate(names)}
 
     def encode(self, record: Mapping[str, Any]) -> Tensor:
         """Return the last window of a record with lists of steps as fields, ``(time, input)``."""

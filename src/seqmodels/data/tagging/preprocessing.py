@@ -77,6 +77,10 @@ class TagPreprocessing(Preprocessing):
         layout = self._layout_of(path, format)
         return super().read(path, format) if layout is None else layout.read(path)
 
+    def fields_of(self, value: Any) -> Mapping[str, Any]:
+        """Return the fields of a record for a text, or for a list of tokens."""
+        return {"tokens": list(value)} if isinstance(value, list | tuple) else super().fields_of(value)
+
     def encode(self, record: Mapping[str, Any]) -> Any:
         """Return the tokens of a record, a list of texts.
 

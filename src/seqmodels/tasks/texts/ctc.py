@@ -11,9 +11,9 @@ from torch.nn import functional as F
 from seqmodels.data import SpeechPreprocessing, TranscriptBatch
 from seqmodels.data.audio.datasets import TranscribedSounds
 from seqmodels.data.batch import TargetKind
-from seqmodels.decoding import NGram
 from seqmodels.errors import shortened
 from seqmodels.models import CTCNetwork
+from seqmodels.tasks.predictors.texts import TranscriptPredictor
 from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage
 from seqmodels.tasks.texts.ctc_search import CTCSearch
 from seqmodels.tasks.texts.metrics import Output, metrics_of
@@ -78,9 +78,7 @@ class CTC(TextTask[TranscriptBatch]):
         if not hasattr(model, "output_lengths"):
             raise TypeError(f"task=ctc needs model=ctc_network, got {type(model).__name__}")
         self.preprocessing = preprocessing
-        self.search = CTCSearch() if search is None else search
-        order, units = preprocessing.ngram_order, len(preprocessing.vocabulary) - 1
-        self.ngram = NGram(preprocessing.ngram_counts, order=order, vocab_size=units) if order else None
+        self.predictor = TranscriptPredictor(model, preprocessing, search)
 
     def measure(self, batch: TranscriptBatch, stage: Stage) -> Tensor:
         _check_targets(batch, len(self.preprocessing.vocabulary))
@@ -97,19 +95,21 @@ class CTC(TextTask[TranscriptBatch]):
 
     def log_probs(self, batch: Any) -> tuple[Tensor, Tensor]:
         """Return log-probabilities ``(batch, steps, units)``, and how many steps each row has."""
-        logits, steps = self.model(batch.inputs, batch.lengths)
-        return logits.float().log_softmax(-1), steps
+        return self.predictor.log_probs(batch)
 
-    def records(self, batch: Any, class_names: Sequence[str]) -> list[list[dict[str, Any]]]:  # noqa: ARG002
+    def records(self, batch: Any, class_names: Sequence[str]) -> list[list[dict[str, Any]]]:
         """Return for each row its best transcripts, best first, with their scores."""
-        found = self.search.found(*self.log_probs(batch), self.ngram)
-        return [
-            [
-                {"rank": rank, "output": self.preprocessing.written(each.tokens), "score": each.score}
-                for rank, each in enumerate(best, start=1)
-            ]
-            for best in found
-        ]
+        return self.predictor.records(batch, class_names)
+
+    @property
+    def search(self) -> CTCSearch:
+        """How the transcripts of tests and predictions are read."""
+        assert self.predictor.search is not None
+        return self.predictor.search
+
+    @search.setter
+    def search(self, search: CTCSearch) -> None:
+        self.predictor.search = search
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         """Return the outputs of the last test."""
@@ -131,7 +131,7 @@ class CTC(TextTask[TranscriptBatch]):
 
     def _read(self, log_probs: Tensor, steps: Tensor, batch: TranscriptBatch, stage: Stage) -> list[Output]:
         search = CTCSearch() if stage == "val" else self.search
-        found = search.found(log_probs, steps, self.ngram)
+        found = search.found(log_probs, steps, self.predictor.ngram)
         return [
             Output(row.place, (row.text,), self.preprocessing.written(best[0].tokens))
             for row, best in zip(batch.spoken, found, strict=True)

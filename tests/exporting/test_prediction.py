@@ -13,10 +13,11 @@ from omegaconf import OmegaConf
 from seqmodels.data import DataModule, DigitsData, SequenceDataset
 from seqmodels.data.sets.digits import DEVIATION, MEAN
 from seqmodels.errors import ConfigError
-from seqmodels.training.answers import flatten_record
-from seqmodels.training.checkpointing import load_model, load_task
+from seqmodels.exporting.answers import flatten_record
+from seqmodels.exporting.prediction import predict
+from seqmodels.training.checkpointing import load_task
 from seqmodels.training.fit import train
-from seqmodels.training.prediction import predict
+from seqmodels.training.model_folder import load_model
 from tests.composing import composed
 
 ROWS = 7

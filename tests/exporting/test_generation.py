@@ -12,9 +12,10 @@ from omegaconf import OmegaConf
 from seqmodels.data import CharacterLearner, TextPreprocessing, WordLearner
 from seqmodels.data.formats.text_files import DocumentFormat
 from seqmodels.errors import ConfigError
+from seqmodels.exporting.generation import write_samples
+from seqmodels.exporting.writing import continuations, until_all_end
 from seqmodels.training.checkpointing import load_trained
 from seqmodels.training.fit import train
-from seqmodels.training.generation import continuations, until_all_end, write_samples
 from tests.composing import TINY, composed
 from tests.conftest import Answer
 

@@ -3,16 +3,13 @@
 import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from seqmodels.data.formats.parquet import write_parquet
 from seqmodels.data.formats.suffixes import Format
 from seqmodels.data.preprocessing import Example, without_clashes
 from seqmodels.errors import ConfigError
-from seqmodels.system.durable import write_csv, write_text
 from seqmodels.system.json_text import json_text
-from seqmodels.tasks import Task
 
 
 class Answer(NamedTuple):
@@ -81,19 +78,6 @@ def _line(row: int, example: Example, prediction: Mapping[str, Any], keep: Seque
     names = example.fields if keep is None else keep
     kept = {name: example.fields.get(name, "") for name in names}
     return {"row": row, **without_clashes(kept, {"row", *prediction}), **prediction}
-
-
-def write_tables(folder: Path, tables: Mapping[str, list[dict[str, Any]]]) -> None:
-    """Write tables, none of them empty, as CSV files of a folder, by name."""
-    for name, rows in tables.items():
-        write_csv(folder / name, list(rows[0]), [list(row.values()) for row in rows])
-
-
-def write_results(folder: Path, task: Task[Any]) -> None:
-    """Write the tables and pictures of the last test of a task to a folder."""
-    write_tables(folder, task.tables())
-    for name, picture in task.pictures().items():
-        write_text(folder / name, picture)
 
 
 def write_lines(found: Iterator[dict[str, Any]], sink: IO[Any], kind: Format) -> None:

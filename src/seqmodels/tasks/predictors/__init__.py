@@ -1,0 +1,1 @@
+"""What a trained network predicts, as plain data: each task has its predictor, which needs no Lightning."""
