@@ -11,6 +11,7 @@ COMMANDS = {
     "evaluate": ("seqmodels.commands.train:evaluate", "test a finished run: seqmodels evaluate run=DIR"),
     "predict": ("seqmodels.commands.predict:main", "predict for new data: seqmodels predict run=DIR input=new.csv"),
     "generate": ("seqmodels.commands.generate:main", "generate text: seqmodels generate run=DIR prompt=Once"),
+    "serve": ("seqmodels.commands.serve:main", "serve a trained model over HTTP: seqmodels serve model=DIR"),
     "sweep": (
         "seqmodels.commands.sweeps.sweep:main",
         "search for the best configuration: seqmodels sweep sweep.trials=30",

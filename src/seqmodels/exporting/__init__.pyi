@@ -1,6 +1,6 @@
 """The public names of the package and where they are defined; ``__init__.py`` imports each when it is first used."""
 
-from seqmodels.exporting.load import load as load
+from seqmodels.exporting.loading import load as load
 from seqmodels.exporting.model import Model as Model
 from seqmodels.exporting.model import Step as Step
 from seqmodels.tasks.predictors.forecasts import Forecast as Forecast

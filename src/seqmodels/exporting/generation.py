@@ -10,7 +10,7 @@ from torch import Tensor
 
 from seqmodels.data import PairPreprocessing, TextPreprocessing, Vocabulary
 from seqmodels.errors import ConfigError
-from seqmodels.exporting.load import load
+from seqmodels.exporting.loading import load
 from seqmodels.exporting.model import Model, configured
 from seqmodels.exporting.writing import sampling_of
 from seqmodels.models import LanguageModel

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from seqmodels.data.formats.suffixes import format_of
 from seqmodels.errors import ConfigError, shortened
 from seqmodels.exporting.answers import Answer, lines, write_lines
-from seqmodels.exporting.load import load
+from seqmodels.exporting.loading import load
 from seqmodels.system.durable import durable_file
 from seqmodels.system.threads import cpu_threads, threads_for
 from seqmodels.training.quiet import quiet
