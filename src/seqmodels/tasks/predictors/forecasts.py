@@ -57,6 +57,9 @@ class ForecastPredictor(Predictor):
     time_style: Sequence[Any] | None = None
     interval: float | None = None
 
+    def __post_init__(self) -> None:
+        self.share = self.model.likelihood.share if self.interval is None else self.interval
+
     def params(self, batch: ForecastBatch, targets: Tensor | None = None) -> Tensor:
         """Return the likelihood parameters ``(batch, horizon, series, likelihood.size)``, scaled."""
         params: Tensor = self.model(batch.inputs, batch.known, targets, batch.static, batch.series)
@@ -64,8 +67,7 @@ class ForecastPredictor(Predictor):
 
     def records(self, batch: ForecastBatch, class_names: Sequence[str]) -> list[list[Record]]:  # noqa: ARG002
         """Return for each window the forecasts of each series and step, in this order."""
-        share = self.model.likelihood.share if self.interval is None else self.interval
-        return records_of(summary(self.model, self.params(batch), share), batch, self.names, self.time_style)
+        return records_of(summary(self.model, self.params(batch), self.share), batch, self.names, self.time_style)
 
     def prediction(self, records: Sequence[Record], fields: Mapping[str, Any]) -> Forecast:
         names = list(dict.fromkeys(record["series"] for record in records))
