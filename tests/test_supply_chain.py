@@ -18,7 +18,12 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 REQUIRED = {Requirement(line).name: Requirement(line) for line in PROJECT["dependencies"]}
 EXTRAS = {name: [Requirement(line) for line in lines] for name, lines in PROJECT["optional-dependencies"].items()}
 FOR_USERS = EXTRAS.keys() - {"dev"}
-PACKAGE_OF = {"yaml": "pyyaml", "hydra": "hydra-core", "sklearn": "scikit-learn"}  # modules not named as their packages
+PACKAGE_OF = {
+    "yaml": "pyyaml",
+    "hydra": "hydra-core",
+    "sklearn": "scikit-learn",
+    "prometheus_client": "prometheus-client",
+}  # modules not named as their packages
 HARMFUL = {
     "lightning": ("2.6.2", "2.6.3", "2.6.5", "2.0.0"),  # malware twice, then CVE-2026-58659
     "hydra-core": ("1.3.2", "1.3.7"),  # before the line with fixes
@@ -72,13 +77,15 @@ def imported(nodes: list[ast.stmt]) -> set[str]:
 
 
 def test_whatever_is_imported_is_declared_and_extras_are_imported_when_they_are_used() -> None:
-    core, sweep = set(REQUIRED), {package.name for package in EXTRAS["sweep"]}
+    core = set(REQUIRED)
+    own = {"sweeping": "sweep", "serving": "serve"}  # packages that are imported by their commands alone
     extras = {package.name for name in FOR_USERS for package in EXTRAS[name]}
     for file in (ROOT / "src").rglob("*.py"):
         tree = ast.parse(file.read_text(encoding="utf-8"))
         everywhere = imported([node for node in ast.walk(tree) if isinstance(node, ast.stmt)])
         assert everywhere <= core | extras, file
-        at_once = core | sweep if file.parent.name == "sweeping" else core  # which is imported by its commands alone
+        extra = own.get(file.parent.name)
+        at_once = core | {package.name for package in EXTRAS[extra]} if extra else core
         assert imported(tree.body) <= at_once, file
 
 

@@ -142,7 +142,8 @@ def test_a_text_that_takes_too_long_ends_with_an_error(made: Callable[[str], Sav
 def test_a_client_that_is_killed_ends_its_text_and_disturbs_nobody(writer: Any) -> None:
     model, client = writer
     body = json.dumps({"prompt": "fine", "stream": True, "length": 2000}).encode()
-    head = f"POST /v1/generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+    lines = ["POST /v1/generate HTTP/1.1", "Host: localhost", "Content-Type: application/json"]
+    head = "\r\n".join([*lines, f"Content-Length: {len(body)}"])
     for cut in (10, len(body), len(body)):
         with socket.create_connection(("127.0.0.1", client.port)) as killed:
             killed.sendall(f"{head}\r\n\r\n".encode() + body[:cut])
@@ -153,4 +154,6 @@ def test_a_client_that_is_killed_ends_its_text_and_disturbs_nobody(writer: Any) 
     while client.metric("seqmodels_waiting") > 0 and time.monotonic() < until:
         time.sleep(0.05)
     assert client.metric("seqmodels_waiting") == 0
-    assert model.generate("a", length=3) == "a" + client("POST", "/v1/generate", {"prompt": "a", "length": 3}).body["text"]
+    assert (
+        model.generate("a", length=3) == "a" + client("POST", "/v1/generate", {"prompt": "a", "length": 3}).body["text"]
+    )

@@ -31,7 +31,10 @@ def squares(numbers: list[int]) -> list[int]:
 
 def test_jobs_of_a_key_share_batches_up_to_their_size_and_others_share_none() -> None:
     async def work(worker: Worker, _: list[int]) -> None:
-        jobs = [worker.do(number, squares, "same") for number in range(7)] + [worker.do(9, squares), worker.do(8, squares)]
+        jobs = [worker.do(number, squares, "same") for number in range(7)] + [
+            worker.do(9, squares),
+            worker.do(8, squares),
+        ]
         assert await asyncio.gather(*jobs) == [*squares(list(range(7))), 81, 64]
 
     assert sorted(with_worker(work)) == [1, 1, 2, 5]

@@ -86,7 +86,7 @@ class Endpoints:
             inputs = Inputs(recording=await read_body(request, self.limits))
         else:
             body = await read_object(request, self.limits, (*INPUTS, "options"))
-            options = body.get("options") or {}
+            options = body.get("options", {})
             if not isinstance(options, dict):
                 raise Problem(422, f"options must be an object, got {named(options)}")
             check_keys(options, PREDICT_OPTIONS, "options")

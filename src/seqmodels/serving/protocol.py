@@ -7,9 +7,7 @@ its ``H11Protocol``.
 import asyncio
 import json
 import uuid
-from typing import Any
 
-import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from seqmodels.serving.problems import Problem, content
@@ -60,14 +58,8 @@ class TimedProtocol(H11Protocol):
     def send_400_response(self, msg: str) -> None:
         problem = Problem(400, msg)
         body = json.dumps(content(problem, uuid.uuid4().hex)).encode()
-        headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
-        events: tuple[Any, ...] = (
-            h11.Response(status_code=400, headers=headers, reason=b"Bad Request"),
-            h11.Data(data=body),
-            h11.EndOfMessage(),
-        )
-        for event in events:
-            self.transport.write(self.conn.send(event) or b"")
+        lines = ["HTTP/1.1 400 Bad Request", "content-type: application/json", f"content-length: {len(body)}"]
+        self.transport.write("\r\n".join([*lines, "connection: close", "", ""]).encode() + body)
         self.transport.close()
 
     def _busy(self) -> bool:

@@ -56,13 +56,10 @@ def listen(host: str, port: Any) -> socket.socket:
     if not isinstance(port, int) or isinstance(port, bool) or not 0 <= port < 2**16:
         raise ConfigError(f"port must be 0 to {2**16 - 1}, got {port!r}")
     try:
-        family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family)
     except OSError as error:
         raise ConfigError(f"host={host} port={port} cannot be used: {error.strerror}") from error
-    return listener
 
 
 def serve(
