@@ -31,7 +31,7 @@ import seqmodels
 
 TURNS = 3
 TOGETHER = 100  # requests that are changed at random and share a session
-IDLE = 2  # seconds after which the sessions that nobody uses expire
+IDLE = 2  # seconds after which sessions that nobody uses expire, and requests that are incomplete end
 
 
 def main() -> int:
@@ -72,7 +72,9 @@ async def fuzz(port: int, options: argparse.Namespace, bodies: list[bytes]) -> t
         _, _, body = await exchange(connection, post("/v1/sessions", b""))
         connection[1].close()
         session = json.loads(body).get("session", "none").encode()  # not every model has sessions
-        found, more = await answers(port, iter([content.replace(b"SESSION", session) for content in some]), 8)
+        found, more = await answers(
+            port, iter([content.replace(b"SESSION", session) for content in some]), options.clients
+        )
         counts, failed = counts + found, failed + more
     return counts, failed
 
@@ -111,6 +113,7 @@ def close(found: Any, expected: Any) -> bool:
 def server(path: str, batch_size: int) -> Iterator[int]:
     """Run the command in a process of its own; yield its port."""
     given = [f"model={path}", "port=0", "threads=1", f"limits.batch_size={batch_size}", f"limits.idle_seconds={IDLE}"]
+    given += [f"limits.upload_seconds={IDLE}"]
     process = subprocess.Popen(
         [sys.executable, "-m", "seqmodels", "serve", *given], stderr=subprocess.PIPE, text=True, env=os.environ
     )

@@ -38,11 +38,13 @@ def requests(number: int, seed: int, valid: list[tuple[str, bytes]]) -> Iterator
     random = Random(seed)
     for _ in range(number):
         kind = random.random()
-        if kind < 0.4:
+        path, body = random.choice(valid)
+        if kind < 0.3:
             path, body = random.choice(PATHS), json.dumps(made_up(random)).encode()
+        elif kind < 0.6:
+            body = json.dumps(changed(json.loads(body), random)).encode()
         else:
-            path, whole = random.choice(valid)
-            body = mutated(whole, random, [key.encode() for key in KEYS])
+            body = mutated(body, random, [key.encode() for key in KEYS])
         method = "POST" if random.random() < 0.9 else random.choice(METHODS)
         path = path if random.random() < 0.95 else random.choice(OTHERS)
         content_type = TYPES[0] if random.random() < 0.85 else random.choice(TYPES)
@@ -59,6 +61,19 @@ def made_up(random: Random, depth: int = 0) -> Any:
     if random.random() < 0.5:
         return [made_up(random, depth + 1) for _ in range(random.randint(0, 4))]
     return {random.choice(KEYS): made_up(random, depth + 1) for _ in range(random.randint(0, 3))}
+
+
+def changed(content: Any, random: Random) -> Any:
+    """Return JSON with some of its texts and numbers changed, which mostly leaves a request that can be read."""
+    if isinstance(content, dict):
+        return {key: changed(value, random) for key, value in content.items()}
+    if isinstance(content, list):
+        return [changed(value, random) for value in content] * random.choice((1, 1, 1, 2))
+    if random.random() < 0.2:
+        return random.choice(VALUES)
+    if isinstance(content, str) and random.random() < 0.7:
+        return mutated(content.encode(), random).decode("utf-8", "replace")
+    return content
 
 
 def written(method: str, path: str, content_type: str, body: bytes) -> bytes:
@@ -87,7 +102,6 @@ async def _status(port: int, content: bytes) -> str:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(content)
-        writer.write_eof()
         answer = await asyncio.wait_for(reader.read(), 60)
     except (ConnectionError, OSError):
         return "closed"

@@ -171,7 +171,7 @@ def test_addresses_and_limits_that_cannot_be_are_refused() -> None:
             listen("127.0.0.1", port)
     for limits in ({"batch_size": 0}, {"inputs": 1.5}, {"seconds": float("inf")}, {"sessions": True}):
         with pytest.raises(ConfigError, match=f"limits.{next(iter(limits))} must be"):
-            Limits(**limits)  # type: ignore[arg-type]
+            Limits(**limits)
 
 
 def test_the_description_names_every_endpoint_and_fetches_nothing(client: Client) -> None:

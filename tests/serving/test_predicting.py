@@ -104,6 +104,7 @@ def test_many_clients_at_once_each_get_their_own_answer_from_shared_batches(clas
             assert_close(job.result(), answer)
         assert client.metric("seqmodels_batch_requests_sum") == len(jobs)
         assert client.metric("seqmodels_batch_requests_count") < len(jobs) / 2
+        assert client.metric('seqmodels_requests_total{endpoint="/v1/predict",status="200"}') == len(jobs)
 
 
 def test_an_input_that_cannot_be_read_fails_alone(classifier: Saved) -> None:
@@ -150,6 +151,7 @@ def test_a_client_that_is_killed_ends_its_text_and_disturbs_nobody(writer: Any) 
             if cut == len(body):
                 killed.recv(100)
     assert client("POST", "/v1/generate", {"prompt": "a", "length": 3}).status == 200
+    assert 'status="500"' not in client("GET", "/metrics").body.decode()
     until = time.monotonic() + 20
     while client.metric("seqmodels_waiting") > 0 and time.monotonic() < until:
         time.sleep(0.05)

@@ -60,7 +60,7 @@ def application(
     metrics.gauge("sessions", "Sessions that are open", lambda: len(sessions))
     metrics.gauge("waiting", "Inputs that wait for the model", worker.queued)
     endpoints = Endpoints(Service(model, worker, limits), Stepper(model, worker, limits), sessions, metrics, limits)
-    inner = Router(routes=[*endpoints.routes(), *pages()], lifespan=_running(worker))
+    inner = Router(routes=[*endpoints.routes(), *pages()], lifespan=_running(worker), redirect_slashes=False)
     return Guard(inner, limits=limits, token=token, local=local, metrics=metrics)
 
 

@@ -20,7 +20,6 @@ log = logging.getLogger("seqmodels")
 def model_card(model: Model, stepper: Stepper, limits: Limits) -> dict[str, Any]:
     """Return what clients need to know of a model: what it reads, what can be asked of it, the limits of the server."""
     config, preprocessing = model.recipe["config"], model.preprocessing
-    features = getattr(preprocessing, "features", None)
     return {
         "name": config.get("name"),
         "task": config["task"].get("_target_"),
@@ -29,7 +28,7 @@ def model_card(model: Model, stepper: Stepper, limits: Limits) -> dict[str, Any]
         "parameters": sum(parameter.numel() for parameter in model.module.parameters()),
         "fingerprint": stepper.fingerprint,
         "reads": reads(preprocessing),
-        "sample_rate": features.rate if isinstance(preprocessing, RecordingPreprocessing) else None,
+        "sample_rate": preprocessing.features.rate if isinstance(preprocessing, RecordingPreprocessing) else None,
         "classes": list(model.class_names),
         "generates": isinstance(model.module, LanguageModel) or isinstance(model.predictor, TextPredictor),
         "steps": None if stepper.refusal is not None else stepper.described(),

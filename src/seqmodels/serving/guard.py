@@ -12,6 +12,7 @@ from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from seqmodels.serving.limits import Limits
@@ -77,6 +78,8 @@ class Guard:
             problem = Problem(error.status_code, f"{scope['method'][:20]} {scope['path'][:100]}: {error.detail}")
         except TimeoutError:
             problem = Problem(503, f"the request took longer than {self.limits.seconds:g} seconds", close=True)
+        except ClientDisconnect:  # in the middle of its body
+            return
         except Exception:
             log.exception("request %s failed: %s %s", request_id, scope["method"], scope["path"])
             problem = Problem(500, "the server failed; its log has the request id", close=True)

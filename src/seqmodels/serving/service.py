@@ -46,7 +46,11 @@ class Service:
         """
         predictor = self._predictor(options)
         key = ("predict", tuple(sorted(options.items())))
-        found: list[Any] = await self.worker.do(inputs, partial(self._predicted, predictor), key, inputs.weight)
+        work = partial(self._predicted, predictor)
+        try:
+            found: list[Any] = await self.worker.do(inputs, work, key, inputs.weight)
+        except ValueError as error:  # the network cannot read it: it is too short for a convolution, for instance
+            raise Problem(422, str(error)) from error
         return found
 
     def _predictor(self, options: Mapping[str, Any]) -> Predictor:
@@ -135,7 +139,8 @@ def _slices(texts: list[Iterator[str]]) -> list[tuple[str, bool]]:
 
 def _slice(pieces: Iterator[str]) -> tuple[str, bool]:
     """Return what is written in a slice of time, and whether the text has ended."""
-    until, found = time.monotonic() + SLICE, []
+    found: list[str] = []
+    until = time.monotonic() + SLICE
     while time.monotonic() < until:
         piece = next(pieces, END)
         if piece is END:

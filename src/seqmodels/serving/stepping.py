@@ -156,14 +156,15 @@ class Stepper:
 
     def _fitting(self, tensors: Mapping[str, Tensor]) -> Any:
         expected = leaves(self._template)
-        found = [tensors.get(str(number)) for number in range(len(expected))]
-        if len(tensors) != len(expected) or any(
-            leaf is None or leaf.shape != like.shape or leaf.dtype != like.dtype or not bool(leaf.isfinite().all())
-            for leaf, like in zip(found, expected, strict=True)
-        ):
+        names = [str(number) for number in range(len(expected))]
+        if tensors.keys() != set(names) or not all(map(_fits, (tensors[name] for name in names), expected)):
             raise Problem(422, "state has other tensors than those of the model, or values that are not finite")
-        replacements = iter(found)
+        replacements = (tensors[name] for name in names)
         return map_leaves(lambda like: next(replacements).to(like.device), self._template)
+
+
+def _fits(leaf: Tensor, like: Tensor) -> bool:
+    return leaf.shape == like.shape and leaf.dtype == like.dtype and bool(leaf.isfinite().all())
 
 
 def joined(states: Sequence[Any]) -> Any:

@@ -192,7 +192,10 @@ function listen() {
     $("player").src = URL.createObjectURL($("file").files[0]);
     $("player").hidden = false;
   });
-  $("enter").addEventListener("click", told(open));
+  $("access").addEventListener("submit", (event) => {
+    event.preventDefault();
+    told(open)();
+  });
   $("predict").addEventListener("click", told(predict));
   $("generate").addEventListener("click", told(generate));
   $("stop").addEventListener("click", () => writing.abort());
