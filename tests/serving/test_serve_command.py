@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -28,19 +29,20 @@ def test_the_command_serves_and_ends_requests_that_have_begun_when_it_is_told_to
     assert process.stderr is not None
     try:
         (port,) = next(found.groups() for line in process.stderr if (found := re.search(r"127\.0\.0\.1:(\d+)$", line)))
-        connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=120)
-        body = json.dumps({"prompt": "fine", "length": 3000, "stream": True})
-        connection.request("POST", "/v1/generate", body, {"Content-Type": "application/json"})
-        response = connection.getresponse()
-        begun = response.read(20)
-        process.send_signal(signal.SIGTERM)
-        time.sleep(0.1)
-        text = begun + response.read()
+        with closing(http.client.HTTPConnection("127.0.0.1", int(port), timeout=120)) as connection:
+            body = json.dumps({"prompt": "fine", "length": 3000, "stream": True})
+            connection.request("POST", "/v1/generate", body, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            begun = response.read(20)
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.1)
+            text = begun + response.read()
         assert text.rstrip().endswith(b"event: end\ndata: {}")
         assert process.wait(60) == 0
     finally:
         process.kill()
         process.stderr.close()
+        process.wait(60)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +53,7 @@ def test_the_command_serves_and_ends_requests_that_have_begun_when_it_is_told_to
         (["model=RUN", "host=0.0.0.0"], "host=0.0.0.0 can be reached from other machines, which needs a token="),
         (["model=RUN", "token=short"], "token must be a text of at least 16 characters"),
         (["model=RUN", "limits.batch_size=0"], "limits.batch_size must be a positive whole number, got 0"),
-        (["model=RUN", "limits.bach_size=1"], "did you mean 'limits.batch_size'?"),
+        (["model=RUN", "limits.bach_size=1"], "did you mean 'batch_size'?"),
         (["model=RUN", "port=99999"], "port must be 0 to 65535"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
