@@ -45,7 +45,33 @@ ROWS = (
     Row("ud_ewt", "test/accuracy", 0.935, "BiLSTM of words and characters .94 to .955", (1,)),
     Row("fsdd", "test/accuracy", 0.985, "other networks .95 to .99", (1,)),
     Row("yesno", "test/wer", 0.02, "Kaldi, monophones 0", (1,), least=False),
+    Row(
+        "cmudict",
+        "test/per",
+        0.08,
+        "LSTM encoder-decoder .076 of phonemes, .286 of words",
+        (1,),
+        least=False,
+        also=("test/wer",),
+    ),
+    Row(
+        "multi30k_de_en",
+        "test/bleu",
+        0,
+        "28.3 by a network of twenty times the parameters on a GPU",
+        (1,),
+        also=("test/chrf",),
+    ),
+    Row(
+        "multi30k_de_en",
+        "test/bleu",
+        31,
+        "larger recurrent networks 28.3 (greedy) to 31 (beam)",
+        (1,),
+        also=("test/chrf",),
+    ),
     Row("copy", "test/exact_match", 0.99, "drawn at random", (1,)),
+    Row("reverse", "test/exact_match", 0.99, "drawn at random", (1,)),
     Row("tiny_shakespeare", "test/loss", 1.55, "small Transformer on a CPU 1.88 nats", (1,), least=False),
     Row("ptb", "test/perplexity", 120, "87.2 after 40 epochs, 110.4 after 6", (1,), least=False),
     Row("ett_96", "test/mse", 0.375, "SegRNN from 96 hours .368", least=False, also=("test/mae",)),
@@ -71,6 +97,16 @@ ROWS = (
         options=("trainer.max_epochs=1", "trainer.limit_train_batches=1000"),
     ),
 )
+CELLS = ("elman", "concat_linear", "jordan", "lstm", "lstm_no_output_gate", "gru", "gru_reset_after", "forget_input")
+CELLS += ("forget_input_output",)
+BY_CELL = {
+    name: {
+        cell: Row(name, "test/exact_match", 0.99, "", (1,), options=() if cell == "gru" else (f"cell={cell}",))
+        for cell in CELLS
+    }
+    for name in ("copy", "reverse")
+}
+"""Experiments that every cell of the articles must solve, whose own cell is ``gru``."""
 
 
 def main() -> int:
@@ -80,18 +116,20 @@ def main() -> int:
     parser.add_argument("--read", nargs="+", type=Path, default=[], help="folders of runs to take in; run nothing")
     parser.add_argument("--render", action="store_true", help="run nothing, write the page")
     arguments = parser.parse_args()
-    rows = [row for row in ROWS if not arguments.experiments or row.experiment in arguments.experiments]
+    every = dict.fromkeys([*ROWS, *(row for rows in BY_CELL.values() for row in rows.values())])
+    rows = [row for row in every if not arguments.experiments or row.experiment in arguments.experiments]
     failed = []
     if arguments.read:
         save(load(STORE) | taken(arguments.read), STORE)
     elif not arguments.render:
         known = {} if arguments.again else load(STORE)
-        commands = [row.command(seed) for row in rows for seed in row.seeds]
+        commands = dict.fromkeys(row.command(seed) for row in rows for seed in row.seeds)
         failed = run_all([command for command in commands if command not in known], STORE)
     known = load(STORE)
     between_marks(PAGE, "results", f"{table(known)}\n\n{measured_on(known)}")
+    between_marks(PAGE, "cells", cells_table(known))
     between_marks(README, "results", table(known, short=True))
-    missed = [row.experiment for row in rows if (found := values(row, known)) and not reached(row, found)]
+    missed = [row.command(1) for row in rows if (found := values(row, known)) and not reached(row, found)]
     print("missed: " + ", ".join(missed) if missed else "all of them reached")
     return int(bool(missed or failed))
 
@@ -128,6 +166,17 @@ def table(known: dict[str, Run], *, short: bool = False) -> str:
             cells += [f"{minutes:.1f}", ", ".join(str(seed) for seed in row.seeds[: len(found)])]
         lines.append(cells)
     return markdown(header, lines)
+
+
+def cells_table(known: dict[str, Run]) -> str:
+    """Return what each cell of the articles reaches on the experiments of :data:`BY_CELL`."""
+    lines = []
+    for cell in CELLS:
+        found = [values(rows[cell], known) for rows in BY_CELL.values()]
+        lines.append(
+            [f"`{cell}`", *(f"{runs[0]['metrics']['test/exact_match']:.4f}" if runs else "not run" for runs in found)]
+        )
+    return markdown(["`cell=`", *(f"`{name}`" for name in BY_CELL)], lines)
 
 
 def measured_on(known: dict[str, Run]) -> str:

@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 ROOT = Path(__file__).resolve().parents[2]
 STORE = ROOT / "docs" / "results.json"
 WITHOUT_EFFECT = ("threads", "trainer", "logger", "paths.output_dir", "paths.data_dir", "hydra.run.dir")
@@ -88,7 +90,8 @@ def run(command: str, words: Sequence[str] = (), deadline: float | None = None) 
 def read(folder: Path) -> tuple[str, Run]:
     """Return the command of a finished run, and its final metrics with what they were measured on."""
     environment = json.loads(Path(folder, "environment.json").read_text())
-    options = dict(word.split("=", 1) for word in environment["command"][2:])
+    overrides = yaml.safe_load(Path(folder, ".hydra", "overrides.yaml").read_text())  # of a resumed run, its first ones
+    options = dict(word.split("=", 1) for word in overrides if not word.startswith("resume="))
     accelerators = [] if options.get("trainer") == "cpu" else environment["accelerators"]
     seed = options.pop("seed", "1")
     first = "experiment" if "experiment" in options else "data"

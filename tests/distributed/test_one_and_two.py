@@ -20,6 +20,8 @@ pytestmark = [pytest.mark.dist, pytest.mark.xdist_group("dist")]
 
 COMMON = ["threads=1", "cell=gru", "cell.hidden_size=5", "optimizer=sgd", "optimizer.lr=0.1", "logger=csv"]
 COMMON += ["trainer.max_epochs=2", "trainer.limit_train_batches=3", "callbacks.progress=null"]
+PAIRS = ["data=copy", "data.shortest=5", "data.longest=5", "data.bucketing=false", "model.embedding_size=6"]
+PAIRS += ["data.train_rows=60", "data.val_rows=33", "data.test_rows=35"]
 LABELS = ("red", "green", "blue")
 
 
@@ -51,6 +53,7 @@ def jobs(folder: Path) -> dict[str, tuple[list[str], list[str], list[str]]]:
         "forecasting": (["data=csv_series", f"data.path={series}", "task=forecasting"], one, two),
         "one text": (language, [*one, "data.eval_batch_size=2"], [*two, "data.eval_batch_size=1"]),
         "documents": ([*language, 'data.separator=""'], one, two),
+        "pairs": (PAIRS, one, two),
     }
 
 
@@ -68,6 +71,8 @@ def test_every_task_has_the_same_losses_and_metrics_with_one_and_two_processes(t
         for metric, value in alone.items():
             if metric != "seconds":
                 assert together[metric] == pytest.approx(value, abs=1e-6, rel=1e-5, nan_ok=True), (name, metric)
+    written = [tmp_path / processes / "pairs" / "outputs.csv" for processes in ("one", "two")]
+    assert written[0].read_text() == written[1].read_text()
 
 
 @pytest.mark.parametrize(("cpp", "minimum"), [("0", 40), ("", 2)], ids=["all but cpp", "cpp"])

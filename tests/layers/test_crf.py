@@ -99,6 +99,13 @@ def test_without_transitions_a_crf_is_independent_tags(scores: Tensor) -> None:
     assert_close(crf.marginals(scores, LENGTHS), alone.marginals(scores, LENGTHS), **CLOSE)
 
 
+@pytest.mark.parametrize("distribution", [LinearChainCRF(TAGS), IndependentTags()])
+def test_scores_of_16_bits_are_added_up_in_32(distribution: TagDistribution) -> None:
+    scores, tags = 20 * torch.randn(2, 90, TAGS).bfloat16(), torch.randint(TAGS, (2, 90))
+    assert distribution.losses(scores, tags).equal(distribution.losses(scores.float(), tags))
+    assert distribution.marginals(scores).equal(distribution.marginals(scores.float()))
+
+
 def test_gradients_are_right(crf: LinearChainCRF, scores: Tensor) -> None:
     tags = torch.randint(TAGS, scores.shape[:2])
 

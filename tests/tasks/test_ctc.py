@@ -138,6 +138,13 @@ def test_outputs_leave_out_unknown_units_and_references_keep_what_was_said() -> 
         words.tokens(" ", "a.wav")
 
 
+def test_the_n_best_are_different_texts() -> None:
+    batch = batch_of([7, 5], [[2], [3]], torch.float32)
+    for found in task_of(search=CTCSearch(beam=50, n_best=4)).eval().records(batch, ()):
+        assert [record["rank"] for record in found] == [1, 2, 3, 4]
+        assert len({record["output"] for record in found}) == 4
+
+
 def test_a_network_learns_to_transcribe() -> None:
     torch.manual_seed(0)
     task = task_of(bidirectional=False)

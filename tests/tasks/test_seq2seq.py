@@ -21,9 +21,11 @@ from seqmodels.data import (
     Splits,
     WordLearner,
 )
+from seqmodels.decoding import Sampling
 from seqmodels.layers import AdditiveAttention, recurrent_stack
 from seqmodels.models import EncoderDecoder, SequenceClassifier
 from seqmodels.tasks import Search, Seq2Seq
+from seqmodels.tasks.texts.search import Drawing, Writing
 from tests.conftest import TOLERANCE
 from tests.datasets import ready
 from tests.tasks.small import trainer
@@ -116,6 +118,13 @@ def test_a_gru_learns_to_copy() -> None:
     assert list(task.pictures()) == ["alignment_1.svg", "alignment_2.svg", "alignment_3.svg"]
 
 
+def test_the_table_of_outputs_has_the_order_of_the_data_however_they_are_batched() -> None:
+    data = strings(bucketing=True)
+    task = task_of(data)
+    trainer().test(task, data, verbose=False)
+    assert [row["source"] for row in task.tables()["outputs.csv"]] == [text.source for text in rows_of(data).texts]
+
+
 def test_an_output_depends_on_its_source_alone_and_more_hypotheses_never_score_less() -> None:
     data = strings()
     task, batch = task_of(data).eval(), rows_of(data)
@@ -153,8 +162,36 @@ def test_a_network_that_copies_predicts_words_that_are_not_in_its_vocabulary() -
 
 
 def test_outputs_may_be_longer_where_sources_are_longer_than_in_training() -> None:
-    assert Search().limits(torch.tensor([1, 10, 25]), 10, 8).tolist() == [9, 9, 21]
-    assert Search(max_length=4).limits(torch.tensor([1, 25]), 10, 8).tolist() == [5, 5]
+    assert Search().limits(torch.tensor([1, 10, 25]), 10, 8).tolist() == [8, 8, 20]
+    assert Search(max_length=4).limits(torch.tensor([1, 25]), 10, 8).tolist() == [4, 4]
+
+
+@pytest.mark.parametrize(
+    "search", [Search(max_length=2), Search(max_length=2, beam=9, n_best=9), Drawing(max_length=2, samples=4)]
+)
+def test_no_output_is_longer_than_the_limit_nor_found_twice(search: Writing) -> None:
+    data = strings()
+    task = task_of(data).eval()
+    for found in task.predictor.found(rows_of(data), search):
+        assert all(len(hypothesis.tokens) <= 2 for hypothesis in found)
+        assert all(len(hypothesis.tokens) == 2 for hypothesis in found if not hypothesis.complete)
+        if isinstance(search, Search):
+            assert len({tuple(hypothesis.tokens) for hypothesis in found}) == search.n_best
+
+
+def test_what_is_drawn_for_a_source_follows_from_the_seed() -> None:
+    data = strings()
+    task, row = task_of(data).eval(), data.split("test").__getitems__([3])
+
+    def drawn(**options: Any) -> list[str]:
+        task.search = Drawing(samples=5, **options)
+        return [record["output"] for record in task.records(row, ())[0]]
+
+    assert drawn(seed=4) == drawn(seed=4)
+    assert drawn(seed=4) != drawn(seed=5)
+    likeliest = drawn(sampling=Sampling(temperature=0))
+    task.search = Search()
+    assert likeliest == [task.records(row, ())[0][0]["output"]] * 5
 
 
 def test_without_attention_there_are_no_pictures() -> None:
@@ -186,6 +223,14 @@ def test_another_network_or_smoothing_is_refused() -> None:
     data = strings()
     with pytest.raises(ValueError, match=r"label_smoothing must lie in \[0, 1\)"):
         task_of(data, label_smoothing=1.0)
+    with pytest.raises(ValueError, match="coverage_penalty needs a network with attention"):
+        task_of(data, attention=None, search=Search(beam=2, coverage_penalty=0.1))
+    rows = PairedTexts(["a b"] * 2, [("cde",)] * 2, ["1", "2"])  # vocabularies of one size, but of other letters
+    letters = PairPreparation(vocabulary=CharacterLearner()).prepare(Splits(rows, rows, rows))
+    layers = partial(recurrent_stack, partial(GRUCell, hidden_size=3))
+    shared = EncoderDecoder(layers, layers, share_embeddings=True, source_vocab_size=6, target_vocab_size=6)
+    with pytest.raises(ValueError, match=r"share_embeddings=true needs one vocabulary.*data.shared_vocabulary=true"):
+        Seq2Seq(shared, torch.optim.Adam, preprocessing=build(letters.preprocessing))
     network: Any = SequenceClassifier(partial(GRUCell, hidden_size=3), input_size=2, output_size=2)
     with pytest.raises(TypeError, match="needs model=encoder_decoder, got SequenceClassifier"):
         Seq2Seq(network, torch.optim.Adam, preprocessing=build(data.preprocessing))

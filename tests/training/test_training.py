@@ -126,6 +126,7 @@ def test_data_bring_their_task_and_the_task_its_model(tmp_path: Path) -> None:
         ("optimizer.lr=-1", r"optimizer \(torch\.optim\.Adam\): Invalid learning rate"),
         ("optimizer.betas=[0.9]", r"optimizer \(torch\.optim\.Adam\) does not accept .*'betas': \[0\.9\].*IndexError"),
         ("data.batch_size=0", r"data .*batch_size must be a whole number of at least 1, got 0"),
+        ("+callbacks.ema.decay=0.9", r"callbacks\.ema must have a _target_, got \{'decay': 0\.9\}"),
         ("+model.depht=2", r"model\.depht: .*did you mean 'depth'"),
         ("cell._target_=os.system", r"not on the list"),
     ],

@@ -18,6 +18,7 @@ from seqmodels.tasks import Search, Seq2Seq
 from seqmodels.training.checkpointing import load_trained
 from seqmodels.training.evaluation import evaluate
 from seqmodels.training.fit import train
+from seqmodels.training.trained import set_search
 from tests.composing import TINY, composed
 
 SOURCES = ["a man sleeps", "a man eats", "a dog eats", "a dog sleeps"]
@@ -61,7 +62,7 @@ def predicted(run: Path, source: Path, **options: Any) -> list[dict[str, Any]]:
 
 
 def generated(run: Path, prompt: str, **options: Any) -> str:
-    base = {"length": 5, "temperature": 1.0, "top_k": None, "top_p": None, "samples": 1, "seed": 1}
+    base = {"length": None, "temperature": None, "top_k": None, "top_p": None, "samples": None, "seed": 1}
     out = io.StringIO()
     write_samples(options_of(run, **{**base, **options}), prompt, out)
     return out.getvalue()
@@ -133,9 +134,35 @@ def test_a_file_with_targets_is_evaluated_with_another_search(config: Any, run: 
     assert sorted(row["references"] for row in rows) == ["ein hund frisst", "ein mann schläft | ein mann isst"]
 
 
+def test_options_of_sampling_draw_outputs(run: Path) -> None:
+    lines = generated(run, "a dog eats 7", samples=5, temperature=2.0).splitlines()
+    assert len(lines) == 5
+    assert len(set(lines)) > 1
+    assert generated(run, "a dog eats 7", samples=5, temperature=2.0).splitlines() == lines
+    assert generated(run, "a dog eats 7", samples=5, temperature=2.0, seed=2).splitlines() != lines
+    assert generated(run, "a dog eats 7", top_k=1) == generated(run, "a dog eats 7")
+    assert len(generated(run, "a dog eats 7", temperature=2.0, max_length=1).split()) <= 1
+
+
+def test_a_line_that_is_no_text_is_an_error(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"a dog\na \xff dog\n"), encoding="utf-8"))
+    with pytest.raises(ValueError, match=r"standard input: byte 0xff, in line 1 or below, is not utf-8"):
+        generated(run, "")
+
+
+def test_greedy_search_leaves_out_the_penalty_of_a_beam(run: Path) -> None:
+    task, _ = load_trained(run / "checkpoints" / "best.ckpt")
+    assert isinstance(task, Seq2Seq)
+    task.search = Search(beam=3, coverage_penalty=0.2)
+    set_search(task, {"beam": 1})
+    assert task.search == Search()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"beam": 2, "temperature": 1.0}, "temperature= draws texts, beam= searches for them"),
+        ({"length": 9}, "max_length= limits the outputs"),
         ({"beam": 2, "n_best": 3}, "n_best must be 1 to beam=2, got 3"),
         ({"beam": "many"}, "beam must be a whole number"),
         ({"coverage_penalty": 0.1}, "has no effect with beam=1"),

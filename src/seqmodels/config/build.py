@@ -46,6 +46,19 @@ def check(config: Any, place: str = "", given: Mapping[str, Any] | None = None) 
             check_signature(resolve(node["_target_"], where), node, where, (given or {}) if where == place else {})
 
 
+def check_entries(config: Mapping[str, Any] | None, place: str) -> None:
+    """Check that each entry of a group such as ``callbacks`` is a part, or None for one that was removed.
+
+    Raises:
+        ConfigError: an entry has no ``_target_``, as where a key of it is set and no option of the group has it.
+    """
+    for name, node in (config or {}).items():
+        if node is not None and not (isinstance(node, dict) and "_target_" in node):
+            raise ConfigError(
+                f"{join(place, name)} must have a _target_, got {node!r:.200}; {place}=... chooses options"
+            )
+
+
 def plain(node: Any) -> Any:
     """Return a node as plain dicts and lists with every interpolation resolved.
 

@@ -28,6 +28,7 @@ class Spoken(NamedTuple):
 
     place: str  # name of the recording
     text: str  # what is said in it
+    row: int = 0  # of its split
 
 
 class TranscriptBatch(NamedTuple):

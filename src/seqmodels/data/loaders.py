@@ -208,7 +208,7 @@ class Rows(Dataset[Batch], Split[Batch]):
     def __getitem__(self, row: int) -> Batch:
         """Return one row without padding or batch dimension."""
         batch: Any = self.__getitems__([row])
-        return type(batch)(*(tensor[0] for tensor in batch))
+        return type(batch)(*(part[0] if isinstance(part, Tensor) else part for part in batch))
 
     @abstractmethod
     def __getitems__(self, rows: list[int]) -> Batch:

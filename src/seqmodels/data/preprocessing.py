@@ -119,7 +119,8 @@ class Preprocessing(ABC):
             try:
                 yield Example(place, self.encode(record), fields=kept)
             except ValueError as reason:
-                yield Example(place, None, f"{place}: {reason}", kept)
+                message = str(reason)  # names the recording itself, where that is the record
+                yield Example(place, None, message if message.startswith(place) else f"{place}: {message}", kept)
 
     def carried(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the fields of a record that an output file can carry over: of a whole text file all but its text."""

@@ -1,25 +1,28 @@
 """Generate text with a trained language model, or write a text for each that is typed, and print it."""
 
 import sys
-from collections.abc import Iterable, Iterator
-from typing import IO
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
+from typing import IO, Any
 
 import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
+from seqmodels.config.signatures import checked_seed
 from seqmodels.data import PairPreprocessing, TextPreprocessing, Vocabulary
 from seqmodels.errors import ConfigError
 from seqmodels.exporting.loading import load
 from seqmodels.exporting.model import Model, configured
-from seqmodels.exporting.writing import sampling_of
+from seqmodels.exporting.writing import USUAL, sampling_of
 from seqmodels.models import LanguageModel
 from seqmodels.system.threads import cpu_threads, threads_for
 from seqmodels.tasks.predictors.texts import TextPredictor
+from seqmodels.tasks.texts.search import Drawing, Writing
 from seqmodels.training.quiet import quiet
 from seqmodels.training.trained import SEARCH
 
-DRAWING = ("length", "temperature", "top_k", "top_p", "seed")
+DRAWING = ("temperature", "top_k", "top_p", "samples")  # options of drawing texts at random
 
 
 def write_samples(config: DictConfig, prompt: str, out: IO[str]) -> None:
@@ -28,11 +31,17 @@ def write_samples(config: DictConfig, prompt: str, out: IO[str]) -> None:
     Raises:
         ConfigError: an option is wrong, or the model of the run writes no texts.
     """
-    sampling_of(config)
+    given = {name: config[name] for name in USUAL if config[name] is not None}
+    options = {**USUAL, **given}
+    sampling_of(options)
     with quiet():
         model = load(config.run, ckpt=config.ckpt, device=config.accelerator)
     model.predictor = configured(model.predictor, {name: config.get(name) for name in SEARCH})
     if isinstance(model.predictor, TextPredictor):
+        if "length" in given:
+            raise ConfigError("length= is for language models; max_length= limits the outputs of this one")
+        if any(name in given for name in DRAWING):
+            model.predictor.search = drawing_of(config, options, model.predictor.search)
         with cpu_threads(threads_for(config.threads, model.module, 1)):
             write_outputs(model, [prompt] if prompt else _typed(), out)
         return
@@ -40,17 +49,30 @@ def write_samples(config: DictConfig, prompt: str, out: IO[str]) -> None:
         raise ConfigError(f"run={config.run} holds no language model but a {type(model.module).__name__}")
     assert isinstance(model.preprocessing, TextPreprocessing)
     _warn_about_unknown(model.preprocessing.prompt(prompt), model.preprocessing.vocabulary)
-    drawing = {name: config[name] for name in DRAWING}
-    with cpu_threads(threads_for(config.threads, model.module, config.samples)):
-        if config.samples == 1:
+    number = options.pop("samples")
+    with cpu_threads(threads_for(config.threads, model.module, number)):
+        if number == 1:
             out.write(prompt)
-            for piece in model.stream(prompt, **drawing):
+            for piece in model.stream(prompt, **options):
                 out.write(piece)
                 out.flush()
             out.write("\n")
             return
-        for number, text in enumerate(model.samples(prompt, number=config.samples, **drawing), start=1):
-            out.write(f"--- {number} ---\n{text}\n")
+        for count, text in enumerate(model.samples(prompt, number=number, **options), start=1):
+            out.write(f"--- {count} ---\n{text}\n")
+
+
+def drawing_of(config: DictConfig, options: Mapping[str, Any], search: Writing | None) -> Drawing:
+    """Return how a model of pairs draws texts, in place of searching for them.
+
+    Raises:
+        ConfigError: options of a search are given, too.
+    """
+    if searching := [name for name in SEARCH if name != "max_length" and config.get(name) is not None]:
+        drawing = next(name for name in DRAWING if config[name] is not None)
+        raise ConfigError(f"{drawing}= draws texts, {searching[0]}= searches for them: leave one of them out")
+    seed, longest = checked_seed(options["seed"]), None if search is None else search.max_length
+    return Drawing(sampling=sampling_of(options), samples=options["samples"], seed=seed, max_length=longest)
 
 
 def write_outputs(model: Model, sources: Iterable[str], out: IO[str]) -> None:
@@ -77,12 +99,20 @@ def write_outputs(model: Model, sources: Iterable[str], out: IO[str]) -> None:
 
 
 def _typed() -> Iterator[str]:
-    """Yield the lines of standard input, after a prompt if they are typed."""
-    while True:
+    """Yield the lines of standard input, after a prompt if they are typed.
+
+    Raises:
+        ValueError: a line is not UTF-8.
+    """
+    for number in count(1):
         if sys.stdin.isatty():
             sys.stderr.write("> ")
             sys.stderr.flush()
-        line = sys.stdin.readline()
+        try:
+            line = sys.stdin.readline()
+        except UnicodeDecodeError as error:
+            byte = f"byte 0x{error.object[error.start]:02x}"
+            raise ValueError(f"standard input: {byte}, in line {number} or below, is not utf-8") from error
         if not line:
             return
         yield line.rstrip("\r\n")

@@ -18,7 +18,7 @@ from seqmodels.errors import ConfigError, Refused, nearest
 from seqmodels.exporting.answers import Answer
 from seqmodels.exporting.inputs import records_of
 from seqmodels.exporting.stepping import checked_step, refuses_steps, stepped
-from seqmodels.exporting.writing import sampling_of, several, streamed
+from seqmodels.exporting.writing import USUAL, sampling_of, several, streamed
 from seqmodels.models import LanguageModel
 from seqmodels.tasks.predictors.predictor import Predictor, on_device
 from seqmodels.tasks.predictors.texts import TextPredictor
@@ -176,10 +176,9 @@ class Model:
     def _writer(self, options: Mapping[str, Any]) -> tuple[LanguageModel, TextPreprocessing, dict[str, Any]]:
         if not isinstance(self.module, LanguageModel):
             raise ConfigError(f"the model is no language model but a {type(self.module).__name__}")
-        usual = {"length": 500, "temperature": 0.8, "top_k": None, "top_p": None, "samples": 1, "seed": 1}
-        if unknown := [name for name in options if name not in usual]:
-            raise ConfigError(f"generating has no option {unknown[0]!r} (it has: {', '.join(usual)})")
-        given = {**usual, **options}
+        if unknown := [name for name in options if name not in USUAL]:
+            raise ConfigError(f"generating has no option {unknown[0]!r} (it has: {', '.join(USUAL)})")
+        given = {**USUAL, **options}
         text = self.preprocessing
         assert isinstance(text, TextPreprocessing)
         chosen = {"sampling": sampling_of(given), "length": given["length"], "seed": checked_seed(given["seed"])}

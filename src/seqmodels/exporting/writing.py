@@ -15,6 +15,11 @@ from seqmodels.errors import ConfigError
 from seqmodels.models import LanguageModel
 from seqmodels.sequence import map_leaves
 
+USUAL: Mapping[str, Any] = {
+    "length": 500, "temperature": 0.8, "top_k": None, "top_p": None, "samples": 1, "seed": 1
+}  # fmt: skip
+"""Options of generating and their values unless given."""
+
 
 def sampling_of(options: Mapping[str, Any]) -> Sampling:
     """Return how tokens are sampled, after checking all generation options, ``length`` and ``samples`` included.

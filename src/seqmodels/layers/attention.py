@@ -176,7 +176,7 @@ class AdditiveAttention(Attention):
         if self.covered is not None:
             assert coverage is not None
             hidden = hidden + self.covered(coverage[..., None])
-        scores: Tensor = self.score(hidden.tanh())[..., 0]
+        scores: Tensor = self.score(hidden.tanh_())[..., 0]  # in place: it is by far the largest tensor of a decoder
         return scores
 
 

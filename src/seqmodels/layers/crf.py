@@ -14,7 +14,8 @@ class TagDistribution(nn.Module, ABC):
     """Base of the distributions of the tags of a sequence, given a score for each tag at each step.
 
     In all methods ``scores`` are ``(batch, time, tags)``, ``tags (batch, time)`` whole numbers, and ``lengths
-    (batch,)`` the number of real steps of each sequence, all by default. What lies past a length has no effect.
+    (batch,)`` the number of real steps of each sequence, all by default. What lies past a length has no effect. Scores
+    of 16 bits, as autocast gives, are added up in float32.
 
     Example:
         >>> issubclass(LinearChainCRF, TagDistribution)
@@ -48,7 +49,7 @@ class IndependentTags(TagDistribution):
     """
 
     def losses(self, scores: Tensor, tags: Tensor, lengths: Tensor | None = None) -> Tensor:
-        tags, real = _checked(scores, tags), _real_steps(scores, lengths)
+        tags, real, scores = _checked(scores, tags), _real_steps(scores, lengths), _wide(scores)
         losses = F.cross_entropy(scores.flatten(0, 1), tags.masked_fill(~real, 0).flatten(), reduction="none")
         return torch.where(real, losses.view_as(real), 0).sum(1)
 
@@ -56,7 +57,7 @@ class IndependentTags(TagDistribution):
         return scores.argmax(-1).masked_fill(~_real_steps(scores, lengths), 0)
 
     def marginals(self, scores: Tensor, lengths: Tensor | None = None) -> Tensor:
-        return scores.softmax(-1).masked_fill(~_real_steps(scores, lengths)[..., None], 0)
+        return _wide(scores).softmax(-1).masked_fill(~_real_steps(scores, lengths)[..., None], 0)
 
 
 class LinearChainCRF(TagDistribution):
@@ -102,7 +103,7 @@ class LinearChainCRF(TagDistribution):
         Raises:
             ValueError: shapes do not match, or a length is outside [1, time].
         """
-        tags, real = _checked(scores, tags), self._real_steps(scores, lengths)
+        tags, real, scores = _checked(scores, tags), self._real_steps(scores, lengths), _wide(scores)
         tags = tags.masked_fill(~real, 0)
         emitted = scores.gather(2, tags[..., None]).squeeze(2)
         moved = self.transitions[tags[:, :-1], tags[:, 1:]]
@@ -111,12 +112,12 @@ class LinearChainCRF(TagDistribution):
 
     def log_partition(self, scores: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return the logarithm ``(batch,)`` of the sum over all sequences of tags of the exponential of their score."""
-        real = self._real_steps(scores, lengths)
+        real, scores = self._real_steps(scores, lengths), _wide(scores)
         ends = _forward(scores, self.first, self.transitions, real)[-1]
         return (ends + self.last).logsumexp(-1)
 
     def best(self, scores: Tensor, lengths: Tensor | None = None) -> Tensor:
-        real = self._real_steps(scores, lengths)
+        real, scores = self._real_steps(scores, lengths), _wide(scores)
         stay = torch.arange(self.tags, device=scores.device)
         best, origins = scores[:, 0] + self.first, list[Tensor]()
         for x, is_real in zip(scores.unbind(1)[1:], real.unbind(1)[1:], strict=True):
@@ -129,7 +130,7 @@ class LinearChainCRF(TagDistribution):
         return torch.stack(tags[::-1], 1).masked_fill(~real, 0)
 
     def marginals(self, scores: Tensor, lengths: Tensor | None = None) -> Tensor:
-        real = self._real_steps(scores, lengths)
+        real, scores = self._real_steps(scores, lengths), _wide(scores)
         until = torch.stack(_forward(scores, self.first, self.transitions, real), 1)
         known = real.sum(1)
         back = torch.stack(_forward(reverse(scores, known), self.last, self.transitions.T, real), 1)
@@ -165,6 +166,10 @@ def _real_steps(scores: Tensor, lengths: Tensor | None) -> Tensor:
     if lengths is None:
         return scores.new_ones(scores.shape[:2], dtype=torch.bool)
     return length_mask(usable_lengths(lengths, scores), scores.shape[1])
+
+
+def _wide(scores: Tensor) -> Tensor:
+    return scores.to(torch.promote_types(scores.dtype, torch.float32))
 
 
 def _checked(scores: Tensor, tags: Tensor) -> Tensor:

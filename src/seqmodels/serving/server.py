@@ -114,7 +114,7 @@ class Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Let SIGTERM and SIGINT end the server; uvicorn would raise them again at the end, as if it had been killed."""
+        """Let SIGTERM and SIGINT end the server; uvicorn would raise them again, as if the process had been killed."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return

@@ -17,7 +17,7 @@ from seqmodels.tasks.task import OptimizerFactory, SchedulerFactory, Stage
 from seqmodels.tasks.texts.alignment import alignment_svg
 from seqmodels.tasks.texts.examples import chosen_examples
 from seqmodels.tasks.texts.metrics import Output, metrics_of
-from seqmodels.tasks.texts.search import Search
+from seqmodels.tasks.texts.search import Search, Writing
 from seqmodels.tasks.texts.text_task import TextTask
 
 log = logging.getLogger("seqmodels")
@@ -42,7 +42,8 @@ class Seq2Seq(TextTask[PairBatch]):
 
     Raises:
         TypeError: ``model`` is not an encoder and decoder.
-        ValueError: ``label_smoothing`` is outside [0, 1), or a metric is unknown.
+        ValueError: ``label_smoothing`` is outside [0, 1), a metric is unknown, one embedding would serve two
+            vocabularies, or a coverage penalty a network without attention.
         ImportError: a metric needs a package that is not installed.
 
     Example:
@@ -81,6 +82,9 @@ class Seq2Seq(TextTask[PairBatch]):
             raise TypeError(f"task=seq2seq needs model=encoder_decoder, got {type(model).__name__}")
         if not 0 <= label_smoothing < 1:
             raise ValueError(f"label_smoothing must lie in [0, 1), got {label_smoothing}")
+        tokens = (preprocessing.source_vocabulary.tokens, preprocessing.target_vocabulary.tokens)
+        if model.source_embedding is None and tokens[0] != tokens[1]:
+            raise ValueError("model.share_embeddings=true needs one vocabulary for both: data.shared_vocabulary=true")
         self.preprocessing = preprocessing
         self.label_smoothing = label_smoothing
         self.own_tokens = own_tokens
@@ -118,22 +122,27 @@ class Seq2Seq(TextTask[PairBatch]):
         return prediction.log_probs, targets
 
     @property
-    def search(self) -> Search:
-        """How the outputs of tests and predictions are searched for."""
+    def search(self) -> Writing:
+        """How the outputs of tests and predictions are written."""
         assert self.predictor.search is not None
         return self.predictor.search
 
     @search.setter
-    def search(self, search: Search) -> None:
+    def search(self, search: Writing) -> None:
         self.predictor.search = search
 
     @torch.inference_mode()
-    def outputs(self, batch: PairBatch, search: Search) -> list[Output]:
+    def outputs(self, batch: PairBatch, search: Writing) -> list[Output]:
         """Return the best output for each row of a batch with texts."""
         text = self.preprocessing
         found = self.predictor.found(batch, search)
         return [
-            Output(row.source, tuple(map(text.reference, row.references)), text.written(best[0].tokens, row.source))
+            Output(
+                row.source,
+                tuple(map(text.reference, row.references)),
+                text.written(best[0].tokens, row.source),
+                row.row,
+            )
             for row, best in zip(batch.texts, found, strict=True)
         ]
 

@@ -11,7 +11,7 @@ from lightning.pytorch import LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ProgressBar, RichProgressBar
 from omegaconf import DictConfig
 
-from seqmodels.config.build import check, construct, plain, target_of
+from seqmodels.config.build import check, check_entries, construct, plain, target_of
 from seqmodels.config.signatures import checked_seed
 from seqmodels.config.trainer_checks import check_accelerator, check_length
 from seqmodels.data import DataModule
@@ -163,6 +163,8 @@ def check_config(config: DictConfig) -> dict[str, Any]:
     parts = {part: plain(config.get(part)) for part in PARTS}
     for part, node in parts.items():  # before the model that refers to them, so that errors name the key that was set
         check(node, part)
+    for group in ("augmentation", "callbacks", "logger"):
+        check_entries(parts[group], group)
     check_accelerator(parts["trainer"])
     data, task = target_of(config.data), target_of(config.task)
     yields, needs = getattr(data, "target_kind", None), getattr(task, "needs", None)

@@ -109,6 +109,8 @@ def set_search(predictor: Any, options: Mapping[str, Any]) -> None:
     if "n_best" in given and "beam" not in given:
         given["beam"] = max(given["n_best"], search.beam)
     check_signature(type(search), {"_target_": "the search of the model", **given}, "", {})
+    if given.get("beam") == 1 and hasattr(search, "coverage_penalty"):  # without the penalty of a beam in training
+        given = {"coverage_penalty": 0.0, **given}
     try:
         predictor.search = replace(search, **given)
     except ValueError as error:

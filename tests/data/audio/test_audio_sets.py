@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from seqmodels.config.build import build
 from seqmodels.data import (
     AudioFolderData,
     AudioPreparation,
@@ -23,7 +24,7 @@ from seqmodels.data import (
     YesNoData,
 )
 from seqmodels.data.audio.preparation import ngram_counts
-from tests.sounds import tone, wav_bytes, write_wav
+from tests.sounds import RATE, tone, wav_bytes, write_wav
 
 SMALL = LogMel(bands=6)
 PITCH = {"low": 300.0, "high": 1200.0}
@@ -148,7 +149,7 @@ def test_a_table_of_transcripts_becomes_tokens(tmp_path: Path) -> None:
     assert batch.spoken == []
     assert (batch.targets[0, : batch.target_lengths[0]] > 0).all()
     spoken = next(iter(data.val_dataloader())).spoken
-    assert all(place.startswith(str(tmp_path / "clips")) for place, _ in spoken)
+    assert all(place.startswith(str(tmp_path / "clips")) for place, *_ in spoken)
     assert data.sizes["output_size"] == len(data.preprocessing["vocabulary"]["tokens"])
     assert data.preprocessing["ngram_order"] == 2
     assert ngram_counts([[2, 3, 2]], 3) == {"2": 2, "2 3": 1, "2 3 2": 1, "3": 1, "3 2": 1}
@@ -168,6 +169,40 @@ def test_a_row_without_a_transcript_or_a_recording_is_named(tmp_path: Path, line
     path.write_text(path.read_text() + line + "\n")
     with pytest.raises(ValueError, match=message):
         of_table(path).setup()
+
+
+@pytest.mark.parametrize(
+    ("rows", "unusable", "message"),
+    [
+        (1, False, "the val split is empty$"),
+        (4, True, "the train split is empty: none of its recordings can be used"),
+    ],
+)
+def test_a_split_without_recordings_is_named(tmp_path: Path, rows: int, unusable: bool, message: str) -> None:
+    path = table(tmp_path, ["ab", "ba", "aab", "b"][:rows])
+    for wav in (tmp_path / "clips").iterdir() if unusable else ():
+        wav.unlink()
+    with pytest.raises(ValueError, match=message):
+        of_table(path, unusable="drop", features=LogMel(bands=6, sample_rate=RATE)).setup()
+
+
+def test_conversions_and_unknown_units_of_new_recordings_are_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    data = of_table(table(tmp_path, ["ab", "ba", "aab", "b", "abc", "cab", "a b", "ccc"]))
+    data.setup()
+    fitted = build(data.preprocessing)
+    write_wav(tmp_path / "new" / "clips" / "0.wav", tone(400, 0.08, 2 * RATE), 2 * RATE)
+    write_wav(tmp_path / "new" / "clips" / "1.wav", tone(400, 0.08))
+    new = tmp_path / "new" / "table.csv"
+    new.write_text("file,text\nclips/0.wav,ab\nclips/1.wav,xab\n")
+    caplog.clear()
+    fitted.labelled(fitted.read(str(new)), ())
+    first, second = (record.getMessage() for record in caplog.records)
+    assert first == f"input: 1 recordings have several channels or not {RATE} Hz, and are averaged and resampled"
+    assert second.startswith("input: 1 transcripts have units that the vocabulary lacks")
+    assert "clips/1.wav" in second
 
 
 def test_a_missing_column_or_class_is_named(tmp_path: Path) -> None:

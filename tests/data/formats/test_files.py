@@ -26,6 +26,15 @@ def test_a_file_is_found_plain_and_packed_with_any_gzip_header(tmp_path: Path) -
     assert load(tmp_path, FILE) == CONTENT
 
 
+def test_a_packed_file_may_be_known_by_its_own_sha256(tmp_path: Path) -> None:
+    other = b"the same, packed by somebody else, and longer\n" * 9
+    packed = gzip.compress(other, mtime=0)
+    (tmp_path / "numbers.bin.gz").write_bytes(packed)
+    with pytest.raises(ValueError, match="holds more than 126 bytes"):
+        load(tmp_path, FILE)
+    assert load(tmp_path, FILE._replace(packed_sha256=hashlib.sha256(packed).hexdigest())) == other
+
+
 def test_missing_files_are_named_with_their_folder_and_the_way_out(tmp_path: Path) -> None:
     (tmp_path / "here").write_bytes(b"")
     files = [FILE._replace(name=name) for name in ("here", "one", "two")]

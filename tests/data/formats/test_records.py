@@ -55,7 +55,7 @@ def test_a_record_that_spans_lines_stands_where_it_begins() -> None:
         (b"a,a\n1,2\n", "csv", "new, line 1: the column 'a' is named twice"),
         (b"a,b\n1,2\n3\n", "csv", "new, line 3: 1 fields, but there are 2 columns"),
         (b"a\tb\n1\t2\t3\n", "tsv", "new, line 2: 3 fields"),
-        (b'a,b\n1,"2\n', "csv", "new, line 2: unexpected end of data"),
+        (b'a,b\n1,"2\n', "csv", "new, line 2: unexpected end of data in the row from line 2; data.quotes=false"),
         (b"a\n" + b"x" * 200_000 + b"\n", "csv", "new, line 2: field larger than field limit"),
         (b"a\nok\n\xe9t\xe9\n", "csv", "new, line 3: byte 0xe9 at offset 5 is not utf-8; convert"),
         (b'{"text": 1}\n[2]\n', "jsonl", "new, line 2: must be a JSON object"),

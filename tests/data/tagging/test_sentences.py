@@ -54,6 +54,14 @@ def test_words_are_numbered_and_spelled_out_once_a_batch() -> None:
     assert batch.inputs.letter_lengths.tolist() == [3] * 6
 
 
+def test_a_word_with_spaces_is_learnt_as_a_whole() -> None:
+    fields = {"tokens": ["10 000", "new\u00a0york", "10"], "tags": ["NUM", "X", "NUM"]}
+    part = TaggedSentences.of([Record("line 1", fields), Record("line 5", fields)])
+    done = TagPreparation(vocabulary=LEARNER).prepare(Splits(part, part))
+    assert done.sizes["vocab_size"] == 2 + 3
+    assert sorted(done.splits.train.__getitems__([0]).inputs.tokens[0].tolist()) == [2, 3, 4]
+
+
 def test_a_sentence_in_a_batch_is_as_alone() -> None:
     part = sentences("The/DET cat/NOUN sat/VERB", "ran/VERB", "hippopotamus/NOUN")
     split = prepared(part).splits.val

@@ -30,7 +30,7 @@ class Extracted(NamedTuple):
 
 
 def cached(
-    contents: Sequence[bytes], made: Mapping[str, Any], compute: Callable[[], Extracted], cache_dir: str | Path | None
+    digests: Sequence[bytes], made: Mapping[str, Any], compute: Callable[[], Extracted], cache_dir: str | Path | None
 ) -> Extracted:
     """Return what ``compute`` returns, from a file if it was computed before for the same contents and options.
 
@@ -38,14 +38,14 @@ def cached(
     Features that cannot be read are computed again.
 
     Args:
-        contents: bytes of the recordings.
+        digests: sha256 of the bytes of each recording.
         made: options of the computation, as plain JSON.
         compute: computes the features.
         cache_dir: folder of the files; by default, ``features`` in the cache folder of this package.
     """
     digest = hashlib.sha256(json.dumps([VERSION, made], sort_keys=True).encode())
-    for content in contents:
-        digest.update(hashlib.sha256(content).digest())
+    for each in digests:
+        digest.update(each)
     folder = cache_folder("features") if cache_dir is None else Path(cache_dir)
     path = folder / f"{digest.hexdigest()[:32]}.safetensors"
     with exclusive(path.with_suffix(".lock")):

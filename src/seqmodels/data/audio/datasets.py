@@ -122,7 +122,7 @@ class TranscribedSounds(Rows[TranscriptBatch]):
     ) -> None:
         self.features = list(features)
         self.targets = list(targets)
-        self.spoken = list(spoken)
+        self.spoken = [each._replace(row=row) for row, each in enumerate(spoken)]
         self.texts = texts
         self.sounds = sounds
         self.lengths = torch.tensor([len(row) for row in self.features], dtype=torch.long)
@@ -131,7 +131,7 @@ class TranscribedSounds(Rows[TranscriptBatch]):
         if len(self) == 0:
             raise ValueError(f"the {name} split is empty")
         most = int(sizes["output_size"]) - 1
-        for row, target, (place, _) in zip(self.features, self.targets, self.spoken, strict=True):
+        for row, target, (place, *_) in zip(self.features, self.targets, self.spoken, strict=True):
             if len(target) == 0:
                 raise ValueError(f"the {name} split: {place} has an empty transcript")
             if int(target.min()) < 1 or int(target.max()) > most:

@@ -1,5 +1,6 @@
 """Recordings as features, with classes or with the tokens of transcripts."""
 
+import hashlib
 import logging
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -12,9 +13,9 @@ import torch
 from torch import Tensor
 
 from seqmodels.data.audio.cache import Extracted, cached
-from seqmodels.data.audio.datasets import ClassifiedSounds, Sounds, TranscribedSounds
+from seqmodels.data.audio.datasets import ClassifiedSounds, Sounds
 from seqmodels.data.audio.features import Features, LogMel
-from seqmodels.data.audio.preprocessing import AudioPreprocessing, RecordingPreprocessing, SpeechPreprocessing
+from seqmodels.data.audio.preprocessing import SHOWN, AudioPreprocessing, RecordingPreprocessing, SpeechPreprocessing
 from seqmodels.data.audio.reading import mono, read_sound
 from seqmodels.data.audio.recordings import Recordings, SoundFile
 from seqmodels.data.audio.waveform import WaveformAugmentation
@@ -23,12 +24,10 @@ from seqmodels.data.preparation import Preparation, Prepared
 from seqmodels.data.raw import Splits
 from seqmodels.data.sequences import RaggedDataset
 from seqmodels.data.series.scaling import fit_scaling
-from seqmodels.data.text.vocabulary import Vocabulary
 from seqmodels.data.text.vocabulary_learning import VocabularyLearner
 from seqmodels.errors import extent, shortened
 
 log = logging.getLogger("seqmodels")
-SHOWN = 3  # files that a message names
 Unusable = Literal["error", "drop"]
 
 
@@ -83,8 +82,6 @@ class RecordingPreparation(Preparation, ABC):
             for name, recordings in splits._asdict().items()
             if recordings is not None
         }
-        if not parts["train"].features:
-            raise ValueError("the train split is empty: none of its recordings can be used")
         scaling = fit_scaling(torch.cat(parts["train"].features), standardize=self.standardize)
         fitted = {
             "features": features,
@@ -104,22 +101,28 @@ class RecordingPreparation(Preparation, ABC):
         return Sounds(samples, fitted.features.rate, tuple(self.waveform.values()), fitted.extract)
 
     def _part(self, name: str, recordings: Recordings, unscaled: AudioPreprocessing) -> Part:
-        files, contents, missing = [], [], []
+        if not recordings.files:
+            raise ValueError(f"the {name} split is empty")
+        files, digests, missing = [], [], []
         for file in recordings.files:
             try:
-                contents.append(file.read())
+                digests.append(hashlib.sha256(file.read()).digest())
                 files.append(file)
             except ValueError as error:
                 missing.append(str(error))
         made = {"features": unscaled.features.node, "convert": self.convert}
-        found = cached(contents, made, lambda: extracted(files, contents, unscaled), self.cache_dir)
+        found = Extracted([])
+        if files:
+            found = cached(digests, made, lambda: extracted(files, unscaled), self.cache_dir)
         empty = [number for number, features in enumerate(found.features) if not len(features)]
-        errors = [*missing, *(_refusal(files[number], contents[number], unscaled) for number in empty)]
+        errors = [*missing, *(_refusal(files[number], unscaled) for number in empty)]
         if errors and self.unusable == "error":
             more = f" ({len(errors)} such recordings in all)" if len(errors) > 1 else ""
             raise ValueError(f"the {name} split: {errors[0]}{more}; data.unusable=drop leaves such recordings out")
         if errors:
             log.warning("%s: %d recordings are left out: %s", name, len(errors), shortened(errors, SHOWN, "; "))
+        if len(errors) == len(recordings.files):
+            raise ValueError(f"the {name} split is empty: none of its recordings can be used")
         places = {file.place for file, row in zip(files, found.features, strict=True) if len(row)}
         kept = recordings.take([row for row, file in enumerate(recordings.files) if file.place in places])
         rows = [row for row in found.features if len(row)]
@@ -186,17 +189,17 @@ class SpeechPreparation(RecordingPreparation):
             rows = [preprocessing.scaled(row) for row in part.features]
             datasets[name] = preprocessing.transcribed(rows, places, part.recordings.labels, shown=name != "train")
             datasets[name].sounds = self.sounds(part, preprocessing)
-            _report_unknown(name, datasets[name], vocabulary)
+            preprocessing.report_unknown(name, datasets[name])
         sizes = {"input_size": preprocessing.features.size, "output_size": len(vocabulary)}
         return Prepared(Splits(**datasets), sizes, preprocessing.node, (), _counts(parts))
 
 
-def extracted(files: Sequence[SoundFile], contents: Sequence[bytes], unscaled: AudioPreprocessing) -> Extracted:
-    """Return the features of recordings, given their contents."""
+def extracted(files: Sequence[SoundFile], unscaled: AudioPreprocessing) -> Extracted:
+    """Return the features of recordings."""
     features, converted = [], 0
-    for file, content in zip(files, contents, strict=True):
+    for file in files:
         try:
-            one, was_converted = _features(file, content, unscaled)
+            one, was_converted = _features(file, unscaled)
         except ValueError:
             one, was_converted = torch.zeros(0, unscaled.features.size), False
         features.append(one)
@@ -204,21 +207,21 @@ def extracted(files: Sequence[SoundFile], contents: Sequence[bytes], unscaled: A
     return Extracted(features, converted)
 
 
-def _features(file: SoundFile, content: bytes, unscaled: AudioPreprocessing) -> tuple[Tensor, bool]:
+def _features(file: SoundFile, unscaled: AudioPreprocessing) -> tuple[Tensor, bool]:
     """Return the features of a recording, and whether it was converted.
 
     Raises:
         ValueError: it cannot be used.
     """
-    sound, rate = read_sound(content, file.place), unscaled.features.rate
+    sound, rate = read_sound(file.read(), file.place), unscaled.features.rate
     samples = mono(sound, rate, file.place, convert=unscaled.convert)
     return unscaled.raw_features(samples), sound.sample_rate != rate or sound.samples.shape[1] > 1
 
 
-def _refusal(file: SoundFile, content: bytes, unscaled: AudioPreprocessing) -> str:
+def _refusal(file: SoundFile, unscaled: AudioPreprocessing) -> str:
     """Return why a recording cannot be used: not kept with the features, as its name may have changed since."""
     try:
-        _features(file, content, unscaled)
+        _features(file, unscaled)
     except ValueError as error:
         return str(error)
     return f"{file.place} has no frames"
@@ -253,16 +256,6 @@ def _rate(files: Sequence[SoundFile]) -> int:
             first_error = first_error or error
     assert first_error is not None
     raise first_error
-
-
-def _report_unknown(name: str, split: TranscribedSounds, vocabulary: Vocabulary) -> None:
-    rows = zip(split.spoken, split.targets, strict=True)
-    strange = [row.place for row, tokens in rows if vocabulary.unknown in tokens.tolist()]
-    if strange:
-        log.warning(
-            "%s: %d transcripts have units that the vocabulary lacks, which are never recognised: %s",
-            name, len(strange), shortened(strange, SHOWN),
-        )  # fmt: skip
 
 
 def _counts(parts: Splits[Part]) -> dict[str, Any]:

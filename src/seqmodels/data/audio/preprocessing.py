@@ -1,5 +1,6 @@
 """Preprocessing of recordings: features at one sample rate, standardised as in training."""
 
+import logging
 from abc import ABC
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,10 +19,15 @@ from seqmodels.data.batch import Spoken
 from seqmodels.data.formats.records import Record
 from seqmodels.data.formats.suffixes import suffix_of
 from seqmodels.data.labelled.targets import TargetFields, field_of
-from seqmodels.data.preprocessing import Preprocessing, is_array
+from seqmodels.data.preprocessing import Example, Preprocessing, is_array
 from seqmodels.data.sequences import RaggedDataset
 from seqmodels.data.series.scaling import Scaling
 from seqmodels.data.text.vocabulary import PAD, CharacterVocabulary, Vocabulary, WordVocabulary
+from seqmodels.errors import shortened
+
+SHOWN = 3  # files that a message names
+
+log = logging.getLogger("seqmodels")
 
 
 @dataclass(kw_only=True)
@@ -55,6 +61,7 @@ class RecordingPreprocessing(Preprocessing, ABC):
                 f"got {len(self.mean)} and {len(self.deviation)}"
             )
         self.scaling = Scaling.of(self.mean, self.deviation)
+        self._converted = 0  # recordings of new data, to be counted in the log
 
     def read(self, path: str, format: str | None = None) -> Iterator[Record]:
         """Yield a record for each recording: a sound file, the files below a folder, or the rows of a table.
@@ -97,9 +104,22 @@ class RecordingPreprocessing(Preprocessing, ABC):
             raise ValueError(f"a record must have a field {self.file} with a path, got {', '.join(record) or 'none'}")
         return self.scaled(self.raw_features(self.sound(SoundFile(path))))
 
+    def examples(self, records: Iterable[Record]) -> Iterator[Example]:
+        """Yield the examples to predict, in order; after the last, log how many recordings were converted."""
+        self._converted = 0
+        yield from super().examples(records)
+        if self._converted:
+            log.info(
+                "input: %d recordings have several channels or not %d Hz, and are averaged and resampled",
+                self._converted, self.features.rate,
+            )  # fmt: skip
+
     def sound(self, file: SoundFile) -> Tensor:
         """Return the samples of a file at the rate of the features, ``(time,)``."""
-        return mono(read_sound(file.read(), file.place), self.features.rate, file.place, convert=self.convert)
+        sound, rate = read_sound(file.read(), file.place), self.features.rate
+        samples = mono(sound, rate, file.place, convert=self.convert)
+        self._converted += sound.sample_rate != rate or sound.samples.shape[1] > 1
+        return samples
 
     def raw_features(self, samples: Tensor) -> Tensor:
         """Return features ``(frames, size)`` of one sound, not standardised."""
@@ -201,5 +221,17 @@ class SpeechPreprocessing(RecordingPreprocessing):
     def labelled(self, records: Iterable[Record], class_names: Sequence[str]) -> TranscribedSounds:  # noqa: ARG002
         held = list(records)
         texts = [str(field_of(record, self.label)) for record in held]
-        places = [str(record.fields[self.file]) for record in held]
-        return self.transcribed(self._sequences(held), places, texts, shown=True)
+        sequences = self._sequences(held)
+        dataset = self.transcribed(sequences, [str(record.fields[self.file]) for record in held], texts, shown=True)
+        self.report_unknown("input", dataset)
+        return dataset
+
+    def report_unknown(self, name: str, split: TranscribedSounds) -> None:
+        """Log which transcripts of a split have units that the vocabulary lacks."""
+        rows = zip(split.spoken, split.targets, strict=True)
+        strange = [row.place for row, tokens in rows if self.vocabulary.unknown in tokens.tolist()]
+        if strange:
+            log.warning(
+                "%s: %d transcripts have units that the vocabulary lacks, which are never recognised: %s",
+                name, len(strange), shortened(strange, SHOWN),
+            )  # fmt: skip

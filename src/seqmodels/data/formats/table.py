@@ -187,7 +187,8 @@ def csv_rows(lines: Iterable[str], name: str, delimiter: str, *, quotes: bool = 
             if cells:
                 yield Row(place, cells)
     except csv.Error as error:
-        raise ValueError(f"{name}, line {reader.line_num}: {error}") from error
+        hint = f" in the row from line {line}; data.quotes=false takes quotation marks as text" if quotes else ""
+        raise ValueError(f"{name}, line {reader.line_num}: {error}{hint}") from error
 
 
 def columns_of(first: Row, *, header: bool) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from seqmodels.data.labelled.targets import SHOWN, class_names_of
 from seqmodels.data.preparation import Preparation, Prepared
 from seqmodels.data.raw import Splits
-from seqmodels.data.tagging.preprocessing import TagPreprocessing
+from seqmodels.data.tagging.preprocessing import TagPreprocessing, joined
 from seqmodels.data.tagging.sentences import TaggedSentences
 from seqmodels.data.text.vocabulary import Splitting, check_splitting
 from seqmodels.data.text.vocabulary_learning import CharacterLearner, WordLearner
@@ -19,8 +19,8 @@ log = logging.getLogger("seqmodels")
 class TagPreparation(Preparation):
     """Tagged sentences as numbers of words and characters; statistics are logged and kept in ``counts``.
 
-    Tags of the other splits that the train split lacks are tags too: they are never predicted, and a warning says where
-    they occur.
+    Tags of the other splits that the train split lacks are tags too: they are not learnt, and a warning says where they
+    occur.
 
     Args:
         vocabulary: learns the words of the train split, with ``splitting="spaces"``. All their characters are learnt.
@@ -46,7 +46,7 @@ class TagPreparation(Preparation):
         if not train.tokens:
             raise ValueError("the train split is empty")
         preprocessing = TagPreprocessing(
-            vocabulary=self.vocabulary.learn(map(" ".join, train.tokens)),
+            vocabulary=self.vocabulary.learn(" ".join(map(joined, tokens)) for tokens in train.tokens),
             characters=CharacterLearner().learn(map("".join, train.tokens)),
             splitting=self.splitting,
             layout={} if train.layout is None else train.layout._asdict(),

@@ -42,6 +42,16 @@ class SentenceCounts(NamedTuple):
         return f"{self.sentences} sentences, {self.tokens} tokens, {share:.2f} % unknown"
 
 
+def joined(form: str) -> str:
+    """Return a word without spaces, as a vocabulary separates words by them; many words of Vietnamese have some.
+
+    Example:
+        >>> joined("10 000")
+        '10_000'
+    """
+    return "_".join(form.split())
+
+
 @dataclass(kw_only=True, eq=False)
 class TagPreprocessing(Preprocessing):
     """Turns sentences into words and their characters.
@@ -131,8 +141,8 @@ class TagPreprocessing(Preprocessing):
         return TagDataset([words[row] for row in spelling], spelling, letters, targets, list(forms))
 
     def _word(self, form: str) -> int | None:
-        found = self.vocabulary.encode(form)
-        return found[0] if len(found) == 1 else self.vocabulary.unknown  # a word may contain a space
+        found = self.vocabulary.encode(joined(form))
+        return found[0] if len(found) == 1 else self.vocabulary.unknown  # NFKC puts spaces into some words
 
     def _letters(self, form: str) -> Tensor:
         shown = form if len(form) <= LETTERS else form[: LETTERS // 2] + form[-LETTERS // 2 :]

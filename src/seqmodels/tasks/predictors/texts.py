@@ -1,7 +1,8 @@
 """Texts that are written: for a text that is read, or transcripts of recordings."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -11,7 +12,7 @@ from seqmodels.decoding import NGram
 from seqmodels.models import Copies, CTCNetwork, EncoderDecoder
 from seqmodels.tasks.predictors.predictor import Predictor, Record
 from seqmodels.tasks.texts.ctc_search import CTCSearch
-from seqmodels.tasks.texts.search import Search
+from seqmodels.tasks.texts.search import Search, Writing
 
 
 class TextPrediction(NamedTuple):
@@ -39,22 +40,27 @@ class TextPredictor(WritingPredictor):
     Args:
         model: an encoder and decoder.
         preprocessing: the tokenisation of the data.
-        search: how outputs are searched for; greedily by default.
+        search: how outputs are searched for, or drawn; greedily by default.
+
+    Raises:
+        ValueError: the search has a coverage penalty, and the network no attention.
     """
 
     model: EncoderDecoder
     preprocessing: PairPreprocessing
-    search: Search | None = None
+    search: Writing | None = None
 
     def __post_init__(self) -> None:
         self.search = Search() if self.search is None else self.search
+        if getattr(self.search, "coverage_penalty", 0) and self.model.decoder.attention is None:
+            raise ValueError("coverage_penalty needs a network with attention, got attention=none")
 
     @property
     def copies(self) -> bool:
         """Whether the network copies tokens of the source."""
         return self.model.decoder.pointer is not None
 
-    def found(self, batch: PairBatch, search: Search | None = None) -> list[Any]:
+    def found(self, batch: PairBatch, search: Writing | None = None) -> list[Any]:
         """Return the best hypotheses for each row, best first; by another search if one is given."""
         search = search or self.search
         assert search is not None
@@ -118,12 +124,16 @@ class TranscriptPredictor(WritingPredictor):
         return output.float().log_softmax(-1)
 
     def records(self, batch: Any, class_names: Sequence[str]) -> list[list[Record]]:  # noqa: ARG002
-        """Return for each row its best transcripts, best first, with their scores."""
+        """Return for each row its best transcripts, best first, with their scores.
+
+        Of those that differ in unknown units alone, which are not written, only the best is returned.
+        """
         assert self.search is not None
-        return [
-            [
-                {"rank": rank, "output": self.preprocessing.written(each.tokens), "score": each.score}
-                for rank, each in enumerate(best, start=1)
-            ]
-            for best in self.search.found(*self.log_probs(batch), self.ngram)
-        ]
+        records, every = [], replace(self.search, n_best=self.search.beam)
+        for best in every.found(*self.log_probs(batch), self.ngram):
+            scores: dict[str, float] = {}
+            for each in best:
+                scores.setdefault(self.preprocessing.written(each.tokens), each.score)
+            ranked = enumerate(islice(scores.items(), self.search.n_best), start=1)
+            records.append([{"rank": rank, "output": text, "score": score} for rank, (text, score) in ranked])
+        return records

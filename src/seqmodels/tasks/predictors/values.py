@@ -38,6 +38,7 @@ class ValuePredictor(Predictor):
     target_names: Sequence[str] = ()
 
     def __post_init__(self) -> None:
+        self.target_names = tuple(self.target_names)
         mean, deviation = self.target_mean, self.target_deviation
         self.scaling: Scaling | None = None
         if mean is None and deviation is None:

@@ -133,7 +133,7 @@ class CTC(TextTask[TranscriptBatch]):
         search = CTCSearch() if stage == "val" else self.search
         found = search.found(log_probs, steps, self.predictor.ngram)
         return [
-            Output(row.place, (row.text,), self.preprocessing.written(best[0].tokens))
+            Output(row.place, (row.text,), self.preprocessing.written(best[0].tokens), row.row)
             for row, best in zip(batch.spoken, found, strict=True)
         ]
 

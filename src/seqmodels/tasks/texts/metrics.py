@@ -26,6 +26,7 @@ class Output(NamedTuple):
     source: str
     references: tuple[str, ...]
     output: str
+    row: int = 0  # of the split
 
 
 Metric = Callable[[Sequence[Output]], float]

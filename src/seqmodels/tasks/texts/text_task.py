@@ -31,8 +31,11 @@ class TextTask(Task[Batch]):
         self._outputs: dict[Stage, list[Output]] = {"val": [], "test": []}
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
-        """Return the outputs of the last test."""
-        rows = [output._asdict() | {"references": " | ".join(output.references)} for output in self._outputs["test"]]
+        """Return the outputs of the last test, in the order of the data."""
+        rows = [
+            {"source": each.source, "references": " | ".join(each.references), "output": each.output}
+            for each in self._outputs["test"]
+        ]
         return {"outputs.csv": rows} if rows else {}
 
     def _begin(self, stage: Stage) -> None:
@@ -43,7 +46,8 @@ class TextTask(Task[Batch]):
         super()._report(stage)
         if stage == "train":
             return
-        outputs = gathered(self._outputs[stage], self.trainer.world_size)
+        outputs = sorted(gathered(self._outputs[stage], self.trainer.world_size), key=lambda output: output.row)
+        self._outputs[stage] = outputs
         self.log_dict({f"{stage}/{name}": metric(outputs) for name, metric in self.text_metrics.items()}, prog_bar=True)
         if self.trainer.is_global_zero:
             examples = [Shown(row.source, row.references[0], row.output) for row in chosen_examples(outputs)]

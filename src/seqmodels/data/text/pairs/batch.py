@@ -17,6 +17,7 @@ class PairText(NamedTuple):
 
     source: str
     references: tuple[str, ...] = ()  # the outputs that are right; none in prediction
+    row: int = 0  # of its split
 
 
 class PairBatch(NamedTuple):
@@ -62,7 +63,7 @@ class PairDataset(Rows[PairBatch]):
     """
 
     def __init__(self, pairs: Sequence[Pair], *, texts: bool) -> None:
-        self.pairs = pairs
+        self.pairs = [pair._replace(text=pair.text._replace(row=row)) for row, pair in enumerate(pairs)]
         self.texts = texts
         self.lengths = torch.tensor([len(pair.source) for pair in pairs], dtype=torch.long)
 
