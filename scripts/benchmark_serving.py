@@ -50,7 +50,7 @@ def main() -> int:
         for _ in range(TURNS):
             for port, tallies in zip(ports, sides, strict=True):
                 seconds = options.seconds / TURNS
-                tallies.append(asyncio.run(ask(port, options.clients, seconds, questions, disturb=tallies is sides[0])))
+                tallies.append(asyncio.run(ask(port, options.clients, seconds, questions)))
         wrong = report(sides, options.seconds, options.clients)
         bodies = [question.body for question in questions[:5]]
         counts, failed = asyncio.run(fuzz(ports[0], options, bodies))
@@ -82,7 +82,8 @@ async def fuzz(port: int, options: argparse.Namespace, bodies: list[bytes]) -> t
 def questions_for(path: str, words: int, seed: int) -> list[Question]:
     """Return requests with texts of random words of the model's vocabulary, and what it predicts for them."""
     model: Any = seqmodels.load(path)
-    random, vocabulary = Random(seed), [word for word in model.preprocessing.vocabulary.tokens if word.isalpha()]
+    known = getattr(model.preprocessing, "words", None) or model.preprocessing.vocabulary
+    random, vocabulary = Random(seed), [word for word in known.tokens if word.isalpha()]
     texts = [" ".join(random.choices(vocabulary, k=random.randint(words // 2, words))) for _ in range(40)]
     return [
         Question(json.dumps({"inputs": [text]}).encode(), right_for(prediction._asdict()))
@@ -142,7 +143,9 @@ def report(sides: tuple[list[Tally], list[Tally]], seconds: float, clients: int)
         )
     turns = [len(one.seconds) / len(other.seconds) for one, other in zip(*sides, strict=True)]
     print(f"throughput: {rates[0] / rates[1]:.2f} times (by turn {', '.join(f'{ratio:.2f}' for ratio in turns)})")
-    disturbed = {name: sum(tally.disturbed[name] for tally in sides[0]) for name in sides[0][0].disturbed}
+    disturbed = {
+        name: sum(tally.disturbed[name] for tallies in sides for tally in tallies) for name in sides[0][0].disturbed
+    }
     print(f"meanwhile: {disturbed}")
     wrong = [found for tallies in sides for tally in tallies for found in tally.wrong]
     print(f"wrong answers: {len(wrong)} {wrong[:3]}")

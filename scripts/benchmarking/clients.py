@@ -31,11 +31,11 @@ class Tally:
     """How often clients misbehaved in each way."""
 
 
-async def ask(port: int, clients: int, seconds: float, questions: Sequence[Question], disturb: bool) -> Tally:
+async def ask(port: int, clients: int, seconds: float, questions: Sequence[Question]) -> Tally:
     """Return what several clients found, which asked for some seconds."""
     tally, numbers, until = Tally(), itertools.count(), time.monotonic() + seconds
     jobs = [_client(port, until, questions, numbers, tally) for _ in range(clients)]
-    await asyncio.gather(*jobs, *([_misbehave(port, until, questions, tally)] if disturb else []))
+    await asyncio.gather(*jobs, _misbehave(port, until, questions, tally))
     return tally
 
 

@@ -48,11 +48,11 @@ class Endpoints:
         """Return the path, method and function of each endpoint."""
         session = "/v1/sessions/{session}"
         return [
+            Route("/v1/predict", self.predict, methods=["POST"]),
             Route("/healthz", self.health, methods=["GET"]),
             Route("/readyz", self.ready, methods=["GET"]),
             Route("/metrics", self.all_metrics, methods=["GET"]),
             Route("/v1/model", self.model, methods=["GET"]),
-            Route("/v1/predict", self.predict, methods=["POST"]),
             Route("/v1/generate", self.generate, methods=["POST"]),
             Route("/v1/sessions", self.create, methods=["POST"]),
             Route(session, self.read, methods=["GET"]),

@@ -17,11 +17,13 @@ async function request(path, options = {}) {
   if (response.ok) return response;
   const problem = (await response.json()).error;
   if (response.status === 401) $("access").hidden = false;
-  throw new Error(`${problem.message} (${problem.status}, request ${problem.request_id})`);
+  throw new Error(wording(problem));
 }
 
-const postJson = (path, body, more = {}) =>
-  request(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), ...more });
+const wording = (problem) => `${problem.message} (${problem.status}, request ${problem.request_id})`;
+
+const postJson = (path, body) =>
+  request(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 
 function told(work) {
   return async () => {
@@ -29,7 +31,7 @@ function told(work) {
     try {
       await work();
     } catch (error) {
-      if (error.name !== "AbortError") $("error").textContent = error.message;
+      $("error").textContent = error.message;
     }
   };
 }
@@ -148,43 +150,52 @@ function plot(read, prediction) {
   $("plot").append(svg);
 }
 
-// texts, piece by piece
+// texts, piece by piece: by XMLHttpRequest, which, unlike fetch, counts as loading until the last piece is there
 
 let writing = null;
 
 async function generate() {
-  writing = new AbortController();
   $("stop").disabled = false;
-  $("text").textContent = $("prompt").value;
   const search = model.task === "seqmodels.tasks.Seq2Seq";
   const options = search ? {} : { length: Number($("length").value), temperature: Number($("temperature").value) };
-  if (search) $("text").textContent = "";
+  $("text").textContent = search ? "" : $("prompt").value;
   try {
-    const sent = { prompt: $("prompt").value, stream: true, ...options };
-    const response = await postJson("v1/generate", sent, { signal: writing.signal });
-    await events(response.body, (name, data) => {
+    await events("v1/generate", { prompt: $("prompt").value, stream: true, ...options }, (name, data) => {
       if (name === "text") $("text").textContent += data.text;
-      if (name === "error") throw new Error(data.error.message);
+      if (name === "error") $("error").textContent = wording(data.error);
     });
   } finally {
     $("stop").disabled = true;
   }
 }
 
-async function events(stream, receive) {
-  const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
-  let held = "";
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return;
-    held += value;
-    const blocks = held.split("\n\n");
-    held = blocks.pop();
-    for (const block of blocks) {
-      const [, name, data] = block.match(/^event: (\w+)\ndata: (.*)$/);
-      receive(name, JSON.parse(data));
-    }
-  }
+function events(path, body, receive) {
+  return new Promise((resolve, reject) => {
+    let read = 0;
+    writing = new XMLHttpRequest();
+    writing.open("POST", path);
+    writing.setRequestHeader("Content-Type", "application/json");
+    if ($("token").value) writing.setRequestHeader("Authorization", `Bearer ${$("token").value}`);
+    const take = () => {
+      if (writing.status !== 200) return;
+      const end = writing.responseText.lastIndexOf("\n\n");
+      if (end < read) return;
+      for (const block of writing.responseText.slice(read, end).split("\n\n")) {
+        const [, name, data] = block.match(/^event: (\w+)\ndata: (.*)$/);
+        receive(name, JSON.parse(data));
+      }
+      read = end + 2;
+    };
+    writing.onprogress = take;
+    writing.onload = () => {
+      take();
+      if (writing.status === 200) resolve();
+      else reject(new Error(wording(JSON.parse(writing.responseText).error)));
+    };
+    writing.onerror = () => reject(new Error("the connection was lost"));
+    writing.onabort = resolve;
+    writing.send(JSON.stringify(body));
+  });
 }
 
 function listen() {
