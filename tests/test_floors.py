@@ -112,6 +112,7 @@ def test_the_top_level_shows_its_public_names_alone_and_needs_no_torch_for_it() 
         "layers",
         "models",
         "nn",
+        "serving",
         "tasks",
         "training",
     }

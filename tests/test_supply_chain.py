@@ -18,7 +18,13 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 REQUIRED = {Requirement(line).name: Requirement(line) for line in PROJECT["dependencies"]}
 EXTRAS = {name: [Requirement(line) for line in lines] for name, lines in PROJECT["optional-dependencies"].items()}
 FOR_USERS = EXTRAS.keys() - {"dev"}
-PACKAGE_OF = {"yaml": "pyyaml", "hydra": "hydra-core", "sklearn": "scikit-learn", "onnx_ir": "onnx-ir"}  # other names
+PACKAGE_OF = {
+    "yaml": "pyyaml",
+    "hydra": "hydra-core",
+    "sklearn": "scikit-learn",
+    "onnx_ir": "onnx-ir",
+    "prometheus_client": "prometheus-client",
+}  # modules not named as their packages
 HARMFUL = {
     "lightning": ("2.6.2", "2.6.3", "2.6.5", "2.0.0"),  # malware twice, then CVE-2026-58659
     "hydra-core": ("1.3.2", "1.3.7"),  # before the line with fixes
@@ -73,7 +79,7 @@ def imported(nodes: list[ast.stmt]) -> set[str]:
 
 def test_whatever_is_imported_is_declared_and_extras_are_imported_when_they_are_used() -> None:
     core = set(REQUIRED)
-    folders = {"sweeping": "sweep", "onnx": "onnx"}  # which are imported by their commands alone
+    folders = {"sweeping": "sweep", "onnx": "onnx", "serving": "serve"}  # which are imported by their commands alone
     extras = {package.name for name in FOR_USERS for package in EXTRAS[name]}
     for file in (ROOT / "src").rglob("*.py"):
         tree = ast.parse(file.read_text(encoding="utf-8"))

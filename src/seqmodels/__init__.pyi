@@ -11,6 +11,7 @@ from seqmodels import interop as interop
 from seqmodels import layers as layers
 from seqmodels import models as models
 from seqmodels import nn as nn
+from seqmodels import serving as serving
 from seqmodels import tasks as tasks
 from seqmodels import training as training
 from seqmodels.backends import unroll as unroll

@@ -16,6 +16,7 @@ COMMANDS = {
         "write a model for elsewhere: seqmodels export run=DIR format=onnx output=DIR",
     ),
     "explain": ("seqmodels.commands.explain:main", "look into a model: seqmodels explain run=DIR what=gradients"),
+    "serve": ("seqmodels.commands.serve:main", "serve a trained model over HTTP: seqmodels serve model=DIR"),
     "sweep": (
         "seqmodels.commands.sweeps.sweep:main",
         "search for the best configuration: seqmodels sweep sweep.trials=30",

@@ -1,6 +1,6 @@
 """A trained model with its preprocessing."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from itertools import islice
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ from seqmodels.data import Preprocessing, TextPreprocessing
 from seqmodels.data.audio.preprocessing import RecordingPreprocessing
 from seqmodels.data.formats.records import Record
 from seqmodels.data.labelled.preprocessing import LabelledPreprocessing
+from seqmodels.data.preprocessing import Example
 from seqmodels.errors import ConfigError, Refused, nearest
 from seqmodels.exporting.answers import Answer
 from seqmodels.exporting.inputs import records_of
@@ -124,16 +125,19 @@ class Model:
         return self._answers(configured(self.predictor, options), records, batch_size)
 
     def _answers(self, predictor: Predictor, records: Iterable[Record], batch_size: int) -> Iterator[Answer]:
-        preprocessing = self.preprocessing
-        examples = preprocessing.examples(records)
+        examples = self.preprocessing.examples(records)
         while chunk := list(islice(examples, batch_size)):
-            values = [example.value for example in chunk if example.value is not None]
-            found: Iterator[list[dict[str, Any]]] = iter(())
-            if values:
-                with torch.inference_mode():
-                    batch = on_device(preprocessing.collate(values), self.device)
-                    found = iter(predictor.records(batch, self.class_names))
-            yield from [Answer(example, next(found) if example.value is not None else []) for example in chunk]
+            yield from self.answered(chunk, predictor)
+
+    def answered(self, examples: Sequence[Example], predictor: Predictor) -> list[Answer]:
+        """Return what is predicted for examples of one batch, by the predictor that :func:`configured` returns."""
+        values = [example.value for example in examples if example.value is not None]
+        found: Iterator[list[dict[str, Any]]] = iter(())
+        if values:
+            with torch.inference_mode():
+                batch = on_device(self.preprocessing.collate(values), self.device)
+                found = iter(predictor.records(batch, self.class_names))
+        return [Answer(example, next(found) if example.value is not None else []) for example in examples]
 
     def generate(self, prompt: str = "", **options: Any) -> str:
         """Return a prompt with what a language model writes after it, or the text that another model writes for it.
@@ -203,16 +207,21 @@ class Model:
         output, state = stepped(self.module, self._step_input(x), state)
         return Step(self.predictor.of_step(output), state)
 
-    def _step_input(self, x: Any) -> Tensor:
+    def step_inputs(self) -> tuple[bool, int]:
+        """Return whether a step reads tokens, and how many there are of these or of the features that it reads else."""
         embedding: Any = getattr(self.module, "embedding", None)
         if embedding is not None:
-            return checked_step(x, tokens=True, size=embedding.num_embeddings, device=self.device)
-        preprocessing = self._preprocessing
-        scaling: Any = getattr(preprocessing, "scaling", None)
-        size = self.recipe["sizes"]["input_size"] if scaling is None else len(scaling.mean)
-        given = checked_step(x, tokens=False, size=size, device=self.device)
-        if isinstance(preprocessing, LabelledPreprocessing | RecordingPreprocessing):
-            given = preprocessing.scaled(given.double())
+            return True, embedding.num_embeddings
+        scaling: Any = getattr(self._preprocessing, "scaling", None)
+        return False, self.recipe["sizes"]["input_size"] if scaling is None else len(scaling.mean)
+
+    def _step_input(self, x: Any) -> Tensor:
+        tokens, size = self.step_inputs()
+        given = checked_step(x, tokens=tokens, size=size, device=self.device)
+        if tokens:
+            return given
+        if isinstance(self._preprocessing, LabelledPreprocessing | RecordingPreprocessing):
+            given = self._preprocessing.scaled(given.double())
         return given.float().to(self.device)
 
 

@@ -30,7 +30,7 @@ def read_sound(content: bytes, place: str) -> Sound:
         ImportError: soundfile is not installed.
         ValueError: the file is empty, cut off, not a sound file, or has no samples, or one that is not a finite number.
     """
-    library = _soundfile()
+    library = sound_library()
     if not content:
         raise ValueError(f"{place} is an empty file")
     if content[:4] == b"RIFF":
@@ -82,7 +82,12 @@ def mono(sound: Sound, sample_rate: int, place: str, *, convert: bool = True) ->
     return resample(samples, sound.sample_rate, sample_rate)
 
 
-def _soundfile() -> ModuleType:
+def sound_library() -> ModuleType:
+    """Return the package soundfile.
+
+    Raises:
+        ImportError: it is not installed.
+    """
     try:
         import soundfile  # noqa: PLC0415  (an extra)
     except ImportError as error:

@@ -1,0 +1,64 @@
+"""What a server says about its model."""
+
+import logging
+from typing import Any
+
+import torch
+
+from seqmodels.data.audio.preprocessing import RecordingPreprocessing
+from seqmodels.data.labelled.preprocessing import LabelledPreprocessing
+from seqmodels.data.series.forecast_preprocessing import ForecastPreprocessing
+from seqmodels.exporting.model import Model
+from seqmodels.models import LanguageModel
+from seqmodels.serving.limits import Limits
+from seqmodels.serving.stepping import Stepper
+from seqmodels.tasks.predictors.texts import TextPredictor
+
+log = logging.getLogger("seqmodels")
+
+
+def model_card(model: Model, stepper: Stepper, limits: Limits) -> dict[str, Any]:
+    """Return what clients need to know of a model: what it reads, what can be asked of it, the limits of the server."""
+    config, preprocessing = model.recipe["config"], model.preprocessing
+    return {
+        "name": config.get("name"),
+        "task": config["task"].get("_target_"),
+        "network": config["model"].get("_target_"),
+        "cell": (config.get("cell") or {}).get("_target_"),
+        "parameters": sum(parameter.numel() for parameter in model.module.parameters()),
+        "fingerprint": stepper.fingerprint,
+        "reads": reads(preprocessing),
+        "sample_rate": preprocessing.features.rate if isinstance(preprocessing, RecordingPreprocessing) else None,
+        "classes": list(model.class_names),
+        "generates": isinstance(model.module, LanguageModel) or isinstance(model.predictor, TextPredictor),
+        "steps": None if stepper.refusal is not None else stepper.described(),
+        "no_steps_because": stepper.refusal,
+        "limits": {name: getattr(limits, name) for name in limits.__dataclass_fields__},
+    }
+
+
+def reads(preprocessing: Any) -> str:
+    """Return what a model reads: ``recording``, ``series`` or ``text``."""
+    if isinstance(preprocessing, RecordingPreprocessing):
+        return "recording"
+    return "series" if isinstance(preprocessing, LabelledPreprocessing | ForecastPreprocessing) else "text"
+
+
+def warm_up(model: Model) -> None:
+    """Predict for made-up inputs where that is possible, so that kernels are built before the first request waits."""
+    preprocessing, steps, level = model.preprocessing, (3, 5), log.level
+    log.setLevel(logging.ERROR)  # what is unusual in these inputs concerns nobody
+    try:
+        if isinstance(preprocessing, RecordingPreprocessing):
+            data: list[Any] = [torch.rand(preprocessing.features.rate).tolist()]
+        elif isinstance(preprocessing, ForecastPreprocessing):
+            data = [torch.rand(preprocessing.input_length, len(preprocessing.columns)).tolist()]
+        elif isinstance(preprocessing, LabelledPreprocessing):
+            data = [torch.rand(number, model.step_inputs()[1]).tolist() for number in steps]
+        else:
+            data = ["a " * number for number in steps]
+        model.predict(data)
+    except (ValueError, TypeError) as error:
+        log.debug("no input could be made up for the model: %s", error)
+    finally:
+        log.setLevel(level)
