@@ -31,6 +31,7 @@ class Job(NamedTuple):
     recipe: Recipe
     metrics: Mapping[str, float]  # of the run, for a card
     dtype: str
+    weights: str  # of format=c: inside the C file, or in a bin
     tolerance: float
 
 
@@ -52,12 +53,16 @@ def export(config: DictConfig) -> list[str]:
         raise ConfigError(f"dtype must be float32 or int8, got {config.dtype!r}")
     if config.dtype == "int8" and config.format not in IN_INT8:
         raise ConfigError(f"dtype=int8 is for format={' or '.join(IN_INT8)}, not for format={config.format}")
+    if config.weights not in ("inside", "bin"):
+        raise ConfigError(f"weights must be inside or bin, got {config.weights!r}")
+    if config.weights == "bin" and config.format != "c":
+        raise ConfigError(f"weights=bin is for format=c, not for format={config.format}")
     tolerance = TOLERANCE if config.tolerance is None else config.tolerance
     if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not tolerance >= 0:
         raise ConfigError(f"tolerance must be a number of at least 0, got {tolerance!r}")
     place = _weights(config)
     model, recipe = load_network(place)
-    job = Job(model, recipe, _metrics(place), config.dtype, tolerance)
+    job = Job(model, recipe, _metrics(place), config.dtype, config.weights, tolerance)
     try:
         files, lines = FORMATS[config.format](job)
     except ImportError as error:
@@ -124,7 +129,13 @@ def _torch(job: Job) -> Files:
     return export_torch(job.model, tolerance=job.tolerance)
 
 
-FORMATS: dict[str, Callable[[Job], Files]] = {"folder": _folder, "onnx": _onnx, "torch": _torch}
+def _c(job: Job) -> Files:
+    from seqmodels.exporting.c import export_c  # noqa: PLC0415  (only where C is asked for)
+
+    return export_c(job.model, dtype=job.dtype, weights=job.weights, tolerance=job.tolerance)  # type: ignore[arg-type]
+
+
+FORMATS: dict[str, Callable[[Job], Files]] = {"folder": _folder, "onnx": _onnx, "c": _c, "torch": _torch}
 """What writes each format."""
-IN_INT8 = ("onnx",)
+IN_INT8 = ("onnx", "c")
 """Formats that have weights in int8."""

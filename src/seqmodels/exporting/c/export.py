@@ -8,13 +8,13 @@ from typing import get_args
 from torch import nn
 
 from seqmodels.errors import ConfigError, Refused
-from seqmodels.exporting.c.comparing import LENGTHS, difference, expected, inputs_for
+from seqmodels.exporting.c.comparing import difference, expected, inputs_for
 from seqmodels.exporting.c.compiled import FLAGS, Compiled, compiler
 from seqmodels.exporting.c.network import network_of
 from seqmodels.exporting.c.source import Source, Where, source
 from seqmodels.exporting.c.weights import DType
+from seqmodels.exporting.checking import LENGTHS, TOLERANCE
 
-TOLERANCE = 1e-5
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
