@@ -1,19 +1,15 @@
 """What looking into a model found: numbers, figures and a sentence; written as JSON and as a page."""
 
-from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from seqmodels.inspection.report.blocks import Block, Figure, Markup, Page, Section
+from seqmodels.inspection.report.page import html
 from seqmodels.system.durable import write_text
 from seqmodels.system.json_text import json_text
-
-STYLE = (
-    "body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; color: #222; } "
-    ".plot { overflow-x: auto; }"
-)
 
 
 class Finding(NamedTuple):
@@ -51,16 +47,12 @@ def write_finding(finding: Finding, folder: Path, name: str) -> list[Path]:
 
 def page_of(finding: Finding) -> str:
     """Return a self-contained HTML page of a finding, which fetches nothing."""
-    from plotly.io import to_html  # noqa: PLC0415  (takes a second, and only pages need it)
-
-    parts = [f"<h1>{escape(finding.title)}</h1>", f"<p>{escape(finding.sentence)}</p>"]
-    for number, (heading, figure) in enumerate(finding.figures.items()):
-        plot = to_html(plain(figure), full_html=False, include_plotlyjs=number == 0, validate=False)
-        parts += [f"<h2>{escape(heading)}</h2>", f'<div class="plot">{plot}</div>']
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(finding.title)}'
-    body = "".join([*parts, finding.html])
-    head += f"</title><style>{STYLE}</style>"
-    return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body>{body}</body></html>\n'
+    blocks: list[Block] = [
+        Figure(f"figure_{number}", plain(drawn["data"]), plain(drawn["layout"]), caption=heading)
+        for number, (heading, drawn) in enumerate(finding.figures.items(), start=1)
+    ]
+    blocks += [Markup(finding.html)] if finding.html else []
+    return html(Page(finding.title, finding.sentence, (), [Section("", blocks)]))
 
 
 def plain(figure: Any) -> Any:

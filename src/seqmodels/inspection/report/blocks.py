@@ -76,11 +76,18 @@ class Tile(NamedTuple):
     note: str = ""
 
 
-Block = Table | Figure | Figures | Text | Examples
+class Markup(NamedTuple):
+    """HTML that stands in the page as it is: whoever makes it escapes what users wrote."""
+
+    html: str
+    kind: str = "markup"
+
+
+Block = Table | Figure | Figures | Text | Examples | Markup
 
 
 class Section(NamedTuple):
-    """A part of a page under a heading."""
+    """A part of a page under a heading; without one if ``title`` is empty."""
 
     title: str
     blocks: Sequence[Block]
