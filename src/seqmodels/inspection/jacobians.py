@@ -13,10 +13,10 @@ from seqmodels.inspection.trajectories import Trajectory, random_directions
 
 Array = NDArray[np.float64]
 EXACT = 64
-"""Largest state for which whole Jacobians are multiplied; above it, power iteration takes less time."""
+"""Largest state for which whole Jacobians are multiplied; above it, subspace iteration takes less time."""
 
-MOST = 100
-"""Rounds of power iteration for one norm, each of them a product with the Jacobian and one with its transpose."""
+WIDTH, MOST = 8, 100
+"""Directions and most rounds of subspace iteration for one norm: products with the Jacobian and with its transpose."""
 
 
 class JacobianNorms(NamedTuple):
@@ -40,8 +40,8 @@ def jacobian_norms(
         found: of :func:`~seqmodels.inspection.trajectory` with ``dtype=torch.float64``.
         steps_back: the values of k, rising; 32 by default, or 8 if not exact, evenly spaced over the longest sequence.
         exact: multiply whole Jacobians; by default where the state has at most 64 numbers. Otherwise the norms come
-            from power iteration with vector-Jacobian and Jacobian-vector products, which may take 100 rounds.
-        tolerance: relative change of a norm at which power iteration ends.
+            from subspace iteration with vector-Jacobian and Jacobian-vector products, which may take 100 rounds.
+        tolerance: relative change of a norm at which it ends.
 
     Raises:
         ValueError: a value of ``steps_back`` is not in [1, longest sequence].
@@ -64,7 +64,7 @@ def jacobian_norms(
     steps = np.unique(np.asarray(spaced, dtype=np.int64))
     if steps[0] < 1 or steps[-1] > longest:
         raise ValueError(f"steps_back must lie in [1, {longest}], the steps of the longest sequence; got {steps}")
-    log10 = _products(found, steps) if exact else _power_iteration(found, steps, tolerance)
+    log10 = _products(found, steps) if exact else _subspace_iteration(found, steps, tolerance)
     log10[found.lengths.cpu().numpy()[:, None] < steps] = np.nan
     return JacobianNorms(steps, log10, exact)
 
@@ -120,31 +120,48 @@ def _products(found: Trajectory, steps: NDArray[np.int64]) -> Array:
     return to_array(torch.stack(norms, dim=1)) / math.log(10)
 
 
-def _power_iteration(found: Trajectory, steps: NDArray[np.int64], tolerance: float) -> Array:
-    """Return the norms by power iteration, each starting from the singular vector of the one before."""
-    vector = normalised(random_directions(found.states[0], found.state_size, 0))[0]
+def _subspace_iteration(found: Trajectory, steps: NDArray[np.int64], tolerance: float) -> Array:
+    """Return the norms by subspace iteration: of the Jacobian for a few directions, which turn to the largest.
+
+    Several directions, as the largest singular values are often close to each other, and random ones for each norm, as
+    the direction of one norm may be orthogonal to that of the next: the Jacobian of a cell may be diagonal.
+    """
+    batch, width = len(found.lengths), min(WIDTH, found.state_size)
     norms = []
     for back in steps.tolist():
-        norm = torch.full_like(vector[:, 0], torch.nan)
+        drawn = [random_directions(found.states[0], found.state_size, seed) for seed in range(width)]
+        basis = _orthonormal(torch.stack(drawn, dim=1))
+        norm = torch.full((batch,), torch.nan, dtype=basis.dtype, device=basis.device)
         for _ in range(MOST):
-            right, _ = _through(vector, range(1, back + 1), found, found.pull_back)
-            vector, now = _through(right, range(back, 0, -1), found, found.push_forward)
+            rows, now = _through(basis, range(1, back + 1), found, found.pull_back)
             settled, norm = (now - norm).abs() < tolerance, now
             if bool((settled | (found.lengths < back) | now.isinf()).all()):
                 break
+            columns, _ = _through(_orthonormal(rows), range(back, 0, -1), found, found.push_forward)
+            basis = _orthonormal(columns)
         norms.append(norm)
     return to_array(torch.stack(norms, dim=1)) / math.log(10)
 
 
-def _through(
-    vector: Tensor, backs: range, found: Trajectory, product: Callable[[Tensor, Tensor], Tensor]
-) -> tuple[Tensor, Tensor]:
-    """Return unit vectors after the products of some steps, counted from the end, and the logarithm of their growth."""
-    logs = torch.zeros_like(vector[:, 0])
+def _through(vectors: Tensor, backs: range, found: Trajectory, product: Callable[..., Tensor]) -> tuple[Tensor, Tensor]:
+    """Return vectors ``(batch, width, state)`` after some steps, counted from the end, and the logarithm of their norm.
+
+    Vectors are scaled, those of a sequence by the same number; the norm is the spectral one, without the scaling.
+    """
+    batch, width, size = vectors.shape
+    logs = torch.zeros_like(vectors[:, 0, 0])
     for back in backs:
-        vector, growth = normalised(product((found.lengths - back).clamp(min=0), vector))
-        logs = logs + growth
-    return vector, logs
+        at = (found.lengths - back).clamp(min=0)
+        vectors = product(at, vectors.reshape(batch * width, size), copies=width).view(batch, width, size)
+        scale = vectors.abs().amax((1, 2))
+        logs = logs + scale.log()
+        vectors = vectors / torch.where(scale > 0, scale, 1.0)[:, None, None]
+    return vectors, logs + torch.linalg.matrix_norm(vectors, 2).log()
+
+
+def _orthonormal(vectors: Tensor) -> Tensor:
+    """Return an orthonormal basis of the space that the rows of ``(batch, width, state)`` span."""
+    return torch.linalg.qr(vectors.mT)[0].mT
 
 
 def normalised(vectors: Tensor) -> tuple[Tensor, Tensor]:

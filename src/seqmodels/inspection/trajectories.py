@@ -71,7 +71,7 @@ class Trajectory:
             (gradient,) = torch.autograd.grad(total, flat, allow_unused=True)
         return torch.zeros_like(cotangent) if gradient is None else gradient
 
-    def push_forward(self, step: Tensor, tangent: Tensor) -> Tensor:
+    def push_forward(self, step: Tensor, tangent: Tensor, *, copies: int = 1) -> Tensor:
         """Multiply the Jacobian of a step by column vectors: Jacobian-vector products.
 
         They are derivatives of vector-Jacobian products, since every operator with a derivative has those, and
@@ -79,12 +79,13 @@ class Trajectory:
 
         Args:
             step: index of the step of each row, ``(batch,)``.
-            tangent: with respect to the state before it, ``(batch, state)``.
+            tangent: with respect to the state before it, ``(batch * copies, state)``.
+            copies: how many vectors each sequence has, one after the other.
 
         Returns:
             With respect to the state after the step, in the same shape.
         """
-        wx, state = self.before(step)
+        wx, state = self._repeated(step, copies)
         with torch.enable_grad(), torch.autocast(tangent.device.type, enabled=False):
             flat, free = flattened(state).requires_grad_(True), torch.zeros_like(tangent, requires_grad=True)
             _, after = self.cell.step(wx, unflattened(flat, state))

@@ -55,5 +55,4 @@ def difference(answer: Answer, wanted: np.ndarray) -> float:
         found.append(answer.steps if wanted.ndim == 2 else answer.steps[-1])
     if answer.code != 0:
         return float("inf")
-    wanted_too = torch.from_numpy(wanted)
-    return max(difference_of(torch.from_numpy(one), wanted_too) for one in found)
+    return max(difference_of(torch.tensor(one), torch.tensor(wanted)) for one in found)
