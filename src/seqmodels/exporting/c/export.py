@@ -51,7 +51,7 @@ def export_c(
         >>> from seqmodels.cells import GRUCell
         >>> files, lines = export_c(GRUCell(3, 5), name="gru")
         >>> list(files), lines[1]
-        (['gru.c', 'gru.h'], 'a step: 120 multiply-adds, 80 other operations')
+        (['gru.c', 'gru.h'], 'a step: 120 multiply-adds, 70 other operations')
     """
     _check_options(name, weights=(weights, get_args(Where)), dtype=(dtype, get_args(DType)))
     about = re.sub(r"[^\x20-\x7e]|\*/|/\*", " ", about or f"{type(model).__name__}, exported by seqmodels")
