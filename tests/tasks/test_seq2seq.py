@@ -158,7 +158,7 @@ def test_a_network_that_copies_predicts_words_that_are_not_in_its_vocabulary() -
     assert copied[zoe] > 0.05
     torch.testing.assert_close(copied.sum(), torch.ones(()), rtol=1e-4, atol=1e-4)
     plain = task_of(strings(), attention=None)
-    assert not plain.copies
+    assert not plain.predictor.copies
 
 
 def test_outputs_may_be_longer_where_sources_are_longer_than_in_training() -> None:
