@@ -90,8 +90,8 @@ def test_onnx_files_have_what_the_graph_leaves_out_beside_them(
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (["format=onnxx"], "format must be one of folder, onnx, torch.*got 'onnxx'; did you mean 'onnx'"),
-        (["format=torch", "dtype=int8"], "dtype=int8 is for format=onnx, not for format=torch"),
+        (["format=onnxx"], "format must be one of folder, onnx, c, torch.*got 'onnxx'; did you mean 'onnx'"),
+        (["format=torch", "dtype=int8"], "dtype=int8 is for format=onnx or c, not for format=torch"),
         (["format=torch", "dtype=int4"], "dtype must be float32 or int8, got 'int4'"),
         (["format=torch", "tolerance=-1"], "tolerance must be a number of at least 0, got -1"),
         (["format=torch", "ckpt=last"], "ckpt=last: there is no file"),

@@ -30,8 +30,8 @@ class SortingCell(SpikeCell):
 
 
 def command(**options: object) -> object:
-    given = {"run": __file__, "ckpt": None, "output": str(Path(__file__).parent), "dtype": "float32", "tolerance": None}
-    return export(OmegaConf.create({**given, "format": "torch", **options}))
+    given = {"run": __file__, "ckpt": None, "output": str(Path(__file__).parent), "dtype": "float32", "weights": "inside"}
+    return export(OmegaConf.create({**given, "tolerance": None, "format": "torch", **options}))
 
 
 REFUSED: dict[str, Callable[[], object]] = {
