@@ -30,7 +30,13 @@ class SortingCell(SpikeCell):
 
 
 def command(**options: object) -> object:
-    given = {"run": __file__, "ckpt": None, "output": str(Path(__file__).parent), "dtype": "float32", "weights": "inside"}
+    given = {
+        "run": __file__,
+        "ckpt": None,
+        "output": str(Path(__file__).parent),
+        "dtype": "float32",
+        "weights": "inside",
+    }
     return export(OmegaConf.create({**given, "tolerance": None, "format": "torch", **options}))
 
 

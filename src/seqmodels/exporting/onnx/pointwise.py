@@ -54,8 +54,12 @@ class Nodes:
         return self.constant(np.array(numbers, np.int64))
 
     def cut(self, value: ir.Value, start: int, width: int) -> ir.Value:
-        """Return columns of a value."""
-        return self("Slice", value, self.integers(start), self.integers(start + width), self.integers(-1))
+        """Return columns of a value.
+
+        With steps of 1: without them onnxscript 0.7 takes two slices of an odd width for two halves.
+        """
+        ends = (self.integers(start), self.integers(start + width))
+        return self("Slice", value, *ends, self.integers(-1), self.integers(1))
 
     def real(self, value: ir.Value) -> ir.Value:
         """Return truth values as 0 and 1."""
