@@ -88,6 +88,7 @@ def predictor_of(model: nn.Module, recipe: Recipe, preprocessing: Any, path: Pat
     if kind is None:
         return own_predictor(path)
     check_names(node, "task")
+    check_names(recipe["config"].get("optimizer"), "optimizer")  # unused, but a file that names other code is refused
     offered = {**recipe["sizes"], "preprocessing": preprocessing}
     names = {field.name for field in fields(kind)} - {"model"}
     given = {name: construct(node[name], f"task.{name}") for name in names & set(node)}
