@@ -48,7 +48,7 @@ TYPOS = [
     ("predict rnu=r input=a.csv", "did you mean 'run'?"),
     ("predict run=nowhere input=a.csv", "run=nowhere: there is no such folder"),
     ("generate run=r temprature=1", "did you mean 'temperature'?"),
-    ("generate run=r temperature=hot", "temperature must be a number"),
+    ("generate run=r seed=hot", "seed must be a number"),
     ("generate run=r prompt=caf\udce9", "prompt: the text after 'caf' is not utf-8"),
     ("generate run=nowhere", "run=nowhere: there is no such folder"),
     ("evaluate run=nowhere", "run=nowhere: there is no such folder or file"),
