@@ -12,7 +12,7 @@ MODEL = "model="  # of the command line; in configurations, this is the group of
 
 
 def main(tokens: list[str]) -> int:
-    """Serve a model over HTTP until the process is told to end."""
+    """Serve a model over HTTP until SIGINT or SIGTERM."""
     typed = [f"run={token.removeprefix(MODEL)}" if token.startswith(MODEL) else token for token in tokens]
     return run_app("serve", _serve, typed)
 

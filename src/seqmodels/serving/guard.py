@@ -80,7 +80,7 @@ class Guard:
             problem = Problem(503, f"the request took longer than {self.limits.seconds:g} seconds", close=True)
         except ClientDisconnect:  # in the middle of its body
             return
-        except Exception:
+        except Exception:  # a bug of the server: logged with its traceback; the client gets a 500 with the request id
             log.exception("request %s failed: %s %s", request_id, scope["method"], scope["path"])
             problem = Problem(500, "the server failed; its log has the request id", close=True)
         if sent.status is None:

@@ -1,4 +1,4 @@
-"""Serving a model over HTTP until the process is told to end."""
+"""An HTTP server for a model, until SIGINT or SIGTERM."""
 
 import asyncio
 import logging
@@ -106,7 +106,7 @@ def serve(
 
 
 class Server(uvicorn.Server):
-    """Tells when it takes requests, and ends in order when it is told to."""
+    """Reports when it accepts requests, and shuts down gracefully on SIGINT or SIGTERM."""
 
     def __init__(self, config: uvicorn.Config, started: Callable[["Server"], object]) -> None:
         super().__init__(config)
