@@ -93,6 +93,15 @@ def test_a_table_is_forecast_from_its_end() -> None:
     assert earlier.times == ["2024-02-28", "2024-02-29", "2024-03-01"]
 
 
+def test_columns_may_have_any_name() -> None:
+    names = {"day": "when, exactly", "sales": "sales [EUR], 'net'", "note": "2024"}
+    frame = {names[name]: column for name, column in FRAME.items()}
+    estimator = Forecaster(**SMALL, input_length=7, target=names["sales"], group=names["note"])
+    (forecast,) = estimator.fit(frame, horizon=3).predict()
+    assert [*forecast.values] == [names["sales"]]
+    assert forecast.times == ["2024-03-02", "2024-03-03", "2024-03-04"]
+
+
 def test_texts_are_written_scored_tagged_and_translated() -> None:
     model = LanguageModel(**SMALL).fit(["the cat sat on the mat", "the dog ran"] * 30)
     assert model.generate("the ", length=5).startswith("the ")

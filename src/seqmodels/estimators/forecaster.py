@@ -6,6 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Self
 
+from seqmodels.config.quoting import quoted
 from seqmodels.data.formats.parquet import as_written
 from seqmodels.estimators.base import Estimator
 from seqmodels.exporting import Forecast
@@ -38,7 +39,7 @@ class Forecaster(Estimator):
         input_length: int | None = None,
         target: str | Sequence[str] | None = None,
         time: str | None = None,
-        group: Sequence[str] = (),
+        group: str | Sequence[str] = (),
         cell: str = "lstm",
         hidden_size: int | None = None,
         depth: int | None = None,
@@ -87,12 +88,15 @@ class Forecaster(Estimator):
             path = folder / "train.csv"
             rows = zip(*([as_written(cell) for cell in cells] for cells in columns.values()), strict=True)
             write_csv(path, list(columns), list(rows))
-            target = [self.target] if isinstance(self.target, str) else self.target
-            lists = {"target": target, "group": list(self.group) or None}
+            lists = {"target": self.target, "group": self.group}
             return [
                 *("data=csv_series", f"data.path={path}", f"data.horizon={horizon}", "data.split=[0.9,0.1,0]"),
-                *(f"data.{name}=[{','.join(names)}]" for name, names in lists.items() if names),
-                *([f"data.time={time}"] if time is not None else []),
+                *(
+                    f"data.{name}={quoted([names] if isinstance(names, str) else list(names))}"
+                    for name, names in lists.items()
+                    if names
+                ),
+                *([f"data.time={quoted(time)}"] if time is not None else []),
                 *([f"data.input_length={self.input_length}"] if self.input_length is not None else []),
                 "test=false",
             ]
