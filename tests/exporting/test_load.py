@@ -159,6 +159,8 @@ def test_a_table_is_read_as_its_file(classifier: Saved) -> None:
         (["fine", ""], "item 2: text: there is no token to read, got ''"),
         ([{"words": "fine"}], "item 1: 'text' must be a text, the record has 'words'"),
         ("nowhere.csv", "nowhere.csv cannot be read"),
+        ("a fine film", "a fine film cannot be read: there is no such file; a single text goes in a list"),
+        ("fine " * 999, "a single text goes in a list"),
     ],
     ids=str,
 )

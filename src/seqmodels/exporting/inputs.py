@@ -1,5 +1,6 @@
 """Records from what is at hand in Python: texts, arrays, tables, paths."""
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from os import PathLike, fspath
 from typing import Any
@@ -23,6 +24,8 @@ def records_of(data: Any, preprocessing: Preprocessing, format: str | None = Non
         ValueError: ``format`` is given for something that is no file, or the file cannot be read.
     """
     if isinstance(data, str | PathLike):
+        if not os.path.exists(data):  # noqa: PTH110  (a long text is no path, at which Path.exists fails)
+            raise ValueError(f"{fspath(data):.100} cannot be read: there is no such file; a single text goes in a list")
         return preprocessing.read(fspath(data), format)
     if format is not None:
         raise ValueError(f"format={format!r} is for files, got {type(data).__name__}")
