@@ -22,6 +22,8 @@ TYPOS = [
     ("train --epochs 5", "keys have no dashes: epochs=VALUE"),
     ("train cell=LSTM", "did you mean 'lstm'?"),
     ("train cell=rnn", "did you mean 'elman'?"),
+    ("train cell=leaky", "a class of your own is cell._target_=mymodule.MyClass"),
+    ("train run_dir=here", "did you mean 'hydra.run.dir'?"),
     ("train data=my.csv", "read by data=text_csv, data=csv_sequences or data=csv_series with data.path=my.csv"),
     ("train data.path=my.csv", "data.path needs data of your own: data=text_csv"),
     ("train label=y", "data.label needs data of your own: data=text_csv"),

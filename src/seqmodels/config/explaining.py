@@ -56,6 +56,8 @@ def check_group(hydra: Hydra, override: Override) -> None:
             hint = option_meant(name, options, [f"{each}={name}" for each in groups if name in options_of(hydra, each)])
             if group == "data" and set("./") & {*name}:
                 hint = f"; a file of yours is read by {READERS} with data.path={name}"
+            elif not hint and "own" in options:
+                hint = f"; a class of your own is {group}._target_=mymodule.MyClass"
             raise ConfigError(f"{group}={choice}: no such option{hint} (options: {', '.join(options)})")
 
 

@@ -33,6 +33,7 @@ SYNONYMS = {
     "data.test_share": ("test_split", "test_size"),
     "callbacks.early_stopping.patience": ("patience",),
     "seed": ("random_state", "random_seed", "manual_seed"),
+    "hydra.run.dir": ("run_dir", "output_dir", "out_dir", "logdir", "log_dir", "save_dir", "default_root_dir"),
 }
 """Keys, and the names under which users of Lightning, Keras and others look for them."""
 OPTIONS = {"elman": ("rnn", "simple_rnn", "simplernn", "vanilla_rnn")}
@@ -50,7 +51,7 @@ def meant(config: DictConfig, name: str) -> str | None:
         ('trainer.max_epochs', 'optimizer.lr', None)
     """
     paths = list(_paths(_plain(config)))
-    known = [key for key, names in SYNONYMS.items() if name in names and key in paths]
+    known = [key for key, names in SYNONYMS.items() if name in names and (key in paths or key == "hydra.run.dir")]
     same = sorted((path for path in paths if path.endswith(f".{name}")), key=lambda path: path.count("."))
     return next(iter([*known, *same]), None)
 
