@@ -104,7 +104,7 @@ class Compiled:
             raise Refused(f"the exported C of {name} crashes: {done.stderr.decode(errors='replace')[-2000:]}")
         answers, place = [], 0
         for x in inputs:
-            rows = max(1, len(x)) if shape.every else 1
+            rows = shape.rows(len(x))
             code = int(np.frombuffer(done.stdout, "<i4", 1, place)[0])
             numbers = (rows + (len(x) if shape.streams else 0)) * shape.outputs
             found = np.frombuffer(done.stdout, "<f4", numbers, place + 4).reshape(-1, shape.outputs)
@@ -143,7 +143,7 @@ def _main(sources: Mapping[str, Source]) -> str:
             .replace("INIT\n", f"{init}\n")
             .replace("STEPS", _EACH_STEP if one.shape.streams else "")
         )
-        text = text.replace("ROWS", "rows" if one.shape.every else "1").replace("BIG", name.upper())
+        text = text.replace("ROWS", "BIG_ROWS(rows)" if one.shape.every else "1").replace("BIG", name.upper())
         lines.append(text.replace("NAME", name).replace("TYPE", "int32_t" if one.shape.tokens else "float"))
     lines += ["int main(int count, char **files) {", "  uint32_t model;", "  (void)count, (void)files;"]
     lines.append("  while (fread(&model, 4, 1, stdin) == 1) {")

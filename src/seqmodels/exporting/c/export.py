@@ -76,9 +76,10 @@ def _check_options(name: str, **options: tuple[str, tuple[str, ...]]) -> None:
 
 def _costs(found: Source) -> list[str]:
     scratch = f", and {4 * found.scratch} bytes for each step of a sequence" if found.scratch else ""
+    pairs = f", {found.pairwise} multiply-adds for each pair of steps" if found.pairwise else ""
     return [
         f"weights: {found.weight_bytes} bytes; state: {found.state_bytes} bytes{scratch}",
-        f"a step: {found.multiplications} multiply-adds, {found.pointwise} other operations",
+        f"a step: {found.multiplications} multiply-adds, {found.pointwise} other operations{pairs}",
     ]
 
 

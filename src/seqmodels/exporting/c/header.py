@@ -33,24 +33,17 @@ def header(name: str, network: Network, sizes: Sizes, *, about: str, inside: boo
     yield '#ifdef __cplusplus\nextern "C" {\n#endif\n'
     what = "a token" if network.table is not None else "numbers of a step"
     yield f"#define {big}_INPUT {network.inputs} /* {what} */"
-    yield f"#define {big}_OUTPUT {network.outputs} /* numbers of {'each step' if every else 'a sequence'} */"
+    yield f"#define {big}_OUTPUT {network.outputs} /* numbers of {'each output' if every else 'a sequence'} */"
     yield f"#define {big}_CARRY {sizes.carry} /* floats that steps hand on */"
     yield f"#define {big}_SCRATCH(steps) ((size_t)(steps) * {sizes.scratch}) /* floats for {name}_run */"
+    if every:
+        count, divisor = "((size_t)(steps)", network.shortens
+        count += f" + {divisor - 1}) / {divisor}" if divisor > 1 else ")"
+        yield f"#define {big}_ROWS(steps) ({count}) /* outputs of a sequence */"
     if network.table is not None:
         yield f"#define {big}_TOKENS {len(network.table)} /* tokens are 0 to this, exclusive */"
     yield ""
-    yield "/* The state of one sequence; copy it to save it. Its size is sizeof. */"
-    yield "typedef struct {"
-    yield "  const float *floats;"
-    if int8:
-        yield "  const int8_t *bytes;"
-    if network.pools:
-        yield "  size_t count;"
-        yield f"  float pool[{max(1, sizes.pool)}];"
-    yield f"  float carry[{max(1, sizes.carry)}];"
-    yield f"  float rows[{max(1, sizes.rows)}];"
-    yield f"  float work[{max(1, sizes.work)}];"
-    yield f"}} {name}_state;\n"
+    yield from _state(name, network, sizes, int8=int8)
     if inside:
         yield f"/* Prepare a state, at the beginning of a sequence. */\nint {name}_init({name}_state *s);"
     else:
@@ -64,8 +57,24 @@ def header(name: str, network: Network, sizes: Sizes, *, about: str, inside: boo
         yield f"/* Read steps x[steps][{network.inputs}] from where the state is; "
     else:
         yield f"/* Read a whole sequence x[steps][{network.inputs}]; "
-    shape = f"y[steps][{network.outputs}]" if every else f"y[{network.outputs}]"
+    rows = f"{big}_ROWS(steps)" if network.shortens > 1 else "steps"
+    shape = f"y[{rows}][{network.outputs}]" if every else f"y[{network.outputs}]"
     memory = f"scratch[{big}_SCRATCH(steps)]" if sizes.scratch else "scratch may be NULL"
     yield f"   {shape} is the output, {memory}. */"
     yield f"int {name}_run({name}_state *s, const {kind} *x, size_t steps, float *y, float *scratch);"
     yield "\n#ifdef __cplusplus\n}\n#endif\n#endif"
+
+
+def _state(name: str, network: Network, sizes: Sizes, *, int8: bool) -> Iterator[str]:
+    yield "/* The state of one sequence; copy it to save it. Its size is sizeof. */"
+    yield "typedef struct {"
+    yield "  const float *floats;"
+    if int8:
+        yield "  const int8_t *bytes;"
+    if network.pools:
+        yield "  size_t count;"
+        yield f"  float pool[{max(1, sizes.pool)}];"
+    yield f"  float carry[{max(1, sizes.carry)}];"
+    yield f"  float rows[{max(1, sizes.rows)}];"
+    yield f"  float work[{max(1, sizes.work)}];"
+    yield f"}} {name}_state;\n"

@@ -14,7 +14,7 @@ class Running:
         name: what the public ones begin with.
         network: what to run.
         table: where the embedding lies, if there is one.
-        placed: the step of each cell, in the order of the walk.
+        placed: the function of each cell and convolution, in the order of the walk.
         int8: whether weights are bytes.
 
     Attributes:
@@ -28,7 +28,7 @@ class Running:
     ) -> None:
         self.name, self.network, self.table, self.placed = name, network, table, placed
         self.constants = "s->floats, s->bytes" if int8 else "s->floats"
-        self.pool = len(network.pools) * network.node.output_size
+        self.pool = len(network.pools) * network.node.output_size + (2 if network.score is not None else 0)
         self.rows = self.scratch = 0
         self.location = Rows("", 0)  # of a window, for the output layer; its scale follows
 
@@ -49,7 +49,7 @@ class Running:
 
     def _room_of_sequence(self, width: int) -> Rows:
         start, self.scratch = self.scratch, self.scratch + width
-        return Rows(f"scratch + steps * {start}", width)
+        return Rows(f"scratch + total * {start}", width)
 
     def pool_reset(self) -> Iterator[str]:
         size = self.network.node.output_size
@@ -58,6 +58,8 @@ class Running:
         for number, kind in enumerate(self.network.pools):
             start = "-INFINITY" if kind == "max" else "0.0f"
             yield f"for (int j = 0; j < {size}; j++) s->pool[{number * size} + j] = {start};"
+        if self.network.score is not None:
+            yield f"s->pool[{size}] = -INFINITY;\n  s->pool[{size + 1}] = 0.0f;"
 
     def _advance(self) -> Iterator[str]:
         """Yield the functions that take the features of a step into the pools, and that advance all layers."""
@@ -74,12 +76,26 @@ class Running:
                         yield f"    for (int j = {forwards}; j < {size}; j++) {place} = row[j];"
                 elif kind == "mean":
                     yield f"  for (int j = 0; j < {size}; j++) {place} += row[j];"
+                elif kind == "attention":
+                    yield from self._attend(size)
                 else:
                     keep = f"row[j] > {place} || row[j] != row[j] ? row[j] : {place}"
                     yield f"  for (int j = 0; j < {size}; j++) {place} = {keep};"
             yield "  s->count++;\n}"
         if network.streams:
             yield from self._advance_all()
+
+    def _attend(self, size: int) -> Iterator[str]:
+        """Yield a step of a softmax over time: the largest score and the sum of the weights follow the weighted sum."""
+        yield "  float score;"
+        yield f"  pool_score({self.constants}, row, s->carry, &score, s->work);"
+        yield f"  if (score > s->pool[{size}] || score != score) {{"
+        yield f"    const float scale = f_exp(s->pool[{size}] - score);"
+        yield f"    for (int j = 0; j < {size}; j++) s->pool[j] *= scale;"
+        yield f"    s->pool[{size}] = score;\n    s->pool[{size + 1}] *= scale;\n  }}"
+        yield f"  const float weight = f_exp(score - s->pool[{size}]);"
+        yield f"  for (int j = 0; j < {size}; j++) s->pool[j] += weight * row[j];"
+        yield f"  s->pool[{size + 1}] += weight;"
 
     def _advance_all(self) -> Iterator[str]:
         name, network = self.name, self.network
@@ -127,7 +143,7 @@ class Running:
         self.location = row.at(self.pool)
         yield f"  float *restrict row = {row.base};" if network.head is not None else "  float *restrict row = y;"
         for number, kind in enumerate(network.pools):
-            over = " / (float)s->count" if kind == "mean" else ""
+            over = {"mean": " / (float)s->count", "attention": f" / s->pool[{size + 1}]"}.get(kind, "")
             place = f"[{number * size} + j]"
             yield f"  for (int j = 0; j < {size}; j++) row{place} = s->pool{place}{over};"
         if network.head is not None:
@@ -183,8 +199,7 @@ class Running:
         elif network.head is not None:
             rows = f"{target.row(whole=True)}, s->carry, y + t * {network.outputs}"
             lines.append(f"{each} output_layer({self.constants}, {rows}, s->work);")
-        if not self.scratch:
-            lines.insert(1, "  (void)scratch;")
+        lines.insert(1, "  const size_t total = steps;" if self.scratch else "  (void)scratch;")
         return iter([*lines, "  return 0;\n}"])
 
     def _normalised(self, target: Rows) -> Iterator[str]:
