@@ -70,4 +70,4 @@ class Batch:
         answers = self.build(compiler, name)
         if name not in self.wanted:
             self.wanted[name] = expected(self.models[name], self.inputs(name))
-        return max(difference(a, w) for a, w in zip(answers, self.wanted[name], strict=True))
+        return max(difference(self.models[name], a, w) for a, w in zip(answers, self.wanted[name], strict=True))

@@ -11,7 +11,7 @@ from seqmodels.data.tagging.batch import Words
 from seqmodels.exporting.c.compiled import Answer
 from seqmodels.exporting.c.source import Shape
 from seqmodels.exporting.checking import difference_of
-from seqmodels.layers import Recurrent
+from seqmodels.layers import LinearChainCRF, Recurrent
 from seqmodels.models import DirectForecaster, Tagger
 
 
@@ -44,15 +44,28 @@ def _outputs(model: nn.Module, x: Tensor) -> Tensor:
     return (found[0] if isinstance(found, tuple) else found)[0]
 
 
-def difference(answer: Answer, wanted: np.ndarray) -> float:
+def difference(model: nn.Module, answer: Answer, wanted: np.ndarray) -> float:
     """Return the largest difference of what C computed, relative to the model's largest output or to 1.
 
     It is infinite where the C returned an error; else as in :mod:`seqmodels.exporting.checking`. Steps are
-    compared with the run: all of them where each has an output, else the last one.
+    compared with the run: all of them where each has an output, else the last one. Tags differ by what their score
+    lacks of that of the best ones: two sequences of tags may be equally good.
     """
     found = [answer.run]
     if answer.steps is not None:
         found.append(answer.steps if wanted.ndim == 2 else answer.steps[-1])
     if answer.code != 0:
         return float("inf")
-    return max(difference_of(torch.tensor(one), torch.tensor(wanted)) for one in found)
+    worst = max(difference_of(torch.tensor(one), torch.tensor(wanted)) for one in found)
+    return worst if answer.tags is None else max(worst, _lacking(model, answer.run, answer.tags))
+
+
+def _lacking(model: nn.Module, scores: np.ndarray, tags: np.ndarray) -> float:
+    """Return by how much tags are worse than the best ones for these scores."""
+    assert isinstance(model, Tagger)
+    crf = copy.deepcopy(model.tags).float().cpu()
+    assert isinstance(crf, LinearChainCRF)
+    batch, chosen = torch.tensor(scores)[None], torch.tensor(tags).long()[None]
+    with torch.no_grad():
+        best = float(crf.score(batch, crf.best(batch)))
+        return (best - float(crf.score(batch, chosen))) / max(1.0, abs(best))

@@ -31,7 +31,7 @@ static int drive_NAME(FILE *in, const char *weights) {
   code = ready ? NAME_run(s, x, steps, y, scratch) : code;
   fwrite(&code, sizeof code, 1, stdout);
   fwrite(y, sizeof *y, outputs, stdout);
-  STEPS
+  TAGSSTEPS
   free(s), free(x), free(y), free(scratch);FREE
   return 0;
 }
@@ -41,6 +41,11 @@ _FROM_FILE = """void *content = malloc(SIZE);
   if (file == NULL || fread(content, 1, SIZE, file) != SIZE) return 1;
   fclose(file);
   int32_t code = NAME_init(s, content, SIZE);"""
+_TAGS = """int32_t *tags = calloc(rows, sizeof *tags), *origins = calloc(outputs, sizeof *origins);
+  if (code == 0) code = NAME_best(s, y, steps, tags, origins);
+  fwrite(tags, sizeof *tags, rows, stdout);
+  free(tags), free(origins);
+  """
 _EACH_STEP = """if (ready) NAME_reset(s);
   for (size_t t = 0; t < steps; t++) {
     if (ready) NAME_step(s, x + t * BIG_INPUT, y);
@@ -54,11 +59,13 @@ class Answer(NamedTuple):
     Attributes:
         code: what ``run`` returned.
         run: its output, ``(output,)`` or ``(time, output)``.
+        tags: those that ``best`` chooses, ``(time,)``; None where there is no such function.
         steps: the outputs of ``step``, ``(time, output)``; None where there is no such function.
     """
 
     code: int
     run: np.ndarray
+    tags: np.ndarray | None
     steps: np.ndarray | None
 
 
@@ -106,11 +113,15 @@ class Compiled:
         for x in inputs:
             rows = shape.rows(len(x))
             code = int(np.frombuffer(done.stdout, "<i4", 1, place)[0])
-            numbers = (rows + (len(x) if shape.streams else 0)) * shape.outputs
-            found = np.frombuffer(done.stdout, "<f4", numbers, place + 4).reshape(-1, shape.outputs)
-            place += 4 + 4 * numbers
-            run = found[:rows] if shape.every else found[0]
-            answers.append(Answer(code, run, found[rows:] if shape.streams else None))
+            run = np.frombuffer(done.stdout, "<f4", rows * shape.outputs, place + 4).reshape(rows, shape.outputs)
+            place += 4 + run.nbytes
+            tags = np.frombuffer(done.stdout, "<i4", rows, place) if shape.tags else None
+            place += 0 if tags is None else tags.nbytes
+            steps = None
+            if shape.streams:
+                steps = np.frombuffer(done.stdout, "<f4", len(x) * shape.outputs, place).reshape(-1, shape.outputs)
+                place += steps.nbytes
+            answers.append(Answer(code, run if shape.every else run[0], tags, steps))
         return answers
 
 
@@ -141,6 +152,7 @@ def _main(sources: Mapping[str, Source]) -> str:
         text = (
             _DRIVER.replace("FREE", "" if one.weights is None else "\n  free(content);")
             .replace("INIT\n", f"{init}\n")
+            .replace("TAGS", _TAGS if one.shape.tags else "")
             .replace("STEPS", _EACH_STEP if one.shape.streams else "")
         )
         text = text.replace("ROWS", "BIG_ROWS(rows)" if one.shape.every else "1").replace("BIG", name.upper())

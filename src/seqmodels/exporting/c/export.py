@@ -94,7 +94,7 @@ def _compared(model: nn.Module, name: str, found: Source, tolerance: float | Non
     inputs = inputs_for(found.shape, LENGTHS)
     with tempfile.TemporaryDirectory() as folder:
         answers = Compiled(Path(folder), {name: found}, [*command, *FLAGS])(name, inputs)
-    most = max(difference(one, wanted) for one, wanted in zip(answers, expected(model, inputs), strict=True))
+    most = max(difference(model, one, wanted) for one, wanted in zip(answers, expected(model, inputs), strict=True))
     if tolerance is not None and not most <= tolerance:
         raise Refused(
             f"the C differs from the model by {most:.2g}, more than tolerance={tolerance:g}: nothing was written"

@@ -62,6 +62,9 @@ def header(name: str, network: Network, sizes: Sizes, *, about: str, inside: boo
     memory = f"scratch[{big}_SCRATCH(steps)]" if sizes.scratch else "scratch may be NULL"
     yield f"   {shape} is the output, {memory}. */"
     yield f"int {name}_run({name}_state *s, const {kind} *x, size_t steps, float *y, float *scratch);"
+    if network.crf is not None:
+        yield f"/* Choose the best tags[steps] by the scores of {name}_run; origins[{big}_OUTPUT * steps] is memory. */"
+        yield f"int {name}_best({name}_state *s, const float *scores, size_t steps, int32_t *tags, int32_t *origins);"
     yield "\n#ifdef __cplusplus\n}\n#endif\n#endif"
 
 

@@ -32,6 +32,7 @@ class Network:
         normalization: of the first ``normalized`` features over the whole sequence; its location and scale follow the
             features in the input of the head.
         normalized: how many.
+        crf: transitions ``(tags, tags)``, first and last ``(tags,)`` of the search for tags in the outputs.
     """
 
     inputs: int
@@ -43,6 +44,7 @@ class Network:
     head: Traced | None = None
     normalization: Literal["none", "last", "window"] = "none"
     normalized: int = 0
+    crf: tuple[Tensor, Tensor, Tensor] | None = None
 
     @property
     def features(self) -> int:
@@ -154,11 +156,13 @@ def _ctc_network(model: CTCNetwork) -> Network:
 def _tagger(model: Tagger) -> Network:
     if model.characters is not None:
         raise Refused("a tagger that reads the characters of its words (character_hidden_size) cannot be exported as C")
+    crf = None
     if isinstance(model.tags, LinearChainCRF):
-        raise Refused("the decoding of a CRF (crf) cannot be exported as C: it searches over whole sentences")
+        transitions, first, last = (w.detach().float().cpu() for w in model.tags.parameters())
+        crf = transitions, first, last
     node = node_of(model.recurrent)
     table = model.embedding.weight.detach().float().cpu()
-    return Network(1, node, table, head=traced_function(model.read_out, node.output_size))
+    return Network(1, node, table, head=traced_function(model.read_out, node.output_size), crf=crf)
 
 
 class _Forecast(nn.Module):

@@ -1,6 +1,6 @@
 """The layers of a network in C, and how they are joined."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -161,13 +161,17 @@ _LAYERS: dict[type[nn.Module], Callable[[Any], Node]] = {
 }
 
 
-def chained(layers: list[nn.Module | None]) -> Node:
+def chained(layers: Sequence[nn.Module | None]) -> Node:
     """Return layers one after the other as a node; those that are None are left out."""
     nodes: list[Node] = []
     for layer in layers:
-        node = None if layer is None else node_of(layer)
-        plain = isinstance(node, Chain) and not node.residual  # one chain: each has memory for what lies between
-        nodes += node.nodes if plain else [] if node is None else [node]
+        if layer is None:
+            continue
+        node = node_of(layer)
+        if isinstance(node, Chain) and not node.residual:  # each chain has memory of its own between its nodes
+            nodes += node.nodes
+        else:
+            nodes.append(node)
     return nodes[0] if len(nodes) == 1 else Chain(tuple(nodes), residual=False)
 
 
@@ -198,7 +202,7 @@ def shortening(node: Node) -> int:
     return prod(one.stride * one.pool for one in walk(node) if isinstance(one, Convolved))
 
 
-def input_size(layers: list[Any]) -> int:
+def input_size(layers: Sequence[Any]) -> int:
     """Return the features that the first of some layers reads; those that are None are left out."""
     layer = next(layer for layer in layers if layer is not None)
     if isinstance(layer, SequenceLayer):

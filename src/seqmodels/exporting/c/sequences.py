@@ -1,6 +1,8 @@
-"""What of a network is no step, as C: convolutions over a sequence, and attention between its steps."""
+"""What of a network is no step, as C: convolutions over a sequence, attention between its steps, a search for tags."""
 
 from collections.abc import Iterator
+
+from torch import Tensor
 
 from seqmodels.exporting.c.nodes import Convolved
 from seqmodels.exporting.c.products import PANEL, panels
@@ -104,3 +106,38 @@ def _pooled(pool: int, channels: int) -> Iterator[str]:
     yield "        most = v > most || v != v ? v : most;"
     yield f"      }}\n      y[t * {channels} + (size_t)j] = most;\n    }}"
     yield "  return pooled;"
+
+
+def viterbi(name: str, crf: tuple[Tensor, Tensor, Tensor], weights: Weights) -> Written:
+    """Return the search for the best tags of a sequence (Viterbi) as C, its numbers added to ``weights``."""
+    transitions, first, last = map(weights.floats, crf)
+    tags = len(crf[1])
+    text = f"""int {name}_best({name}_state *s, const float *scores, size_t steps, int32_t *tags, int32_t *origins) {{
+  const float *F = s->floats;
+  float *best = s->work, *next = s->work + {tags};
+  if (steps == 0) return 2;
+  for (int j = 0; j < {tags}; j++) best[j] = scores[j] + F[{first} + j];
+  for (size_t t = 1; t < steps; t++) {{
+    for (int j = 0; j < {tags}; j++) {{
+      int from = 0;
+      float most = -INFINITY;
+      for (int k = 0; k < {tags}; k++) {{
+        const float v = best[k] + F[{transitions} + k * {tags} + j];
+        if (v > most) most = v, from = k;
+      }}
+      next[j] = most + scores[t * {tags} + (size_t)j];
+      origins[t * {tags} + (size_t)j] = from;
+    }}
+    memcpy(best, next, {tags} * sizeof(float));
+  }}
+  int32_t tag = 0;
+  for (int j = 0; j < {tags}; j++) best[j] += F[{last} + j];
+  for (int j = 1; j < {tags}; j++)
+    if (best[j] > best[tag]) tag = j;
+  for (size_t t = steps; t-- > 0;) {{
+    tags[t] = tag;
+    tag = t ? origins[t * {tags} + (size_t)tag] : tag;
+  }}
+  return 0;
+}}"""
+    return Written(text, work=2 * tags)

@@ -16,7 +16,7 @@ from seqmodels.exporting.c.network import Network
 from seqmodels.exporting.c.nodes import Attending, Convolved, Leaf, walk
 from seqmodels.exporting.c.products import function
 from seqmodels.exporting.c.running import Running
-from seqmodels.exporting.c.sequences import ATTEND, convolution
+from seqmodels.exporting.c.sequences import ATTEND, convolution, viterbi
 from seqmodels.exporting.c.step import Written, text, written
 from seqmodels.exporting.c.weights import DType, Weights
 
@@ -35,6 +35,7 @@ class Shape:
         every: whether each step has outputs.
         shortens: of how many steps there is one that has.
         streams: whether there is a function for a single step.
+        tags: whether there is one that chooses a tag at each step.
     """
 
     tokens: int | None
@@ -43,6 +44,7 @@ class Shape:
     every: bool
     shortens: int
     streams: bool
+    tags: bool
 
     def rows(self, steps: int) -> int:
         """Return the number of outputs of a sequence."""
@@ -111,6 +113,7 @@ class _Source:
         for name_, part in (("pool_score", network.score), ("output_layer", network.head)):
             if part is not None:
                 self._add(written(name_, part, self.numbers), rate)
+        self.search = None if network.crf is None else viterbi(name, network.crf, self.numbers)
         self.carry = sum(map(len, initial))
         self.initial = self.numbers.floats(torch.cat(initial))
         self.running = Running(name, network, table, placed, int8=dtype == "int8")
@@ -124,7 +127,7 @@ class _Source:
     def source(self) -> Source:
         running, steps, int8 = self.running, self.steps, self.numbers.dtype == "int8"
         body = list(running.lines())
-        work = max(step.work for step in steps)
+        work = max(step.work for step in [*steps, *([self.search] if self.search else [])])
         sizes = Sizes(self.carry, running.pool, running.rows, work, running.scratch)
         inside = self.where == "inside"
         top = header(self.name, self.network, sizes, about=self.about, inside=inside, int8=int8)
@@ -142,6 +145,7 @@ class _Source:
             *((ATTEND,) if attending else ()),
             *self._init(floats, small),
             *body,
+            *((self.search.text,) if self.search else ()),
         ]
         return Source(
             code="\n".join([*code, ""]),
@@ -159,7 +163,8 @@ class _Source:
     def _shape(self) -> Shape:
         network = self.network
         tokens = None if network.table is None else len(network.table)
-        return Shape(tokens, network.inputs, network.outputs, not network.pools, network.shortens, network.streams)
+        every, tags = not network.pools, network.crf is not None
+        return Shape(tokens, network.inputs, network.outputs, every, network.shortens, network.streams, tags)
 
     def _arrays(self, floats: np.ndarray, small: np.ndarray) -> Iterator[str]:
         yield "static const float FLOATS[] = {"
