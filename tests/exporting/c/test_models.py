@@ -1,6 +1,8 @@
 """Whole networks in C: embeddings, stacks, both directions, poolings, output layers; and what is refused."""
 
+import copy
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,9 +10,10 @@ import torch
 from torch import nn
 
 from seqmodels.cells import GRUCell, LSTMCell
+from seqmodels.data import Words
 from seqmodels.errors import ConfigError
 from seqmodels.exporting.c import export_c
-from seqmodels.exporting.c.comparing import expected
+from seqmodels.exporting.c.comparing import expected, methods_of
 from seqmodels.exporting.c.compiled import Compiled
 from seqmodels.exporting.c.network import network_of
 from seqmodels.exporting.c.source import Where, source
@@ -125,6 +128,31 @@ def crf(model: nn.Module) -> LinearChainCRF:
     assert isinstance(model, Tagger)
     assert isinstance(model.tags, LinearChainCRF)
     return model.tags
+
+
+@pytest.mark.parametrize("name", ["last_both_ways", "tags", "crf", "ctc_of_fewer_steps", "forecaster_window"])
+def test_methods_that_run_the_c_compute_what_the_network_does(batch: Batch, name: str) -> None:
+    model, lengths = copy.deepcopy(MODELS[name]).eval(), torch.tensor([7, 2, 5])
+    shape, program = network_of(model), batch.program("gcc")
+    x: Any = torch.randn(3, 7, shape.inputs) if shape.table is None else torch.arange(21).view(3, 7) % 7
+    x = Words(x, x, x[:, :1], lengths.clamp(max=1)) if isinstance(model, Tagger) else x
+    given = (x, torch.zeros(3, 4, 0)) if isinstance(model, DirectForecaster) else (x, lengths)
+    forward = methods_of(model, partial(program, name))["forward"]
+    with torch.no_grad():
+        expected_, found = model(*given), forward(*given)
+    if name in ("tags", "crf"):  # what lies past a length means nothing
+        real = torch.arange(7) < lengths[:, None]
+        expected_, found = expected_[real], found[real]
+    if name == "ctc_of_fewer_steps":
+        (expected_, ends), (found, found_ends) = expected_, found
+        assert found_ends.tolist() == ends.tolist()
+        real = torch.arange(expected_.shape[1]) < ends[:, None]
+        expected_, found = expected_[real], found[real]
+    torch.testing.assert_close(found, expected_, rtol=1e-5, atol=1e-5)
+
+
+def test_a_language_model_is_more_than_a_run(batch: Batch) -> None:
+    assert methods_of(MODELS["language_model"], partial(batch.program("gcc"), "language_model")) == {}
 
 
 def test_wrong_input_is_an_error_code(batch: Batch) -> None:

@@ -1,18 +1,22 @@
 """What a model computes for a sequence, and by how much compiled C differs from it."""
 
 import copy
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from seqmodels.cells.base import Cell
 from seqmodels.data.tagging.batch import Words
+from seqmodels.errors import Refused
 from seqmodels.exporting.c.compiled import Answer
 from seqmodels.exporting.c.source import Shape
 from seqmodels.exporting.checking import difference_of
 from seqmodels.layers import LinearChainCRF, Recurrent
-from seqmodels.models import DirectForecaster, Tagger
+from seqmodels.models import CTCNetwork, DirectForecaster, SequenceNetwork, Tagger
 
 
 def inputs_for(shape: Shape, lengths: tuple[int, ...], seed: int = 0) -> list[np.ndarray]:
@@ -58,6 +62,41 @@ def difference(model: nn.Module, answer: Answer, wanted: np.ndarray) -> float:
         return float("inf")
     worst = max(difference_of(torch.tensor(one), torch.tensor(wanted)) for one in found)
     return worst if answer.tags is None else max(worst, _lacking(model, answer.run, answer.tags))
+
+
+def methods_of(model: nn.Module, program: Callable[[list[np.ndarray]], list[Answer]]) -> dict[str, Callable[..., Any]]:
+    """Return what stands in for methods of a network in evaluation, by name; none where a run is not all it does.
+
+    Args:
+        model: the network.
+        program: runs the compiled C over sequences.
+    """
+    if not isinstance(model, SequenceNetwork | Tagger | CTCNetwork | DirectForecaster):
+        return {}
+
+    def run(inputs: Any, lengths: Tensor | None) -> Tensor:
+        x = (inputs.tokens if isinstance(inputs, Words) else inputs).numpy()
+        ends = [x.shape[1]] * len(x) if lengths is None else lengths.tolist()
+        answers = program([row[:end] for row, end in zip(x, ends, strict=True)])
+        if any(answer.code != 0 for answer in answers):
+            raise Refused("the exported C returns an error for the data")
+        return pad_sequence([torch.tensor(answer.run) for answer in answers], batch_first=True)
+
+    def forward(inputs: Any, lengths: Tensor | None = None) -> Any:
+        output = run(inputs, lengths)
+        if isinstance(model, CTCNetwork):
+            ends = torch.full((len(inputs),), inputs.shape[1]) if lengths is None else lengths
+            return output, model.output_lengths(ends)
+        if output.dim() == 3:  # of each step, the padding too
+            time = (inputs.tokens if isinstance(inputs, Words) else inputs).shape[1]
+            output = nn.functional.pad(output, (0, 0, 0, time - output.shape[1]))
+        return output
+
+    def forecast(inputs: Tensor, *_: Any) -> Tensor:
+        assert isinstance(model, DirectForecaster)
+        return run(inputs, None).view(len(inputs), model.horizon, model.output_size, -1)
+
+    return {"forward": forecast if isinstance(model, DirectForecaster) else forward}
 
 
 def _lacking(model: nn.Module, scores: np.ndarray, tags: np.ndarray) -> float:

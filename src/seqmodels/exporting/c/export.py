@@ -2,13 +2,15 @@
 
 import re
 import tempfile
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from torch import nn
 
 from seqmodels.errors import ConfigError, Refused
-from seqmodels.exporting.c.comparing import difference, expected, inputs_for
+from seqmodels.exporting.c.comparing import difference, expected, inputs_for, methods_of
 from seqmodels.exporting.c.compiled import FLAGS, Compiled, compiler
 from seqmodels.exporting.c.network import network_of
 from seqmodels.exporting.c.source import Source, Where, source
@@ -26,6 +28,7 @@ def export_c(
     dtype: DType = "float32",
     tolerance: float = TOLERANCE,
     about: str = "",
+    measure: Callable[[Mapping[str, Callable[..., Any]]], list[str]] | None = None,
 ) -> tuple[dict[str, bytes], list[str]]:
     """Return a model as one C99 file and a header, without dependencies but the C library.
 
@@ -39,6 +42,8 @@ def export_c(
         dtype: of weight matrices and embeddings; ``int8`` has a scale for each row of a weight, activations are floats.
         tolerance: largest difference in float32, relative to the model's largest output or to 1.
         about: what the model is, for the first line of the files.
+        measure: of ``int8``, is given what stands in for methods of the model, by name, and runs the compiled C;
+            returns further lines.
 
     Returns:
         Contents of files by name, and lines that say what was done: sizes, operations of a step, the difference.
@@ -57,13 +62,16 @@ def export_c(
     about = re.sub(r"[^\x20-\x7e]|\*/|/\*", " ", about or f"{type(model).__name__}, exported by seqmodels")
     try:
         found = source(name, network_of(model), weights=weights, dtype=dtype, about=about)
-        line = _compared(model, name, found, tolerance if dtype == "float32" else None)
+        if dtype == "float32":
+            lines = _compared(model, name, found, tolerance, None)
+        else:
+            lines = _compared(model, name, found, None, measure)
     except Refused as error:
         raise ConfigError(str(error)) from error
     files = {f"{name}.c": found.code.encode(), f"{name}.h": found.header.encode()}
     if found.weights is not None:
         files[f"{name}.bin"] = found.weights
-    return files, [*_costs(found), line]
+    return files, [*_costs(found), *lines]
 
 
 def _check_options(name: str, **options: tuple[str, tuple[str, ...]]) -> None:
@@ -83,21 +91,30 @@ def _costs(found: Source) -> list[str]:
     ]
 
 
-def _compared(model: nn.Module, name: str, found: Source, tolerance: float | None) -> str:
-    """Compare the C with the model; return the line that says by how much they differ.
+def _compared(
+    model: nn.Module,
+    name: str,
+    found: Source,
+    tolerance: float | None,
+    measure: Callable[[Mapping[str, Callable[..., Any]]], list[str]] | None,
+) -> list[str]:
+    """Compare the C with the model; return lines that say by how much they differ.
 
     Raises:
         Refused: they differ by more than a tolerance.
     """
     if (command := compiler()) is None:
-        return "not compared with the model: no C compiler is installed (CC may name one)"
+        return ["not compared with the model: no C compiler is installed (CC may name one)"]
     inputs = inputs_for(found.shape, LENGTHS)
     with tempfile.TemporaryDirectory() as folder:
-        answers = Compiled(Path(folder), {name: found}, [*command, *FLAGS])(name, inputs)
+        program = Compiled(Path(folder), {name: found}, [*command, *FLAGS])
+        answers = program(name, inputs)
+        measured = [] if measure is None else measure(methods_of(model, partial(program, name)))
     most = max(difference(model, one, wanted) for one, wanted in zip(answers, expected(model, inputs), strict=True))
     if tolerance is not None and not most <= tolerance:
         raise Refused(
             f"the C differs from the model by {most:.2g}, more than tolerance={tolerance:g}: nothing was written"
         )
     lengths = ", ".join(map(str, LENGTHS))
-    return f"largest difference from the model: {most:.2g} ({lengths} steps, compiled by {command[0]})"
+    line = f"largest difference from the model: {most:.2g} ({lengths} steps, compiled by {command[0]})"
+    return [line, *measured]
