@@ -14,7 +14,7 @@ from seqmodels.data import Words
 from seqmodels.errors import ConfigError
 from seqmodels.exporting.c import export_c
 from seqmodels.exporting.c.comparing import expected, methods_of
-from seqmodels.exporting.c.compiled import Compiled
+from seqmodels.exporting.c.compiled import Compiled, Context
 from seqmodels.exporting.c.network import network_of
 from seqmodels.exporting.c.source import Where, source
 from seqmodels.exporting.c.weights import rounded
@@ -24,6 +24,8 @@ from seqmodels.models import (
     DenseClassifier,
     DirectForecaster,
     LanguageModel,
+    RecursiveForecaster,
+    SegmentForecaster,
     SequenceClassifier,
     SequenceRegressor,
     Tagger,
@@ -88,6 +90,20 @@ def models() -> dict[str, nn.Module]:
         "self_attention": SelfAttention(6, heads=2),
     }
     found |= {f"forecaster_{n}": Forecaster(normalization=n) for n in ("none", "last", "window")}
+    own: dict[str, Any] = {
+        "input_size": 3,
+        "output_size": 2,
+        "horizon": 4,
+        "hidden_sizes": [5],
+    }  # one feature is known ahead
+    more: dict[str, Any] = {**own, "known_size": 1, "static_size": 2, "series": 3, "series_embedding": 4}
+    found |= {
+        "forecaster_of_all": DirectForecaster(GRUCell, **more, normalization="window"),
+        "forecaster_streams": DirectForecaster(GRUCell, **more, normalization="none", depth=1),
+        "recursive_of_all": RecursiveForecaster(GRUCell, **more, likelihood=GaussianForecast()),
+        "recursive_window": RecursiveForecaster(LSTMCell, **{**own, "input_size": 2}, normalization="window"),
+        "recursive_none": RecursiveForecaster(LSTMCell, **{**own, "input_size": 2}, normalization="none"),
+    }
     for name in ("last", "mean", "maximum", "concat"):
         kind = getattr(pooling, name)
         found[f"{name}_of_tokens"] = Classifier(vocab_size=7, embedding_size=4, pooling=kind)
@@ -96,7 +112,16 @@ def models() -> dict[str, nn.Module]:
 
 
 MODELS = models()
-CLANG = {"both", "concat_of_tokens", "concat_both_ways", "gaussian", "series_default", "ctc_of_fewer_steps", "top"}
+CLANG = {
+    "recursive_of_all",
+    "both",
+    "concat_of_tokens",
+    "concat_both_ways",
+    "gaussian",
+    "series_default",
+    "ctc_of_fewer_steps",
+    "top",
+}
 
 
 @pytest.fixture(scope="module")
@@ -130,13 +155,14 @@ def crf(model: nn.Module) -> LinearChainCRF:
     return model.tags
 
 
-@pytest.mark.parametrize("name", ["last_both_ways", "tags", "crf", "ctc_of_fewer_steps", "forecaster_window"])
+@pytest.mark.parametrize("name", ["last_both_ways", "tags", "crf", "ctc_of_fewer_steps", "recursive_of_all"])
 def test_methods_that_run_the_c_compute_what_the_network_does(batch: Batch, name: str) -> None:
     model, lengths = copy.deepcopy(MODELS[name]).eval(), torch.tensor([7, 2, 5])
     shape, program = network_of(model), batch.program("gcc")
     x: Any = torch.randn(3, 7, shape.inputs) if shape.table is None else torch.arange(21).view(3, 7) % 7
     x = Words(x, x, x[:, :1], lengths.clamp(max=1)) if isinstance(model, Tagger) else x
-    given = (x, torch.zeros(3, 4, 0)) if isinstance(model, DirectForecaster) else (x, lengths)
+    future = torch.randn(3, 4, 1), None, torch.randn(3, 2), torch.tensor([2, 0, 1])
+    given = (x, *future) if isinstance(model, RecursiveForecaster) else (x, lengths)
     forward = methods_of(model, partial(program, name))["forward"]
     with torch.no_grad():
         expected_, found = model(*given), forward(*given)
@@ -159,6 +185,10 @@ def test_wrong_input_is_an_error_code(batch: Batch) -> None:
     program = batch.program("gcc")
     codes = [answer.code for answer in program("tags", [np.array([3, 7]), np.array([-1]), np.array([], np.int32)])]
     assert codes == [1, 1, 2]
+    window = np.zeros((2, 3), np.float32)
+    known, fixed = np.zeros(4, np.float32), np.zeros(2, np.float32)
+    contexts = [Context(known, fixed, np.array(group, np.int32)) for group in (0, 2, 3, -1)]
+    assert [answer.code for answer in program("forecaster_of_all", [window] * 4, contexts)] == [0, 0, 1, 1]
 
 
 def test_weights_of_another_model_are_an_error_code(tmp_path) -> None:
@@ -190,8 +220,7 @@ def test_weights_that_int8_holds_exactly_lose_nothing(weights: Where, tmp_path) 
     [
         (lambda: Classifier(input_size=2, front=OwnFront), "OwnFront"),  # type: ignore[arg-type]
         (lambda: Tagger(LSTM, vocab_size=9, character_vocab_size=2, output_size=3, crf=True), "characters"),
-        (lambda: Forecaster(known_size=1), "known of the future"),
-        (lambda: Forecaster(static_size=1), "groups"),
+        (lambda: SegmentForecaster(LSTM, input_size=2, output_size=2, horizon=3, segment=2), "SegmentForecaster"),
         (lambda: DenseClassifier(input_size=2, output_size=3, time=4), "DenseClassifier"),
     ],
 )

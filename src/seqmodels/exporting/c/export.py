@@ -10,7 +10,7 @@ from typing import Any, get_args
 from torch import nn
 
 from seqmodels.errors import ConfigError, Refused
-from seqmodels.exporting.c.comparing import difference, expected, inputs_for, methods_of
+from seqmodels.exporting.c.comparing import contexts_for, difference, expected, inputs_for, methods_of
 from seqmodels.exporting.c.compiled import FLAGS, Compiled, compiler
 from seqmodels.exporting.c.network import network_of
 from seqmodels.exporting.c.source import Source, Where, source
@@ -105,12 +105,13 @@ def _compared(
     """
     if (command := compiler()) is None:
         return ["not compared with the model: no C compiler is installed (CC may name one)"]
-    inputs = inputs_for(found.shape, LENGTHS)
+    inputs, contexts = inputs_for(found.shape, LENGTHS), contexts_for(found.shape, len(LENGTHS))
     with tempfile.TemporaryDirectory() as folder:
         program = Compiled(Path(folder), {name: found}, [*command, *FLAGS])
-        answers = program(name, inputs)
+        answers = program(name, inputs, contexts)
         measured = [] if measure is None else measure(methods_of(model, partial(program, name)))
-    most = max(difference(model, one, wanted) for one, wanted in zip(answers, expected(model, inputs), strict=True))
+    wanted = expected(model, inputs, contexts)
+    most = max(difference(model, one, right) for one, right in zip(answers, wanted, strict=True))
     if tolerance is not None and not most <= tolerance:
         raise Refused(
             f"the C differs from the model by {most:.2g}, more than tolerance={tolerance:g}: nothing was written"

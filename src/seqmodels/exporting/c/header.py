@@ -14,11 +14,12 @@ class Sizes(NamedTuple):
     rows: int
     work: int
     scratch: int
+    beside: int = 0
 
     @property
     def state(self) -> int:
         """Bytes of a state, with three pointers or sizes."""
-        return 4 * (self.carry + self.pool + self.rows + self.work) + 24
+        return 4 * (self.carry + self.pool + self.rows + self.work + self.beside) + 24
 
 
 def header(name: str, network: Network, sizes: Sizes, *, about: str, inside: bool, int8: bool) -> Iterator[str]:
@@ -50,6 +51,11 @@ def header(name: str, network: Network, sizes: Sizes, *, about: str, inside: boo
         yield f"/* Prepare a state with the content of {name}.bin, which must lie at a multiple of 4 and stay there. */"
         yield f"int {name}_init({name}_state *s, const void *weights, size_t size);"
     yield f"/* Go back to the beginning of a sequence. */\nvoid {name}_reset({name}_state *s);"
+    part = network.forecasting
+    if part is not None and part.beside:
+        yield f"/* Set known[{part.horizon}][{part.known}] of the future, fixed[{part.static}] and number of the group"
+        yield "   before the first step; what has no numbers may be NULL, and the only group is 0. */"
+        yield f"int {name}_context({name}_state *s, const float *known, const float *fixed, int32_t group);"
     if network.streams:
         after = "the output after it" if every else "the output of the sequence so far"
         yield f"/* Read one step x[{network.inputs}]; y[{network.outputs}] is {after}. */"
@@ -77,6 +83,8 @@ def _state(name: str, network: Network, sizes: Sizes, *, int8: bool) -> Iterator
     if network.pools:
         yield "  size_t count;"
         yield f"  float pool[{max(1, sizes.pool)}];"
+    if network.forecasting is not None and network.forecasting.beside:
+        yield f"  float beside[{network.forecasting.beside}];"
     yield f"  float carry[{max(1, sizes.carry)}];"
     yield f"  float rows[{max(1, sizes.rows)}];"
     yield f"  float work[{max(1, sizes.work)}];"

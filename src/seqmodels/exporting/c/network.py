@@ -8,12 +8,19 @@ from torch import Tensor, nn
 
 from seqmodels.cells.base import Cell
 from seqmodels.errors import Refused
+from seqmodels.exporting.c.forecasting import Forecasting, Head
 from seqmodels.exporting.c.nodes import Node, chained, input_size, needs_whole, node_of, shortening
 from seqmodels.exporting.c.traced import Traced, traced_function
 from seqmodels.layers import AttentionPool, ConcatPool, EveryStep, LastStep, MaxPool, MeanPool, Recurrent, SequenceLayer
 from seqmodels.layers.crf import LinearChainCRF
-from seqmodels.models import CTCNetwork, DirectForecaster, LanguageModel, SequenceNetwork, Tagger
-from seqmodels.models.likelihoods import Likelihood
+from seqmodels.models import (
+    CTCNetwork,
+    DirectForecaster,
+    LanguageModel,
+    RecursiveForecaster,
+    SequenceNetwork,
+    Tagger,
+)
 
 
 @dataclass(frozen=True)
@@ -29,9 +36,7 @@ class Network:
         backward_size: features at the end that ``last`` takes from the first step.
         score: of ``attention``, the logarithm of the weight of a step up to a constant.
         head: the output layer; None: the features themselves.
-        normalization: of the first ``normalized`` features over the whole sequence; its location and scale follow the
-            features in the input of the head.
-        normalized: how many.
+        forecasting: what a forecaster has beside.
         crf: transitions ``(tags, tags)``, first and last ``(tags,)`` of the search for tags in the outputs.
     """
 
@@ -42,24 +47,27 @@ class Network:
     backward_size: int = 0
     score: Traced | None = None
     head: Traced | None = None
-    normalization: Literal["none", "last", "window"] = "none"
-    normalized: int = 0
+    forecasting: Forecasting | None = None
     crf: tuple[Tensor, Tensor, Tensor] | None = None
 
     @property
-    def features(self) -> int:
-        """Numbers that the head reads."""
-        extra = 2 * self.normalized if self.normalization != "none" else 0
-        return self.node.output_size * max(1, len(self.pools)) + extra
-
-    @property
     def outputs(self) -> int:
-        return self.features if self.head is None else self.head.output_size
+        if self.forecasting is not None:
+            return self.forecasting.horizon * self.forecasting.params
+        return self.node.output_size if self.head is None else self.head.output_size
 
     @property
     def streams(self) -> bool:
         """Whether steps can be computed one by one, before the later ones are known."""
-        return not needs_whole(self.node) and self.normalization == "none"
+        forecasting = self.forecasting
+        if forecasting is not None and (forecasting.recursive or forecasting.normalization != "none"):
+            return False
+        return not needs_whole(self.node)
+
+    @property
+    def group(self) -> int:
+        """Features that each step reads beside its own."""
+        return 0 if self.forecasting is None else self.forecasting.group
 
     @property
     def shortens(self) -> int:
@@ -165,42 +173,25 @@ def _tagger(model: Tagger) -> Network:
     return Network(1, node, table, head=traced_function(model.read_out, node.output_size), crf=crf)
 
 
-class _Forecast(nn.Module):
-    """The output layer of a forecaster, of its features and, side by side with them, location and scale."""
-
-    def __init__(self, model: DirectForecaster) -> None:
-        super().__init__()
-        self.read_out = model.read_out
-        self.likelihood: Likelihood = model.likelihood
-        self.size, self.horizon = model.output_size, model.horizon
-        self.scaled = model.normalization != "none"
-
-    def forward(self, x: Tensor) -> Tensor:
-        features = x[:, : -2 * self.size] if self.scaled else x
-        params = self.read_out(features).view(-1, self.horizon, self.size, self.likelihood.size)
-        params = self.likelihood.constrained(params)
-        if self.scaled:
-            location, scale = x[:, None, -2 * self.size : -self.size], x[:, None, -self.size :]
-            params = self.likelihood.shifted(params, location, scale)
-        return params.flatten(1)
-
-
-def _direct_forecaster(model: DirectForecaster) -> Network:
-    node = node_of(model.recurrent)
-    if model.groups.size:
-        raise Refused("a forecaster that reads features of groups (static, series_embedding) cannot be exported as C")
-    if model.read_out.in_features != node.output_size:
-        raise Refused("a forecaster that reads what is known of the future (data.future) cannot be exported as C")
-    extra = 2 * model.output_size if model.normalization != "none" else 0
-    head = traced_function(_Forecast(model), node.output_size + extra)
-    size, kind = model.output_size, model.normalization
-    return Network(model.recurrent.input_size, node, pools=("last",), head=head, normalization=kind, normalized=size)
+def _forecaster(model: DirectForecaster | RecursiveForecaster) -> Network:
+    node, groups = node_of(model.recurrent), model.groups
+    vectors = None if groups.embedding is None else groups.embedding.weight.detach().float().cpu()
+    recursive = isinstance(model, RecursiveForecaster)
+    known = (model.read_out.in_features - node.output_size) // (1 if recursive else model.horizon)
+    size = model.output_size * model.likelihood.size
+    part = Forecasting(
+        model.normalization, model.output_size, model.horizon, known, groups.static_size, vectors, size, recursive
+    )
+    head = traced_function(Head(model, part), node.output_size + part.known_at_once + part.scaling)
+    inputs = model.recurrent.input_size - groups.size
+    return Network(inputs, node, pools=("last",), head=head, forecasting=part)
 
 
 _MODELS: dict[type[nn.Module], Callable[[Any], Network]] = {
     SequenceNetwork: _sequence_network,
     LanguageModel: _language_model,
-    DirectForecaster: _direct_forecaster,
+    DirectForecaster: _forecaster,
+    RecursiveForecaster: _forecaster,
     CTCNetwork: _ctc_network,
     Tagger: _tagger,
 }

@@ -36,6 +36,7 @@ class Shape:
         shortens: of how many steps there is one that has.
         streams: whether there is a function for a single step.
         tags: whether there is one that chooses a tag at each step.
+        context: numbers known of the future, static features, and groups, of a function that sets them.
     """
 
     tokens: int | None
@@ -45,6 +46,7 @@ class Shape:
     shortens: int
     streams: bool
     tags: bool
+    context: tuple[int, int, int] | None
 
     def rows(self, steps: int) -> int:
         """Return the number of outputs of a sequence."""
@@ -96,6 +98,8 @@ class _Source:
         self.name, self.network, self.where, self.about = name, network, where, about
         self.numbers = Weights(dtype)
         table = None if network.table is None else self.numbers.table(network.table)
+        groups = None if network.forecasting is None else network.forecasting.vectors
+        vectors = None if groups is None else self.numbers.table(groups)
         self.steps: list[Written] = []
         self.multiplications = self.pointwise = 0.0
         initial, placed = [torch.zeros(0)], list[Placed]()
@@ -116,7 +120,7 @@ class _Source:
         self.search = None if network.crf is None else viterbi(name, network.crf, self.numbers)
         self.carry = sum(map(len, initial))
         self.initial = self.numbers.floats(torch.cat(initial))
-        self.running = Running(name, network, table, placed, int8=dtype == "int8")
+        self.running = Running(name, network, table, vectors, placed, int8=dtype == "int8")
 
     def _add(self, part: Written, rate: int) -> None:
         """Add a function that is called once for each ``rate`` steps of the input."""
@@ -128,7 +132,8 @@ class _Source:
         running, steps, int8 = self.running, self.steps, self.numbers.dtype == "int8"
         body = list(running.lines())
         work = max(step.work for step in [*steps, *([self.search] if self.search else [])])
-        sizes = Sizes(self.carry, running.pool, running.rows, work, running.scratch)
+        part = self.network.forecasting
+        sizes = Sizes(self.carry, running.pool, running.rows, work, running.scratch, 0 if part is None else part.beside)
         inside = self.where == "inside"
         top = header(self.name, self.network, sizes, about=self.about, inside=inside, int8=int8)
         floats, small = self.numbers.arrays()
@@ -164,7 +169,10 @@ class _Source:
         network = self.network
         tokens = None if network.table is None else len(network.table)
         every, tags = not network.pools, network.crf is not None
-        return Shape(tokens, network.inputs, network.outputs, every, network.shortens, network.streams, tags)
+        part, context = network.forecasting, None
+        if part is not None and part.beside:
+            context = part.horizon * part.known, part.static, 1 if part.vectors is None else len(part.vectors)
+        return Shape(tokens, network.inputs, network.outputs, every, network.shortens, network.streams, tags, context)
 
     def _arrays(self, floats: np.ndarray, small: np.ndarray) -> Iterator[str]:
         yield "static const float FLOATS[] = {"
@@ -195,6 +203,8 @@ class _Source:
             yield "  s->floats = (const float *)weights + 4;"
             if int8:
                 yield f"  s->bytes = (const int8_t *)(s->floats + {len(floats)});"
+        if self.network.forecasting is not None and self.network.forecasting.beside:
+            yield "  memset(s->beside, 0, sizeof s->beside);"
         yield f"  {name}_reset(s);\n  return 0;\n}}"
 
 
