@@ -110,6 +110,8 @@ def test_a_forecaster_is_scored_by_the_end_of_a_table() -> None:
     assert estimator.score(frame) == pytest.approx(-sum(errors) / 6)
     with pytest.raises(ValueError, match=r"at least 5 rows of 5, .* got 4"):
         estimator.score({name: cells[:65] for name, cells in frame.items()})
+    with pytest.raises(ValueError, match="needs the columns sales"):
+        estimator.score({"day": days, "shop": frame["shop"]})
 
 
 def test_a_series_is_cross_validated_in_the_order_of_time() -> None:

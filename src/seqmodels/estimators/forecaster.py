@@ -133,11 +133,14 @@ class Forecaster(Estimator):
 
         Raises:
             NotFittedError: ``fit`` has not been called.
-            ValueError: a group has fewer than ``horizon + 2`` rows, or the end has no values.
+            ValueError: a group has fewer than ``horizon + 2`` rows, the end has no values, or a column is missing, as
+                those of ``data.layout=columns``, where each column is a series of the same model.
         """
         predictor = self._fitted().predictor
         assert isinstance(predictor, ForecastPredictor)
         columns, horizon = columns_of(frame), predictor.model.horizon
+        if missing := [name for name in predictor.names if name not in columns]:
+            raise ValueError(f"score needs the columns {', '.join(missing)}, which the table does not have")
         groups = rows_of_groups(columns, [self.group] if isinstance(self.group, str) else self.group)
         for key, rows in groups.items():
             if len(rows) < horizon + 2:
