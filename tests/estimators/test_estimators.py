@@ -3,6 +3,7 @@
 import sys
 from datetime import date, timedelta
 from importlib import reload
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import cross_val_score
+from sklearn.model_selection import TimeSeriesSplit, cross_val_score
 
 import seqmodels
 from seqmodels.errors import ConfigError
@@ -91,6 +92,36 @@ def test_a_table_is_forecast_from_its_end() -> None:
         assert low <= value <= high
     (earlier,) = estimator.predict({name: column[:-3] for name, column in FRAME.items()})
     assert earlier.times == ["2024-02-28", "2024-02-29", "2024-03-01"]
+
+
+def test_a_forecaster_is_scored_by_the_end_of_a_table() -> None:
+    days = [*DAYS, *DAYS]
+    sales = [10 + (row * 7 % 5) for row in range(2 * len(DAYS))]
+    frame: dict[str, list[Any]] = {"day": days, "shop": [3] * len(DAYS) + [5] * len(DAYS), "sales": sales}
+    estimator = Forecaster(**SMALL, input_length=7, group="shop").fit(frame, horizon=3)
+    found = {
+        forecast.group["shop"]: forecast.values["sales"]["forecast"]
+        for forecast in estimator.predict({name: cells[:58] + cells[61:-3] for name, cells in frame.items()})
+    }
+    errors = []
+    for shop, values in ((3, sales[:61]), (5, sales[61:])):
+        change = sum(abs(b - a) for a, b in pairwise(values[:58])) / 57
+        errors += [abs(f - y) / change for f, y in zip(found[str(shop)], values[-3:], strict=True)]
+    assert estimator.score(frame) == pytest.approx(-sum(errors) / 6)
+    with pytest.raises(ValueError, match=r"at least 5 rows of 5, .* got 4"):
+        estimator.score({name: cells[:65] for name, cells in frame.items()})
+    with pytest.raises(ValueError, match="needs the columns sales"):
+        estimator.score({"day": days, "shop": frame["shop"]})
+
+
+def test_a_series_is_cross_validated_in_the_order_of_time() -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    frame = pyarrow.table(FRAME)
+    scores = cross_val_score(
+        Forecaster(**SMALL, input_length=7), frame, cv=TimeSeriesSplit(2, test_size=12), params={"horizon": 3}
+    )
+    assert scores.shape == (2,)
+    assert (scores < 0).all()
 
 
 def test_columns_may_have_any_name() -> None:

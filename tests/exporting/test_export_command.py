@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from seqmodels.cli import run
+from seqmodels.exporting.job import FORMATS
 from seqmodels.tasks import Task
 from seqmodels.training.checkpoint_file import DurableCheckpointIO
 from seqmodels.training.checkpoint_format import FORMAT
@@ -123,3 +124,17 @@ def test_a_folder_that_exists_is_not_overwritten(
     assert export(saved, tmp_path, "format=folder") == 2
     assert "exists and is not an empty folder" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_folder_that_is_filled_meanwhile_is_not_overwritten(
+    saved: tuple[Path, Task], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other(job: Any) -> tuple[dict[str, bytes], list[str]]:
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "mine.txt").write_text("mine")
+        return {"model.c": b""}, []
+
+    monkeypatch.setitem(FORMATS, "folder", other)
+    assert export(saved, tmp_path / "out", "format=folder") == 2
+    assert "cannot be written: Directory not empty" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "mine.txt"]

@@ -1,10 +1,13 @@
 """Forecasts of the series of a table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import date
 from os import PathLike
 from pathlib import Path
 from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from seqmodels.config.quoting import quoted
 from seqmodels.data.formats.parquet import as_written
@@ -12,6 +15,7 @@ from seqmodels.estimators.base import Estimator
 from seqmodels.exporting import Forecast
 from seqmodels.exporting.inputs import table_columns
 from seqmodels.system.durable import write_csv
+from seqmodels.tasks.predictors.forecasts import ForecastPredictor
 
 
 class Forecaster(Estimator):
@@ -116,6 +120,64 @@ class Forecaster(Estimator):
         """
         model = self._fitted()
         return model.predict(Columns(self._columns if frame is None else columns_of(frame)))
+
+    def score(self, frame: Any, y: None = None) -> float:  # noqa: ARG002  (of scikit-learn's interface)
+        """Forecast the end of a table from the rows before it; return minus the MASE, so that greater is better.
+
+        The end is the last ``horizon`` steps of each group. Absolute errors are divided by the mean absolute change
+        from one step to the next in the rows before (Hyndman and Koehler, 2006), or by 1 where nothing changes. The
+        score is minus their mean over all values of the end that are there: 0 if all are forecast exactly.
+
+        Args:
+            frame: a table with the columns of that of :meth:`fit`, the rows of each group in the order of time.
+
+        Raises:
+            NotFittedError: ``fit`` has not been called.
+            ValueError: a group has fewer than ``horizon + 2`` rows, the end has no values, or a column is missing, as
+                those of ``data.layout=columns``, where each column is a series of the same model.
+        """
+        predictor = self._fitted().predictor
+        assert isinstance(predictor, ForecastPredictor)
+        columns, horizon = columns_of(frame), predictor.model.horizon
+        if missing := [name for name in predictor.names if name not in columns]:
+            raise ValueError(f"score needs the columns {', '.join(missing)}, which the table does not have")
+        groups = rows_of_groups(columns, [self.group] if isinstance(self.group, str) else self.group)
+        for key, rows in groups.items():
+            if len(rows) < horizon + 2:
+                of = f" of {', '.join(key)}" if key else ""
+                raise ValueError(f"score needs at least {horizon + 2} rows{of}, the horizon and 2, got {len(rows)}")
+        hidden = {row for rows in groups.values() for row in rows[-horizon:]}
+        known = {**columns, **{name: without(columns[name], hidden) for name in predictor.names}}
+        errors: list[float] = []
+        for forecast in self.predict(known):
+            rows = groups[tuple(map(str, forecast.group.values()))]
+            for name in predictor.names:
+                numbers = numbers_of([columns[name][row] for row in rows])
+                change = np.nanmean(np.abs(np.diff(numbers[:-horizon])))
+                apart = np.abs(np.array(forecast.values[name]["forecast"]) - numbers[-horizon:])
+                errors += (apart / (change if change > 0 else 1)).tolist()
+        there = [error for error in errors if not np.isnan(error)]
+        if not there:
+            raise ValueError(f"the last {horizon} steps have no values of {', '.join(predictor.names)}")
+        return -sum(there) / len(there)
+
+
+def rows_of_groups(columns: Mapping[str, list[Any]], names: Sequence[str]) -> dict[tuple[str, ...], list[int]]:
+    """Return the numbers of the rows of each group, by what stands in the columns of these names."""
+    found: dict[tuple[str, ...], list[int]] = {}
+    for row in range(len(next(iter(columns.values())))):
+        found.setdefault(tuple(str(as_written(columns[name][row])) for name in names), []).append(row)
+    return found
+
+
+def without(cells: Sequence[Any], hidden: Container[int]) -> list[Any]:
+    """Return cells of which some are empty."""
+    return [None if row in hidden else cell for row, cell in enumerate(cells)]
+
+
+def numbers_of(cells: Sequence[Any]) -> NDArray[np.float64]:
+    """Return cells as numbers, NaN where one is empty."""
+    return np.array([float(as_written(cell) or "nan") for cell in cells])
 
 
 class Columns:

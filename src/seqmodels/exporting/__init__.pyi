@@ -1,5 +1,7 @@
 """The public names of the package and where they are defined; ``__init__.py`` imports each when it is first used."""
 
+from seqmodels.exporting import c as c
+from seqmodels.exporting import onnx as onnx
 from seqmodels.exporting.loading import load as load
 from seqmodels.exporting.model import Model as Model
 from seqmodels.exporting.model import Step as Step

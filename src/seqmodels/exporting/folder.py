@@ -40,33 +40,40 @@ def export_folder(model: nn.Module, recipe: Recipe, metrics: Mapping[str, float]
         shutil.rmtree(place)
 
 
-def outside(model: nn.Module, recipe: Recipe) -> tuple[dict[str, Any], list[str]]:
-    """Return what an exported graph leaves to its caller, as plain data, and lines that name it.
+def outside(model: nn.Module, recipe: Recipe, kind: str) -> tuple[dict[str, Any], list[str]]:
+    """Return what an exported graph or C file leaves to its caller, as plain data, and lines that name it.
 
     Args:
         model: a trained network.
         recipe: of its checkpoint.
+        kind: of the export; ``c`` has what it reads in its header, and the search of a CRF.
     """
     found: dict[str, Any] = {
-        "graphs": {
-            graph.name: {
-                "inputs": {port.name: [*port.axes] for port in graph.inputs},
-                "outputs": {name: [*axes] for name, axes in graph.outputs.items()},
-                "optional": [*graph.initial],
-                "multiples": dict(graph.multiples),
-            }
-            for graph in graphs_of(model)
-        },
         "class_names": list(recipe["class_names"]),
         "preprocessing": recipe.get("preprocessing"),
     }
+    if kind != "c":
+        found = {"graphs": described(model), **found}
     lines = []
     if (node := recipe.get("preprocessing")) is not None:
         lines.append(f"preprocessing by {node['_target_']}: how its inputs are made")
     tags = getattr(model, "tags", None)
-    if tags is not None and (weights := dict(tags.named_parameters())):
+    if kind != "c" and tags is not None and (weights := dict(tags.named_parameters())):
         found["crf"] = {name: weight.tolist() for name, weight in weights.items()}
         lines.append("the CRF that chooses tags from scores: its weights")
-    if len(found["graphs"]) > 1 or "log_probs" in str(found["graphs"]):
+    if kind != "c" and (len(found["graphs"]) > 1 or "log_probs" in str(found["graphs"])):
         lines.append("the search for an output, greedy or by beam: it calls the decoder for each token")
     return found, lines
+
+
+def described(model: nn.Module) -> dict[str, Any]:
+    """Return the graphs of a network by name: what they read and return, with the names of axes."""
+    return {
+        graph.name: {
+            "inputs": {port.name: [*port.axes] for port in graph.inputs},
+            "outputs": {name: [*axes] for name, axes in graph.outputs.items()},
+            "optional": [*graph.initial],
+            "multiples": dict(graph.multiples),
+        }
+        for graph in graphs_of(model)
+    }

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,6 +34,7 @@ class Job(NamedTuple):
     dtype: str
     weights: str  # of format=c: inside the C file, or in a bin
     tolerance: float
+    measure: Callable[[Mapping[str, Callable[..., Any]]], list[str]]  # by how much dtype=int8 makes it worse
 
 
 def export(config: DictConfig) -> list[str]:
@@ -62,7 +64,7 @@ def export(config: DictConfig) -> list[str]:
         raise ConfigError(f"tolerance must be a number of at least 0, got {tolerance!r}")
     place = _weights(config)
     model, recipe = load_network(place)
-    job = Job(model, recipe, _metrics(place), config.dtype, config.weights, tolerance)
+    job = Job(model, recipe, _metrics(place), config.dtype, config.weights, tolerance, partial(_accuracy_lost, place))
     try:
         files, lines = FORMATS[config.format](job)
     except ImportError as error:
@@ -70,9 +72,10 @@ def export(config: DictConfig) -> list[str]:
             raise
         raise ConfigError(f"format=onnx needs the package {error.name}: pip install 'seqmodels[onnx]'") from error
     if config.format != "folder":
-        content, left = outside(job.model, recipe)
+        content, left = outside(job.model, recipe, config.format)
         files[PREPROCESSING] = f"{json_text(content, indent=2)}\n".encode()
-        lines += [f"not in the graph, but in {PREPROCESSING}: {line}" for line in left]
+        inside = "the C file" if config.format == "c" else "the graph"
+        lines += [f"not in {inside}, but in {PREPROCESSING}: {line}" for line in left]
     _write(Path(config.output), files)
     return lines
 
@@ -100,17 +103,20 @@ def _metrics(place: Path) -> dict[str, float]:
 
 def _write(output: Path, files: Mapping[str, bytes]) -> None:
     """Write a folder, which gets its name when it is complete."""
-    partial = output.with_name(f".{output.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    unfinished = output.with_name(f".{output.name}.partial")
+    shutil.rmtree(unfinished, ignore_errors=True)
     try:
         for name, content in files.items():
-            partial.mkdir(exist_ok=True)
-            write_durably(partial / name, lambda file, content=content: file.write(content))  # type: ignore[misc]
-        if output.is_dir():
-            output.rmdir()
-        partial.rename(output)
+            unfinished.mkdir(exist_ok=True)
+            write_durably(unfinished / name, lambda file, content=content: file.write(content))  # type: ignore[misc]
+        try:
+            if output.is_dir():
+                output.rmdir()
+            unfinished.rename(output)
+        except OSError as error:  # another export with the same output was faster
+            raise ConfigError(f"output={output} cannot be written: {error.strerror}") from error
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _folder(job: Job) -> Files:
@@ -120,7 +126,7 @@ def _folder(job: Job) -> Files:
 def _onnx(job: Job) -> Files:
     from seqmodels.exporting.onnx import export_onnx  # noqa: PLC0415  (an extra)
 
-    return export_onnx(job.model, dtype=job.dtype, tolerance=job.tolerance)
+    return export_onnx(job.model, dtype=job.dtype, tolerance=job.tolerance, measure=job.measure)
 
 
 def _torch(job: Job) -> Files:
@@ -132,7 +138,19 @@ def _torch(job: Job) -> Files:
 def _c(job: Job) -> Files:
     from seqmodels.exporting.c import export_c  # noqa: PLC0415  (only where C is asked for)
 
-    return export_c(job.model, dtype=job.dtype, weights=job.weights, tolerance=job.tolerance)  # type: ignore[arg-type]
+    return export_c(
+        job.model,
+        dtype=job.dtype,  # type: ignore[arg-type]
+        weights=job.weights,  # type: ignore[arg-type]
+        tolerance=job.tolerance,
+        measure=job.measure,
+    )
+
+
+def _accuracy_lost(place: Path, methods: Mapping[str, Callable[..., Any]]) -> list[str]:
+    from seqmodels.exporting.accuracy import accuracy_lost  # noqa: PLC0415  (imports Lightning)
+
+    return accuracy_lost(place, methods)
 
 
 FORMATS: dict[str, Callable[[Job], Files]] = {"folder": _folder, "onnx": _onnx, "c": _c, "torch": _torch}

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from torch import nn
 
-from seqmodels.exporting.c.comparing import difference, expected, inputs_for
-from seqmodels.exporting.c.compiled import Answer, Compiled
+from seqmodels.exporting.c.comparing import contexts_for, difference, expected, inputs_for
+from seqmodels.exporting.c.compiled import Answer, Compiled, Context
 from seqmodels.exporting.c.network import network_of
 from seqmodels.exporting.c.source import Source, Where, source
 
@@ -59,15 +59,18 @@ class Batch:
     def build(self, compiler: str, name: str) -> list[Answer]:
         """Return the answers of a model."""
         if (compiler, name) not in self.answers:
-            self.answers[compiler, name] = self.program(compiler)(name, self.inputs(name))
+            self.answers[compiler, name] = self.program(compiler)(name, self.inputs(name), self.contexts(name))
         return self.answers[compiler, name]
 
     def inputs(self, name: str) -> list[np.ndarray]:
         return inputs_for(self.sources[name].shape, LENGTHS)
 
+    def contexts(self, name: str) -> list[Context]:
+        return contexts_for(self.sources[name].shape, len(LENGTHS))
+
     def difference(self, compiler: str, name: str) -> float:
         """Return the largest difference from the model, over all lengths."""
         answers = self.build(compiler, name)
         if name not in self.wanted:
-            self.wanted[name] = expected(self.models[name], self.inputs(name))
-        return max(difference(a, w) for a, w in zip(answers, self.wanted[name], strict=True))
+            self.wanted[name] = expected(self.models[name], self.inputs(name), self.contexts(name))
+        return max(difference(self.models[name], a, w) for a, w in zip(answers, self.wanted[name], strict=True))

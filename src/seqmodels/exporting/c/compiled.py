@@ -27,11 +27,11 @@ static int drive_NAME(FILE *in, const char *weights) {
   float *y = calloc(outputs, sizeof *y), *scratch = malloc(BIG_SCRATCH(rows) * sizeof *scratch);
   if (fread(x, sizeof *x * BIG_INPUT, steps, in) != steps) return 1;
   INIT
-  const int32_t ready = code == 0;
+  CONTEXTconst int32_t ready = code == 0;
   code = ready ? NAME_run(s, x, steps, y, scratch) : code;
   fwrite(&code, sizeof code, 1, stdout);
   fwrite(y, sizeof *y, outputs, stdout);
-  STEPS
+  TAGSSTEPS
   free(s), free(x), free(y), free(scratch);FREE
   return 0;
 }
@@ -41,11 +41,31 @@ _FROM_FILE = """void *content = malloc(SIZE);
   if (file == NULL || fread(content, 1, SIZE, file) != SIZE) return 1;
   fclose(file);
   int32_t code = NAME_init(s, content, SIZE);"""
+_TAGS = """int32_t *tags = calloc(rows, sizeof *tags), *origins = calloc(outputs, sizeof *origins);
+  if (code == 0) code = NAME_best(s, y, steps, tags, origins);
+  fwrite(tags, sizeof *tags, rows, stdout);
+  free(tags), free(origins);
+  """
+_CONTEXT = """float *known = malloc(sizeof *known * (KNOWN + 1)), *fixed = malloc(sizeof *fixed * (FIXED + 1));
+  int32_t group;
+  if (fread(known, sizeof *known, KNOWN, in) != KNOWN || fread(fixed, sizeof *fixed, FIXED, in) != FIXED) return 1;
+  if (fread(&group, sizeof group, 1, in) != 1) return 1;
+  code = code == 0 ? NAME_context(s, known, fixed, group) : code;
+  free(known), free(fixed);
+  """
 _EACH_STEP = """if (ready) NAME_reset(s);
   for (size_t t = 0; t < steps; t++) {
     if (ready) NAME_step(s, x + t * BIG_INPUT, y);
     fwrite(y, sizeof *y, BIG_OUTPUT, stdout);
   }"""
+
+
+class Context(NamedTuple):
+    """What a forecaster reads beside a window."""
+
+    known: np.ndarray  # (horizon, known) float32
+    fixed: np.ndarray  # (static,) float32
+    group: np.ndarray  # () int32
 
 
 class Answer(NamedTuple):
@@ -54,11 +74,13 @@ class Answer(NamedTuple):
     Attributes:
         code: what ``run`` returned.
         run: its output, ``(output,)`` or ``(time, output)``.
+        tags: those that ``best`` chooses, ``(time,)``; None where there is no such function.
         steps: the outputs of ``step``, ``(time, output)``; None where there is no such function.
     """
 
     code: int
     run: np.ndarray
+    tags: np.ndarray | None
     steps: np.ndarray | None
 
 
@@ -89,28 +111,35 @@ class Compiled:
         if done.returncode:
             raise Refused(f"{command[0]} cannot compile the exported C:\n{done.stderr.decode(errors='replace')}")
 
-    def __call__(self, name: str, inputs: Sequence[np.ndarray]) -> list[Answer]:
+    def __call__(self, name: str, inputs: Sequence[np.ndarray], contexts: Sequence[Context] = ()) -> list[Answer]:
         """Run a model on sequences, ``(time, input)`` float32 or tokens ``(time,)`` int32.
+
+        A forecaster that reads more has a context for each sequence.
 
         Raises:
             Refused: the program crashes; the message is what it printed.
         """
         shape, chunks = self.sources[name].shape, []
-        for x in inputs:
+        for number, x in enumerate(inputs):
             kind = "<i4" if shape.tokens else "<f4"
             chunks += [np.array([self.names.index(name), len(x)], "<u4").tobytes(), np.asarray(x, kind).tobytes()]
+            chunks += [] if shape.context is None else [part.tobytes() for part in contexts[number]]
         done = _run([str(self.program), *self.weights], b"".join(chunks))
         if done.returncode:
             raise Refused(f"the exported C of {name} crashes: {done.stderr.decode(errors='replace')[-2000:]}")
         answers, place = [], 0
         for x in inputs:
-            rows = max(1, len(x)) if shape.every else 1
+            rows = shape.rows(len(x))
             code = int(np.frombuffer(done.stdout, "<i4", 1, place)[0])
-            numbers = (rows + (len(x) if shape.streams else 0)) * shape.outputs
-            found = np.frombuffer(done.stdout, "<f4", numbers, place + 4).reshape(-1, shape.outputs)
-            place += 4 + 4 * numbers
-            run = found[:rows] if shape.every else found[0]
-            answers.append(Answer(code, run, found[rows:] if shape.streams else None))
+            run = np.frombuffer(done.stdout, "<f4", rows * shape.outputs, place + 4).reshape(rows, shape.outputs)
+            place += 4 + run.nbytes
+            tags = np.frombuffer(done.stdout, "<i4", rows, place) if shape.tags else None
+            place += 0 if tags is None else tags.nbytes
+            steps = None
+            if shape.streams:
+                steps = np.frombuffer(done.stdout, "<f4", len(x) * shape.outputs, place).reshape(-1, shape.outputs)
+                place += steps.nbytes
+            answers.append(Answer(code, run if shape.every else run[0], tags, steps))
         return answers
 
 
@@ -131,6 +160,10 @@ def _run(command: Sequence[str], given: bytes = b"") -> subprocess.CompletedProc
         raise Refused(f"{command[0]} took longer than {TIMEOUT} seconds") from None
 
 
+def _context(sizes: tuple[int, int, int]) -> str:
+    return _CONTEXT.replace("KNOWN", str(sizes[0])).replace("FIXED", str(sizes[1]))
+
+
 def _main(sources: Mapping[str, Source]) -> str:
     """Return a program that reads requests: the number of a model, steps, inputs; and writes what it computes."""
     lines = ["#include <stdio.h>", "#include <stdlib.h>", *(f'#include "{name}.h"' for name in sources)]
@@ -141,9 +174,11 @@ def _main(sources: Mapping[str, Source]) -> str:
         text = (
             _DRIVER.replace("FREE", "" if one.weights is None else "\n  free(content);")
             .replace("INIT\n", f"{init}\n")
+            .replace("CONTEXT", "" if one.shape.context is None else _context(one.shape.context))
+            .replace("TAGS", _TAGS if one.shape.tags else "")
             .replace("STEPS", _EACH_STEP if one.shape.streams else "")
         )
-        text = text.replace("ROWS", "rows" if one.shape.every else "1").replace("BIG", name.upper())
+        text = text.replace("ROWS", "BIG_ROWS(rows)" if one.shape.every else "1").replace("BIG", name.upper())
         lines.append(text.replace("NAME", name).replace("TYPE", "int32_t" if one.shape.tokens else "float"))
     lines += ["int main(int count, char **files) {", "  uint32_t model;", "  (void)count, (void)files;"]
     lines.append("  while (fread(&model, 4, 1, stdin) == 1) {")

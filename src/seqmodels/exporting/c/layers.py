@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from seqmodels.exporting.c.network import Chain, Leaf, Node, Pair, WithInput
+from seqmodels.exporting.c.nodes import Attending, Chain, Convolved, Leaf, Node, Pair, WithInput
 
 
 class Rows(NamedTuple):
@@ -20,17 +20,17 @@ class Rows(NamedTuple):
 
 
 class Placed(NamedTuple):
-    """A cell's step: the name of its function, and where its carries begin."""
+    """A cell's step, or a convolution: the name of its function, and where its carries begin."""
 
     function: str
-    carry: int
+    carry: int = 0
 
 
 class Layers:
     """Writes the calls of all steps of a network.
 
     Args:
-        placed: the function of each leaf, in the order of the walk.
+        placed: the function of each leaf and convolution, in the order of the walk.
         whole: whether the network runs layer after layer over a sequence, or all layers at each step.
         room: returns memory for a row of a width at each step.
         constants: arguments with which each step begins.
@@ -45,6 +45,11 @@ class Layers:
             function, carry = next(self.placed)
             rows = f"{source.row(whole=self.whole)}, s->carry + {carry}, {target.row(whole=self.whole)}"
             yield self._each(f"{function}({self.constants}, {rows}, s->work);", reverse=node.reverse)
+        elif isinstance(node, Convolved):
+            function, _ = next(self.placed)
+            yield f"steps = {function}({self.constants}, {source.base}, steps, {target.base});"
+        elif isinstance(node, Attending):
+            yield from self._attention(node, source, target)
         elif isinstance(node, Pair):
             yield from self.lines(node.first, source, target)
             yield from self.lines(node.second, source, target.at(node.first.output_size))
@@ -56,31 +61,30 @@ class Layers:
             yield from self._chain(node, source, target)
 
     def _chain(self, node: Chain, source: Rows, target: Rows) -> Iterator[str]:
+        between = [one.output_size for one in node.nodes[:-1]]
+        rooms: list[Rows] = []  # two serve all: a node reads the rows of the one before it
         for number, one in enumerate(node.nodes):
             last = number == len(node.nodes) - 1
-            own = target if last else self.room(one.output_size)
+            if not last and number < 2:
+                rooms.append(self.room(max(between[number::2])))
+            own = target if last else Rows(rooms[number % 2].base, one.output_size)
             yield from self.lines(one, source, own)
             if number and node.residual:
                 to, below = own.row(whole=self.whole), source.row(whole=self.whole)
                 yield self._each(f"for (int j = 0; j < {one.output_size}; j++) ({to})[j] += ({below})[j];")
             source = own
 
+    def _attention(self, node: Attending, source: Rows, target: Rows) -> Iterator[str]:
+        size = node.output_size
+        parts, joined = self.room(3 * size), self.room(2 * size)
+        yield from self.lines(node.before, source, parts)
+        yield f"attend({parts.base}, steps, {joined.base}, {size}, {node.heads});"
+        copied = f"memcpy({joined.at(size).row(whole=True)}, {source.row(whole=True)}, {size} * sizeof(float));"
+        yield self._each(copied)
+        yield from self.lines(node.after, joined, target)
+
     def _each(self, statement: str, *, reverse: bool = False) -> str:
         if not self.whole:
             return statement
         loop = "for (size_t t = steps; t-- > 0;)" if reverse else "for (size_t t = 0; t < steps; t++)"
         return f"{loop} {statement}"
-
-
-def leaves_of(node: Node) -> Iterator[Leaf]:
-    """Yield the cells of a network in the order in which they are written."""
-    if isinstance(node, Leaf):
-        yield node
-    elif isinstance(node, Pair):
-        yield from leaves_of(node.first)
-        yield from leaves_of(node.second)
-    elif isinstance(node, WithInput):
-        yield from leaves_of(node.node)
-    else:
-        for one in node.nodes:
-            yield from leaves_of(one)

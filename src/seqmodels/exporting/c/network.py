@@ -1,4 +1,4 @@
-"""What of a model is exported: layers whose steps are programs, how they are joined, and what follows them."""
+"""What of a model is exported: its layers, and what follows them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,73 +8,19 @@ from torch import Tensor, nn
 
 from seqmodels.cells.base import Cell
 from seqmodels.errors import Refused
-from seqmodels.exporting.c.traced import Traced, traced_cell, traced_function
-from seqmodels.layers import (
-    Bidirectional,
-    ConcatInput,
-    ConcatPool,
-    EveryStep,
-    LastStep,
-    MaxPool,
-    MeanPool,
-    Recurrent,
-    SequenceLayer,
-    Stack,
-)
+from seqmodels.exporting.c.forecasting import Forecasting, Head
+from seqmodels.exporting.c.nodes import Node, chained, input_size, needs_whole, node_of, shortening
+from seqmodels.exporting.c.traced import Traced, traced_function
+from seqmodels.layers import AttentionPool, ConcatPool, EveryStep, LastStep, MaxPool, MeanPool, Recurrent, SequenceLayer
 from seqmodels.layers.crf import LinearChainCRF
-from seqmodels.models import CTCNetwork, DirectForecaster, LanguageModel, SequenceNetwork, Tagger
-from seqmodels.models.likelihoods import Likelihood
-
-
-@dataclass(frozen=True)
-class Leaf:
-    """One cell over time."""
-
-    traced: Traced
-    reverse: bool
-
-    @property
-    def output_size(self) -> int:
-        return self.traced.output_size
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two nodes over the same input, their outputs side by side."""
-
-    first: "Node"
-    second: "Node"
-
-    @property
-    def output_size(self) -> int:
-        return self.first.output_size + self.second.output_size
-
-
-@dataclass(frozen=True)
-class Chain:
-    """Nodes one after the other; ``residual`` adds to each but the first what it reads."""
-
-    nodes: tuple["Node", ...]
-    residual: bool
-
-    @property
-    def output_size(self) -> int:
-        return self.nodes[-1].output_size
-
-
-@dataclass(frozen=True)
-class WithInput:
-    """The input, then the output of a node."""
-
-    node: "Node"
-    input_size: int
-
-    @property
-    def output_size(self) -> int:
-        return self.input_size + self.node.output_size
-
-
-Node = Leaf | Pair | Chain | WithInput
+from seqmodels.models import (
+    CTCNetwork,
+    DirectForecaster,
+    LanguageModel,
+    RecursiveForecaster,
+    SequenceNetwork,
+    Tagger,
+)
 
 
 @dataclass(frozen=True)
@@ -83,39 +29,50 @@ class Network:
 
     Attributes:
         inputs: features of a step; 1 if it reads tokens.
-        node: the recurrent layers.
+        node: the layers.
         table: the embedding ``(tokens, width)``; None where the input is numbers.
-        pools: what the output layer reads of the steps, in order: ``last``, ``mean``, ``max``; none: every step.
+        pools: what the output layer reads of the steps, in order: ``last``, ``mean``, ``max``, or ``attention`` alone;
+            none: every step.
         backward_size: features at the end that ``last`` takes from the first step.
+        score: of ``attention``, the logarithm of the weight of a step up to a constant.
         head: the output layer; None: the features themselves.
-        normalization: of the first ``normalized`` features over the whole sequence; its location and scale follow the
-            features in the input of the head.
-        normalized: how many.
+        forecasting: what a forecaster has beside.
+        crf: transitions ``(tags, tags)``, first and last ``(tags,)`` of the search for tags in the outputs.
     """
 
     inputs: int
     node: Node
     table: Tensor | None = None
-    pools: tuple[Literal["last", "mean", "max"], ...] = ()
+    pools: tuple[Literal["last", "mean", "max", "attention"], ...] = ()
     backward_size: int = 0
+    score: Traced | None = None
     head: Traced | None = None
-    normalization: Literal["none", "last", "window"] = "none"
-    normalized: int = 0
-
-    @property
-    def features(self) -> int:
-        """Numbers that the head reads."""
-        extra = 2 * self.normalized if self.normalization != "none" else 0
-        return self.node.output_size * max(1, len(self.pools)) + extra
+    forecasting: Forecasting | None = None
+    crf: tuple[Tensor, Tensor, Tensor] | None = None
 
     @property
     def outputs(self) -> int:
-        return self.features if self.head is None else self.head.output_size
+        if self.forecasting is not None:
+            return self.forecasting.horizon * self.forecasting.params
+        return self.node.output_size if self.head is None else self.head.output_size
 
     @property
     def streams(self) -> bool:
         """Whether steps can be computed one by one, before the later ones are known."""
-        return not _reads_backwards(self.node) and self.normalization == "none"
+        forecasting = self.forecasting
+        if forecasting is not None and (forecasting.recursive or forecasting.normalization != "none"):
+            return False
+        return not needs_whole(self.node)
+
+    @property
+    def group(self) -> int:
+        """Features that each step reads beside its own."""
+        return 0 if self.forecasting is None else self.forecasting.group
+
+    @property
+    def shortens(self) -> int:
+        """Of how many steps there is one at which the output layer can read."""
+        return shortening(self.node)
 
 
 def network_of(model: nn.Module) -> Network:
@@ -127,47 +84,39 @@ def network_of(model: nn.Module) -> Network:
     if isinstance(model, Cell):
         model = Recurrent(model)
     if isinstance(model, SequenceLayer):
-        return Network(model.input_size, _node(model))
+        return Network(model.input_size, node_of(model))
     for kind, take in _MODELS.items():
         if isinstance(model, kind):
             return take(model)
     known = ", ".join(kind.__name__ for kind in _MODELS)
     raise Refused(
-        f"a {type(model).__name__} cannot be exported as C; what can be: a cell, a recurrent layer or stack, {known}"
+        f"a {type(model).__name__} cannot be exported as C; what can be: a cell, a sequence layer or stack, {known}"
     )
 
 
-def _node(layer: SequenceLayer[Any]) -> Node:
-    if isinstance(layer, Recurrent):
-        return Leaf(traced_cell(layer.cell), layer.reverse)
-    if isinstance(layer, Bidirectional):
-        return Pair(_node(layer.forward_layer), _node(layer.backward_layer))
-    if isinstance(layer, Stack):
-        return Chain(tuple(_node(one) for one in layer.layers), layer.residual)  # type: ignore[arg-type]
-    if isinstance(layer, ConcatInput):
-        return WithInput(_node(layer.layer), layer.input_size)
-    raise Refused(f"a {type(layer).__name__} cannot be exported as C: it is no recurrence, step after step")
-
-
-def _reads_backwards(node: Node) -> bool:
-    if isinstance(node, Leaf):
-        return node.reverse
-    inner = {Pair: ("first", "second"), WithInput: ("node",)}.get(type(node))
-    nodes = node.nodes if isinstance(node, Chain) else [getattr(node, name) for name in inner or ()]
-    return any(map(_reads_backwards, nodes))
-
-
 def _sequence_network(model: SequenceNetwork) -> Network:
-    if model.front is not None:
-        raise Refused("a convolution below the recurrent layers (front) cannot be exported as C")
-    if model.top is not None:
-        raise Refused(f"a {type(model.top).__name__} above the recurrent layers (top) cannot be exported as C")
-    node = _node(model.recurrent)
+    layers = [model.front, model.recurrent, model.top]
+    node = chained(layers)
     pools, backward = _pools(model.pooling)
     table = None if model.embedding is None else model.embedding.weight.detach().float().cpu()
-    inputs = 1 if table is not None else model.recurrent.input_size
+    inputs = 1 if table is not None else input_size(layers)
     head = traced_function(model.read_out, node.output_size * max(1, len(pools)))
-    return Network(inputs, node, table, pools, backward, head)
+    score = None
+    if isinstance(model.pooling, AttentionPool):
+        score = traced_function(_Score(model.pooling), node.output_size)
+    return Network(inputs, node, table, pools, backward, score, head)
+
+
+class _Score(nn.Module):
+    """The score of a step in an attention over all steps."""
+
+    def __init__(self, pooling: AttentionPool) -> None:
+        super().__init__()
+        self.hidden, self.score = pooling.hidden, pooling.score
+
+    def forward(self, y: Tensor) -> Tensor:
+        found: Tensor = self.score(self.hidden(y).tanh())
+        return found
 
 
 def _pools(pooling: nn.Module) -> tuple[tuple[Any, ...], int]:
@@ -179,10 +128,12 @@ def _pools(pooling: nn.Module) -> tuple[tuple[Any, ...], int]:
         return ("mean",), 0
     if isinstance(pooling, MaxPool):
         return ("max",), 0
+    if isinstance(pooling, AttentionPool):
+        return ("attention",), 0
     if isinstance(pooling, ConcatPool):
         found = [_pools(part) for part in pooling.parts]
         return tuple(name for names, _ in found for name in names), max(backward for _, backward in found)
-    raise Refused(f"the pooling {type(pooling).__name__} cannot be exported as C: it reads all steps at once")
+    raise Refused(f"the pooling {type(pooling).__name__} cannot be exported as C: it is none of seqmodels.layers")
 
 
 class _Scores(nn.Module):
@@ -199,64 +150,48 @@ class _Scores(nn.Module):
 
 
 def _language_model(model: LanguageModel) -> Network:
-    node = _node(model.recurrent)
+    node = node_of(model.recurrent)
     head = traced_function(_Scores(model), node.output_size)
     return Network(1, node, model.embedding.weight.detach().float().cpu(), head=head)
 
 
 def _ctc_network(model: CTCNetwork) -> Network:
-    if model.front is not None:
-        raise Refused("a convolution below the recurrent layers (front) cannot be exported as C")
-    node = _node(model.recurrent)
-    return Network(model.recurrent.input_size, node, head=traced_function(model.read_out, node.output_size))
+    layers = [model.front, model.recurrent]
+    node = chained(layers)
+    return Network(input_size(layers), node, head=traced_function(model.read_out, node.output_size))
 
 
 def _tagger(model: Tagger) -> Network:
     if model.characters is not None:
         raise Refused("a tagger that reads the characters of its words (character_hidden_size) cannot be exported as C")
+    crf = None
     if isinstance(model.tags, LinearChainCRF):
-        raise Refused("the decoding of a CRF (crf) cannot be exported as C: it searches over whole sentences")
-    node = _node(model.recurrent)
+        transitions, first, last = (w.detach().float().cpu() for w in model.tags.parameters())
+        crf = transitions, first, last
+    node = node_of(model.recurrent)
     table = model.embedding.weight.detach().float().cpu()
-    return Network(1, node, table, head=traced_function(model.read_out, node.output_size))
+    return Network(1, node, table, head=traced_function(model.read_out, node.output_size), crf=crf)
 
 
-class _Forecast(nn.Module):
-    """The output layer of a forecaster, of its features and, side by side with them, location and scale."""
-
-    def __init__(self, model: DirectForecaster) -> None:
-        super().__init__()
-        self.read_out = model.read_out
-        self.likelihood: Likelihood = model.likelihood
-        self.size, self.horizon = model.output_size, model.horizon
-        self.scaled = model.normalization != "none"
-
-    def forward(self, x: Tensor) -> Tensor:
-        features = x[:, : -2 * self.size] if self.scaled else x
-        params = self.read_out(features).view(-1, self.horizon, self.size, self.likelihood.size)
-        params = self.likelihood.constrained(params)
-        if self.scaled:
-            location, scale = x[:, None, -2 * self.size : -self.size], x[:, None, -self.size :]
-            params = self.likelihood.shifted(params, location, scale)
-        return params.flatten(1)
-
-
-def _direct_forecaster(model: DirectForecaster) -> Network:
-    node = _node(model.recurrent)
-    if model.groups.size:
-        raise Refused("a forecaster that reads features of groups (static, series_embedding) cannot be exported as C")
-    if model.read_out.in_features != node.output_size:
-        raise Refused("a forecaster that reads what is known of the future (data.future) cannot be exported as C")
-    extra = 2 * model.output_size if model.normalization != "none" else 0
-    head = traced_function(_Forecast(model), node.output_size + extra)
-    size, kind = model.output_size, model.normalization
-    return Network(model.recurrent.input_size, node, pools=("last",), head=head, normalization=kind, normalized=size)
+def _forecaster(model: DirectForecaster | RecursiveForecaster) -> Network:
+    node, groups = node_of(model.recurrent), model.groups
+    vectors = None if groups.embedding is None else groups.embedding.weight.detach().float().cpu()
+    recursive = isinstance(model, RecursiveForecaster)
+    known = (model.read_out.in_features - node.output_size) // (1 if recursive else model.horizon)
+    size = model.output_size * model.likelihood.size
+    part = Forecasting(
+        model.normalization, model.output_size, model.horizon, known, groups.static_size, vectors, size, recursive
+    )
+    head = traced_function(Head(model, part), node.output_size + part.known_at_once + part.scaling)
+    inputs = model.recurrent.input_size - groups.size
+    return Network(inputs, node, pools=("last",), head=head, forecasting=part)
 
 
 _MODELS: dict[type[nn.Module], Callable[[Any], Network]] = {
     SequenceNetwork: _sequence_network,
     LanguageModel: _language_model,
-    DirectForecaster: _direct_forecaster,
+    DirectForecaster: _forecaster,
+    RecursiveForecaster: _forecaster,
     CTCNetwork: _ctc_network,
     Tagger: _tagger,
 }

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from seqmodels.exporting.c.forecasting import Forecasting, context, normalised, recursion
 from seqmodels.exporting.c.layers import Layers, Placed, Rows
 from seqmodels.exporting.c.network import Network
 from seqmodels.exporting.c.weights import Matrix
@@ -14,7 +15,8 @@ class Running:
         name: what the public ones begin with.
         network: what to run.
         table: where the embedding lies, if there is one.
-        placed: the step of each cell, in the order of the walk.
+        vectors: where the features of groups lie, if there are some.
+        placed: the function of each cell and convolution, in the order of the walk.
         int8: whether weights are bytes.
 
     Attributes:
@@ -24,20 +26,34 @@ class Running:
     """
 
     def __init__(
-        self, name: str, network: Network, table: Matrix | None, placed: Sequence[Placed], *, int8: bool
+        self,
+        name: str,
+        network: Network,
+        table: Matrix | None,
+        vectors: Matrix | None,
+        placed: Sequence[Placed],
+        *,
+        int8: bool,
     ) -> None:
         self.name, self.network, self.table, self.placed = name, network, table, placed
         self.constants = "s->floats, s->bytes" if int8 else "s->floats"
-        self.pool = len(network.pools) * network.node.output_size
+        self.pool = len(network.pools) * network.node.output_size + (2 if network.score is not None else 0)
         self.rows = self.scratch = 0
         self.location = Rows("", 0)  # of a window, for the output layer; its scale follows
+        self.recursive = network.forecasting is not None and network.forecasting.recursive
+        self.vectors = vectors
 
     def lines(self) -> Iterator[str]:
         """Yield all functions but ``init`` and ``reset``."""
         yield from self._advance()
-        if self.network.pools:
+        forecasting = self.network.forecasting
+        if self.network.pools and not self.recursive:
             yield from self._finish()
-        if self.network.streams:
+        if forecasting is not None and forecasting.beside:
+            yield from context(self.name, forecasting, self.vectors)
+        if forecasting is not None and forecasting.recursive:
+            yield from self._run_recursive(forecasting)
+        elif self.network.streams:
             yield from self._step()
             yield from self._run_steps()
         else:
@@ -49,7 +65,7 @@ class Running:
 
     def _room_of_sequence(self, width: int) -> Rows:
         start, self.scratch = self.scratch, self.scratch + width
-        return Rows(f"scratch + steps * {start}", width)
+        return Rows(f"scratch + total * {start}", width)
 
     def pool_reset(self) -> Iterator[str]:
         size = self.network.node.output_size
@@ -58,6 +74,8 @@ class Running:
         for number, kind in enumerate(self.network.pools):
             start = "-INFINITY" if kind == "max" else "0.0f"
             yield f"for (int j = 0; j < {size}; j++) s->pool[{number * size} + j] = {start};"
+        if self.network.score is not None:
+            yield f"s->pool[{size}] = -INFINITY;\n  s->pool[{size + 1}] = 0.0f;"
 
     def _advance(self) -> Iterator[str]:
         """Yield the functions that take the features of a step into the pools, and that advance all layers."""
@@ -74,12 +92,26 @@ class Running:
                         yield f"    for (int j = {forwards}; j < {size}; j++) {place} = row[j];"
                 elif kind == "mean":
                     yield f"  for (int j = 0; j < {size}; j++) {place} += row[j];"
+                elif kind == "attention":
+                    yield from self._attend(size)
                 else:
                     keep = f"row[j] > {place} || row[j] != row[j] ? row[j] : {place}"
                     yield f"  for (int j = 0; j < {size}; j++) {place} = {keep};"
             yield "  s->count++;\n}"
-        if network.streams:
+        if network.streams or self.recursive:
             yield from self._advance_all()
+
+    def _attend(self, size: int) -> Iterator[str]:
+        """Yield a step of a softmax over time: the largest score and the sum of the weights follow the weighted sum."""
+        yield "  float score;"
+        yield f"  pool_score({self.constants}, row, s->carry, &score, s->work);"
+        yield f"  if (score > s->pool[{size}] || score != score) {{"
+        yield f"    const float scale = f_exp(s->pool[{size}] - score);"
+        yield f"    for (int j = 0; j < {size}; j++) s->pool[j] *= scale;"
+        yield f"    s->pool[{size}] = score;\n    s->pool[{size + 1}] *= scale;\n  }}"
+        yield f"  const float weight = f_exp(score - s->pool[{size}]);"
+        yield f"  for (int j = 0; j < {size}; j++) s->pool[j] += weight * row[j];"
+        yield f"  s->pool[{size + 1}] += weight;"
 
     def _advance_all(self) -> Iterator[str]:
         name, network = self.name, self.network
@@ -90,6 +122,9 @@ class Running:
         if self.table is not None:
             yield from self._looked_up("x[0]", row := self._room(self._embedded), "  ")
             source = row
+        elif network.group:
+            source = self._room(network.inputs + network.group)
+            yield from (f"  {line}" for line in self._with_group("x", source.base))
         direct = not network.pools and network.head is None
         target = Rows("y", network.outputs) if direct else self._room(network.node.output_size)
         layers = Layers(iter(self.placed), self.constants, self._room, whole=False)
@@ -99,6 +134,14 @@ class Running:
         elif network.head is not None:
             yield f"  output_layer({self.constants}, {target.base}, s->carry, y, s->work);"
         yield "  return 0;\n}"
+
+    def _with_group(self, row: str, target: str) -> Iterator[str]:
+        """Yield the statements that bring a row and the features of the group side by side."""
+        forecasting, inputs = self.network.forecasting, self.network.inputs
+        assert forecasting is not None
+        start = forecasting.horizon * forecasting.known
+        yield f"memcpy({target}, {row}, {inputs} * sizeof(float));"
+        yield f"memcpy({target} + {inputs}, s->beside + {start}, {forecasting.group} * sizeof(float));"
 
     @property
     def _embedded(self) -> int:
@@ -121,15 +164,18 @@ class Running:
     def _finish(self) -> Iterator[str]:
         """Yield the function that computes the output of a sequence from its pools."""
         network, size = self.network, self.network.node.output_size
-        extra = 2 * network.normalized if network.normalization != "none" else 0
+        forecasting = network.forecasting
+        known, scaling = (0, 0) if forecasting is None else (forecasting.known_at_once, forecasting.scaling)
         yield f"static void finish({self.name}_state *s, float *restrict y) {{"
-        row = Rows("y", 0) if network.head is None else self._room(self.pool + extra)
-        self.location = row.at(self.pool)
+        row = Rows("y", 0) if network.head is None else self._room(self.pool + known + scaling)
+        self.location = row.at(self.pool + known)
         yield f"  float *restrict row = {row.base};" if network.head is not None else "  float *restrict row = y;"
         for number, kind in enumerate(network.pools):
-            over = " / (float)s->count" if kind == "mean" else ""
+            over = {"mean": " / (float)s->count", "attention": f" / s->pool[{size + 1}]"}.get(kind, "")
             place = f"[{number * size} + j]"
             yield f"  for (int j = 0; j < {size}; j++) row{place} = s->pool{place}{over};"
+        if known:
+            yield f"  memcpy(row + {self.pool}, s->beside, {known} * sizeof(float));"
         if network.head is not None:
             yield f"  output_layer({self.constants}, row, s->carry, y, s->work);"
         yield "}"
@@ -170,9 +216,13 @@ class Running:
             source = self._room_of_sequence(self._embedded)
             lines += ["  for (size_t t = 0; t < steps; t++) {"]
             lines += [*self._looked_up("x[t]", source, "    ", whole=True), "  }"]
-        elif network.normalization != "none":
+        elif network.forecasting is not None:
             source = self._room_of_sequence(network.inputs)
-            lines += self._normalised(source)
+            lines += normalised(network.forecasting, network.inputs, self.location.base, source.row(whole=True))
+            if network.group:
+                scaled, source = source, self._room_of_sequence(network.inputs + network.group)
+                side = " ".join(self._with_group(scaled.row(whole=True), source.row(whole=True)))
+                lines.append(f"  for (size_t t = 0; t < steps; t++) {{ {side} }}")
         direct = not network.pools and network.head is None
         target = Rows("y", network.outputs) if direct else self._room_of_sequence(network.node.output_size)
         layers = Layers(iter(self.placed), self.constants, self._room_of_sequence, whole=True)
@@ -183,28 +233,21 @@ class Running:
         elif network.head is not None:
             rows = f"{target.row(whole=True)}, s->carry, y + t * {network.outputs}"
             lines.append(f"{each} output_layer({self.constants}, {rows}, s->work);")
-        if not self.scratch:
-            lines.insert(1, "  (void)scratch;")
+        lines.insert(1, "  const size_t total = steps;" if self.scratch else "  (void)scratch;")
         return iter([*lines, "  return 0;\n}"])
 
-    def _normalised(self, target: Rows) -> Iterator[str]:
-        """Yield the normalisation of each series of a window; its location and scale go to the output layer."""
-        network, count = self.network, self.network.normalized
-        yield f"  float *location = {self.location.base}, *scale = {self.location.at(count).base};"
-        yield f"  for (int j = 0; j < {count}; j++) {{"
-        if network.normalization == "last":
-            yield f"    location[j] = x[(steps - 1) * {network.inputs} + (size_t)j];\n    scale[j] = 1.0f;"
-        else:
-            at = f"x[t * {network.inputs} + (size_t)j]"
-            yield "    double mean = 0, squares = 0;"
-            yield f"    for (size_t t = 0; t < steps; t++) mean += (double){at};"
-            yield "    mean /= (double)steps;"
-            yield f"    for (size_t t = 0; t < steps; t++) squares += ((double){at} - mean) * ((double){at} - mean);"
-            yield "    const double deviation = sqrt(squares / (double)steps), size = fabs(mean) > 1 ? fabs(mean) : 1;"
-            yield "    location[j] = (float)mean;"
-            yield "    scale[j] = deviation > 1e-5 * size ? (float)deviation : 1.0f;"
-        yield "  }"
-        yield f"  for (size_t t = 0; t < steps; t++)\n    for (int j = 0; j < {network.inputs}; j++) {{"
-        yield f"      const float v = x[t * {network.inputs} + (size_t)j];"
-        yield f"      ({target.row(whole=True)})[j] = j < {count} ? (v - location[j]) / scale[j] : v;"
-        yield "    }"
+    def _run_recursive(self, part: Forecasting) -> Iterator[str]:
+        """Yield the run of a forecaster that reads its own forecasts."""
+        size, inputs = self.network.node.output_size, self.network.inputs
+        row = self._room(size + part.known + part.scaling).base
+        own = self._room(part.params + part.series + part.known).base
+        lines = [self._run_head(), "  if (steps == 0) return 2;", f"  {self.name}_reset(s);"]
+        source = Rows("x", inputs)
+        if part.scaling:
+            source = self._room_of_sequence(inputs)
+            lines += normalised(part, inputs, f"{row} + {size + part.known}", source.row(whole=True))
+        lines.append(f"  for (size_t t = 0; t < steps; t++) advance(s, {source.row(whole=True)});")
+        call = f"output_layer({self.constants}, {row}, s->carry, {own}, s->work);"
+        lines += recursion(part, size, row, own, call)
+        lines.insert(1, "  const size_t total = steps;" if self.scratch else "  (void)scratch;")
+        return iter([*lines, "  return 0;\n}"])

@@ -1,6 +1,7 @@
 """A network as one C99 file and a header."""
 
 import hashlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -10,11 +11,13 @@ import torch
 
 from seqmodels.exporting.c.functions import needed
 from seqmodels.exporting.c.header import Sizes, header
-from seqmodels.exporting.c.layers import Placed, leaves_of
+from seqmodels.exporting.c.layers import Placed
 from seqmodels.exporting.c.network import Network
+from seqmodels.exporting.c.nodes import Attending, Convolved, Leaf, walk
 from seqmodels.exporting.c.products import function
 from seqmodels.exporting.c.running import Running
-from seqmodels.exporting.c.step import text, written
+from seqmodels.exporting.c.sequences import ATTEND, convolution, viterbi
+from seqmodels.exporting.c.step import Written, text, written
 from seqmodels.exporting.c.weights import DType, Weights
 
 Where = Literal["inside", "bin"]
@@ -30,14 +33,24 @@ class Shape:
         inputs: numbers of a step.
         outputs: of a step or of a sequence.
         every: whether each step has outputs.
+        shortens: of how many steps there is one that has.
         streams: whether there is a function for a single step.
+        tags: whether there is one that chooses a tag at each step.
+        context: numbers known of the future, static features, and groups, of a function that sets them.
     """
 
     tokens: int | None
     inputs: int
     outputs: int
     every: bool
+    shortens: int
     streams: bool
+    tags: bool
+    context: tuple[int, int, int] | None
+
+    def rows(self, steps: int) -> int:
+        """Return the number of outputs of a sequence."""
+        return -(-max(1, steps) // self.shortens) if self.every else 1
 
 
 @dataclass(frozen=True)
@@ -51,7 +64,8 @@ class Source:
         weight_bytes: of all numbers.
         state_bytes: of the struct that the caller allocates, about: pointers differ between processors.
         scratch: floats for each step of a sequence that a run needs beside it.
-        multiplications, pointwise: multiply-adds and other operations of a step, the output layer included.
+        multiplications, pointwise: multiply-adds and other operations of a step of the input, with the output layer.
+        pairwise: multiply-adds of self-attention for each pair of steps.
     """
 
     code: str
@@ -63,6 +77,7 @@ class Source:
     scratch: int
     multiplications: int
     pointwise: int
+    pairwise: int
 
 
 def source(name: str, network: Network, *, weights: Where, dtype: DType, about: str) -> Source:
@@ -83,33 +98,59 @@ class _Source:
         self.name, self.network, self.where, self.about = name, network, where, about
         self.numbers = Weights(dtype)
         table = None if network.table is None else self.numbers.table(network.table)
-        leaves = list(leaves_of(network.node))
-        self.steps = [written(f"layer{i}", leaf.traced, self.numbers) for i, leaf in enumerate(leaves)]
-        if network.head is not None:
-            self.steps.append(written("output_layer", network.head, self.numbers))
-        sizes = [leaf.traced.initial.numel() for leaf in leaves]
-        placed = [Placed(f"layer{i}", sum(sizes[:i])) for i in range(len(leaves))]
-        self.carry = sum(sizes)
-        self.initial = self.numbers.floats(torch.cat([leaf.traced.initial for leaf in leaves]))
-        self.running = Running(name, network, table, placed, int8=dtype == "int8")
+        groups = None if network.forecasting is None else network.forecasting.vectors
+        vectors = None if groups is None else self.numbers.table(groups)
+        self.steps: list[Written] = []
+        self.multiplications = self.pointwise = 0.0
+        initial, placed = [torch.zeros(0)], list[Placed]()
+        rate = 1  # steps of the input for each of a layer
+        for node in walk(network.node):
+            name_ = f"layer{len(placed)}"
+            if isinstance(node, Leaf):
+                self._add(written(name_, node.traced, self.numbers), rate)
+                placed.append(Placed(name_, sum(map(len, initial))))
+                initial.append(node.traced.initial)
+            elif isinstance(node, Convolved):
+                self._add(convolution(name_, node, self.numbers), rate * node.stride)
+                placed.append(Placed(name_))
+                rate *= node.stride * node.pool
+        for name_, part in (("pool_score", network.score), ("output_layer", network.head)):
+            if part is not None:
+                self._add(written(name_, part, self.numbers), rate)
+        self.search = None if network.crf is None else viterbi(name, network.crf, self.numbers)
+        self.carry = sum(map(len, initial))
+        self.initial = self.numbers.floats(torch.cat(initial))
+        self.running = Running(name, network, table, vectors, placed, int8=dtype == "int8")
+
+    def _add(self, part: Written, rate: int) -> None:
+        """Add a function that is called once for each ``rate`` steps of the input."""
+        self.steps.append(part)
+        self.multiplications += part.multiplications / rate
+        self.pointwise += part.pointwise / rate
 
     def source(self) -> Source:
         running, steps, int8 = self.running, self.steps, self.numbers.dtype == "int8"
         body = list(running.lines())
-        work = max(step.work for step in steps)
-        sizes = Sizes(self.carry, running.pool, running.rows, work, running.scratch)
+        work = max(step.work for step in [*steps, *([self.search] if self.search else [])])
+        part = self.network.forecasting
+        sizes = Sizes(self.carry, running.pool, running.rows, work, running.scratch, 0 if part is None else part.beside)
         inside = self.where == "inside"
         top = header(self.name, self.network, sizes, about=self.about, inside=inside, int8=int8)
         floats, small = self.numbers.arrays()
+        attending = [node for node in walk(self.network.node) if isinstance(node, Attending)]
+        functions = {name for step in steps for name in step.functions}
+        functions |= {"f_exp"} if attending or self.network.score is not None else set()
         code = [
             f"/* {self.about} */",
             *("#include <math.h>", "#include <string.h>", "", f'#include "{self.name}.h"', ""),
             *(self._arrays(floats, small) if inside else ()),
-            *needed(name for step in steps for name in step.functions),
+            *needed(functions),
             *(function(wide=wide, int8=int8) for wide in sorted({wide for step in steps for wide in step.products})),
             *(step.text for step in steps),
+            *((ATTEND,) if attending else ()),
             *self._init(floats, small),
             *body,
+            *((self.search.text,) if self.search else ()),
         ]
         return Source(
             code="\n".join([*code, ""]),
@@ -119,14 +160,19 @@ class _Source:
             weight_bytes=floats.nbytes + small.nbytes,
             state_bytes=sizes.state,
             scratch=sizes.scratch,
-            multiplications=sum(step.multiplications for step in steps),
-            pointwise=sum(step.pointwise for step in steps),
+            multiplications=math.ceil(self.multiplications),
+            pointwise=math.ceil(self.pointwise),
+            pairwise=sum(2 * node.output_size for node in attending),
         )
 
     def _shape(self) -> Shape:
         network = self.network
         tokens = None if network.table is None else len(network.table)
-        return Shape(tokens, network.inputs, network.outputs, not network.pools, network.streams)
+        every, tags = not network.pools, network.crf is not None
+        part, context = network.forecasting, None
+        if part is not None and part.beside:
+            context = part.horizon * part.known, part.static, 1 if part.vectors is None else len(part.vectors)
+        return Shape(tokens, network.inputs, network.outputs, every, network.shortens, network.streams, tags, context)
 
     def _arrays(self, floats: np.ndarray, small: np.ndarray) -> Iterator[str]:
         yield "static const float FLOATS[] = {"
@@ -157,6 +203,8 @@ class _Source:
             yield "  s->floats = (const float *)weights + 4;"
             if int8:
                 yield f"  s->bytes = (const int8_t *)(s->floats + {len(floats)});"
+        if self.network.forecasting is not None and self.network.forecasting.beside:
+            yield "  memset(s->beside, 0, sizeof s->beside);"
         yield f"  {name}_reset(s);\n  return 0;\n}}"
 
 

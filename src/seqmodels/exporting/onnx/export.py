@@ -1,11 +1,15 @@
 """Models as files of ONNX, compared with the model."""
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import onnx
 from torch import nn
 
 from seqmodels.exporting.checking import TOLERANCE, check, largest_difference
 from seqmodels.exporting.networks import graphs_of
 from seqmodels.exporting.onnx.convert import converted
+from seqmodels.exporting.onnx.methods import methods_of
 from seqmodels.exporting.onnx.native import OPERATORS
 from seqmodels.exporting.onnx.quantization import NATIVE, quantized
 from seqmodels.exporting.onnx.runtime import runner
@@ -14,7 +18,11 @@ RECURRENT = (*OPERATORS, "Scan")
 
 
 def export_onnx(
-    model: nn.Module, *, dtype: str = "float32", tolerance: float = TOLERANCE
+    model: nn.Module,
+    *,
+    dtype: str = "float32",
+    tolerance: float = TOLERANCE,
+    measure: Callable[[Mapping[str, Callable[..., Any]]], list[str]] | None = None,
 ) -> tuple[dict[str, bytes], list[str]]:
     """Return a model as files of ONNX, one for each graph, compared with the model by ONNX Runtime.
 
@@ -23,6 +31,8 @@ def export_onnx(
         dtype: ``float32``, or ``int8`` for weights of products in int8 (dynamic quantisation), which is compared in
             float32 before it is rounded.
         tolerance: largest difference from the model that is accepted, in float32.
+        measure: of ``int8``, is given what stands in for methods of the model, by name, and runs what was exported;
+            returns further lines.
 
     Returns:
         Contents of files by name, and lines that say what was done.
@@ -38,6 +48,7 @@ def export_onnx(
     """
     files: dict[str, bytes] = {}
     lines: list[str] = []
+    small: dict[str, Mapping[str, Callable[..., Any]]] = {}
     for graph in graphs_of(model):
         names = [port.name for port in graph.inputs]
         proto = converted(graph, NATIVE if dtype == "int8" else OPERATORS)
@@ -49,8 +60,11 @@ def export_onnx(
             size = len(content)
             content = quantized(proto)
             found = largest_difference(graph, runner(content, names))
+            small[graph.name] = methods_of(model, graph, runner(content, names))
             lines.append(f"{file} in int8: {len(content)} bytes of {size}; largest difference {found:.2g}")
         files[file] = content
+    if measure is not None and small:
+        lines += measure(next(iter(small.values())) if len(small) == 1 else {})
     return files, lines
 
 
