@@ -133,6 +133,14 @@ def test_a_local_server_answers_no_requests_for_other_hosts(client: Client) -> N
     assert client("GET", "/healthz", headers={"Host": f"localhost:{client.port}"}).status == 200
 
 
+def test_a_local_server_answers_no_pages_of_other_sites(client: Client) -> None:
+    here = f"127.0.0.1:{client.port}"
+    for origin in ("http://example.org", "null", "http://127.0.0.1:1", f"http://{here}.example.org"):
+        refused = client("POST", "/v1/generate", b"", {"Origin": origin})  # no preflight asks for permission
+        assert (refused.status, "other sites" in refused.body["error"]["message"]) == (403, True), origin
+    assert client("POST", PREDICT, {"inputs": ["fine"]}, {"Origin": f"http://{here}"}).status == 200
+
+
 def test_a_token_opens_all_that_tells_something_of_the_model(model: Model) -> None:
     with running(model, token=TOKEN) as client:
         for path in ("/", "/page.js", "/healthz", "/readyz", "/docs", "/openapi.json"):

@@ -1,5 +1,6 @@
 """What a server predicts and writes: the same as the model in Python, for any number of clients at once."""
 
+import io
 import json
 import socket
 import time
@@ -10,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
 import torch
 
 import seqmodels
 from seqmodels.exporting.model import configured_writer
+from seqmodels.serving.service import batches_of
 from seqmodels.system.json_text import json_text
 from tests.conftest import TOLERANCE
 from tests.exporting.saved import KINDS, Saved, saved, texts, write
@@ -94,6 +97,11 @@ def test_a_recording_is_uploaded_or_sent_as_samples_and_never_read_from_a_path(m
             assert f"samples at {RATE} Hz" in refused.body["error"]["message"]
         for sound in (wav_bytes(tone(500, 1.5)), wav_bytes(tone(500, 0.2), rate=10), b"RIFF", b"", bytes(99)):
             assert client("POST", "/v1/predict", sound, {"Content-Type": "audio/wav"}).status == 422, len(sound)
+        dense = io.BytesIO()
+        soundfile.write(dense, torch.zeros(1000, 8).numpy(), 96_000, format="FLAC")
+        refused = client("POST", "/v1/predict", dense.getvalue(), {"Content-Type": "audio/flac"})
+        assert refused.status == 422
+        assert "in 8 channels" in refused.body["error"]["message"]
 
 
 def test_the_rows_of_a_table_are_forecast_by_group(made: Callable[[str], Saved]) -> None:
@@ -231,3 +239,11 @@ def test_a_client_that_is_killed_ends_its_text_and_disturbs_nobody(writer: Any) 
     assert (
         model.generate("a", length=3) == "a" + client("POST", "/v1/generate", {"prompt": "a", "length": 3}).body["text"]
     )
+
+
+def test_a_batch_has_similar_lengths_and_no_more_steps_than_the_longest_input() -> None:
+    lengths = [9, 1, 20, 3, 2, 10, 1]
+    found = list(batches_of(lengths, most=3, steps=20))
+    assert sorted(row for batch in found for row in batch) == list(range(len(lengths)))
+    assert [[lengths[row] for row in batch] for batch in found] == [[1, 1, 2], [3, 9], [10], [20]]
+    assert list(batches_of([], most=3, steps=20)) == []

@@ -19,6 +19,7 @@ from seqmodels.serving.limits import Limits
 from seqmodels.serving.problems import Problem
 
 RATES = range(1_000, 400_000)  # Hz; resampling from a lower rate would multiply what a client sent
+DENSEST = 400_000  # samples per second in all channels: a small FLAC file can hold hours of silence in eight channels
 
 
 class Inputs(NamedTuple):
@@ -122,11 +123,13 @@ def _samples(content: bytes, preprocessing: Preprocessing, limits: Limits) -> Te
         info = library.info(io.BytesIO(content))
     except (library.LibsndfileError, RuntimeError, TypeError) as error:
         raise Problem(422, f"the recording cannot be read as sound: {_line(error)}") from error
-    if info.samplerate not in RATES or info.frames > limits.audio_seconds * info.samplerate:
+    rate, channels = info.samplerate, info.channels
+    if rate not in RATES or rate * channels > DENSEST or info.frames > limits.audio_seconds * rate:
         raise Problem(
             422,
-            f"a recording must have at most {limits.audio_seconds:g} seconds at {RATES.start} to {RATES.stop} Hz, "
-            f"got {info.frames / max(info.samplerate, 1):.1f} seconds at {info.samplerate} Hz",
+            f"a recording must have at most {limits.audio_seconds:g} seconds at {RATES.start} to {RATES.stop} Hz, and "
+            f"{DENSEST} samples per second in all channels; got {info.frames / max(rate, 1):.1f} seconds at {rate} Hz "
+            f"in {channels} channels",
         )
     return preprocessing.sound(SoundFile("the recording", content))
 

@@ -1,9 +1,10 @@
 """What a server does with its model: predictions and generated texts; sessions are in ``stepping``."""
 
 import time
-from collections.abc import AsyncIterator, Hashable, Iterator, Mapping
+from collections.abc import AsyncIterator, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import count
 from typing import Any
 
 from seqmodels.data import TextPreprocessing
@@ -14,7 +15,7 @@ from seqmodels.models import LanguageModel
 from seqmodels.serving.bodies import named
 from seqmodels.serving.limits import Limits
 from seqmodels.serving.problems import Problem
-from seqmodels.serving.reading import Inputs, examples_of
+from seqmodels.serving.reading import Inputs, examples_of, steps_of
 from seqmodels.serving.worker import Worker
 from seqmodels.tasks.predictors.predictor import Predictor
 from seqmodels.training.trained import SEARCH
@@ -70,15 +71,13 @@ class Service:
         """Return the predictions of each request, or why it gets none; their inputs share batches."""
         read = [self._read(inputs) for inputs in requests]
         examples = [example for each in read if not isinstance(each, Problem) for example in each]
-        size = self.limits.batch_size
-        answers: Iterator[Answer] = (
-            answer
-            for first in range(0, len(examples), size)
-            for answer in self.model.answered(examples[first : first + size], predictor)
-        )
-        return [
-            each if isinstance(each, Problem) else [_plain(predictor, next(answers)) for _ in each] for each in read
-        ]
+        lengths = [steps_of(example.value) for example in examples]
+        found: dict[int, Any] = {}
+        for rows in batches_of(lengths, most=self.limits.batch_size, steps=self.limits.length):
+            for row, answer in zip(rows, self.model.answered([examples[row] for row in rows], predictor), strict=True):
+                found[row] = _plain(predictor, answer)
+        numbers = count()
+        return [each if isinstance(each, Problem) else [found[next(numbers)] for _ in each] for each in read]
 
     def _read(self, inputs: Inputs) -> Any:
         try:
@@ -134,6 +133,29 @@ class Service:
                 yield text
             if ended:
                 return
+
+
+def batches_of(lengths: Sequence[int], *, most: int, steps: int) -> Iterator[list[int]]:
+    """Yield the numbers of the inputs that a model reads together, those of similar length.
+
+    Args:
+        lengths: number of steps of each input.
+        most: inputs in a batch.
+        steps: in a batch with its padding, if it has more than one input. So no batch needs more memory than one input
+            of the largest length that is accepted.
+
+    Example:
+        >>> list(batches_of([5, 2, 6, 3], most=3, steps=10))
+        [[1, 3], [0], [2]]
+    """
+    batch: list[int] = []
+    for row in sorted(range(len(lengths)), key=lambda row: lengths[row]):
+        if batch and (len(batch) == most or (len(batch) + 1) * lengths[row] > steps):
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch
 
 
 @contextmanager
