@@ -13,6 +13,7 @@ from seqmodels.errors import ConfigError
 from seqmodels.exporting import Model
 from seqmodels.serving import Limits, openapi
 from seqmodels.serving.server import check_access, listen
+from seqmodels.serving.service import GENERATE_OPTIONS, PREDICT_OPTIONS
 from tests.exporting.saved import texts
 from tests.serving.running import Client, running
 
@@ -185,6 +186,8 @@ def test_addresses_and_limits_that_cannot_be_are_refused() -> None:
 def test_the_description_names_every_endpoint_and_fetches_nothing(client: Client) -> None:
     found = client("GET", "/openapi.json").body
     assert found == json.loads(json.dumps(openapi.document()))
+    assert set(openapi.GENERATE["properties"]) == {"prompt", "stream", *GENERATE_OPTIONS}
+    assert set(openapi.PREDICT["properties"]["options"]["properties"]) == set(PREDICT_OPTIONS)
     for path, methods in found["paths"].items():
         for method in methods:
             reply = client(method.upper(), path.replace("{session}", "unknown"))

@@ -14,7 +14,7 @@ from seqmodels.serving.card import model_card
 from seqmodels.serving.limits import Limits
 from seqmodels.serving.metrics import Metrics
 from seqmodels.serving.problems import Problem, content
-from seqmodels.serving.reading import Inputs, inputs_of
+from seqmodels.serving.reading import INPUTS, Inputs, inputs_of
 from seqmodels.serving.service import GENERATE_OPTIONS, PREDICT_OPTIONS, Service
 from seqmodels.serving.sessions import Session, Sessions
 from seqmodels.serving.stepping import Stepper
@@ -22,7 +22,6 @@ from seqmodels.system.json_text import json_text
 from seqmodels.tasks.predictors.texts import TextPredictor
 
 SOUND = ("audio/", "application/octet-stream")  # content types of recordings
-INPUTS = ("inputs", "rows")
 
 
 class Endpoints:

@@ -128,9 +128,10 @@ def page() -> str:
     )
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        "<title>seqmodels serve: endpoints</title><style>body{font:16px/1.5 system-ui,sans-serif;max-width:56rem;"
-        "margin:2rem auto;padding:0 1rem}code{font-size:.95em}h2{margin:2rem 0 0}dt{font-family:monospace}"
-        "dd{color:#444}</style><h1>Endpoints</h1><p>Errors are JSON with <code>status</code>, <code>message</code> and "
+        "<title>seqmodels serve: endpoints</title><style>:root{color-scheme:light dark}body{font:16px/1.5 system-ui,"
+        "sans-serif;max-width:56rem;margin:2rem auto;padding:0 1rem}code{font-size:.95em}h2{margin:2rem 0 0}"
+        "dt{font-family:monospace}dd{opacity:.75;margin-left:1.5rem}code,dt{overflow-wrap:anywhere}</style>"
+        "<h1>Endpoints</h1><p>Errors are JSON with <code>status</code>, <code>message</code> and "
         '<code>request_id</code>. The same as <a href="openapi.json">OpenAPI 3.1</a>; <a href="./">try the model</a>.'
         f"</p>{rows}</html>"
     )
