@@ -18,6 +18,7 @@ from seqmodels.serving.problems import Problem
 from seqmodels.serving.reading import Inputs, examples_of, steps_of
 from seqmodels.serving.worker import Worker
 from seqmodels.tasks.predictors.predictor import Predictor
+from seqmodels.tasks.predictors.texts import TextPredictor
 from seqmodels.training.trained import SEARCH
 
 PREDICT_OPTIONS = (*SEARCH, "probabilities")
@@ -91,6 +92,7 @@ class Service:
         Raises:
             Problem: the source cannot be read, or an option is wrong (422).
         """
+        assert isinstance(self.model.predictor, TextPredictor)
         inputs = Inputs(values=[_text(source)])
         self._check(options)
         with _wrong_request():
