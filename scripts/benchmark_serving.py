@@ -21,6 +21,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import islice
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -45,16 +46,19 @@ def main() -> int:
     options = parser.parse_args()
     questions = questions_for(options.model, options.words, options.seed)
     with ExitStack() as stack:
-        ports = [stack.enter_context(server(options.model, batch_size)) for batch_size in (32, 1)]
+        servers = [stack.enter_context(server(options.model, batch_size)) for batch_size in (32, 1)]
+        ports = [port for port, _ in servers]
         sides: tuple[list[Tally], list[Tally]] = ([], [])
+        used = [0.0, 0.0]
         for _ in range(TURNS):
-            for port, tallies in zip(ports, sides, strict=True):
-                seconds = options.seconds / TURNS
-                tallies.append(asyncio.run(ask(port, options.clients, seconds, questions)))
-        wrong = report(sides, options.seconds, options.clients)
+            for number, (port, process) in enumerate(servers):
+                seconds, before = options.seconds / TURNS, cpu_seconds(process)
+                sides[number].append(asyncio.run(ask(port, options.clients, seconds, questions)))
+                used[number] += cpu_seconds(process) - before
+        wrong = report(sides, used, options.seconds, options.clients)
         bodies = [question.body for question in questions[:5]]
         counts, failed = asyncio.run(fuzz(ports[0], options, bodies))
-    print(f"{options.fuzz} requests changed at random: {dict(sorted(counts.items()))}")
+    print(f"{options.fuzz} requests changed at random (seed {options.seed}): {dict(sorted(counts.items()))}")
     for content in failed[:5]:
         print(f"  failed: {content[:300]!r}")
     return int(bool(wrong or failed))
@@ -111,8 +115,8 @@ def close(found: Any, expected: Any) -> bool:
 
 
 @contextmanager
-def server(path: str, batch_size: int) -> Iterator[int]:
-    """Run the command in a process of its own; yield its port."""
+def server(path: str, batch_size: int) -> Iterator[tuple[int, int]]:
+    """Run the command in a process of its own; yield its port and the id of the process."""
     given = [f"model={path}", "port=0", "threads=1", f"limits.batch_size={batch_size}", f"limits.idle_seconds={IDLE}"]
     given += [f"limits.upload_seconds={IDLE}"]
     process = subprocess.Popen(
@@ -122,7 +126,7 @@ def server(path: str, batch_size: int) -> Iterator[int]:
     try:
         for line in process.stderr:
             if found := re.search(r"at http://127\.0\.0\.1:(\d+)", line):
-                yield int(found[1])
+                yield int(found[1]), process.pid
                 break
         else:
             raise RuntimeError("the server did not start")
@@ -131,15 +135,25 @@ def server(path: str, batch_size: int) -> Iterator[int]:
         process.communicate(timeout=60)
 
 
-def report(sides: tuple[list[Tally], list[Tally]], seconds: float, clients: int) -> list[str]:
-    """Print what both servers did; return the answers that were wrong."""
+def cpu_seconds(process: int) -> float:
+    """Return how long a process has computed, in all its threads; 0 where the system does not tell (not Linux)."""
+    path = Path(f"/proc/{process}/stat")
+    if not path.exists():
+        return 0.0
+    user, system = path.read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def report(sides: tuple[list[Tally], list[Tally]], used: list[float], seconds: float, clients: int) -> list[str]:
+    """Print what both servers did, and the CPU time that they used; return the answers that were wrong."""
     rates = []
-    for name, tallies in zip(("batched", "one by one"), sides, strict=True):
+    for name, tallies, cpu in zip(("batched", "one by one"), sides, used, strict=True):
         times = sorted(time for tally in tallies for time in tally.seconds)
         rates.append(len(times) / seconds)
         print(
             f"{name:11} {clients} clients, {seconds:g} s: {len(times)} answers, {rates[-1]:.0f} per second, "
-            f"p50 {1e3 * statistics.median(times):.1f} ms, p99 {1e3 * times[int(0.99 * len(times))]:.1f} ms"
+            f"p50 {1e3 * statistics.median(times):.1f} ms, p99 {1e3 * times[int(0.99 * len(times))]:.1f} ms, "
+            f"{1e3 * cpu / len(times):.2f} ms of CPU per answer"
         )
     turns = [len(one.seconds) / len(other.seconds) for one, other in zip(*sides, strict=True)]
     print(f"throughput: {rates[0] / rates[1]:.2f} times (by turn {', '.join(f'{ratio:.2f}' for ratio in turns)})")

@@ -13,6 +13,7 @@ from seqmodels.errors import ConfigError
 from seqmodels.exporting import Model
 from seqmodels.serving import Limits, openapi
 from seqmodels.serving.server import check_access, listen
+from seqmodels.serving.service import GENERATE_OPTIONS, PREDICT_OPTIONS
 from tests.exporting.saved import texts
 from tests.serving.running import Client, running
 
@@ -133,6 +134,14 @@ def test_a_local_server_answers_no_requests_for_other_hosts(client: Client) -> N
     assert client("GET", "/healthz", headers={"Host": f"localhost:{client.port}"}).status == 200
 
 
+def test_a_local_server_answers_no_pages_of_other_sites(client: Client) -> None:
+    here = f"127.0.0.1:{client.port}"
+    for origin in ("http://example.org", "null", "http://127.0.0.1:1", f"http://{here}.example.org"):
+        refused = client("POST", "/v1/generate", b"", {"Origin": origin})  # no preflight asks for permission
+        assert (refused.status, "other sites" in refused.body["error"]["message"]) == (403, True), origin
+    assert client("POST", PREDICT, {"inputs": ["fine"]}, {"Origin": f"http://{here}"}).status == 200
+
+
 def test_a_token_opens_all_that_tells_something_of_the_model(model: Model) -> None:
     with running(model, token=TOKEN) as client:
         for path in ("/", "/page.js", "/healthz", "/readyz", "/docs", "/openapi.json"):
@@ -177,6 +186,8 @@ def test_addresses_and_limits_that_cannot_be_are_refused() -> None:
 def test_the_description_names_every_endpoint_and_fetches_nothing(client: Client) -> None:
     found = client("GET", "/openapi.json").body
     assert found == json.loads(json.dumps(openapi.document()))
+    assert set(openapi.GENERATE["properties"]) == {"prompt", "stream", *GENERATE_OPTIONS}
+    assert set(openapi.PREDICT["properties"]["options"]["properties"]) == set(PREDICT_OPTIONS)
     for path, methods in found["paths"].items():
         for method in methods:
             reply = client(method.upper(), path.replace("{session}", "unknown"))

@@ -1,5 +1,6 @@
 """What a server predicts and writes: the same as the model in Python, for any number of clients at once."""
 
+import io
 import json
 import socket
 import time
@@ -10,13 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
 import torch
 
 import seqmodels
+from seqmodels.exporting.model import configured_writer
+from seqmodels.serving.service import batches_of
 from seqmodels.system.json_text import json_text
 from tests.conftest import TOLERANCE
 from tests.exporting.saved import KINDS, Saved, saved, texts, write
-from tests.serving.running import Client, running
+from tests.serving.running import Client, Reply, running
 from tests.sounds import RATE, tone, wav_bytes
 
 CLIENTS = 32
@@ -40,9 +44,21 @@ def writer(made: Callable[[str], Saved]) -> Iterator[tuple[seqmodels.exporting.M
         yield model, client
 
 
+@pytest.fixture(scope="module")
+def pairs(made: Callable[[str], Saved]) -> Iterator[Client]:
+    with running(seqmodels.load(made("seq2seq").run)) as client:
+        yield client
+
+
 def as_json(predictions: list[Any]) -> Any:
     """Return predictions of the Python interface as they are in JSON."""
     return json.loads(json_text([prediction._asdict() for prediction in predictions]))
+
+
+def events_of(reply: Reply) -> list[tuple[str, Any]]:
+    """Return the names and data of server-sent events."""
+    blocks = [block.split("\n") for block in reply.body.decode().strip().split("\n\n")]
+    return [(name.removeprefix("event: "), json.loads(data.removeprefix("data: "))) for name, data in blocks]
 
 
 def assert_close(found: Any, expected: Any) -> None:
@@ -81,6 +97,11 @@ def test_a_recording_is_uploaded_or_sent_as_samples_and_never_read_from_a_path(m
             assert f"samples at {RATE} Hz" in refused.body["error"]["message"]
         for sound in (wav_bytes(tone(500, 1.5)), wav_bytes(tone(500, 0.2), rate=10), b"RIFF", b"", bytes(99)):
             assert client("POST", "/v1/predict", sound, {"Content-Type": "audio/wav"}).status == 422, len(sound)
+        dense = io.BytesIO()
+        soundfile.write(dense, torch.zeros(1000, 8).numpy(), 96_000, format="FLAC")
+        refused = client("POST", "/v1/predict", dense.getvalue(), {"Content-Type": "audio/flac"})
+        assert refused.status == 422
+        assert "in 8 channels" in refused.body["error"]["message"]
 
 
 def test_the_rows_of_a_table_are_forecast_by_group(made: Callable[[str], Saved]) -> None:
@@ -122,12 +143,67 @@ def test_a_text_is_the_one_that_the_model_writes_in_python_whole_or_in_events(wr
     expected = "".join(model.stream("fine", **options))
     reply = client("POST", "/v1/generate", {"prompt": "fine", **options})
     assert reply.body == {"text": expected}
+    refused = client("POST", "/v1/generate", {"prompt": "fine", "samples": 2})
+    assert (refused.status, "another seed" in refused.body["error"]["message"]) == (422, True)
     streamed = client("POST", "/v1/generate", {"prompt": "fine", "stream": True, **options})
     assert streamed.headers["content-type"].startswith("text/event-stream")
-    blocks = [block.split("\n") for block in streamed.body.decode().strip().split("\n\n")]
-    assert [name for name, _ in blocks[:-1]] == ["event: text"] * (len(blocks) - 1)
-    assert blocks[-1][0] == "event: end"
-    assert "".join(json.loads(data.removeprefix("data: "))["text"] for _, data in blocks[:-1]) == expected
+    *pieces, end = events_of(streamed)
+    assert {name for name, _ in pieces} == {"text"}
+    assert end == ("end", {})
+    assert "".join(data["text"] for _, data in pieces) == expected
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"beam": 3, "n_best": 2, "length_penalty": 0.5, "max_length": 4},
+        {"temperature": 0.9, "samples": 4, "seed": 7},
+        {"top_k": 2, "max_length": 3},
+    ],
+    ids=lambda options: ",".join(options) or "none",
+)
+def test_a_model_of_pairs_searches_or_draws_as_generate_does(
+    options: dict[str, Any], made: Callable[[str], Saved]
+) -> None:
+    one = made("seq2seq")
+    model = seqmodels.load(one.run)
+    expected = seqmodels.load(one.run)
+    expected.predictor = configured_writer(expected.predictor, options)  # type: ignore[arg-type]
+    (wanted,) = as_json(expected.predict(one.values[:1]))
+    body = {"prompt": one.values[0], **options}
+    with running(model, batch_window=20) as client, ThreadPoolExecutor(4) as pool:
+        for reply in pool.map(lambda _: client("POST", "/v1/generate", body), range(4)):  # alone or in a shared batch
+            assert_close(reply.body, wanted)
+        assert model.generate(one.values[0], **options) == wanted["text"]
+        streamed = client("POST", "/v1/generate", {**body, "stream": True})
+        if len(wanted["candidates"]) > 1:
+            assert streamed.status == 422
+            return
+        assert events_of(streamed) == [("text", {"text": wanted["text"]}), ("end", {})]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"temperature": -1.0}, "temperature"),
+        ({"temperature": 0.5, "beam": 2}, "temperature= draws texts, beam= searches for them"),
+        ({"samples": 17}, "samples must be at most 16 on this server"),
+        ({"samples": 0}, "samples must be a positive whole number"),
+        ({"length": 5}, "max_length= limits the outputs"),
+        ({"beam": 2, "n_best": 3}, "n_best"),
+        ({"max_length": 5_000}, "at most 2000"),
+        ({"top_k": "3"}, "must be a number"),
+        ({"probabilities": True}, "has no key 'probabilities'"),
+    ],
+    ids=str,
+)
+def test_options_of_a_model_of_pairs_are_checked_as_on_the_command_line(
+    options: dict[str, Any], message: str, pairs: Client
+) -> None:
+    reply = pairs("POST", "/v1/generate", {"prompt": "fine film", **options})
+    assert reply.status == 422
+    assert message in reply.body["error"]["message"]
 
 
 def test_a_text_that_takes_too_long_ends_with_an_error(tmp_path: Path) -> None:
@@ -163,3 +239,11 @@ def test_a_client_that_is_killed_ends_its_text_and_disturbs_nobody(writer: Any) 
     assert (
         model.generate("a", length=3) == "a" + client("POST", "/v1/generate", {"prompt": "a", "length": 3}).body["text"]
     )
+
+
+def test_a_batch_has_similar_lengths_and_no_more_steps_than_the_longest_input() -> None:
+    lengths = [9, 1, 20, 3, 2, 10, 1]
+    found = list(batches_of(lengths, most=3, steps=20))
+    assert sorted(row for batch in found for row in batch) == list(range(len(lengths)))
+    assert [[lengths[row] for row in batch] for batch in found] == [[1, 1, 2], [3, 9], [10], [20]]
+    assert list(batches_of([], most=3, steps=20)) == []

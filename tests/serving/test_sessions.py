@@ -115,6 +115,8 @@ def test_a_state_that_was_changed_is_refused(client: Client) -> None:
         return {**state, "tensors": base64.b64encode(save(changed)).decode()}
 
     (name,) = tensors
+    header = json.dumps({name: {"dtype": "F8_E8M0", "shape": [2], "data_offsets": [0, 2]}}).encode()
+    unknown = len(header).to_bytes(8, "little") + header + bytes(2)  # numbers of a type that torch may lack
     wrong = [
         {**state, "model": "0" * 32},
         {**state, "tensors": "!"},
@@ -124,6 +126,7 @@ def test_a_state_that_was_changed_is_refused(client: Client) -> None:
         packed({}),
         packed({name: tensors[name].repeat(2, 1)}),
         packed({name: tensors[name].double()}),
+        {**state, "tensors": base64.b64encode(unknown).decode()},
         packed({name: tensors[name] * float("nan")}),
         packed({**tensors, "1": tensors[name].clone()}),
         [],

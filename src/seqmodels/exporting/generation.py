@@ -1,28 +1,24 @@
 """Generate text with a trained language model, or write a text for each that is typed, and print it."""
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import count
-from typing import IO, Any
+from typing import IO
 
 import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
-from seqmodels.config.signatures import checked_seed
 from seqmodels.data import PairPreprocessing, TextPreprocessing, Vocabulary
 from seqmodels.errors import ConfigError
 from seqmodels.exporting.loading import load
-from seqmodels.exporting.model import Model, configured
+from seqmodels.exporting.model import Model, configured, configured_writer
 from seqmodels.exporting.writing import USUAL, sampling_of
 from seqmodels.models import LanguageModel
 from seqmodels.system.threads import cpu_threads, threads_for
 from seqmodels.tasks.predictors.texts import TextPredictor
-from seqmodels.tasks.texts.search import Drawing, Writing
 from seqmodels.training.quiet import quiet
 from seqmodels.training.trained import SEARCH
-
-DRAWING = ("temperature", "top_k", "top_p", "samples")  # options of drawing texts at random
 
 
 def write_samples(config: DictConfig, prompt: str, out: IO[str]) -> None:
@@ -36,15 +32,13 @@ def write_samples(config: DictConfig, prompt: str, out: IO[str]) -> None:
     sampling_of(options)
     with quiet():
         model = load(config.run, ckpt=config.ckpt, device=config.accelerator)
-    model.predictor = configured(model.predictor, {name: config.get(name) for name in SEARCH})
+    search = {name: config.get(name) for name in SEARCH}
     if isinstance(model.predictor, TextPredictor):
-        if "length" in given:
-            raise ConfigError("length= is for language models; max_length= limits the outputs of this one")
-        if any(name in given for name in DRAWING):
-            model.predictor.search = drawing_of(config, options, model.predictor.search)
+        model.predictor = configured_writer(model.predictor, {**given, **search})
         with cpu_threads(threads_for(config.threads, model.module, 1)):
             write_outputs(model, [prompt] if prompt else _typed(), out)
         return
+    configured(model.predictor, search)  # raises if one is given
     if not isinstance(model.module, LanguageModel):
         raise ConfigError(f"run={config.run} holds no language model but a {type(model.module).__name__}")
     assert isinstance(model.preprocessing, TextPreprocessing)
@@ -60,19 +54,6 @@ def write_samples(config: DictConfig, prompt: str, out: IO[str]) -> None:
             return
         for count, text in enumerate(model.samples(prompt, number=number, **options), start=1):
             out.write(f"--- {count} ---\n{text}\n")
-
-
-def drawing_of(config: DictConfig, options: Mapping[str, Any], search: Writing | None) -> Drawing:
-    """Return how a model of pairs draws texts, in place of searching for them.
-
-    Raises:
-        ConfigError: options of a search are given, too.
-    """
-    if searching := [name for name in SEARCH if name != "max_length" and config.get(name) is not None]:
-        drawing = next(name for name in DRAWING if config[name] is not None)
-        raise ConfigError(f"{drawing}= draws texts, {searching[0]}= searches for them: leave one of them out")
-    seed, longest = checked_seed(options["seed"]), None if search is None else search.max_length
-    return Drawing(sampling=sampling_of(options), samples=options["samples"], seed=seed, max_length=longest)
 
 
 def write_outputs(model: Model, sources: Iterable[str], out: IO[str]) -> None:

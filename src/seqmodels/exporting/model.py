@@ -18,7 +18,7 @@ from seqmodels.errors import ConfigError, Refused, nearest
 from seqmodels.exporting.answers import Answer
 from seqmodels.exporting.inputs import records_of
 from seqmodels.exporting.stepping import checked_step, refuses_steps, stepped
-from seqmodels.exporting.writing import USUAL, sampling_of, several, streamed
+from seqmodels.exporting.writing import DRAWING, USUAL, drawing_of, sampling_of, several, streamed
 from seqmodels.models import LanguageModel
 from seqmodels.tasks.predictors.predictor import Predictor, on_device
 from seqmodels.tasks.predictors.texts import TextPredictor
@@ -145,13 +145,15 @@ class Model:
         Args:
             prompt: the beginning; an empty one starts a new text.
             options: ``length=500`` tokens at most, ``temperature=0.8``, ``top_k=None``, ``top_p=None`` and ``seed=1``,
-                as in ``seqmodels generate``; of a model of pairs, those of its search.
+                as in ``seqmodels generate``; of a model of pairs, those of :func:`configured_writer`.
 
         Raises:
             ConfigError: an option is wrong, or the model writes no texts.
         """
         if isinstance(self.predictor, TextPredictor):
-            text: str = self.predict([prompt], **options)[0].text
+            model = copy(self)
+            model.predictor = configured_writer(self.predictor, options)
+            text: str = model.predict([prompt])[0].text
             return text
         return prompt + "".join(self.stream(prompt, **options))
 
@@ -161,6 +163,8 @@ class Model:
         Raises:
             ConfigError: an option is wrong, or the model is no language model; raised at once.
         """
+        if "samples" in options:
+            raise ConfigError("a stream is one text: Model.samples writes several")
         model, text, given = self._writer(options)
         return streamed(model, text, prompt, **given)
 
@@ -245,4 +249,28 @@ def configured(predictor: Predictor, options: Mapping[str, Any]) -> Predictor:
         raise ConfigError("probabilities= is for taggers (task=tagging); classifiers write them anyway")
     if isinstance(chosen, TagPredictor):
         chosen.probabilities = wanted
+    return chosen
+
+
+def configured_writer(predictor: TextPredictor, options: Mapping[str, Any]) -> TextPredictor:
+    """Return the predictor of a model of pairs with the options of generating, where they are not None.
+
+    Args:
+        predictor: as trained.
+        options: ``beam``, ``n_best``, ``length_penalty``, ``coverage_penalty`` and ``max_length`` of its search; or
+            ``temperature``, ``top_k``, ``top_p``, ``samples``, ``seed`` and ``max_length``, by which outputs are drawn.
+
+    Raises:
+        ConfigError: there is no such option, a value is outside its range, or it is asked to search and to draw.
+    """
+    known = (*SEARCH, *DRAWING, "seed")
+    given = {name: value for name, value in options.items() if value is not None}
+    if "length" in given:
+        raise ConfigError("length= is for language models; max_length= limits the outputs of this one")
+    if unknown := next((name for name in given if name not in known), None):
+        raise ConfigError(f"generating has no option {unknown!r}{nearest(unknown, known)} (it has: {', '.join(known)})")
+    chosen = configured(predictor, {name: given[name] for name in SEARCH if name in given})
+    assert isinstance(chosen, TextPredictor)
+    if any(name in given for name in DRAWING):
+        chosen.search = drawing_of(given, chosen.search)
     return chosen

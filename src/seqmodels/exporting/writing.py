@@ -1,4 +1,4 @@
-"""Texts that a language model writes after a prompt."""
+"""Texts that a language model writes after a prompt, and how a model of pairs draws its outputs."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
@@ -8,17 +8,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqmodels.config.signatures import check_signature
+from seqmodels.config.signatures import check_signature, checked_seed
 from seqmodels.data import TextPreprocessing
 from seqmodels.decoding import Sampling, generate
 from seqmodels.errors import ConfigError
 from seqmodels.models import LanguageModel
 from seqmodels.sequence import map_leaves
+from seqmodels.tasks.texts.search import Drawing, Writing
+from seqmodels.training.trained import SEARCH
 
 USUAL: Mapping[str, Any] = {
     "length": 500, "temperature": 0.8, "top_k": None, "top_p": None, "samples": 1, "seed": 1
 }  # fmt: skip
 """Options of generating and their values unless given."""
+
+DRAWING = ("temperature", "top_k", "top_p", "samples")
+"""Those that make a model of pairs draw its outputs."""
 
 
 def sampling_of(options: Mapping[str, Any]) -> Sampling:
@@ -37,6 +42,24 @@ def sampling_of(options: Mapping[str, Any]) -> Sampling:
         return Sampling(**node)
     except ValueError as error:
         raise ConfigError(str(error)) from error
+
+
+def drawing_of(given: Mapping[str, Any], search: Writing | None) -> Drawing:
+    """Return how a model of pairs draws texts, in place of the search of training.
+
+    Args:
+        given: options of generating that are not None, one of ``DRAWING`` among them.
+        search: that of training, with the most tokens of an output.
+
+    Raises:
+        ConfigError: an option is outside its range, or options of a search are given, too.
+    """
+    if searching := [name for name in SEARCH if name != "max_length" and name in given]:
+        drawing = next(name for name in DRAWING if name in given)
+        raise ConfigError(f"{drawing}= draws texts, {searching[0]}= searches for them: leave one of them out")
+    options = {**USUAL, **given}
+    sampling, seed, longest = sampling_of(options), checked_seed(options["seed"]), getattr(search, "max_length", None)
+    return Drawing(sampling=sampling, samples=options["samples"], seed=seed, max_length=longest)
 
 
 def streamed(

@@ -15,6 +15,7 @@ from seqmodels.serving.problems import Problem
 DEPTH = 8  # of nested lists and objects: an image has 3, a record in a list of inputs with an image 5
 LARGEST = 3e38  # float32 holds no larger number
 LARGEST_INTEGER = 2**63 - 1
+LONG = 50_000  # bytes of JSON that take some milliseconds, in which others are answered
 PATIENCE = 8  # times the size limit that is read and dropped, so that the client reads why its request is refused
 
 
@@ -58,7 +59,7 @@ async def read_object(request: Request, limits: Limits, known: Sequence[str]) ->
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise Problem(415, f"the content type must be application/json, got {kind or 'none'}")
-    content = parsed(body)
+    content = parsed(body) if len(body) < LONG else await asyncio.to_thread(parsed, body)
     if not isinstance(content, dict):
         raise Problem(400, f"the body must be a JSON object, got {named(content)}")
     check_keys(content, known, "the body")

@@ -1,6 +1,7 @@
 """What a server says about its model."""
 
 import logging
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -33,7 +34,7 @@ def model_card(model: Model, stepper: Stepper, limits: Limits) -> dict[str, Any]
         "generates": isinstance(model.module, LanguageModel) or isinstance(model.predictor, TextPredictor),
         "steps": None if stepper.refusal is not None else stepper.described(),
         "no_steps_because": stepper.refusal,
-        "limits": {name: getattr(limits, name) for name in limits.__dataclass_fields__},
+        "limits": asdict(limits),
     }
 
 

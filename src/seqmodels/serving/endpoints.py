@@ -14,14 +14,14 @@ from seqmodels.serving.card import model_card
 from seqmodels.serving.limits import Limits
 from seqmodels.serving.metrics import Metrics
 from seqmodels.serving.problems import Problem, content
-from seqmodels.serving.reading import Inputs, inputs_of
+from seqmodels.serving.reading import INPUTS, Inputs, inputs_of
 from seqmodels.serving.service import GENERATE_OPTIONS, PREDICT_OPTIONS, Service
 from seqmodels.serving.sessions import Session, Sessions
 from seqmodels.serving.stepping import Stepper
 from seqmodels.system.json_text import json_text
+from seqmodels.tasks.predictors.texts import TextPredictor
 
 SOUND = ("audio/", "application/octet-stream")  # content types of recordings
-INPUTS = ("inputs", "rows")
 
 
 class Endpoints:
@@ -95,17 +95,23 @@ class Endpoints:
 
     async def generate(self, request: Request) -> Response:
         """Write a text after a prompt, or for it; with ``stream``, as server-sent events."""
-        known = ("prompt", "stream", *GENERATE_OPTIONS, *PREDICT_OPTIONS)
-        body = await read_object(request, self.limits, known)
+        body = await read_object(request, self.limits, ("prompt", "stream", *GENERATE_OPTIONS))
         stream, prompt = body.pop("stream", False), body.pop("prompt", "")
         if not isinstance(stream, bool):
             raise Problem(422, f"stream must be true or false, got {named(stream)}")
         until = asyncio.get_running_loop().time() + self.limits.seconds
-        pieces = await self._in_time(self.service.generate(prompt, body))
-        if stream:
-            events = self._events(pieces, until, request.state.request_id)
-            return StreamingResponse(events, media_type="text/event-stream")
-        return answer({"text": await self._in_time(whole(pieces))})
+        if isinstance(self.service.model.predictor, TextPredictor):
+            found = await self._in_time(self.service.outputs(prompt, body))
+            if not stream:
+                return answer(found)
+            if len(found["candidates"]) > 1:
+                raise Problem(422, "only one output can be streamed: leave stream out, or n_best and samples")
+            pieces = one(found["text"])
+        else:
+            pieces = await self._in_time(self.service.generate(prompt, body))
+            if not stream:
+                return answer({"text": await self._in_time(whole(pieces))})
+        return StreamingResponse(self._events(pieces, until, request.state.request_id), media_type="text/event-stream")
 
     async def _events(self, pieces: AsyncIterator[str], until: float, request_id: str) -> AsyncIterator[str]:
         """Yield the events of a text: its pieces, and at the end ``end``, or ``error`` if its time is over."""
@@ -169,6 +175,11 @@ class Endpoints:
                 return await work
         except TimeoutError:
             raise Problem(503, f"the request took longer than {self.limits.seconds:g} seconds") from None
+
+
+async def one(text: str) -> AsyncIterator[str]:
+    """Yield a text as its only piece."""
+    yield text
 
 
 async def whole(pieces: AsyncIterator[str]) -> str:

@@ -7,6 +7,7 @@ import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
@@ -39,8 +40,8 @@ class Guard:
         app: the application; what it raises is answered here.
         limits: of requests.
         token: that clients must send; None: none is needed.
-        local: whether requests must name this machine as their host. Without a token this keeps pages of other sites
-            from reaching a local server by a name that leads here (DNS rebinding).
+        local: whether requests must name this machine as their host, and may not come from pages of other sites, which
+            could reach a local server without a token by its address, or by a name that leads here (DNS rebinding).
         metrics: counts requests.
     """
 
@@ -81,15 +82,18 @@ class Guard:
         except ClientDisconnect:  # in the middle of its body
             return
         except Exception:  # a bug of the server: logged with its traceback; the client gets a 500 with the request id
-            log.exception("request %s failed: %s %s", request_id, scope["method"], scope["path"])
+            log.exception("request %s failed: %s %r", request_id, scope["method"], scope["path"])
             problem = Problem(500, "the server failed; its log has the request id", close=True)
         if sent.status is None:
             await response_of(problem, request_id)(scope, receive, sent)
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
-        if self.local and not is_local(host_of(headers.get("host", ""))):
+        host, origin = headers.get("host", ""), headers.get("origin")
+        if self.local and not is_local(host_of(host)):
             raise Problem(421, "this server answers requests for localhost only; it needs a token= to serve others")
+        if self.local and origin is not None and origin.partition("://")[2] != host:
+            raise Problem(403, "this server answers no pages of other sites; it needs a token= to serve them")
         if self.token is None or scope["path"] in OPEN:
             return
         scheme, _, given = headers.get("authorization", "").partition(" ")
@@ -128,6 +132,7 @@ def host_of(header: str) -> str:
     return header.partition(":")[0]
 
 
+@lru_cache(maxsize=64)
 def is_local(host: str) -> bool:
     """Return whether a host is this machine as only itself can reach it.
 

@@ -42,13 +42,23 @@ PREDICTIONS = record(predictions=items(ANYTHING, "A prediction for each input, o
 GENERATE = record(
     prompt=TEXT,
     stream={"type": "boolean", "description": "Whether the text is sent as server-sent events."},
-    length={**WHOLE, "description": "Most tokens."},
-    temperature=NUMBER,
-    top_k=WHOLE,
-    top_p=NUMBER,
+    length={**WHOLE, "description": "Most tokens that a language model writes."},
+    temperature={**NUMBER, "description": "0: the most probable token each time; 1: the probabilities of the model."},
+    top_k={**WHOLE, "description": "Draw among this number of most probable tokens."},
+    top_p={**NUMBER, "description": "Draw among the fewest tokens with this total probability."},
     seed={**WHOLE, "description": "The same one gives the same text."},
+    samples={
+        **WHOLE,
+        "description": "Outputs that a model of pairs draws. It draws if this, temperature, top_k or "
+        "top_p is given, and searches otherwise, with the options below; max_length serves both.",
+    },
     **SEARCH,
 )
+GENERATED = record(
+    text={**TEXT, "description": "What follows the prompt; of a model of pairs, the best or first output for it."},
+    score={**NUMBER, "description": "Of models of pairs, as in a prediction."},
+    candidates=items(ANYTHING, "Of models of pairs, every output that was asked for: [text, score], best first."),
+)  # fmt: skip
 STATE = record("The state of a session, only to be sent back.", model=TEXT, steps=WHOLE, tensors=TEXT)
 SESSION = record(
     session={**TEXT, "description": "Its name."},
@@ -69,7 +79,7 @@ OPERATIONS: tuple[tuple[str, str, str, Schema | None, int, Schema | None], ...] 
     ("get", "/metrics", "Metrics for Prometheus.", None, 200, None),
     ("get", "/v1/model", "The model, and the limits of the server.", None, 200, {"type": "object"}),
     ("post", "/v1/predict", "Predict for one or more inputs, or for an uploaded recording.", PREDICT, 200, PREDICTIONS),
-    ("post", "/v1/generate", "Write a text after a prompt, or for it.", GENERATE, 200, record(text=TEXT)),
+    ("post", "/v1/generate", "Write a text after a prompt, or for it.", GENERATE, 200, GENERATED),
     ("post", "/v1/sessions", "Open a session, new or restored.", record(state=STATE), 201, SESSION),
     ("get", "/v1/sessions/{session}", "Read how far a session is.", None, 200, SESSION),
     ("post", "/v1/sessions/{session}/step", "Advance a session.", STEP, 200, STEPPED),
@@ -118,9 +128,10 @@ def page() -> str:
     )
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        "<title>seqmodels serve: endpoints</title><style>body{font:16px/1.5 system-ui,sans-serif;max-width:56rem;"
-        "margin:2rem auto;padding:0 1rem}code{font-size:.95em}h2{margin:2rem 0 0}dt{font-family:monospace}"
-        "dd{color:#444}</style><h1>Endpoints</h1><p>Errors are JSON with <code>status</code>, <code>message</code> and "
+        "<title>seqmodels serve: endpoints</title><style>:root{color-scheme:light dark}body{font:16px/1.5 system-ui,"
+        "sans-serif;max-width:56rem;margin:2rem auto;padding:0 1rem}code{font-size:.95em}h2{margin:2rem 0 0}"
+        "dt{font-family:monospace}dd{opacity:.75;margin-left:1.5rem}code,dt{overflow-wrap:anywhere}</style>"
+        "<h1>Endpoints</h1><p>Errors are JSON with <code>status</code>, <code>message</code> and "
         '<code>request_id</code>. The same as <a href="openapi.json">OpenAPI 3.1</a>; <a href="./">try the model</a>.'
         f"</p>{rows}</html>"
     )

@@ -18,7 +18,9 @@ from seqmodels.serving.bodies import named
 from seqmodels.serving.limits import Limits
 from seqmodels.serving.problems import Problem
 
+INPUTS = ("inputs", "rows")  # keys of a request, of which it has one
 RATES = range(1_000, 400_000)  # Hz; resampling from a lower rate would multiply what a client sent
+DENSEST = 400_000  # samples per second in all channels: a small FLAC file can hold hours of silence in eight channels
 
 
 class Inputs(NamedTuple):
@@ -43,7 +45,7 @@ def inputs_of(content: Mapping[str, Any], limits: Limits) -> Inputs:
     Raises:
         Problem: there are none or too many, or they are no lists (422).
     """
-    given = [name for name in ("inputs", "rows") if name in content]
+    given = [name for name in INPUTS if name in content]
     if len(given) != 1:
         raise Problem(422, "the body must have inputs, a list of texts, arrays or records; or rows, those of a table")
     values = content[given[0]]
@@ -117,16 +119,21 @@ def _refuse_files(values: Sequence[Any], preprocessing: Preprocessing, kind: str
 def _samples(content: bytes, preprocessing: Preprocessing, limits: Limits) -> Tensor:
     if not isinstance(preprocessing, RecordingPreprocessing):
         raise Problem(415, "the model reads no recordings: send JSON, as application/json")
-    library = sound_library()
+    try:
+        library = sound_library()
+    except ImportError as error:
+        raise Problem(415, f"send the samples in JSON: {error}") from error
     try:
         info = library.info(io.BytesIO(content))
     except (library.LibsndfileError, RuntimeError, TypeError) as error:
         raise Problem(422, f"the recording cannot be read as sound: {_line(error)}") from error
-    if info.samplerate not in RATES or info.frames > limits.audio_seconds * info.samplerate:
+    rate, channels = info.samplerate, info.channels
+    if rate not in RATES or rate * channels > DENSEST or info.frames > limits.audio_seconds * rate:
         raise Problem(
             422,
-            f"a recording must have at most {limits.audio_seconds:g} seconds at {RATES.start} to {RATES.stop} Hz, "
-            f"got {info.frames / max(info.samplerate, 1):.1f} seconds at {info.samplerate} Hz",
+            f"a recording must have at most {limits.audio_seconds:g} seconds at {RATES.start} to {RATES.stop} Hz, and "
+            f"{DENSEST} samples per second in all channels; got {info.frames / max(rate, 1):.1f} seconds at {rate} Hz "
+            f"in {channels} channels",
         )
     return preprocessing.sound(SoundFile("the recording", content))
 

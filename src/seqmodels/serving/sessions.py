@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 from seqmodels.serving.problems import Problem
@@ -89,6 +90,6 @@ class Sessions:
 
     def expire(self) -> None:
         """Close the sessions that have not been used for too long; one that advances right now stays open."""
-        oldest = [s for s in self._open.values() if self.left(s) == 0 and not s.lock.locked()]
-        for session in oldest:
-            del self._open[session.name]
+        for session in tuple(takewhile(lambda session: self.left(session) == 0, self._open.values())):
+            if not session.lock.locked():
+                del self._open[session.name]

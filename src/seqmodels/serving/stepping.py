@@ -148,7 +148,7 @@ class Stepper:
             raise Problem(422, "state must have a number of steps and a text with its tensors")
         try:
             tensors = load(base64.b64decode(text, validate=True))
-        except (ValueError, SafetensorError) as error:
+        except (ValueError, SafetensorError, KeyError) as error:  # KeyError: a type of numbers that torch lacks
             raise Problem(422, f"state cannot be read: {error}") from error
         if not tensors and steps == 0:
             return None, 0

@@ -47,20 +47,27 @@ async function open() {
   model = await (await request("v1/model")).json();
   $("access").hidden = true;
   $("name").textContent = model.name || "A trained model";
-  $("about").textContent =
-    `${model.network} with ${model.cell}, ${model.parameters.toLocaleString("en")} parameters; reads: ${model.reads}`;
+  const parts = [model.network, model.cell].filter(Boolean).map((path) => path.split(".").pop());
+  $("about").textContent = `${parts.join(" with ")}, ${model.parameters.toLocaleString("en")} parameters`;
   const recording = model.reads === "recording";
   $("how").textContent = HOW[model.reads];
   $("input").hidden = recording;
   $("upload").hidden = !recording;
   $("reading").hidden = false;
-  $("writing").hidden = !model.generates;
+  $("writing").hidden = !model.generates || pairs();
+  $("search").hidden = !pairs();
 }
+
+const pairs = () => model.task === "seqmodels.tasks.Seq2Seq";
 
 // the input of the page as the body of a request
 
 function body() {
   const lines = $("input").value.split("\n").filter((line) => line.trim() !== "");
+  if (pairs()) {
+    const outputs = Number($("outputs").value);
+    return { inputs: lines, options: { beam: Math.max(Number($("beam").value), outputs), n_best: outputs } };
+  }
   if (model.reads === "text") return { inputs: lines };
   const cells = lines.map((line) => line.split(",").map((cell) => cell.trim()));
   const numeric = (row) => row.every((cell) => cell !== "" && Number.isFinite(Number(cell)));
@@ -73,81 +80,146 @@ function body() {
 
 async function predict() {
   $("answer").replaceChildren();
-  $("plot").replaceChildren();
   if (model.reads === "recording") {
     const file = $("file").files[0];
     if (!file) throw new Error("choose a sound file");
     const sent = { method: "POST", headers: { "Content-Type": "application/octet-stream" }, body: file };
-    show((await (await request("v1/predict", sent)).json()).predictions);
+    show((await (await request("v1/predict", sent)).json()).predictions, {});
     return;
   }
   const sent = body();
-  const found = (await (await postJson("v1/predict", sent)).json()).predictions;
-  show(found);
-  if (model.reads === "series") plot(columns(sent), found[0]);
+  show((await (await postJson("v1/predict", sent)).json()).predictions, sent);
 }
 
-function show(predictions) {
-  for (const prediction of predictions) {
-    const { probabilities } = prediction;
-    const whole = probabilities && Object.values(probabilities).every((value) => typeof value === "number");
-    if (whole) $("answer").append(bars(prediction.label ?? prediction.labels.join(", "), probabilities));
-    else $("answer").append(element("pre", JSON.stringify(prediction, null, 1)));
+function show(predictions, sent) {
+  predictions.forEach((prediction, index) => {
+    const article = element("article", null);
+    const group = Object.entries(prediction.group ?? {}).map(([name, value]) => `${name}: ${value}`);
+    const source = model.reads === "text" ? sent.inputs[index] : group.join(", ");
+    if (source && !prediction.tokens) article.append(element("p", source, { class: "source" }));
+    article.append(...shown(prediction));
+    if (model.reads === "series") article.append(plot(columns(sent, prediction), prediction));
+    $("answer").append(article);
+  });
+}
+
+function shown(prediction) {
+  const { probabilities, tags, tokens, times, values, text, candidates } = prediction;
+  if (tags) return [tagged(tokens, tags)];
+  if (probabilities) return [bars(prediction.label ?? (prediction.labels.join(", ") || "no label"), probabilities)];
+  if (times) return Object.entries(values).map(([name, kinds]) => forecast(name, times, kinds));
+  if (candidates && candidates.length > 1) {
+    return [table(["score", "text"], candidates.map(([each, score]) => [score, each]))];
   }
+  if (candidates) return [element("p", text, { class: "written" })];
+  return [table([], Object.entries(values ?? prediction))];
+}
+
+const round = (value) => (typeof value === "number" ? Number(value.toPrecision(6)) : value ?? "");
+
+function table(names, rows) {
+  const made = element("table", null);
+  if (names.length > 0) made.append(row("th", names));
+  for (const [first, ...others] of rows) {
+    const line = row("td", others.map(round));
+    line.prepend(element("th", String(round(first))));
+    made.append(line);
+  }
+  return made;
+}
+
+function row(kind, cells) {
+  const made = element("tr", null);
+  made.append(...cells.map((cell) => element(kind, typeof cell === "object" ? JSON.stringify(cell) : String(cell))));
+  return made;
 }
 
 function bars(label, probabilities) {
-  const table = element("table", null, { class: "classes" });
-  table.append(element("caption", String(label)));
-  const rows = Object.entries(probabilities).sort((one, other) => other[1] - one[1]).slice(0, 20);
-  for (const [name, value] of rows) {
-    const row = element("tr", null);
+  const made = element("table", null, { class: "classes" });
+  made.append(element("caption", String(label)));
+  const best = Object.entries(probabilities).sort((one, other) => other[1] - one[1]).slice(0, 20);
+  for (const [name, value] of best) {
+    const line = element("tr", null);
     const cell = element("td", null);
     const bar = element("span", "", { class: "bar" });
-    bar.style.width = `${(12 * value).toFixed(2)}rem`;
+    bar.style.width = `${(100 * value).toFixed(2)}%`;
     cell.append(bar);
-    row.append(element("th", name), element("td", value.toFixed(4)), cell);
-    table.append(row);
+    line.append(element("th", name), element("td", value.toFixed(4)), cell);
+    made.append(line);
   }
-  return table;
+  return made;
+}
+
+function tagged(tokens, tags) {
+  const made = element("p", null);
+  tokens.forEach((token, index) => {
+    const word = element("span", token, { class: "token" });
+    word.append(element("small", tags[index]));
+    made.append(word);
+  });
+  return made;
+}
+
+function forecast(name, times, kinds) {
+  const names = Object.keys(kinds).filter((kind) => kinds[kind]);
+  const rows = times.map((time, index) => [time, ...names.map((kind) => kinds[kind][index])]);
+  const made = table(["time", ...names], rows);
+  made.prepend(element("caption", name));
+  return made;
 }
 
 // plots
 
-function columns(sent) {
-  if (sent.inputs) return sent.inputs[0][0].map((_, index) => sent.inputs[0].map((row) => row[index]));
-  const names = Object.keys(sent.rows[0]);
-  const numbers = names.map((name) => sent.rows.map((row) => Number(row[name] || NaN)));
+function columns(sent, prediction) {
+  if (sent.inputs) return sent.inputs[0][0].map((_, index) => sent.inputs[0].map((line) => line[index]));
+  const group = Object.entries(prediction.group ?? {});
+  const rows = sent.rows.filter((line) => group.every(([name, value]) => line[name] === String(value)));
+  const targets = Object.keys(prediction.times ? prediction.values : {});
+  const names = Object.keys(sent.rows[0]).filter((name) => targets.length === 0 || targets.includes(name));
+  const numbers = names.map((name) => rows.map((line) => Number(line[name] || NaN)));
   return numbers.filter((column) => column.some(Number.isFinite));
 }
 
 function plot(read, prediction) {
-  const series = read.slice(0, 6).map((values) => ({ values, first: 0, color: "#888" }));
-  for (const kinds of Object.values(prediction.times ? prediction.values : {})) {
-    for (const kind of ["low", "forecast", "high"]) {
-      if (kinds[kind]) series.push({ values: kinds[kind], first: read[0].length, color: kind === "forecast" ? "#2a6fb0" : "#9cc3e6" });
-    }
+  const first = Math.max(...read.map((values) => values.length), 0);
+  const lines = read.slice(0, 6).map((values) => ({ values, first: 0, kind: "read" }));
+  const bands = [];
+  for (const { forecast: values, low, high } of Object.values(prediction.times ? prediction.values : {})) {
+    lines.push({ values, first, kind: "forecast" });
+    if (low && high) bands.push({ low, high });
   }
-  const all = series.flatMap(({ values }) => values).filter(Number.isFinite);
-  const [low, high] = all.reduce(([least, most], value) => [Math.min(least, value), Math.max(most, value)], [Infinity, -Infinity]);
-  const steps = Math.max(...series.map(({ values, first }) => first + values.length), 2);
-  const space = "http://www.w3.org/2000/svg";
-  const svg = document.createElementNS(space, "svg");
-  svg.setAttribute("viewBox", "0 0 800 240");
-  svg.setAttribute("role", "img");
-  svg.setAttribute("aria-label", `${steps} steps from ${low} to ${high}`);
-  for (const { values, first, color } of series) {
-    const points = values
-      .map((value, index) => [10 + (780 * (first + index)) / (steps - 1), 230 - (220 * (value - low)) / (high - low || 1)])
-      .filter(([, y]) => Number.isFinite(y));
-    const line = document.createElementNS(space, "polyline");
-    line.setAttribute("points", points.map((point) => point.map((number) => number.toFixed(1)).join(",")).join(" "));
-    line.setAttribute("fill", "none");
-    line.setAttribute("stroke", color);
-    line.setAttribute("stroke-width", "1.5");
-    svg.append(line);
+  const all = [...lines.map(({ values }) => values), ...bands.flatMap(({ low, high }) => [low, high])].flat();
+  const finite = all.filter(Number.isFinite);
+  const least = finite.reduce((one, other) => Math.min(one, other), Infinity);
+  const most = finite.reduce((one, other) => Math.max(one, other), -Infinity);
+  const steps = Math.max(...lines.map((line) => line.first + line.values.length), 2);
+  const width = Math.max($("answer").clientWidth, 300);
+  const x = (index) => 50 + ((width - 60) * index) / (steps - 1);
+  const y = (value) => 230 - (220 * (value - least)) / (most - least || 1);
+  const joined = (values, start) =>
+    values.map((value, index) => [x(start + index), y(value)]).filter((point) => point.every(Number.isFinite));
+  const written = (points) => points.map((each) => each.map((number) => number.toFixed(1)).join(",")).join(" ");
+  const label = `${steps} steps from ${least} to ${most}`;
+  const svg = drawn("svg", { viewBox: `0 0 ${width} 240`, role: "img", "aria-label": label });
+  for (const { low, high } of bands) {
+    const points = [...joined(low, first), ...joined(high, first).reverse()];
+    svg.append(drawn("polygon", { points: written(points), class: "band" }));
   }
-  $("plot").append(svg);
+  for (const { values, first: start, kind } of lines) {
+    svg.append(drawn("polyline", { points: written(joined(values, start)), class: kind }));
+  }
+  for (const [value, height] of most > least ? [[most, 18], [least, 232]] : [[least, 225]]) {
+    const text = drawn("text", { x: "4", y: String(height) });
+    text.textContent = Number(value.toPrecision(4));
+    svg.append(text);
+  }
+  return svg;
+}
+
+function drawn(name, attributes) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
 }
 
 // texts, piece by piece: by XMLHttpRequest, which, unlike fetch, counts as loading until the last piece is there
@@ -156,9 +228,8 @@ let writing = null;
 
 async function generate() {
   $("stop").disabled = false;
-  const search = model.task === "seqmodels.tasks.Seq2Seq";
-  const options = search ? {} : { length: Number($("length").value), temperature: Number($("temperature").value) };
-  $("text").textContent = search ? "" : $("prompt").value;
+  const options = { length: Number($("length").value), temperature: Number($("temperature").value) };
+  $("text").textContent = $("prompt").value;
   try {
     await events("v1/generate", { prompt: $("prompt").value, stream: true, ...options }, (name, data) => {
       if (name === "text") $("text").textContent += data.text;
@@ -220,7 +291,7 @@ told(async () => {
     $("input").value = asked.get("input");
     await predict();
   }
-  if (asked.has("prompt")) {
+  if (asked.has("prompt") && !$("writing").hidden) {
     $("prompt").value = asked.get("prompt");
     await generate();
   }
