@@ -16,6 +16,8 @@ from seqmodels.cli import run
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # started in the background of a script: what tests start would
     signal.signal(signal.SIGINT, signal.default_int_handler)  # be deaf to the interrupts that they send
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each process that tests start would compile the source of torch again
+
 TOLERANCE: dict[torch.dtype, dict[str, Any]] = {
     torch.float32: {"rtol": 1e-4, "atol": 1e-5},
     torch.float64: {"rtol": 1e-9, "atol": 1e-10},
@@ -24,10 +26,21 @@ TOLERANCE: dict[torch.dtype, dict[str, Any]] = {
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have the tests of a cell run in one process: two would each derive its program and compile its kernels."""
+    """Have tests that share work run in one process, and a module's one after another.
+
+    Those with a fixture of their module: it would be made in each process, and again after tests of another module.
+    Those of a cell: two processes would each derive its program and compile its kernels.
+    """
     for item in items:
-        if (name := _cell_of(item)) and item.get_closest_marker("xdist_group") is None:
+        if (name := _shared_by(item) or _cell_of(item)) and item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(name))
+
+
+def _shared_by(item: pytest.Item) -> str | None:
+    """Return the file of a test that takes a fixture which the tests of the file share."""
+    info = getattr(item, "_fixtureinfo", None)  # pytest has no public way to ask for the scope of a fixture
+    made = [found[-1] for found in info.name2fixturedefs.values()] if info else []
+    return item.nodeid.partition("::")[0] if any(fixture.scope == "module" for fixture in made) else None
 
 
 def _cell_of(item: pytest.Item) -> str | None:

@@ -16,7 +16,7 @@ from tests.conftest import Answer
 from tests.distributed.ranks import SEQMODELS
 
 Command = Callable[..., Answer]
-TINY = ["trainer.max_epochs=1", "trainer.limit_train_batches=2", "cell.hidden_size=5", "trainer=cpu"]
+TINY = ["trainer.max_epochs=1", "trainer.limit_train_batches=2", "cell.hidden_size=5", "trainer=cpu", "baselines=false"]
 CELL = """
 from dataclasses import dataclass
 
@@ -158,7 +158,7 @@ def test_a_run_is_trained_shown_and_evaluated_again(command: Command, tmp_path: 
 
 
 def test_a_sweep_goes_on_after_a_failure_and_ends_in_one_table(command: Command, tmp_path: Path) -> None:
-    done = command("train", "-m", "cell.hidden_size=0,5", *TINY[:2], "logger=none")
+    done = command("train", "-m", "cell.hidden_size=0,5", *TINY[:2], "logger=none", "baselines=false")
     assert done.status == 1
     assert "Traceback" not in done.err
     (sweep,) = (tmp_path / "logs" / "classification").iterdir()

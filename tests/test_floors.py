@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,12 @@ def imports(file: Path) -> set[str]:
     return names
 
 
+@pytest.fixture(scope="module")
+def imported() -> dict[Path, set[str]]:
+    """What each file imports."""
+    return {file: imports(file) for file in FILES}
+
+
 def part_of(file: Path) -> str:
     return file.parts[0].removesuffix(".py")
 
@@ -48,27 +55,29 @@ def test_every_package_has_a_floor_and_every_floor_its_packages() -> None:
     assert [int(number) for number, _ in ROWS] == sorted(int(number) for number, _ in ROWS)
 
 
-@pytest.mark.parametrize("file", FILES, ids=str)
-def test_a_file_imports_only_from_lower_floors(file: Path) -> None:
-    part = part_of(file)
-    ours = {name.split(".")[1] for name in imports(file) if name.startswith("seqmodels.")} & set(ROW)
-    assert not {other for other in ours - {part} if ROW[other] >= ROW[part]}
+def test_a_file_imports_only_from_lower_floors(imported: dict[Path, set[str]]) -> None:
+    wrong = {}
+    for file, names in imported.items():
+        part = part_of(file)
+        ours = {name.split(".")[1] for name in names if name.startswith("seqmodels.")} & set(ROW)
+        wrong[str(file)] = {other for other in ours - {part} if ROW[other] >= ROW[part]}
+    assert {file: parts for file, parts in wrong.items() if parts} == {}
 
 
-@pytest.mark.parametrize("file", FILES, ids=str)
-def test_the_lower_floors_need_torch_alone_and_hydra_stays_on_top(file: Path) -> None:
-    outside = {name.split(".")[0] for name in imports(file)} - set(sys.stdlib_module_names) - {"seqmodels"}
-    if FLOOR[part_of(file)] < FIRST_WITH_LIGHTNING and part_of(file) != "data":
-        assert outside <= {"torch", "numpy"}
-    if FLOOR[part_of(file)] < FIRST_WITH_HYDRA:
-        assert not outside & {"hydra", "omegaconf"}
+def test_the_lower_floors_need_torch_alone_and_hydra_stays_on_top(imported: dict[Path, set[str]]) -> None:
+    wrong = {}
+    for file, names in imported.items():
+        outside = {name.split(".")[0] for name in names} - set(sys.stdlib_module_names) - {"seqmodels"}
+        floor, alone = FLOOR[part_of(file)], part_of(file) != "data"
+        wrong[str(file)] = outside - {"torch", "numpy"} if floor < FIRST_WITH_LIGHTNING and alone else set()
+        wrong[str(file)] |= outside & {"hydra", "omegaconf"} if floor < FIRST_WITH_HYDRA else set()
+    assert {file: packages for file, packages in wrong.items() if packages} == {}
 
 
-@pytest.mark.parametrize("package", sorted({file.parent for file in FILES}), ids=str)
-def test_a_package_has_at_most_16_modules(package: Path) -> None:
+def test_a_package_has_at_most_16_modules() -> None:
     """One file per cell and per data set: those two may have more."""
-    modules = [file for file in FILES if file.parent == package and file.stem != "__init__"]
-    assert len(modules) <= 16 or package in (Path("cells"), Path("data/sets"))
+    modules = Counter(str(file.parent) for file in FILES if file.stem != "__init__")
+    assert {package: number for package, number in modules.items() if number > 16}.keys() <= {"cells", "data/sets"}
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,13 @@ def test_the_cell_of_the_readme_runs_and_trains_from_the_command_line(
     (source,) = blocks("python")
     (tmp_path / "mycells.py").write_text(source, encoding="utf-8")
     (arguments,) = re.findall(r"^seqmodels (train cell._target_=.*)$", README, flags=re.MULTILINE)
-    tiny = ["trainer.max_epochs=1", "trainer.limit_train_batches=2", "logger=none", "cell.hidden_size=5"]
+    tiny = [
+        "trainer.max_epochs=1",
+        "trainer.limit_train_batches=2",
+        "logger=none",
+        "cell.hidden_size=5",
+        "baselines=false",
+    ]
     done = command(*arguments.split(), *tiny)
     assert done.status == 0, done.err[-2000:]
     assert "test/accuracy" in done.out

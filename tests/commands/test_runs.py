@@ -29,7 +29,7 @@ from tests.run_folders import run_folder
 Command = Callable[..., Answer]
 STAMP = "2026-11-27_12-49-4{}-123456"
 ACCURACY = {("gru", 1): 0.75, ("gru", 2): 0.5, ("elman", 1): 0.875, ("elman", 2): 0.625}
-TINY = ["trainer.max_epochs=1", "trainer.limit_train_batches=2", "cell.hidden_size=5", "trainer=cpu"]
+TINY = ["trainer.max_epochs=1", "trainer.limit_train_batches=2", "cell.hidden_size=5", "trainer=cpu", "baselines=false"]
 ERROR = "[2026-11-27 12:00:00,123][seqmodels][ERROR] - Traceback (most recent call last):\n  File\nValueError: x\n"
 
 

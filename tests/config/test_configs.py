@@ -156,8 +156,9 @@ def test_regularizers_combine_and_apply_from_the_inside_out(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("optimizer", options("optimizer"))
 def test_every_optimizer_and_scheduler_builds(optimizer: str, tmp_path: Path) -> None:
+    config = composed(tmp_path, f"optimizer={optimizer}")
     for scheduler in options("scheduler"):
-        config = composed(tmp_path, f"optimizer={optimizer}", f"scheduler={scheduler}")
+        config.scheduler = composed(tmp_path, f"scheduler={scheduler}").scheduler
         task = build_task(config, SIZES)
         lengths = {"warmup_cosine": {"total_steps": 9}, "cosine": {"total_epochs": 9}}
         assert task.scheduler is not None
@@ -231,7 +232,8 @@ def test_every_experiment_runs_one_batch(
     name: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SEQMODELS_CPP", "0")  # kernels of its sizes would take longer to compile than the batch to run
-    config = composed(tmp_path, f"experiment={name}")
+    choices = [f"experiment={name}", "logger=none", *TINY]
+    config = composed(tmp_path, *choices)
     needs_files = bool(target_of(config.data).folder)
     folder = reviews(tmp_path) if name == "imdb" else request.getfixturevalue("data_dir") if needs_files else tmp_path
     data = [f"paths.data_dir={folder}"]
@@ -240,7 +242,7 @@ def test_every_experiment_runs_one_batch(
     steps = ["data.batch_size=2"] if name in ("mnist_pixels", "mnist_permuted") else []
     steps += ["data.max_reviews=30", f"data.cache_dir='{tmp_path}'"] if name == "seed003_text_generation" else []
     steps += ["model.hidden_sizes=[9,9,6]", "model.embedding_size=6"] if name == "awd_lstm" else []
-    metrics = train(composed(tmp_path, f"experiment={name}", "logger=none", *TINY, *data, *small, *steps))
+    metrics = train(composed(tmp_path, *choices, *data, *small, *steps))
     assert metrics["test/loss"] == metrics["test/loss"], "the loss is not a number"
 
 

@@ -26,7 +26,7 @@ from tests.exporting.saved import KINDS, Saved, texts
 from tests.exporting.test_prediction import run_predict
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Saved]:
     """The model of each task, made once."""
     return cache(lambda kind: KINDS[kind](tmp_path_factory.mktemp(kind)))

@@ -22,6 +22,7 @@ from tests.composing import composed
 
 ROWS = 7
 SMALL = ["cell.hidden_size=5", "trainer=cpu", "trainer.max_epochs=1", "trainer.limit_train_batches=3", "logger=none"]
+SMALL += ["baselines=false"]
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ from seqmodels.training.runs import resolved_config
 from tests.composing import TINY, composed
 
 SMALL = ["cell.hidden_size=5", "trainer=cpu", "trainer.max_epochs=2", "trainer.limit_train_batches=3"]
+SMALL += ["baselines=false"]  # which take longer than the training; tests/training/test_baselines.py has theirs
 
 
 @pytest.fixture(scope="module")

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.core.object_type import ObjectType
 from omegaconf import OmegaConf
 
 from seqmodels.config.compose import composer, parse, search_folders
-from seqmodels.config.hydra_internals import Hydra
+from seqmodels.config.hydra_internals import Hydra, group_options
 from seqmodels.config.quoting import quoted
 from seqmodels.system.durable import write_text
 
@@ -53,4 +52,4 @@ def write_experiment(path: Path, overrides: Sequence[str], comment: Sequence[str
 
 
 def _is_group(hydra: Hydra, key: str) -> bool:
-    return bool(hydra.config_loader.get_group_options(key, results_filter=ObjectType.CONFIG))
+    return bool(group_options(hydra, key))

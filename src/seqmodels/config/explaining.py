@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -11,7 +10,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from yaml import YAMLError
 
 from seqmodels.config.help.meaning import READERS, meant, of_own_files, option_meant, similar
-from seqmodels.config.hydra_internals import Hydra
+from seqmodels.config.hydra_internals import Hydra, group_options
 from seqmodels.config.signatures import SPECIAL
 from seqmodels.errors import ConfigError, nearest
 
@@ -33,7 +32,7 @@ def options_of(hydra: Hydra, group: str) -> list[str]:
     """Return the options of a group, or an empty list if there is no such group."""
     if len(group) > MAX_GROUP_NAME:  # longer names than a file system permits
         return []
-    return hydra.config_loader.get_group_options(group, results_filter=ObjectType.CONFIG)
+    return group_options(hydra, group)
 
 
 def check_group(hydra: Hydra, override: Override) -> None:

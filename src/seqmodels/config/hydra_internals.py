@@ -10,6 +10,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import _run_hydra, create_config_search_path, get_args_parser
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import configure_log, run_job
 from hydra.types import HydraContext, RunMode
@@ -17,7 +18,7 @@ from omegaconf import DictConfig, open_dict, read_write
 
 from seqmodels.errors import ConfigError, nearest
 
-__all__ = ["Hydra", "create_config_search_path", "flags", "job_folders", "parse_flags", "run", "show"]
+__all__ = ["Hydra", "create_config_search_path", "flags", "group_options", "job_folders", "parse_flags", "run", "show"]
 
 
 def run(hydra: Hydra, name: str, config: DictConfig, job: Callable[[DictConfig], Any]) -> Any:
@@ -61,6 +62,16 @@ def job_folders(hydra: Hydra, name: str, config: DictConfig, overrides: list[str
         folders.append(Path(str(job.hydra.sweep.dir), str(job.hydra.sweep.subdir)))
     HydraConfig.instance().cfg = before
     return folders
+
+
+def group_options(hydra: Hydra, group: str) -> list[str]:
+    """Return the options of a group in the folders that ``hydra`` was opened on, or an empty list.
+
+    ``ConfigLoader.get_group_options`` copies its sources and searches them anew at each call.
+    """
+    repository: Any = hydra.config_loader.repository  # type: ignore[attr-defined]
+    found: list[str] = repository.get_group_options(group, ObjectType.CONFIG)
+    return found
 
 
 def parse_flags(tokens: list[str]) -> argparse.Namespace:

@@ -7,12 +7,11 @@ import textwrap
 from collections.abc import Iterable, Sequence
 
 import yaml
-from hydra.core.object_type import ObjectType
 
 from seqmodels.config.compose import composer, parse, search_folders
 from seqmodels.config.explaining import check_group, options_of
 from seqmodels.config.help.keys import Key, Part, below, choices_of, header, keys_of, parts, read_keys, text_of
-from seqmodels.config.hydra_internals import Hydra, parse_flags
+from seqmodels.config.hydra_internals import Hydra, group_options, parse_flags
 from seqmodels.errors import ConfigError, nearest
 
 GROUPS = ("train", "sweep")
@@ -91,7 +90,7 @@ def groups_of(hydra: Hydra, place: str = "") -> list[str]:
 
 def _group(hydra: Hydra, command: str, name: str) -> str:
     """Return the options of a group with their descriptions, or nothing if there is no such group."""
-    options = hydra.config_loader.get_group_options(name, results_filter=ObjectType.CONFIG) if "." not in name else []
+    options = group_options(hydra, name) if "." not in name else []
     if not options:
         return ""
     rows = [(f"{name}={option}", "", title_of(text_of(hydra, f"{name}/{option}"))) for option in options]

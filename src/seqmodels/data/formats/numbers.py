@@ -11,7 +11,7 @@ def parsed_number(cell: str, decimal: str = ".") -> float:
     if "_" in cell or (decimal != "." and "." in cell):  # only Python accepts 1_000 as a number
         return math.nan
     try:
-        return float(cell.replace(decimal, "."))
+        return float(cell if decimal == "." else cell.replace(decimal, "."))
     except ValueError:
         return math.nan
 
@@ -29,14 +29,15 @@ def parse_numbers(text: str, name: str, *, delimiter: str = ",") -> Tensor:
         cells = text_line.split(delimiter)
         if rows and len(cells) != len(rows[0]):
             raise ValueError(f"{name}, line {line}: {len(cells)} columns, the lines before have {len(rows[0])}")
-        rows.append([_finite(cell, name, line, column) for column, cell in enumerate(cells, start=1)])
+        rows.append(_finite(cells, name, line))
     if not rows:
         raise ValueError(f"{name} has no rows")
     return torch.tensor(rows, dtype=torch.float64)
 
 
-def _finite(cell: str, name: str, line: int, column: int) -> float:
-    number = parsed_number(cell)
-    if not math.isfinite(number):
-        raise ValueError(f"{name}, line {line}, column {column}: must be a finite number, got {cell!r}")
-    return number
+def _finite(cells: list[str], name: str, line: int) -> list[float]:
+    numbers = [parsed_number(cell) for cell in cells]
+    if not all(map(math.isfinite, numbers)):
+        column = next(index for index, number in enumerate(numbers) if not math.isfinite(number))
+        raise ValueError(f"{name}, line {line}, column {column + 1}: must be a finite number, got {cells[column]!r}")
+    return numbers
