@@ -1,7 +1,6 @@
 """``seqmodels explain what=drift``: do new inputs look like those of training?"""
 
 from collections.abc import Iterator, Mapping
-from html import escape
 from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from seqmodels.inspection.charts import Figure, bars
 from seqmodels.inspection.finding import Finding
 from seqmodels.inspection.inputs import feature_names, piece
 from seqmodels.inspection.production.drift import LEVEL, MODERATE, Shift, shifts
+from seqmodels.inspection.report.blocks import Section, Table
 from seqmodels.inspection.subject import Rows, Subject
 from seqmodels.system.json_text import read_json
 from seqmodels.training.finding import run_folder
@@ -53,7 +53,7 @@ def explain(subject: Subject, rows: Rows, config: DictConfig) -> Finding:  # noq
         "feature": np.array([titles[shift.feature] for shift in found]),
     }
     sentence = _sentence(found, titles, source, len(new), training["rows"])
-    return Finding("Drift of the inputs", sentence, arrays, figures, _table(found, titles))
+    return Finding("Drift of the inputs", sentence, arrays, figures, [_table(found, titles)])
 
 
 def statistics_of(subject: Subject, run: str) -> dict[str, Any]:
@@ -128,14 +128,9 @@ def figure_of(shift: Shift, vocabulary: Vocabulary | None = None) -> Figure:
     return bars(heights, x=[repr(names[number])[1:-1] for number in chosen], x_title="", y_title="share")
 
 
-def _table(found: list[Shift], titles: Mapping[str, str]) -> str:
-    rows = "".join(
-        f"<tr><td>{escape(titles[shift.feature])}</td><td>{shift.psi:.3f}</td><td>{shift.p_value:.2g}</td>"
-        f"<td>{shift.size}</td></tr>"
-        for shift in found
-    )
-    head = "<tr><th>feature</th><th>PSI</th><th>p</th><th>shift</th></tr>"
-    return f"<h2>All features</h2><table>{head}{rows}</table>"
+def _table(found: list[Shift], titles: Mapping[str, str]) -> Section:
+    rows = [[titles[each.feature], f"{each.psi:.3f}", f"{each.p_value:.2g}", each.size] for each in found]
+    return Section("All features", [Table(["feature", "PSI", "p", "shift"], rows)])
 
 
 def _sentence(found: list[Shift], titles: Mapping[str, str], source: str, new: int, old: int) -> str:

@@ -125,7 +125,13 @@ def time_and_memory(record: Mapping[str, Any]) -> list[Block]:
         }
         for name in order
     ]
-    layout = {"barmode": "stack", "xaxis": axis("seconds"), "yaxis": {"visible": False}, "margin": {"t": 34, "b": 40}}
+    layout = {
+        "barmode": "stack",
+        "legend": {"traceorder": "normal"},
+        "xaxis": axis("seconds"),
+        "yaxis": {"visible": False},
+        "margin": {"t": 34, "b": 40},
+    }
     return [table, Figure("time", bars, layout, 130)]
 
 
