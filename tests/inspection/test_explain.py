@@ -71,7 +71,7 @@ def test_a_run_is_explained_before_during_and_after_training(run: Path, command:
     assert "Before training this cell was " in answer.out
     found = json.loads((run / "explain" / "gradients.json").read_text())
     arrays = found["arrays"]
-    assert len(arrays["during training/step"]) == 3
+    assert np.diff(arrays[f"during training/half_life/{CELL}/step"]).tolist() == [1, 1]
     assert len(arrays[f"during training/half_life/{CELL}"]) == 3
     before, after = (arrays[f"{when} training/{CELL}/log10 of Jacobian norm"] for when in ("before", "after"))
     assert np.shape(before) == np.shape(after) == (3, len(arrays[f"after training/{CELL}/steps back"]))
@@ -143,18 +143,18 @@ def test_measuring_changes_no_weight(run: Path, csv_file: Path, tmp_path: Path) 
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-@pytest.mark.parametrize(("step", "count"), [(0.0001, 1000), (0.002, 40), (0.004, 20)])
+@pytest.mark.parametrize(("step", "count"), [(0.0001, 690), (0.002, 33), (0.004, 15)])
 def test_measurements_stay_within_their_budget_from_the_first_on(step: float, count: int) -> None:
     allowance, now, steps = Allowance(0.05), 100.0, 256
     allowance.start(now)
-    for batch in range(4000):
+    for _ in range(4000):
         now += 0.1
         if allowance.permits(steps, now):
-            cost = steps * step * (0.9 if batch % 2 else 1)
+            cost = steps * step * (2 if allowance.count % 7 == 6 else 1) + (0.2 if allowance.count == 0 else 0)
             now += cost
             allowance.spend(cost, steps)
             assert allowance.share(now) <= 0.05
-    assert allowance.count >= 0.9 * min(count, 4000 * 0.1 * 0.05 / (steps * step))
+    assert allowance.count >= count, "the time that is allowed is used"
     assert f"for {allowance.count} measurements" in allowance.summary(steps, now)
 
 
@@ -162,9 +162,9 @@ def test_a_measurement_that_is_slower_than_expected_delays_the_next() -> None:
     allowance, now = Allowance(0.05), 100.0
     allowance.start(now)
     allowance.spend(30.0, 10)
-    assert not allowance.permits(10, now + 1199)
-    assert allowance.permits(10, now + 1201)
-    assert allowance.permits(1, now + 670), "a shorter sequence takes less"
+    assert not allowance.permits(10, now + 1799)
+    assert allowance.permits(10, now + 1801)
+    assert allowance.permits(1, now + 730), "a shorter sequence takes less"
 
 
 def test_the_callback_reports_its_share_of_the_training(run: Path, tmp_path: Path, caplog: Any) -> None:
@@ -175,7 +175,7 @@ def test_the_callback_reports_its_share_of_the_training(run: Path, tmp_path: Pat
     options += ["callbacks=[default,gradient_flow]", "callbacks.gradient_flow.budget=1e-9"]
     with caplog.at_level(logging.INFO, logger="seqmodels"):
         train(composed(tmp_path / "run", *options))
-    assert "measured nothing: a measurement of 16 steps may take 0.1 s, which is more than 1e-07 %" in caplog.text
+    assert "measured nothing: that may take 0.3 s, which is more than 1e-07 %" in caplog.text
     assert not any(name.startswith("gradient_flow") for name in read_history(tmp_path / "run"))
 
 

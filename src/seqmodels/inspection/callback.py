@@ -52,7 +52,7 @@ class GradientFlow(Callback):
         self.allowance = Allowance(budget)
         self._watching = ExitStack()
         self._recordings: list[Recording] | None = None
-        self._steps = 0  # of all cells in the last batch that was recorded
+        self._steps = 0  # the most of all cells together in a batch that was recorded
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         self.allowance.start(time.perf_counter())
@@ -66,8 +66,9 @@ class GradientFlow(Callback):
             return
         self._watching.close()
         started, recordings, self._recordings = time.perf_counter(), self._recordings, None
-        self._steps = sum(each.x.shape[1] for each in recordings)
-        if not self.allowance.permits(self._steps, started):  # which only the recording could tell
+        steps = sum(each.x.shape[1] for each in recordings)
+        self._steps = max(self._steps, steps)
+        if not self.allowance.permits(steps, started):  # it is longer than any before
             return
         try:
             with torch.random.fork_rng(devices=[]):  # the step of a cell of the user's own may draw
@@ -77,7 +78,7 @@ class GradientFlow(Callback):
             self.allowance.close()
             return
         now = time.perf_counter()
-        self.allowance.spend(now - started, self._steps)
+        self.allowance.spend(now - started, steps)
         metrics["gradient_flow/share"] = self.allowance.share(now)
         for logger in trainer.loggers:
             logger.log_metrics(metrics, step=trainer.fit_loop.epoch_loop._batches_that_stepped)
@@ -93,8 +94,8 @@ class GradientFlow(Callback):
 class Allowance:
     """Decides whether there is time for another measurement.
 
-    Each step is expected to take as long as the slowest so far, so that a measurement overspends only if it is the
-    slowest of all.
+    Each step is expected to take twice as long as the slowest so far, since the time of a step varies with what else
+    the machine does.
 
     Args:
         budget: the share of all time that measurements may take.
@@ -103,12 +104,12 @@ class Allowance:
         >>> allowance = Allowance(0.1)
         >>> allowance.start(now=100.0)
         >>> allowance.spend(2.0, steps=50)
-        >>> allowance.permits(50, now=139.0), allowance.permits(50, now=141.0)
+        >>> allowance.permits(50, now=159.0), allowance.permits(50, now=161.0)
         (False, True)
     """
 
-    FIRST = 0.004
-    """Seconds that a step is expected to take before any was measured: several times what it does on an idle CPU."""
+    BEGIN, FIRST = 0.3, 0.004
+    """Seconds that the first measurement is expected to take, and each of its steps: much more than on an idle CPU."""
 
     def __init__(self, budget: float) -> None:
         self.budget = budget
@@ -143,13 +144,13 @@ class Allowance:
             kind = "measurement" if self.count == 1 else "measurements"
             return f"took {self.spent:.2f} s for {self.count} {kind}, {self.share(now):.1%} of the training"
         return (
-            f"measured nothing: a measurement of {steps} steps may take {self._expected(steps):.1f} s, which is more "
-            f"than {100 * self.budget:.3g} % of a training of {now - self._started:.1f} s; "
+            f"measured nothing: that may take {self._expected(steps):.1f} s, which is more than "
+            f"{100 * self.budget:.3g} % of a training of {now - self._started:.1f} s; "
             "callbacks.gradient_flow.budget allows more"
         )
 
     def _expected(self, steps: int) -> float:
-        return steps * (self._slowest if self.count else self.FIRST)
+        return 2 * steps * self._slowest if self.count else self.BEGIN + steps * self.FIRST
 
 
 def measured(recordings: list[Recording], rows: int) -> dict[str, float]:

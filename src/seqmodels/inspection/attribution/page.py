@@ -8,7 +8,7 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
-from seqmodels.data.statistics.rows import inputs_of, lengths_of, vocabulary_of
+from seqmodels.data.statistics.rows import inputs_of, lengths_of
 from seqmodels.errors import ConfigError, nearest
 from seqmodels.inspection.attribution.decisions import Choice, attention_weights, decision
 from seqmodels.inspection.attribution.marking import marked_series, marked_text
@@ -38,8 +38,7 @@ def explain(subject: Subject, given: Rows, config: DictConfig) -> Finding:
     rows = given.batch
     if isinstance(subject.task, Seq2Seq):
         return explain_written(subject.task, rows, config)
-    preprocessing = subject.preprocessing if subject.recipe.get("preprocessing") else None
-    vocabulary = vocabulary_of(preprocessing)
+    preprocessing, vocabulary = subject.known_preprocessing, subject.vocabulary
     names = list(subject.recipe["class_names"] or ())
     if isinstance(subject.task, LanguageModeling) and vocabulary is not None:
         names = list(vocabulary.tokens)

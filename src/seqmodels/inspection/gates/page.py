@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from seqmodels.data.series.windows import ForecastBatch
-from seqmodels.data.statistics.rows import inputs_of, lengths_of, vocabulary_of
+from seqmodels.data.statistics.rows import inputs_of, lengths_of
 from seqmodels.data.text.pairs.batch import PairBatch
 from seqmodels.inspection.charts import Figure, bars, heat_map, lines, over_each_other, points
 from seqmodels.inspection.finding import Finding
@@ -31,10 +31,9 @@ def explain(subject: Subject, rows: Rows, config: DictConfig) -> Finding:  # noq
     """Return the gates and states of every recurrent layer over the rows of a batch, and what single units follow."""
     batch = rows.batch
     layers = layers_of(subject.task, batch)
-    preprocessing = subject.preprocessing if subject.recipe.get("preprocessing") else None
     tokens = not inputs_of(batch).is_floating_point()
-    pieces = pieces_of(batch, vocabulary_of(preprocessing)) if tokens else None
-    properties = properties_of(batch, pieces, preprocessing)
+    pieces = pieces_of(batch, subject.vocabulary) if tokens else None
+    properties = properties_of(batch, pieces, subject.known_preprocessing)
     row = int(lengths_of(batch).argmax())  # the longest
     figures: dict[str, Figure] = {}
     arrays: dict[str, np.ndarray[Any, Any]] = {}

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from seqmodels.data.series.forecast_preprocessing import ForecastPreprocessing
 from seqmodels.data.statistics import describe_split
-from seqmodels.data.statistics.rows import AT_ONCE, ROWS, VALUES, rows_of, sampled, vocabulary_of
+from seqmodels.data.statistics.rows import AT_ONCE, ROWS, VALUES, rows_of, sampled
 from seqmodels.data.text.vocabulary import Vocabulary
 from seqmodels.errors import ConfigError
 from seqmodels.inspection.charts import Figure, bars
@@ -33,11 +33,10 @@ def explain(subject: Subject, rows: Rows, config: DictConfig) -> Finding:  # noq
     Raises:
         ConfigError: there are no statistics of the training data, which older runs did not keep.
     """
-    preprocessing = subject.preprocessing if subject.recipe.get("preprocessing") else None
+    preprocessing = subject.known_preprocessing
     training = statistics_of(subject, str(config.run))
     new = _new_rows(subject, config) if config.input is not None else sampled(subject.split(config.split))
     found = shifts(training, new)
-    vocabulary = vocabulary_of(preprocessing)
     numbers = sum(shift.feature.isdigit() for shift in found)
     names = feature_names(preprocessing, numbers)
     if isinstance(preprocessing, ForecastPreprocessing):  # what the calendar says always differs
@@ -45,7 +44,7 @@ def explain(subject: Subject, rows: Rows, config: DictConfig) -> Finding:  # noq
         found = [shift for shift in found if not shift.feature.isdigit() or int(shift.feature) < columns]
     titles = {shift.feature: _title(shift, names) for shift in found}
     source = config.input if config.input is not None else f"the {config.split} split"
-    figures = {titles[shift.feature]: figure_of(shift, vocabulary) for shift in found[:SHOWN]}
+    figures = {titles[shift.feature]: figure_of(shift, subject.vocabulary) for shift in found[:SHOWN]}
     arrays = {
         "psi": np.array([shift.psi for shift in found]),
         "p_value": np.array([shift.p_value for shift in found]),
@@ -69,8 +68,7 @@ def statistics_of(subject: Subject, run: str) -> dict[str, Any]:
             kept: dict[str, Any] = read_json(folder / STATISTICS)
             return kept
     try:
-        vocabulary = vocabulary_of(subject.preprocessing) if subject.recipe.get("preprocessing") else None
-        found = describe_split(subject.split("train"), subject.split("val"), vocabulary)
+        found = describe_split(subject.split("train"), subject.split("val"), subject.vocabulary)
     except ConfigError as error:
         raise ConfigError(
             f"there is no {STATISTICS} in {' or '.join(map(str, folders)) or run}, which older versions did not "

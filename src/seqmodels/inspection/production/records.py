@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from seqmodels.data.formats.records import Record
 from seqmodels.data.loaders import Rows as Split
 from seqmodels.data.series.windows import WindowDataset
-from seqmodels.data.statistics.rows import AT_ONCE, rows_of, vocabulary_of
+from seqmodels.data.statistics.rows import AT_ONCE, rows_of
 from seqmodels.inspection.subject import Subject
 from seqmodels.sequence import length_mask
 from seqmodels.tasks import Classification, Forecasting, MultilabelClassification, Regression, Seq2Seq, Tagging, Task
@@ -42,7 +42,7 @@ def scored(subject: Subject, split: Split[Any], columns: Mapping[str, Sequence[A
     Raises:
         ValueError: the task is none that this can tell losses of single records of.
     """
-    vocabulary = vocabulary_of(subject.preprocessing) if subject.recipe.get("preprocessing") else None
+    vocabulary = subject.vocabulary
     names, count = list(subject.recipe["class_names"] or ()), min(len(split), MOST)
     losses, correct = list[Tensor](), list[Tensor]()
     attributes: dict[str, list[Any]] = {}

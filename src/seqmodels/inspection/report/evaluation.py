@@ -37,7 +37,7 @@ def evaluation_page(folder: Path, about: Mapping[str, str]) -> Page:
         ("What was tested", [Table(["", ""], [[name, value] for name, value in about.items() if value], left=2)]),
         ("Metrics", [table] if table is not None else []),
         *tested(folder, record),
-        ("Time and memory", time_and_memory(record)),
+        ("Time and memory", time_and_memory(record, {})),
     ]
     ended = datetime.fromtimestamp(run.changed, UTC).strftime("%Y-%m-%d %H:%M UTC")
     sections = [Section(title, blocks) for title, blocks in made if blocks]

@@ -52,7 +52,7 @@ def run_page(folder: Path) -> Page:
         ("Learning curves", learning_curves(history, run)),
         *tested(folder, record),
         ("Learning rate and gradients", optimisation(history)),
-        ("Time and memory", time_and_memory(record)),
+        ("Time and memory", time_and_memory(record, history)),
         ("Environment", _machine(environment)),
         ("Configuration", _config(folder)),
     ]
