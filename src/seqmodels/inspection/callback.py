@@ -28,8 +28,8 @@ class GradientFlow(Callback):
     and changes no number of the training. Graphs of ``torch.compile`` are not followed.
 
     ``gradient_flow/share`` is the share of the time since the training began that measuring has taken. A measurement
-    takes about a millisecond for each step of a sequence and cell, whatever the network and the batch, so that short
-    trainings on long sequences may have none: the last message says so.
+    takes time for each step of a sequence, so that a short training on long sequences may have none: the last message
+    says so.
 
     Args:
         budget: the share of the time of training that measuring may take.
