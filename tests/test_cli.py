@@ -152,6 +152,7 @@ def test_a_run_is_trained_shown_and_evaluated_again(command: Command, tmp_path: 
     assert again.status == 0, again.err
     result = Path(again.out.splitlines()[-1].removeprefix("run folder: "))
     assert json.loads((result / "metrics.json").read_text())["test/loss"] == pytest.approx(metrics["test/loss"])
+    assert f"Evaluation of {folder.name}" in (result / "report.html").read_text()
 
     typo = command("evaluate", f"run={folder}", "data.bach_size=7")
     assert (typo.status, "did you mean 'batch_size'?" in typo.err) == (2, True)

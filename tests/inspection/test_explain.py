@@ -15,6 +15,7 @@ from seqmodels.cells import GRUCell
 from seqmodels.inspection import GradientFlow, gradient_norms, recorded
 from seqmodels.inspection.callback import Allowance
 from seqmodels.inspection.gradients import _untrained
+from seqmodels.inspection.report.history import read_history
 from seqmodels.inspection.subject import subject_of
 from seqmodels.layers import Recurrent
 from seqmodels.training import train
@@ -70,7 +71,7 @@ def test_a_run_is_explained_before_during_and_after_training(run: Path, command:
     assert "Before training this cell was " in answer.out
     found = json.loads((run / "explain" / "gradients.json").read_text())
     arrays = found["arrays"]
-    assert len(arrays["during training/step"]) == 3
+    assert np.diff(arrays[f"during training/half_life/{CELL}/step"]).tolist() == [1, 1]
     assert len(arrays[f"during training/half_life/{CELL}"]) == 3
     before, after = (arrays[f"{when} training/{CELL}/log10 of Jacobian norm"] for when in ("before", "after"))
     assert np.shape(before) == np.shape(after) == (3, len(arrays[f"after training/{CELL}/steps back"]))
@@ -142,24 +143,46 @@ def test_measuring_changes_no_weight(run: Path, csv_file: Path, tmp_path: Path) 
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-@pytest.mark.parametrize("cost", [0.01, 0.5, 30.0])
-def test_measurements_stay_within_their_budget(cost: float) -> None:
-    allowance, now, measured = Allowance(0.05), 100.0, 0
+@pytest.mark.parametrize(("step", "count"), [(0.0001, 690), (0.002, 33), (0.004, 15)])
+def test_measurements_stay_within_their_budget_from_the_first_on(step: float, count: int) -> None:
+    allowance, now, steps = Allowance(0.05), 100.0, 256
     allowance.start(now)
-    for _ in range(20_000):
+    for _ in range(4000):
         now += 0.1
-        if allowance.permits(now):
+        if allowance.permits(steps, now):
+            cost = steps * step * (2 if allowance.count % 7 == 6 else 1) + (0.2 if allowance.count == 0 else 0)
             now += cost
-            measured += 1
-            allowance.spend(cost)
-    assert measured >= 2
-    assert allowance.spent <= 0.05 * (now - 100.0) + (cost if measured == 1 else 0)
+            allowance.spend(cost, steps)
+            assert allowance.share(now) <= 0.05
+    assert allowance.count >= count, "the time that is allowed is used"
+    assert f"for {allowance.count} measurements" in allowance.summary(steps, now)
+
+
+def test_a_measurement_that_is_slower_than_expected_delays_the_next() -> None:
+    allowance, now = Allowance(0.05), 100.0
+    allowance.start(now)
+    allowance.spend(30.0, 10)
+    assert not allowance.permits(10, now + 1799)
+    assert allowance.permits(10, now + 1801)
+    assert allowance.permits(1, now + 730), "a shorter sequence takes less"
+
+
+def test_the_callback_reports_its_share_of_the_training(run: Path, tmp_path: Path, caplog: Any) -> None:
+    shares = read_history(run)["gradient_flow/share"].values
+    assert len(shares) == 3
+    assert all(0 < share < 1 for share in shares)
+    options = ["data=digits", "cell.hidden_size=5", *TINY, "trainer.limit_train_batches=2", "baselines=false"]
+    options += ["callbacks=[default,gradient_flow]", "callbacks.gradient_flow.budget=1e-9"]
+    with caplog.at_level(logging.INFO, logger="seqmodels"):
+        train(composed(tmp_path / "run", *options))
+    assert "measured nothing: that may take 0.3 s, which is more than 1e-07 %" in caplog.text
+    assert not any(name.startswith("gradient_flow") for name in read_history(tmp_path / "run"))
 
 
 def test_a_network_that_cannot_be_followed_is_trained_and_named_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(Allowance, "permits", lambda allowance, _: allowance._started < float("inf"))
+    monkeypatch.setattr(Allowance, "permits", lambda allowance, *_: allowance.open)
     options = ["data=digits", "model=dense", *TINY, "trainer.limit_train_batches=3", "baselines=false"]
     options += ["callbacks=[default,gradient_flow]"]
     with caplog.at_level(logging.WARNING, logger="seqmodels"):

@@ -1,9 +1,14 @@
 """The records on which a model is worst come first."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 
 from seqmodels.inspection import metrics_by, slices
+from seqmodels.inspection.production.records import scored
+from tests.tasks.test_seq2seq import rows_of, strings, task_of
 
 RANDOM = np.random.default_rng(0)
 ROWS = 400
@@ -45,3 +50,19 @@ def test_records_without_a_value_are_in_no_slice_and_free_texts_are_no_groups() 
     assert (only.value, only.rows) == ("a", 50)
     with pytest.raises(ValueError, match="one value for each of 100 records, got 3"):
         slices(LOSS[:100], {"column": ["a"] * 3})
+
+
+def test_the_loss_of_a_pair_is_the_one_that_training_minimises() -> None:
+    data = strings()
+    task, split = task_of(data).eval(), data.split("test")
+    subject: Any = SimpleNamespace(
+        task=task, preprocessing=task.preprocessing, vocabulary=None, recipe={"class_names": ()}
+    )
+    found = scored(subject, split, {"topic": ["a", "b"] * 20})
+    batch = rows_of(data)
+    assert found.correct is None
+    assert found.attributes == {"length": batch.lengths.tolist(), "topic": (["a", "b"] * 20)[: len(split)]}
+    weights = batch.target_lengths.numpy()
+    assert float((found.losses * weights).sum() / weights.sum()) == pytest.approx(
+        float(task.measure(batch, "train").detach())
+    )

@@ -69,11 +69,16 @@ def _train(config: DictConfig) -> Mapping[str, float]:
 
 
 def _evaluate(config: DictConfig) -> Mapping[str, float]:
+    from seqmodels.commands.runs.report import write_after_evaluation  # noqa: PLC0415
     from seqmodels.commands.tables import print_metrics  # noqa: PLC0415
     from seqmodels.training.evaluation import evaluate as run  # noqa: PLC0415
 
     metrics = run(config)
     if is_first():
+        if config.get("report", True):
+            about = {"run": config.run, "checkpoint": config.ckpt or "", "data": config.input or "its test split"}
+            about["backtest"] = "" if config.backtest is None else f"{config.backtest} origins"
+            write_after_evaluation(config.paths.output_dir, about)
         print_metrics(metrics, config.paths.output_dir)
     return metrics
 

@@ -27,6 +27,10 @@ class GradientFlow(Callback):
     a few sequences of a training batch. It follows the gradients of the training step itself, on the usual back-ends,
     and changes no number of the training. Graphs of ``torch.compile`` are not followed.
 
+    ``gradient_flow/share`` is the share of the time since the training began that measuring has taken. A measurement
+    takes time for each step of a sequence, so that a short training on long sequences may have none: the last message
+    says so.
+
     Args:
         budget: the share of the time of training that measuring may take.
         rows: sequences of the batch that are followed.
@@ -48,12 +52,13 @@ class GradientFlow(Callback):
         self.allowance = Allowance(budget)
         self._watching = ExitStack()
         self._recordings: list[Recording] | None = None
+        self._steps = 0  # the most of all cells together in a batch that was recorded
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         self.allowance.start(time.perf_counter())
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
-        if trainer.loggers and trainer.is_global_zero and self.allowance.permits(time.perf_counter()):
+        if trainer.loggers and trainer.is_global_zero and self.allowance.permits(self._steps, time.perf_counter()):
             self._recordings = self._watching.enter_context(recorded(getattr(pl_module, "model", pl_module)))
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:  # noqa: ARG002
@@ -61,6 +66,10 @@ class GradientFlow(Callback):
             return
         self._watching.close()
         started, recordings, self._recordings = time.perf_counter(), self._recordings, None
+        steps = sum(each.x.shape[1] for each in recordings)
+        self._steps = max(self._steps, steps)
+        if not self.allowance.permits(steps, started):  # it is longer than any before
+            return
         try:
             with torch.random.fork_rng(devices=[]):  # the step of a cell of the user's own may draw
                 metrics = measured(recordings, self.rows)
@@ -68,16 +77,25 @@ class GradientFlow(Callback):
             log.warning("the callback gradient_flow is off: %s", str(error) or repr(error))
             self.allowance.close()
             return
+        now = time.perf_counter()
+        self.allowance.spend(now - started, steps)
+        metrics["gradient_flow/share"] = self.allowance.share(now)
         for logger in trainer.loggers:
             logger.log_metrics(metrics, step=trainer.fit_loop.epoch_loop._batches_that_stepped)
-        self.allowance.spend(time.perf_counter() - started)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        if trainer.loggers and trainer.is_global_zero and self.allowance.open:
+            log.info("the callback gradient_flow %s", self.allowance.summary(self._steps, time.perf_counter()))
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:  # noqa: ARG002
         self._watching.close()
 
 
 class Allowance:
-    """Decides whether there is time for another measurement, which is expected to take as long as the last one.
+    """Decides whether there is time for another measurement.
+
+    Each step is expected to take twice as long as the slowest so far, since the time of a step varies with what else
+    the machine does.
 
     Args:
         budget: the share of all time that measurements may take.
@@ -85,36 +103,54 @@ class Allowance:
     Example:
         >>> allowance = Allowance(0.1)
         >>> allowance.start(now=100.0)
-        >>> allowance.spend(2.0)
-        >>> allowance.permits(now=139.0), allowance.permits(now=141.0)
+        >>> allowance.spend(2.0, steps=50)
+        >>> allowance.permits(50, now=159.0), allowance.permits(50, now=161.0)
         (False, True)
     """
 
-    FIRST = 0.2
-    """Seconds that the first measurement is expected to take."""
+    BEGIN, FIRST = 0.3, 0.004
+    """Seconds that the first measurement is expected to take, and each of its steps: much more than on an idle CPU."""
 
     def __init__(self, budget: float) -> None:
         self.budget = budget
-        self.spent = 0.0
-        self.expected = self.FIRST
-        self._started = float("inf")
+        self.open = True
+        self.start(0.0)
 
     def start(self, now: float) -> None:
         """Begin to count the time, in seconds."""
-        self._started, self.spent = now, 0.0
+        self._started, self.spent, self.count, self._slowest = now, 0.0, 0, 0.0
 
-    def permits(self, now: float) -> bool:
-        """Return whether another measurement would stay within the budget."""
-        return self.spent + self.expected <= self.budget * (now - self._started)
+    def permits(self, steps: int, now: float) -> bool:
+        """Return whether a measurement of so many steps, of all cells together, would stay within the budget."""
+        return self.open and self.spent + self._expected(steps) <= self.budget * (now - self._started)
 
-    def spend(self, seconds: float) -> None:
+    def spend(self, seconds: float, steps: int) -> None:
         """Count a measurement."""
         self.spent += seconds
-        self.expected = seconds
+        self.count += 1
+        self._slowest = max(self._slowest, seconds / steps)
+
+    def share(self, now: float) -> float:
+        """Return the share of the time so far that measurements took."""
+        return self.spent / (now - self._started)
 
     def close(self) -> None:
         """Permit no further measurement."""
-        self._started = float("inf")
+        self.open = False
+
+    def summary(self, steps: int, now: float) -> str:
+        """Return in words what was measured, and if nothing was, why."""
+        if self.count:
+            kind = "measurement" if self.count == 1 else "measurements"
+            return f"took {self.spent:.2f} s for {self.count} {kind}, {self.share(now):.1%} of the training"
+        return (
+            f"measured nothing: that may take {self._expected(steps):.1f} s, which is more than "
+            f"{100 * self.budget:.3g} % of a training of {now - self._started:.1f} s; "
+            "callbacks.gradient_flow.budget allows more"
+        )
+
+    def _expected(self, steps: int) -> float:
+        return 2 * steps * self._slowest if self.count else self.BEGIN + steps * self.FIRST
 
 
 def measured(recordings: list[Recording], rows: int) -> dict[str, float]:

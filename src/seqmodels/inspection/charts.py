@@ -6,9 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from seqmodels.inspection.report.figures import label
+
 Figure = dict[str, Any]
 
-DIVERGING, SEQUENTIAL = "RdBu_r", "Viridis"
+DIVERGING = [[0, "#285ac8"], [0.5, "#f6f8fb"], [1, "#c83c28"]]
+"""Blue below 0, red above; a page in dark mode has its own, by the key ``meta`` of the trace."""
 
 
 def heat_map(
@@ -41,14 +44,14 @@ def heat_map(
         "z": rounded(array),
         "zmin": low,
         "zmax": high,
-        "colorscale": DIVERGING if low < 0 < high else SEQUENTIAL,
+        **({"colorscale": DIVERGING, "meta": "signed"} if low < 0 < high else {"colorscale": "Viridis"}),
     }
     layout = _axes(x_title, y_title)
     layout["yaxis"]["autorange"] = "reversed"
     for axis, names in (("x", x), ("y", y)):
         if names:  # at their numbers, since the same name may occur several times
             trace[f"{axis}"] = list(range(len(names)))
-            layout[f"{axis}axis"] |= {"tickvals": list(range(len(names))), "ticktext": list(names)}
+            layout[f"{axis}axis"] |= {"tickvals": list(range(len(names))), "ticktext": list(map(label, names))}
     return {"data": [trace], "layout": layout}
 
 
@@ -67,10 +70,34 @@ def lines(series: Mapping[str, ArrayLike], *, x: ArrayLike | None = None, x_titl
     return {"data": data, "layout": _axes(x_title, y_title)}
 
 
+def over_each_other(left: Figure, right: Figure) -> Figure:
+    """Draw two figures over one ``x`` with an axis each, on the left and on the right.
+
+    Example:
+        >>> one, other = (lines({name: [0, 1]}, x_title="step", y_title=name) for name in "ab")
+        >>> over_each_other(one, other)["layout"]["yaxis2"]["title"]
+        {'text': 'b'}
+    """
+    second = {**right["layout"]["yaxis"], "overlaying": "y", "side": "right", "showgrid": False}
+    data = [*left["data"], *({**trace, "yaxis": "y2"} for trace in right["data"])]
+    return {"data": data, "layout": {**left["layout"], "yaxis2": second}}
+
+
 def points(
-    series: Mapping[str, tuple[ArrayLike, ArrayLike]], *, x_title: str, y_title: str, text: str = "unit"
+    series: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    *,
+    x_title: str,
+    y_title: str,
+    text: str = "unit",
+    limits: tuple[float, float] | None = None,
 ) -> Figure:
     """Draw points ``(x, y)`` of several series; each shows its number behind ``text`` where the mouse is over it.
+
+    Args:
+        series: the points, by name.
+        x_title, y_title: of the axes.
+        text: what stands before the number of a point.
+        limits: of both axes; those of the points by default.
 
     Example:
         >>> points({"i": ([0.1], [0.2])}, x_title="low", y_title="high")["data"][0]["text"]
@@ -83,7 +110,12 @@ def points(
         data.append(
             {"type": "scatter", "mode": "markers", "name": name, "x": rounded(across), "y": rounded(up), "text": names}
         )
-    return {"data": data, "layout": _axes(x_title, y_title)}
+    layout = _axes(x_title, y_title)
+    if limits is not None:
+        margin = 0.02 * (limits[1] - limits[0])  # so that points at the ends are whole
+        for axis in ("xaxis", "yaxis"):
+            layout[axis]["range"] = [limits[0] - margin, limits[1] + margin]
+    return {"data": data, "layout": layout}
 
 
 def bars(heights: Mapping[str, ArrayLike], *, x: Sequence[Any], x_title: str, y_title: str) -> Figure:

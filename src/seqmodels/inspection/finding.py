@@ -1,15 +1,18 @@
 """What looking into a model found: numbers, figures and a sentence; written as JSON and as a page."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seqmodels.inspection.report.blocks import Block, Figure, Markup, Page, Section
+from seqmodels.inspection.report.blocks import Figure, Page, Section
 from seqmodels.inspection.report.page import html
 from seqmodels.system.durable import write_text
 from seqmodels.system.json_text import json_text
+
+HEIGHT = 320  # pixels of a figure that has none of its own
 
 
 class Finding(NamedTuple):
@@ -22,8 +25,8 @@ class Finding(NamedTuple):
     """What the figures show, by name."""
     figures: dict[str, dict[str, Any]]
     """Plotly figures as plain data, ``{"data": [...], "layout": {...}}``, by their headings."""
-    html: str = ""
-    """Further content of the page, below the figures; texts in it are escaped."""
+    sections: Sequence[Section] = ()
+    """Further parts of the page, below the figures."""
 
 
 def write_finding(finding: Finding, folder: Path, name: str) -> list[Path]:
@@ -47,12 +50,17 @@ def write_finding(finding: Finding, folder: Path, name: str) -> list[Path]:
 
 def page_of(finding: Finding) -> str:
     """Return a self-contained HTML page of a finding, which fetches nothing."""
-    blocks: list[Block] = [
-        Figure(f"figure_{number}", plain(drawn["data"]), plain(drawn["layout"]), caption=heading)
+    figures = [
+        Figure(
+            f"figure_{number}",
+            plain(drawn["data"]),
+            plain(drawn["layout"]),
+            height=drawn["layout"].get("height", HEIGHT),
+            title=heading,
+        )
         for number, (heading, drawn) in enumerate(finding.figures.items(), start=1)
     ]
-    blocks += [Markup(finding.html)] if finding.html else []
-    return html(Page(finding.title, finding.sentence, (), [Section("", blocks)]))
+    return html(Page(finding.title, finding.sentence, (), [Section("", figures), *finding.sections]))
 
 
 def plain(figure: Any) -> Any:

@@ -1,6 +1,5 @@
 """``seqmodels explain what=gradients``: gradient flow through time before, during and after training."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from seqmodels.inspection.finding import Finding
 from seqmodels.inspection.flow import LayerFlow, backward_through, flow_of, over_time
 from seqmodels.inspection.jacobians import Array
 from seqmodels.inspection.recording import recorded
+from seqmodels.inspection.report.history import Curve, read_history
 from seqmodels.inspection.subject import Rows, Subject
 from seqmodels.tasks import Task
 from seqmodels.training.checkpointing import build_task
@@ -39,7 +39,7 @@ def explain(subject: Subject, rows: Rows, config: DictConfig) -> Finding:
     return Finding(
         f"Gradient flow through time of {subject.recipe['config'].get('name', 'a model')}",
         _sentence(flows, threshold) + unknown,
-        {**_arrays(flows), **course},
+        {**_arrays(flows), **_logged(course)},
         _figures(flows, course),
     )
 
@@ -83,21 +83,11 @@ def _untrained(subject: Subject) -> Task[Any] | None:
     return task.eval()
 
 
-def _course(folder: Path | None) -> dict[str, Array]:
+def _course(folder: Path | None) -> dict[str, Curve]:
     """Return what the callback ``gradient_flow`` logged during training, by column; nothing if it was not used."""
-    path = None if folder is None else folder / "metrics.csv"
-    if path is None or not path.is_file():
-        return {}
-    with path.open(encoding="utf-8", newline="") as file:
-        table = list(csv.DictReader(file))
-    names = [name for name in (table[0] if table else []) if name.startswith(f"{PREFIX}/")]
-    found = [row for row in table if any(row.get(name) for name in names)]
-    if not found:
-        return {}
-    columns = {name: np.array([float(row[name] or "nan") for row in found]) for name in names}
-    return {f"during training/{name.removeprefix(f'{PREFIX}/')}": each for name, each in columns.items()} | {
-        "during training/step": np.array([float(row.get("step") or "nan") for row in found])
-    }
+    history = {} if folder is None else read_history(folder)
+    wanted = tuple(f"{PREFIX}/{key}/" for key in COLUMNS)
+    return {name.removeprefix(f"{PREFIX}/"): curve for name, curve in history.items() if name.startswith(wanted)}
 
 
 def _arrays(flows: Mapping[str, Sequence[LayerFlow]]) -> dict[str, np.ndarray[Any, Any]]:
@@ -116,7 +106,15 @@ def _arrays(flows: Mapping[str, Sequence[LayerFlow]]) -> dict[str, np.ndarray[An
     return arrays
 
 
-def _figures(flows: Mapping[str, Sequence[LayerFlow]], course: Mapping[str, Array]) -> dict[str, dict[str, Any]]:
+def _logged(course: Mapping[str, Curve]) -> dict[str, np.ndarray[Any, Any]]:
+    arrays: dict[str, np.ndarray[Any, Any]] = {}
+    for name, curve in course.items():
+        arrays |= {f"during training/{name}": np.array(curve.values)}
+        arrays |= {f"during training/{name}/step": np.array(curve.steps)}
+    return arrays
+
+
+def _figures(flows: Mapping[str, Sequence[LayerFlow]], course: Mapping[str, Curve]) -> dict[str, dict[str, Any]]:
     """Return the curves of all cells, the median of the sequences; before training they are dashed."""
     gradients, jacobians, memories = [], [], []
     for when, each in ((when, each) for when, layers in flows.items() for each in layers):
@@ -134,9 +132,9 @@ def _figures(flows: Mapping[str, Sequence[LayerFlow]], course: Mapping[str, Arra
     }
     for key, title in COLUMNS.items():
         lines = [
-            {"x": course["during training/step"], "y": values, "name": name.split("/")[-1], "mode": "lines+markers"}
-            for name, values in course.items()
-            if name.startswith(f"during training/{key}")
+            {"x": curve.steps, "y": curve.values, "name": name.split("/")[-1], "mode": "lines+markers"}
+            for name, curve in course.items()
+            if name.startswith(f"{key}/")
         ]
         if lines:
             figures[f"During training: {title}"] = _layout(lines, title, "training step")

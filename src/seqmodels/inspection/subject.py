@@ -11,6 +11,8 @@ from omegaconf import DictConfig
 from seqmodels.config.build import plain
 from seqmodels.data import DataModule, Loading, Preprocessing
 from seqmodels.data.loaders import Split
+from seqmodels.data.statistics.rows import vocabulary_of
+from seqmodels.data.text.vocabulary import Vocabulary
 from seqmodels.errors import ConfigError
 from seqmodels.tasks import Task
 from seqmodels.training.checkpointing import load_trained
@@ -38,6 +40,16 @@ class Subject:
             ConfigError: its data set has no such thing.
         """
         return preprocessing_of(self.recipe)
+
+    @property
+    def known_preprocessing(self) -> Preprocessing | None:
+        """:attr:`preprocessing`, or None if the data set has none."""
+        return self.preprocessing if self.recipe.get("preprocessing") else None
+
+    @property
+    def vocabulary(self) -> Vocabulary | None:
+        """The vocabulary of the inputs; None if they are numbers, or nothing is known of them."""
+        return vocabulary_of(self.known_preprocessing)
 
     @cached_property
     def data(self) -> DataModule:

@@ -183,15 +183,27 @@ class Seq2Seq(TextTask[PairBatch]):
         """
         if self.model.decoder.attention is None:
             raise ValueError("a picture of attention needs a network with attention, got one without")
-        text, was_training = self.preprocessing, self.training
-        batch = self.transfer_batch_to_device(text.collate([text.encode({"text": source})]), self.device, 0)
+        was_training = self.training
         self.eval()
-        tokens = [*self.predictor.found(batch)[0][0].tokens, text.end]
-        read = torch.tensor([[text.end, *tokens[:-1]]], device=batch.inputs.device)
+        batch, read, tokens = self.written(source)
         weights = self.model(batch.inputs, read, batch.lengths, copies=self.predictor.copies_of(batch)).weights[0]
         self.train(was_training)
-        written = [text.written([token], source) or "<eos>" for token in tokens]
-        return Alignment(text.source_pieces(source), written, weights.tolist())
+        return Alignment(self.preprocessing.source_pieces(source), self.pieces(tokens, source), weights.tolist())
+
+    @torch.no_grad()
+    def written(self, source: str) -> tuple[PairBatch, Tensor, list[int]]:
+        """Return a source as a batch of one row, what the decoder reads ``(1, steps)``, and the best output.
+
+        The tokens of the output end with the end token, whether the search found one or not.
+        """
+        text = self.preprocessing
+        batch = self.transfer_batch_to_device(text.collate([text.encode({"text": source})]), self.device, 0)
+        tokens = [*self.predictor.found(batch)[0][0].tokens, text.end]
+        return batch, torch.tensor([[text.end, *tokens[:-1]]], device=batch.inputs.device), tokens
+
+    def pieces(self, tokens: Sequence[int], source: str) -> list[str]:
+        """Return the tokens of an output one by one as texts."""
+        return [self.preprocessing.written([token], source) or "<eos>" for token in tokens]
 
     def _report(self, stage: Stage) -> None:
         super()._report(stage)

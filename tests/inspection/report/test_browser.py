@@ -6,8 +6,15 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from seqmodels.inspection import Finding, heat_map, marked_series
+from seqmodels.inspection.charts import lines, over_each_other
+from seqmodels.inspection.finding import page_of
+from seqmodels.inspection.production.slices import Slice
+from seqmodels.inspection.production.slices_page import figure_of
+from seqmodels.inspection.report.blocks import Section, Table
 from seqmodels.inspection.report.images import write_images
 from seqmodels.inspection.report.page import write_page
 from seqmodels.inspection.report.single import run_page
@@ -34,7 +41,8 @@ const look = () => {
   for (const [name, width, frame] of frames) {
     const page = frame.contentDocument;
     const plots = page.querySelectorAll(".main-svg").length;
-    results.push([name, width, plots, page.documentElement.scrollWidth, page.title]);
+    const titles = page.querySelectorAll(".gtitle:not(:empty)").length;
+    results.push([name, width, plots, page.documentElement.scrollWidth, page.title, titles]);
   }
   document.body.textContent = "found" + JSON.stringify(results) + "end";
 };
@@ -44,7 +52,7 @@ look();
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The report of a run of each task."""
+    """The report of a run of each task, and a page of ``seqmodels explain``."""
     folder, found = tmp_path_factory.mktemp("reports"), {}
     run = run_folder(folder / "run", "cell=gru", "seed=3", metrics={"best/val/loss": 0.5, "test/accuracy": 0.75})
     (run / "metrics.csv").write_text(COURSE)
@@ -52,7 +60,24 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         (run / "record.json").write_text(json.dumps(record))
         found[task] = folder / f"{task}.html"
         write_page(found[task], run_page(run))
+    found["explain"] = folder / "explain.html"
+    found["explain"].write_text(page_of(_finding()))
     return found
+
+
+def _finding() -> Finding:
+    """What ``seqmodels explain`` may find, with names that fill a phone."""
+    names = [f"the share of tokens of kind {number} that no vocabulary has" for number in range(8)]
+    values = np.linspace(-1, 1, 8 * 30).reshape(30, 8)
+    group = Slice("a long name of a column", names[0], 30, 0.5, 0.4, 0.01, 0.7, significant=True)
+    unit = lines({"unit 3": values[:, 0]}, x_title="step", y_title="h")
+    figures = {
+        "contributions": heat_map(values.T, y=names, y_title=""),
+        "series": marked_series(values, values, names),
+        "unit": over_each_other(unit, lines({names[1]: 9 * values[:, 1]}, x_title="step", y_title=names[1])),
+        "slices": figure_of([group] * 5),
+    }
+    return Finding("run", "A sentence.", {}, figures, [Section("units", [Table(names, [names])])])
 
 
 def test_every_report_is_drawn_on_a_desktop_and_a_phone_and_fetches_nothing(
@@ -72,10 +97,11 @@ def test_every_report_is_drawn_on_a_desktop_and_a_phone_and_fetches_nothing(
     (found,) = re.findall(r"found(\[.*\])end", done.stdout)
     results = json.loads(found)
     assert [result[:2] for result in results] == shown
-    for name, width, plots, scroll, title in results:
+    for name, width, plots, scroll, title, titles in results:
         assert plots >= 4, name
         assert scroll <= width, f"{name} is wider than the screen"
         assert title == "run", "nothing in the data ran"
+        assert titles == 0, f"{name}: plotly wraps no titles, so that a phone cuts them"
     assert not fetched(log)
 
 

@@ -11,10 +11,12 @@ import pytest
 from seqmodels.commands.runs.report import write_after
 from seqmodels.errors import ConfigError
 from seqmodels.inspection.report.blocks import Block, Example, Examples, Figure, Page, Section, Table, Text, Tile, Word
+from seqmodels.inspection.report.evaluation import evaluation_page
 from seqmodels.inspection.report.history import MOST, read_history
 from seqmodels.inspection.report.page import html, plotly_path
 from seqmodels.inspection.report.single import REPORT, run_page, write_report
 from seqmodels.training.records.record import RECORD
+from tests.inspection.report.records import RECORDS
 from tests.inspection.report.small import HOSTILE
 from tests.run_folders import run_folder
 
@@ -123,3 +125,19 @@ def test_a_run_ends_with_its_report_unless_it_is_switched_off(command, tmp_path:
     ]
     record = json.loads((tmp_path / "off" / RECORD).read_text())
     assert record["data"]["rows"]["test"] == 359
+
+
+@pytest.mark.parametrize("task", [*RECORDS, "backtest"])
+def test_an_evaluation_has_a_page_of_its_test(task: str, tmp_path: Path) -> None:
+    (tmp_path / "metrics.json").write_text('{"test/loss": 0.5, "test/accuracy": 0.75}')
+    if task != "backtest":  # which leaves no record
+        (tmp_path / RECORD).write_text(json.dumps(RECORDS[task]))
+    page = evaluation_page(tmp_path, {"run": f"logs/{HOSTILE}/run", "checkpoint": "", "data": "other.csv"})
+    titles = [section.title for section in page.sections]
+    assert page.title == "Evaluation of run"
+    assert titles[:2] == ["What was tested", "Metrics"]
+    assert (len(titles) > 2) == (task != "backtest")
+    assert page.sections[0].blocks == [Table(["", ""], [["run", f"logs/{HOSTILE}/run"], ["data", "other.csv"]], left=2)]
+    assert [tile.value for tile in page.tiles] == ["0.75", "0.5"]
+    assert "Learning curves" not in titles
+    assert "<script>document" not in html(page)

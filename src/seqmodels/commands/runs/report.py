@@ -80,8 +80,21 @@ def write_after(folder: str | Path) -> None:
 
         write_report(Path(folder))
     except Exception as error:  # the run itself is complete
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        log.warning("the report was not written: %s; to try again: seqmodels report %s", reason, folder)
+        log.warning("the report was not written: %s; to try again: seqmodels report %s", _reason(error), folder)
+
+
+def write_after_evaluation(folder: str | Path, about: Mapping[str, str]) -> None:
+    """Write the report of an evaluation that has just ended; if that fails, a warning says why."""
+    try:
+        from seqmodels.inspection.report.evaluation import write_evaluation  # noqa: PLC0415  (imports jinja2)
+
+        write_evaluation(Path(folder), about)
+    except Exception as error:  # the evaluation itself is complete
+        log.warning("the report was not written: %s", _reason(error))
+
+
+def _reason(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def _folders(names: Sequence[str], logs: Path) -> list[Path]:

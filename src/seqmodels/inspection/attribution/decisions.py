@@ -76,7 +76,7 @@ def decision(task: Task[Any], batch: Any, names: Sequence[str] = (), choice: Cho
     read = next((kind for each, kind in kinds.items() if isinstance(task, each)), None)
     if read is None:
         raise ValueError(
-            f"attribution is for models that classify, regress, forecast, tag or model language, not for "
+            f"a decision is one of a model that classifies, regresses, forecasts, tags or models language, not of "
             f"{type(task).__name__}, whose outputs are texts"
         )
     place = getattr(task.model, "dropout_input", None)
@@ -143,16 +143,17 @@ def _chosen(run: Callable[[], Tensor], batch: Any, names: Sequence[str], choice:
         raise ValueError(f"target must be the number of a {kind}, 0 to {at.shape[1] - 1}, got {choice.target}")
 
     def of(logits: Tensor) -> Tensor:
-        here = logits[rows, steps] if logits.dim() == 3 else logits
-        here = here.double()
-        own = here[rows, target]
-        if kind == "label":
-            return own
-        others = here.masked_fill(F.one_hot(target, here.shape[1]).bool(), -torch.inf)
-        return own - others.logsumexp(-1)
+        here = (logits[rows, steps] if logits.dim() == 3 else logits).double()
+        return here[rows, target] if kind == "label" else log_odds(here, target)
 
     known = [names[number] if names else str(number) for number in target.tolist()]
     return _Read(run, of, known, f"log-odds of the {kind}", steps.tolist())
+
+
+def log_odds(logits: Tensor, target: Tensor) -> Tensor:
+    """Return ``log p - log (1 - p)`` of one class of each row ``(batch, classes)``, ``(batch,)``."""
+    own = F.one_hot(target, logits.shape[1]).bool()
+    return logits[own] - logits.masked_fill(own, -torch.inf).logsumexp(-1)
 
 
 def _steps(logits: Tensor, lengths: Tensor | None, step: int | None, *, least_certain: bool) -> Tensor:

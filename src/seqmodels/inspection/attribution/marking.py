@@ -6,7 +6,7 @@ from html import escape
 import numpy as np
 from numpy.typing import ArrayLike
 
-from seqmodels.inspection.charts import Figure, rounded
+from seqmodels.inspection.charts import DIVERGING, Figure, rounded
 
 FOR, AGAINST = (200, 60, 40), (40, 90, 200)
 """Colours, red and blue: of what speaks for the answer and against it."""
@@ -63,15 +63,22 @@ def marked_series(values: ArrayLike, contributions: ArrayLike, names: Sequence[s
         marker = {
             "color": rounded(weights[:, feature]),
             "size": rounded(4 + 10 * np.abs(weights[:, feature]) / limit),
-            "colorscale": "RdBu_r",
+            "colorscale": DIVERGING,
             "cmin": -limit,
             "cmax": limit,
             "showscale": feature == chosen[0],
-            "colorbar": {"title": {"text": "contribution"}},
+            "colorbar": {
+                "title": {"text": "contribution"},
+                "orientation": "h",
+                "y": -0.3,
+                "yanchor": "top",
+                "thickness": 12,
+            },
         }
         data.append(
             {
                 "type": "scatter",
+                "meta": "signed",
                 "mode": "lines+markers",
                 "name": names[feature],
                 "x": list(range(len(series))),
@@ -83,7 +90,6 @@ def marked_series(values: ArrayLike, contributions: ArrayLike, names: Sequence[s
     layout = {
         "xaxis": {"title": {"text": "step"}},
         "yaxis": {"title": {"text": "value, scaled as in training"}},
-        "legend": {"orientation": "h", "y": 1.15},
         "margin": {"t": 30, "r": 20},
     }
     return {"data": data, "layout": layout}

@@ -1,35 +1,27 @@
 """``seqmodels explain what=attribution``."""
 
 from html import escape
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
-from seqmodels.data.statistics.rows import inputs_of, lengths_of, vocabulary_of
+from seqmodels.data.statistics.rows import inputs_of, lengths_of
 from seqmodels.errors import ConfigError, nearest
-from seqmodels.inspection.attribution.contributions import integrated_gradients, occlusion
-from seqmodels.inspection.attribution.decisions import Choice, Decision, attention_weights, decision
+from seqmodels.inspection.attribution.decisions import Choice, attention_weights, decision
 from seqmodels.inspection.attribution.marking import marked_series, marked_text
+from seqmodels.inspection.attribution.weights import METHODS, weights_of
+from seqmodels.inspection.attribution.written import explain_written
 from seqmodels.inspection.charts import Figure, heat_map
 from seqmodels.inspection.finding import Finding
 from seqmodels.inspection.inputs import feature_names, pieces_of, separator
+from seqmodels.inspection.report.blocks import Markup, Section
 from seqmodels.inspection.subject import Rows, Subject
-from seqmodels.tasks import LanguageModeling
+from seqmodels.tasks import LanguageModeling, Seq2Seq
 
-METHODS = ("integrated_gradients", "occlusion")
 PICTURES = 4  # series that are drawn
-WINDOWS = 64  # replaced parts of a long sequence
-
-
-class Weights(NamedTuple):
-    """Contributions of a batch, by one of the methods."""
-
-    values: Tensor  # (batch, time, features); of one feature if the method gives one value for each step
-    sentence: str  # how, and how exactly
-    notes: list[str]  # on each row
 
 
 def explain(subject: Subject, given: Rows, config: DictConfig) -> Finding:
@@ -44,13 +36,14 @@ def explain(subject: Subject, given: Rows, config: DictConfig) -> Finding:
             f"method must be one of {', '.join(METHODS)}, got {config.method!r}{nearest(config.method, METHODS)}"
         )
     rows = given.batch
-    preprocessing = subject.preprocessing if subject.recipe.get("preprocessing") else None
-    vocabulary = vocabulary_of(preprocessing)
+    if isinstance(subject.task, Seq2Seq):
+        return explain_written(subject.task, rows, config)
+    preprocessing, vocabulary = subject.known_preprocessing, subject.vocabulary
     names = list(subject.recipe["class_names"] or ())
     if isinstance(subject.task, LanguageModeling) and vocabulary is not None:
         names = list(vocabulary.tokens)
     found = decision(subject.task, rows, names, Choice(config.step, target_of(config.target, names)))
-    weights = _weights(found, config.method, tokens=not inputs_of(rows).is_floating_point())
+    weights = weights_of(found, config.method, tokens=not inputs_of(rows).is_floating_point())
     steps, lengths = weights.values.sum(2).numpy(), lengths_of(rows).tolist()
     figures: dict[str, Figure] = {}
     html, best = "", ""
@@ -77,7 +70,8 @@ def explain(subject: Subject, given: Rows, config: DictConfig) -> Finding:
     if weights.values.shape[2] > 1 and inputs_of(rows).is_floating_point():
         arrays["by_feature"] = weights.values.numpy()
     sentence = f"{weights.sentence}. Row 0 ({found.names[0]}) rests most on {best}."
-    return Finding(f"Attribution: {found.measure}", sentence, arrays, figures, html)
+    sections = [Section("", [Markup(html)])] if html else []
+    return Finding(f"Attribution: {found.measure}", sentence, arrays, figures, sections)
 
 
 def target_of(given: Any, names: list[str]) -> int | None:
@@ -91,28 +85,6 @@ def target_of(given: Any, names: list[str]) -> int | None:
     if isinstance(given, int):
         return given
     raise ConfigError(f"target={given} is not among the {len(names)} names{nearest(given, names)}")
-
-
-def _weights(found: Decision, method: str, *, tokens: bool) -> Weights:
-    if method == "occlusion":
-        window = -(-found.inputs.shape[1] // WINDOWS)
-        by_feature = not tokens and found.inputs.shape[2] > 1
-        drops = occlusion(found.score, found.inputs, found.baseline, window=window, by_feature=by_feature)
-        how = f"Occlusion of {window} step{'s' * (window > 1)} at a time: by how much the {found.measure} falls"
-        with torch.no_grad():
-            notes = [f"{found.measure} {value:.3g}" for value in found.score(found.inputs).tolist()]
-        return Weights(drops if by_feature else drops[..., None], how, notes)
-    done = integrated_gradients(found.score, found.inputs, found.baseline)
-    gap = float(done.gap.max())
-    how = (
-        f"Integrated gradients of the {found.measure}: the contributions sum to the difference from an input without "
-        f"content within {gap:.2%} (limit 1 %, {done.points} points, {len(done.gap)} rows)"
-    )
-    notes = [
-        f"{found.measure} {output:.3g}; {base:.3g} for an input without content"
-        for output, base in zip(done.output.tolist(), done.base.tolist(), strict=True)
-    ]
-    return Weights(done.values.sum(2, keepdim=True) if tokens else done.values, how, notes)
 
 
 def _strongest_steps(values: Tensor, features: list[str]) -> str:

@@ -1,6 +1,5 @@
 """``seqmodels explain what=gates``."""
 
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -10,14 +9,15 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from seqmodels.data.series.windows import ForecastBatch
-from seqmodels.data.statistics.rows import inputs_of, lengths_of, vocabulary_of
+from seqmodels.data.statistics.rows import inputs_of, lengths_of
 from seqmodels.data.text.pairs.batch import PairBatch
-from seqmodels.inspection.charts import Figure, bars, heat_map, lines, points
+from seqmodels.inspection.charts import Figure, bars, heat_map, lines, over_each_other, points
 from seqmodels.inspection.finding import Finding
 from seqmodels.inspection.gates.traces import LayerTrace, traces_of
 from seqmodels.inspection.gates.units import Follower, followers, real_steps, saturation, text_properties
 from seqmodels.inspection.inputs import feature_names, pieces_of
 from seqmodels.inspection.recording import recorded
+from seqmodels.inspection.report.blocks import Block, Section, Table, Text
 from seqmodels.inspection.subject import Rows, Subject
 from seqmodels.tasks import Task
 
@@ -31,21 +31,20 @@ def explain(subject: Subject, rows: Rows, config: DictConfig) -> Finding:  # noq
     """Return the gates and states of every recurrent layer over the rows of a batch, and what single units follow."""
     batch = rows.batch
     layers = layers_of(subject.task, batch)
-    preprocessing = subject.preprocessing if subject.recipe.get("preprocessing") else None
     tokens = not inputs_of(batch).is_floating_point()
-    pieces = pieces_of(batch, vocabulary_of(preprocessing)) if tokens else None
-    properties = properties_of(batch, pieces, preprocessing)
+    pieces = pieces_of(batch, subject.vocabulary) if tokens else None
+    properties = properties_of(batch, pieces, subject.known_preprocessing)
     row = int(lengths_of(batch).argmax())  # the longest
     figures: dict[str, Figure] = {}
     arrays: dict[str, np.ndarray[Any, Any]] = {}
-    html, found = "", list[tuple[str, str, Follower]]()
+    sections, found = list[Section](), list[tuple[str, str, Follower]]()
     for layer in layers[:LAYERS]:
         own = _followers(layer, properties, lengths_of(batch))
         found += own
         figures |= _figures(layer, row, None if pieces is None else pieces[row], own, properties)
         arrays |= _arrays(layer, row)
-        html += _table(layer, own)
-    return Finding("Gates and states", _sentence(layers, found), arrays, figures, html)
+        sections.append(_table(layer, own))
+    return Finding("Gates and states", _sentence(layers, found), arrays, figures, sections)
 
 
 def layers_of(task: Task[Any], batch: Any) -> list[LayerTrace]:
@@ -126,8 +125,9 @@ def _figures(
         values = (layer.gates | layer.states)[part][row, :length, follower.unit]
         title = f"{where}: unit {follower.unit} of {part} follows {follower.property} ({follower.held_out:+.2f})"
         beside = properties[follower.property][row, :length]
-        both = {f"unit {follower.unit}": values.numpy(), follower.property: beside.numpy()}
-        figures[title] = lines(both, x_title="step", y_title=part)
+        figures[title] = lines({f"unit {follower.unit}": values.numpy()}, x_title="step", y_title=part)
+        property_ = lines({follower.property: beside.numpy()}, x_title="step", y_title=follower.property)
+        figures[title] = over_each_other(figures[title], property_)
     return figures | _saturation(layer)
 
 
@@ -142,7 +142,10 @@ def _saturation(layer: LayerTrace) -> dict[str, Figure]:
         shares[gate] = low.numpy(), high.numpy()
     figures = {
         f"{layer.name}: how often each unit is closed and open": points(
-            shares, x_title="share of steps within 0.1 of the lower end", y_title="of the upper end"
+            shares,
+            x_title="share of steps within 0.1 of the lower end",
+            y_title="of the upper end",
+            limits=(0.0, 1.0),
         )
     }
     for least in sorted({bounds[0] for bounds in bounded.values()}):
@@ -178,18 +181,17 @@ def _some_units(values: Tensor) -> Tensor:
     return values if units <= SHOWN else values[:, torch.linspace(0, units - 1, SHOWN).long()]
 
 
-def _table(layer: LayerTrace, found: list[tuple[str, str, Follower]]) -> str:
-    """Return what units of a layer follow, and which gates have no values, as HTML."""
-    refused = "".join(f"<li>{escape(gate)}: {escape(why)}</li>" for gate, why in layer.refused.items())
-    rows = "".join(
-        f"<tr><td>{escape(follower.property)}</td><td>{escape(part)}</td><td>{follower.unit}</td>"
-        f"<td>{follower.correlation:+.2f}</td><td>{follower.held_out:+.2f}</td></tr>"
+def _table(layer: LayerTrace, found: list[tuple[str, str, Follower]]) -> Section:
+    """Return what units of a layer follow, and which gates have no values."""
+    rows = [
+        [follower.property, part, str(follower.unit), f"{follower.correlation:+.2f}", f"{follower.held_out:+.2f}"]
         for _, part, follower in found
-    )
-    head = "<tr><th>property</th><th>gate or state</th><th>unit</th><th>correlation</th><th>held out</th></tr>"
-    html = f"<h2>{escape(layer.name)}: units that follow a property of the input</h2>"
-    html += f"<table>{head}{rows}</table>" if rows else "<p>The rows are too few or too short.</p>"
-    return html + (f"<p>Gates without values:</p><ul>{refused}</ul>" if refused else "")
+    ]
+    head = ["property", "gate or state", "unit", "correlation", "held out"]
+    blocks: list[Block] = [Table(head, rows, left=2) if rows else Text("The rows are too few or too short.")]
+    if layer.refused:
+        blocks.append(Table(["gate without values", "reason"], [*map(list, layer.refused.items())], left=2))
+    return Section(f"{layer.name}: units that follow a property of the input", blocks)
 
 
 def _sentence(layers: list[LayerTrace], found: list[tuple[str, str, Follower]]) -> str:

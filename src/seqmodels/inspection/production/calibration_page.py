@@ -14,6 +14,7 @@ from seqmodels.errors import ConfigError
 from seqmodels.inspection.charts import Figure
 from seqmodels.inspection.finding import Finding
 from seqmodels.inspection.production.calibration import BINS, Reliability, fit_temperature, reliability, sure
+from seqmodels.inspection.report.blocks import Section, Text
 from seqmodels.inspection.subject import Rows, Subject
 from seqmodels.sequence import length_mask
 from seqmodels.tasks import Classification, LanguageModeling, MultilabelClassification, Tagging, Task
@@ -104,11 +105,11 @@ def explain(subject: Subject, rows: Rows, config: DictConfig) -> Finding:  # noq
         arrays[f"{name}/error"] = np.array(found.error)
     sentence += f" ({BINS} bins of equal width)."
     figures = {"Reliability": figure_of(curves)}
-    html = (
-        "<p>Apply the temperature T to probabilities p as p<sup>1/T</sup>, divided by the sum over all classes; "
-        "to logits by dividing them by T.</p>"
+    use = (
+        "Apply the temperature T to probabilities p as p ** (1 / T), divided by the sum over all classes; to logits by "
+        "dividing them by T."
     )
-    return Finding("Calibration", sentence, arrays, figures, html)
+    return Finding("Calibration", sentence, arrays, figures, [Section("", [Text(use)])])
 
 
 def _loss(logits: Tensor, targets: Tensor) -> float:

@@ -1,7 +1,6 @@
 """``seqmodels explain what=drift``: do new inputs look like those of training?"""
 
 from collections.abc import Iterator, Mapping
-from html import escape
 from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,14 @@ from torch import Tensor
 
 from seqmodels.data.series.forecast_preprocessing import ForecastPreprocessing
 from seqmodels.data.statistics import describe_split
-from seqmodels.data.statistics.rows import AT_ONCE, ROWS, VALUES, rows_of, sampled, vocabulary_of
+from seqmodels.data.statistics.rows import AT_ONCE, ROWS, VALUES, rows_of, sampled
 from seqmodels.data.text.vocabulary import Vocabulary
 from seqmodels.errors import ConfigError
 from seqmodels.inspection.charts import Figure, bars
 from seqmodels.inspection.finding import Finding
 from seqmodels.inspection.inputs import feature_names, piece
 from seqmodels.inspection.production.drift import LEVEL, MODERATE, Shift, shifts
+from seqmodels.inspection.report.blocks import Section, Table
 from seqmodels.inspection.subject import Rows, Subject
 from seqmodels.system.json_text import read_json
 from seqmodels.training.finding import run_folder
@@ -33,11 +33,10 @@ def explain(subject: Subject, rows: Rows, config: DictConfig) -> Finding:  # noq
     Raises:
         ConfigError: there are no statistics of the training data, which older runs did not keep.
     """
-    preprocessing = subject.preprocessing if subject.recipe.get("preprocessing") else None
+    preprocessing = subject.known_preprocessing
     training = statistics_of(subject, str(config.run))
     new = _new_rows(subject, config) if config.input is not None else sampled(subject.split(config.split))
     found = shifts(training, new)
-    vocabulary = vocabulary_of(preprocessing)
     numbers = sum(shift.feature.isdigit() for shift in found)
     names = feature_names(preprocessing, numbers)
     if isinstance(preprocessing, ForecastPreprocessing):  # what the calendar says always differs
@@ -45,7 +44,7 @@ def explain(subject: Subject, rows: Rows, config: DictConfig) -> Finding:  # noq
         found = [shift for shift in found if not shift.feature.isdigit() or int(shift.feature) < columns]
     titles = {shift.feature: _title(shift, names) for shift in found}
     source = config.input if config.input is not None else f"the {config.split} split"
-    figures = {titles[shift.feature]: figure_of(shift, vocabulary) for shift in found[:SHOWN]}
+    figures = {titles[shift.feature]: figure_of(shift, subject.vocabulary) for shift in found[:SHOWN]}
     arrays = {
         "psi": np.array([shift.psi for shift in found]),
         "p_value": np.array([shift.p_value for shift in found]),
@@ -53,7 +52,7 @@ def explain(subject: Subject, rows: Rows, config: DictConfig) -> Finding:  # noq
         "feature": np.array([titles[shift.feature] for shift in found]),
     }
     sentence = _sentence(found, titles, source, len(new), training["rows"])
-    return Finding("Drift of the inputs", sentence, arrays, figures, _table(found, titles))
+    return Finding("Drift of the inputs", sentence, arrays, figures, [_table(found, titles)])
 
 
 def statistics_of(subject: Subject, run: str) -> dict[str, Any]:
@@ -69,8 +68,7 @@ def statistics_of(subject: Subject, run: str) -> dict[str, Any]:
             kept: dict[str, Any] = read_json(folder / STATISTICS)
             return kept
     try:
-        vocabulary = vocabulary_of(subject.preprocessing) if subject.recipe.get("preprocessing") else None
-        found = describe_split(subject.split("train"), subject.split("val"), vocabulary)
+        found = describe_split(subject.split("train"), subject.split("val"), subject.vocabulary)
     except ConfigError as error:
         raise ConfigError(
             f"there is no {STATISTICS} in {' or '.join(map(str, folders)) or run}, which older versions did not "
@@ -128,14 +126,9 @@ def figure_of(shift: Shift, vocabulary: Vocabulary | None = None) -> Figure:
     return bars(heights, x=[repr(names[number])[1:-1] for number in chosen], x_title="", y_title="share")
 
 
-def _table(found: list[Shift], titles: Mapping[str, str]) -> str:
-    rows = "".join(
-        f"<tr><td>{escape(titles[shift.feature])}</td><td>{shift.psi:.3f}</td><td>{shift.p_value:.2g}</td>"
-        f"<td>{shift.size}</td></tr>"
-        for shift in found
-    )
-    head = "<tr><th>feature</th><th>PSI</th><th>p</th><th>shift</th></tr>"
-    return f"<h2>All features</h2><table>{head}{rows}</table>"
+def _table(found: list[Shift], titles: Mapping[str, str]) -> Section:
+    rows = [[titles[each.feature], f"{each.psi:.3f}", f"{each.p_value:.2g}", each.size] for each in found]
+    return Section("All features", [Table(["feature", "PSI", "p", "shift"], rows)])
 
 
 def _sentence(found: list[Shift], titles: Mapping[str, str], source: str, new: int, old: int) -> str:

@@ -13,10 +13,10 @@ from torch.nn import functional as F
 from seqmodels.data.formats.records import Record
 from seqmodels.data.loaders import Rows as Split
 from seqmodels.data.series.windows import WindowDataset
-from seqmodels.data.statistics.rows import AT_ONCE, rows_of, vocabulary_of
+from seqmodels.data.statistics.rows import AT_ONCE, rows_of
 from seqmodels.inspection.subject import Subject
 from seqmodels.sequence import length_mask
-from seqmodels.tasks import Classification, Forecasting, MultilabelClassification, Regression, Tagging, Task
+from seqmodels.tasks import Classification, Forecasting, MultilabelClassification, Regression, Seq2Seq, Tagging, Task
 
 MOST = 20_000  # records
 
@@ -42,7 +42,7 @@ def scored(subject: Subject, split: Split[Any], columns: Mapping[str, Sequence[A
     Raises:
         ValueError: the task is none that this can tell losses of single records of.
     """
-    vocabulary = vocabulary_of(subject.preprocessing) if subject.recipe.get("preprocessing") else None
+    vocabulary = subject.vocabulary
     names, count = list(subject.recipe["class_names"] or ()), min(len(split), MOST)
     losses, correct = list[Tensor](), list[Tensor]()
     attributes: dict[str, list[Any]] = {}
@@ -72,7 +72,7 @@ def row_losses(task: Task[Any], batch: Any) -> tuple[Tensor, Tensor | None]:
     """Return the loss of each row of a batch ``(batch,)``, and whether its answer is right, or which share of it.
 
     Raises:
-        ValueError: the task writes texts or models language.
+        ValueError: the task models language or transcribes.
     """
     if isinstance(task, Forecasting):
         params, likelihood = task.params(batch), task.model.likelihood
@@ -83,10 +83,13 @@ def row_losses(task: Task[Any], batch: Any) -> tuple[Tensor, Tensor | None]:
         losses = task.model.tags.losses(scores, batch.targets, batch.lengths) / batch.lengths
         right = task.model.tags.best(scores, batch.lengths) == batch.targets
         return losses, _mean_over_steps(right.double(), batch.lengths)
+    if isinstance(task, Seq2Seq):  # nats per token of the target
+        log_probs, targets = task.log_probs(batch)
+        return _mean_over_steps(-log_probs.gather(-1, targets[..., None])[..., 0], batch.target_lengths), None
     if not isinstance(task, Classification | MultilabelClassification | Regression):
         raise ValueError(
-            f"slices are of records with a loss each (classification, multilabel, regression, forecasting, tagging), "
-            f"{type(task).__name__} has none"
+            f"slices are of records with a loss each (classification, multilabel, regression, forecasting, tagging, "
+            f"seq2seq), {type(task).__name__} has none"
         )
     outputs, targets = task.model(batch.inputs, batch.lengths), batch.targets
     losses, correct = _losses(task, outputs, targets)

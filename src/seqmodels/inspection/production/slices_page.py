@@ -1,7 +1,5 @@
 """``seqmodels explain what=slices``."""
 
-from html import escape
-
 import numpy as np
 from omegaconf import DictConfig
 
@@ -11,6 +9,7 @@ from seqmodels.inspection.charts import Figure
 from seqmodels.inspection.finding import Finding
 from seqmodels.inspection.production.records import Scored, records_of, scored
 from seqmodels.inspection.production.slices import LEAST, Slice, metrics_by, slices
+from seqmodels.inspection.report.blocks import Section, Table
 from seqmodels.inspection.subject import Rows, Subject
 
 SHOWN = 20
@@ -42,7 +41,7 @@ def explain(subject: Subject, rows: Rows, config: DictConfig) -> Finding:  # noq
             f"worst is {first.attribute} = {first.value!r}: {_said(first, found)} on {first.rows} records."
         )
     figures = {"Slices with the highest loss": figure_of(worst[:SHOWN])} if worst else {}
-    return Finding("Slices", sentence, _arrays(worst), figures, _table(worst[:SHOWN]))
+    return Finding("Slices", sentence, _arrays(worst), figures, [_table(worst[:SHOWN])])
 
 
 def _by_column(found: Scored, by: str, source: str, *, given: bool) -> Finding:
@@ -60,7 +59,7 @@ def _by_column(found: Scored, by: str, source: str, *, given: bool) -> Finding:
     )
     groups = [group._replace(attribute=by) for group in groups]
     shown = sorted(groups, key=lambda group: -group.loss)[:SHOWN]
-    return Finding(f"Metrics by {by}", sentence, _arrays(groups), {f"Loss by {by}": figure_of(shown)}, _table(groups))
+    return Finding(f"Metrics by {by}", sentence, _arrays(groups), {f"Loss by {by}": figure_of(shown)}, [_table(groups)])
 
 
 def _said(each: Slice, found: Scored) -> str:
@@ -95,13 +94,18 @@ def figure_of(found: list[Slice]) -> Figure:
     return {"data": [bars, others], "layout": layout}
 
 
-def _table(found: list[Slice]) -> str:
-    rows = "".join(
-        f"<tr><td>{escape(each.attribute)}</td><td>{escape(each.value)}</td><td>{each.rows}</td>"
-        f"<td>{each.loss:.4g}</td><td>{each.others:.4g}</td>"
-        f"<td>{'' if np.isnan(each.accuracy) else f'{each.accuracy:.1%}'}</td>"
-        f"<td>{'worse' if each.significant else ''}</td></tr>"
+def _table(found: list[Slice]) -> Section:
+    rows = [
+        [
+            each.attribute,
+            each.value,
+            str(each.rows),
+            f"{each.loss:.4g}",
+            f"{each.others:.4g}",
+            "" if np.isnan(each.accuracy) else f"{each.accuracy:.1%}",
+            "worse" if each.significant else "",
+        ]
         for each in found
-    )
-    names = ("attribute", "value", "records", "loss", "of all others", "accuracy", "test")
-    return f"<table><tr>{''.join(f'<th>{name}</th>' for name in names)}</tr>{rows}</table>"
+    ]
+    head = ["attribute", "value", "records", "loss", "of all others", "accuracy", "test"]
+    return Section("", [Table(head, rows, left=2)] if rows else [])

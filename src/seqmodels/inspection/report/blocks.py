@@ -24,6 +24,7 @@ class Figure(NamedTuple):
     height: int = 320
     caption: str = ""
     width: int = 0  # at most; 0: that of the page
+    title: str = ""  # above it
     kind: str = "figure"
 
 

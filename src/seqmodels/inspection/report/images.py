@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from seqmodels.errors import ConfigError
 from seqmodels.inspection.report.blocks import Figure, Page
+from seqmodels.inspection.report.figures import label
 from seqmodels.inspection.report.page import plotly_path
 
 Format = Literal["png", "svg"]
@@ -61,9 +62,11 @@ def _on_white(figure: Figure) -> dict[str, Any]:
         "colorway": COLOURS,
         "paper_bgcolor": "white",
         "plot_bgcolor": "white",
-        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
     }
     layout |= copy.deepcopy(figure.layout)
+    layout["legend"] = {"orientation": "h", "y": 1.02, "yanchor": "bottom", **layout.get("legend", {})}
+    if figure.title:
+        layout |= {"title": {"text": label(figure.title, 90)}, "margin": {"t": 66, **layout.get("margin", {})}}
     for name in ("xaxis", "yaxis"):
         layout[name] = {"gridcolor": "#e3e6ea", "zerolinecolor": "#e3e6ea", "automargin": True, **layout.get(name, {})}
     return {"data": data, "layout": layout}

@@ -42,9 +42,14 @@ def _tile(name: str, run: Run) -> Tile:
     return Tile(name.removeprefix("best/"), number(value), note)
 
 
-def metric_table(metrics: Metrics) -> Table | None:
-    """Return the scores of the model on each split, and those of baselines in columns beside it."""
-    columns = _columns(metrics)
+def metric_table(metrics: Metrics, single: str = "last weights") -> Table | None:
+    """Return the scores of the model on each split, and those of baselines in columns beside it.
+
+    Args:
+        metrics: of the run.
+        single: the heading of the scores where those of the best checkpoint are not apart.
+    """
+    columns = _columns(metrics, single)
     names = list(dict.fromkeys(name for column in columns.values() for name in column))
     baselines = [prefix for prefix in BASELINES if any(with_baseline(name, prefix) in metrics for name in names)]
     beside = {with_baseline(name, prefix) for name in names for prefix in baselines}
@@ -59,10 +64,10 @@ def metric_table(metrics: Metrics) -> Table | None:
     return Table(header, rows) if rows else None
 
 
-def _columns(metrics: Metrics) -> dict[str, dict[str, float | None]]:
+def _columns(metrics: Metrics, single: str) -> dict[str, dict[str, float | None]]:
     own = {name: value for name, value in metrics.items() if name not in WHOLE and "/" in name}
     if "best/epoch" not in metrics:
-        return {"last weights": own}
+        return {single: own}
     best = {name.removeprefix("best/"): value for name, value in own.items() if name.startswith("best/")}
     best |= {name: value for name, value in own.items() if name.startswith("test/")}
     last = {name: value for name, value in own.items() if not name.startswith(("best/", "test/"))}

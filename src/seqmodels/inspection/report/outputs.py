@@ -101,10 +101,9 @@ def _points(found: Sequence[Found]) -> list[Block]:
             "showlegend": False,
             "xaxis": axis("target"),
             "yaxis": axis("prediction"),
-            "title": {"text": label(each["name"])},
         }
         caption = f"{len(pairs)} evenly spaced rows of the test data; on the dotted line a prediction is right."
-        blocks.append(Figure(f"predictions_{number}", [marks, right], layout, 360, caption))
+        blocks.append(Figure(f"predictions_{number}", [marks, right], layout, 360, caption, title=each["name"]))
     return blocks
 
 
@@ -125,8 +124,8 @@ def _forecasts(found: Sequence[Found]) -> list[Block]:
         traces.append(line([0, *horizon], joined, "true", **right, hovertemplate="%{y:.5g}"))
         traces.append(line(horizon, each["forecast"], "forecast", line={"color": "#3b7dd8", "width": 2}, **hover))
         title = f"{each['name']}, from {each['times'][0]}" + (" (the worst of all windows)" if each["worst"] else "")
-        layout = {"xaxis": axis("step"), "yaxis": axis(""), "title": {"text": label(title, 90)}, "margin": {"t": 66}}
-        blocks.append(Figure(f"forecast_{number}", traces, layout, 320))
+        layout = {"xaxis": axis("step"), "yaxis": axis("")}
+        blocks.append(Figure(f"forecast_{number}", traces, layout, 300, title=title))
     return blocks
 
 

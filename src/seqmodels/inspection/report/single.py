@@ -50,9 +50,9 @@ def run_page(folder: Path) -> Page:
         ("What was trained", _summary(run, values, record, environment)),
         ("Metrics", [table] if table is not None else []),
         ("Learning curves", learning_curves(history, run)),
-        *_tested(folder, record),
+        *tested(folder, record),
         ("Learning rate and gradients", optimisation(history)),
-        ("Time and memory", time_and_memory(record)),
+        ("Time and memory", time_and_memory(record, history)),
         ("Environment", _machine(environment)),
         ("Configuration", _config(folder)),
     ]
@@ -71,7 +71,12 @@ def _title(folder: Path, run: Run) -> str:
     return as_text(run.config.get("run_name")) or name if name.isdecimal() else name
 
 
-def _tested(folder: Path, record: Mapping[str, Any]) -> list[tuple[str, list[Block]]]:
+def tested(folder: Path, record: Mapping[str, Any]) -> list[tuple[str, list[Block]]]:
+    """Return title and content of the sections on the test in a record.
+
+    Raises:
+        ConfigError: it is not as runs write it.
+    """
     try:
         return test_parts(record.get("test") or {})
     except (LookupError, TypeError, ValueError, AttributeError) as error:  # the run of someone else may hold anything

@@ -12,7 +12,7 @@ from seqmodels.training.records.reading import Run
 
 MOST = 6  # curves of metrics
 STEEP = 30  # a loss that falls by such a factor is drawn over a logarithmic axis
-NORM, RATE = "gradient_norm/", "lr-"
+NORM, RATE, SHARE = "gradient_norm/", "lr-", "gradient_flow/share"
 
 
 def learning_curves(history: Mapping[str, Curve], run: Run) -> list[Block]:
@@ -93,8 +93,8 @@ def optimisation(history: Mapping[str, Curve]) -> list[Block]:
     return [Figures(figures)] if figures else []
 
 
-def time_and_memory(record: Mapping[str, Any]) -> list[Block]:
-    """Return how long each phase took and the most memory by its end."""
+def time_and_memory(record: Mapping[str, Any], history: Mapping[str, Curve]) -> list[Block]:
+    """Return how long each phase took, what ``gradient_flow`` took of the training, and the most memory by its end."""
     phases: Mapping[str, Mapping[str, float]] = record.get("phases", {})
     if not phases:
         return []
@@ -113,6 +113,8 @@ def time_and_memory(record: Mapping[str, Any]) -> list[Block]:
         for name in order
     ]
     caption = "Memory is the most that the process had used by the end of the phase. Resumed runs count from there."
+    if SHARE in history:
+        caption += f" The callback gradient_flow took {history[SHARE].values[-1]:.1%} of the training."
     table = Table([*header, *(["on the GPU"] if on_device else [])], rows, caption=caption)
     bars = [
         {
@@ -125,7 +127,13 @@ def time_and_memory(record: Mapping[str, Any]) -> list[Block]:
         }
         for name in order
     ]
-    layout = {"barmode": "stack", "xaxis": axis("seconds"), "yaxis": {"visible": False}, "margin": {"t": 34, "b": 40}}
+    layout = {
+        "barmode": "stack",
+        "legend": {"traceorder": "normal"},
+        "xaxis": axis("seconds"),
+        "yaxis": {"visible": False},
+        "margin": {"t": 34, "b": 40},
+    }
     return [table, Figure("time", bars, layout, 130)]
 
 

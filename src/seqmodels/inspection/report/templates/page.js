@@ -6,9 +6,9 @@
 
   const colours = () => (dark.matches && !printing
     ? { text: "#e4e7ec", faint: "#9aa3b2", line: "#333a45", back: "#1e2229", scale: [[0, "#1e2229"], [0.5, "#35619c"], [1, "#a9ccff"]],
-        two: [[0, "#ff9c70"], [0.5, "#1e2229"], [1, "#7fb2ff"]] }
+        signed: [[0, "#7fa6ff"], [0.5, "#1e2229"], [1, "#ff8a70"]] }
     : { text: "#1d2129", faint: "#5f6775", line: "#e3e6ea", back: "#ffffff", scale: [[0, "#f6f8fb"], [0.5, "#7fa9df"], [1, "#0f4a97"]],
-        two: [[0, "#c2501f"], [0.5, "#f6f8fb"], [1, "#0f4a97"]] });
+        signed: [[0, "#285ac8"], [0.5, "#f6f8fb"], [1, "#c83c28"]] });
 
   const themed = (figure) => {
     const paint = colours();
@@ -16,9 +16,9 @@
       autosize: true, height: figure.height, margin: { l: 56, r: 14, t: 28, b: 44 }, hovermode: "closest",
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       colorway: ["#3b7dd8", "#e07b39", "#3a9d5d", "#b0559b", "#9a7b2f", "#d14b4b", "#3f97a3", "#7a6fd0"],
-      legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
       ...structuredClone(figure.layout),
     };
+    layout.legend = { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, ...layout.legend };
     layout.font = { color: paint.text, size: 12, family: "system-ui, -apple-system, 'Segoe UI', sans-serif", ...layout.font };
     layout.modebar = { bgcolor: "rgba(0,0,0,0)", color: paint.line, activecolor: paint.faint };
     layout.hoverlabel = { align: "left", namelength: -1, ...layout.hoverlabel };
@@ -27,9 +27,8 @@
     }
     const data = structuredClone(figure.data).map((trace) => {
       const meta = trace.meta;
-      if (meta === "scale" || meta === "two") trace.colorscale = paint[meta];
+      if (meta === "scale" || meta === "signed") (trace.marker ?? trace).colorscale = paint[meta];
       if (meta === "text" && trace.line) trace.line.color = paint.text;
-      if (meta === "coloured") trace.marker.colorscale = paint.scale;
       return trace;
     });
     return { data, layout };
