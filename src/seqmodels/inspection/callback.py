@@ -108,7 +108,7 @@ class Allowance:
         (False, True)
     """
 
-    BEGIN, FIRST = 0.3, 0.004
+    BEGIN, FIRST = 1.0, 0.004
     """Seconds that the first measurement is expected to take, and each of its steps: much more than on an idle CPU."""
 
     def __init__(self, budget: float) -> None:
