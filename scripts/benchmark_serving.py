@@ -31,7 +31,7 @@ from fuzzing.http_requests import answers, requests
 import seqmodels
 
 TURNS = 3
-TOGETHER = 100  # requests that are changed at random and share a session
+TOGETHER = 500  # requests that are changed at random and share a session
 IDLE = 2  # seconds after which sessions that nobody uses expire, and requests that are incomplete end
 
 

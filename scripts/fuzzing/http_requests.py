@@ -102,9 +102,9 @@ async def _status(port: int, content: bytes) -> str:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(content)
-        answer = await asyncio.wait_for(reader.read(), 60)
-    except (ConnectionError, OSError):
+        answer = await asyncio.wait_for(reader.readexactly(len(b"HTTP/1.1 200")), 60)  # the connection may stay open
+    except (ConnectionError, OSError, asyncio.IncompleteReadError):
         return "closed"
     finally:
         writer.close()
-    return answer[9:12].decode("latin-1") if answer.startswith(b"HTTP/1.1 ") else "closed"
+    return answer[9:].decode("latin-1") if answer.startswith(b"HTTP/1.1 ") else "closed"
