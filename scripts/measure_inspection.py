@@ -1,6 +1,6 @@
 """Print what looking into a run costs: gradient_flow of the time of training, record.json and report.html of a run.
 
-    python scripts/measure_inspection.py        # takes a minute; needs no files
+    python scripts/measure_inspection.py        # takes three minutes; needs no files
 
 Seconds are those of the processor, which other programs disturb less than those of a clock. The share is the callback's
 own, by the clock: the largest that it logged, and the last.
@@ -23,8 +23,8 @@ from seqmodels.training.fit import train
 from seqmodels.training.recording.callback import RunRecord
 
 TRAININGS = {
-    "digits, 6 epochs": ["data=digits", "trainer.max_epochs=6"],
-    "python_docs, 150 steps": ["data=python_docs", "trainer.max_epochs=1", "trainer.limit_train_batches=150",
+    "digits, 40 epochs": ["data=digits", "trainer.max_epochs=40"],
+    "python_docs, 800 steps": ["data=python_docs", "trainer.max_epochs=50", "trainer.max_steps=800",
                                "trainer.limit_val_batches=10", "trainer.limit_test_batches=10"],
 }  # fmt: skip
 PLAIN = ["trainer=cpu", "baselines=false", "callbacks.progress=null", "callbacks.early_stopping=null"]
