@@ -12,6 +12,7 @@ import pytest
 import torch
 from lightning.pytorch import Callback
 from torch.utils.data import BatchSampler, Dataset
+from torch.utils.data._utils import signal_handling
 
 from seqmodels.commands.app import report
 from seqmodels.data.loaders import PATIENCE, SequenceLoader
@@ -84,13 +85,15 @@ def test_a_worker_that_stands_still_ends_the_run_after_a_time(
     assert said.endswith(words)
 
 
-def test_a_worker_that_is_killed_while_a_step_runs_ends_the_run(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_worker_that_is_killed_while_a_step_runs_ends_a_later_run_of_a_process(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(signal_handling, "_SIGCHLD_handler_set", False)  # as in a process that has trained nothing
     settings = ["data=digits", "data.num_workers=1", "trainer=cpu", "threads=1", "cell.hidden_size=3"]
-    settings += ["logger=none", "callbacks=none", "callbacks.progress=null"]
+    settings += ["logger=none", "callbacks=none", "callbacks.progress=null", "baselines=false"]
+    train(composed(tmp_path / "first", *settings, "trainer.max_epochs=1", "trainer.limit_train_batches=1"))
     with pytest.raises(LoadingFailed) as caught:
-        train(composed(tmp_path, *settings), Killer())
+        train(composed(tmp_path / "second", *settings), Killer())
     assert report(caught.value) == 1
     said = capsys.readouterr().err
     assert re.search(

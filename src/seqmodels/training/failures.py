@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
+from torch.utils.data._utils import signal_handling
 
 from seqmodels.data.loaders import ResumableLoader
 from seqmodels.errors import ConfigError, LoadingFailed, OutOfMemory, RunFailed, nearest
@@ -23,6 +24,9 @@ def explain_failures(task: LightningModule, data: Any) -> Iterator[None]:
         OutOfMemory: in place of the various out-of-memory errors of devices, allocators and Python.
         LoadingFailed: a worker process died; torch raises this at an arbitrary point of training.
     """
+    # torch sets its handler of dead workers once in a process, and Lightning restores after training the one before it:
+    # set now, it is there in the next training, too
+    signal_handling._set_SIGCHLD_handler()
     try:
         yield
     except RunFailed:
