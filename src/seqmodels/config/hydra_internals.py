@@ -67,7 +67,7 @@ def job_folders(hydra: Hydra, name: str, config: DictConfig, overrides: list[str
 def group_options(hydra: Hydra, group: str) -> list[str]:
     """Return the options of a group in the folders that ``hydra`` was opened on, or an empty list.
 
-    ``ConfigLoader.get_group_options`` copies its sources and searches them anew at each call.
+    ``ConfigLoader.get_group_options`` copies its sources and searches them again at every call.
     """
     repository: Any = hydra.config_loader.repository  # type: ignore[attr-defined]
     found: list[str] = repository.get_group_options(group, ObjectType.CONFIG)

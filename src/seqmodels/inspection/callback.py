@@ -52,7 +52,7 @@ class GradientFlow(Callback):
         self.allowance = Allowance(budget)
         self._watching = ExitStack()
         self._recordings: list[Recording] | None = None
-        self._steps = 0  # the most of all cells together in a batch that was recorded
+        self._steps = 0  # in the longest batch recorded so far, summed over its cells
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         self.allowance.start(time.perf_counter())

@@ -65,9 +65,9 @@ class _Recorder(TorchDispatchMode):
 def gate_values(cell: Cell[Any], x: Tensor, state: Any) -> GateValues:
     """Return the gates that a cell computes from inputs and the states before them.
 
-    The step runs once for all rows, and the results of its activations are kept. Which of them belongs to a gate is
-    found by a trial: the rows of a gate in ``bias`` (or ``weight_ih``) are shifted, and its activation is the first one
-    whose input moves by exactly that much. So this works for any cell, a user's own too, whose parameter rows are
+    The step runs once on all rows, and the output of each activation is recorded. Which activation is a gate's is found
+    by perturbation: its rows of ``bias`` (or ``weight_ih``) are shifted, and its activation is the first one whose
+    input moves by exactly that much. So this works for any cell, a user's own too, whose parameter rows are
     ordered as :attr:`~seqmodels.cells.Cell.gates`, whatever its code looks like. A gate is refused if nothing is
     applied to it (the candidate of ``MinGRUCell``, an identity activation), if its shift does not arrive unchanged
     (a layer normalisation over ``W x + U h + b``), or if its activation is not a function of torch such as
