@@ -28,11 +28,10 @@ from seqmodels.fusion.cpp.compiler import (
 from seqmodels.fusion.kernels.build_failed import BuildFailed
 from seqmodels.fusion.kernels.store import Store
 
-SMOKE = """#include <cmath>
-extern "C" long scratch(long batch, long threads) {
+SMOKE = """extern "C" long scratch(long batch, long threads) {
   long total = 0;
 #pragma omp parallel for if (threads > 1) reduction(+ : total)
-  for (long i = 0; i < batch; i++) total += std::lround(std::exp(0.0));
+  for (long i = 0; i < batch; i++) total += __builtin_lround(__builtin_exp(0.0));
   return total;
 }
 extern "C" void run(const long*) {}

@@ -136,55 +136,53 @@ FUNCTION vec f_log1p(vec x) {
   y = choose(x == splat(-1), splat((T)-INFINITY), y);
   return choose(x < splat(-1), splat((T)NAN), choose(x != x, x, y));
 }
-// Functions lane by lane, of one and of two arguments.
-#define LANES(name, call)                          \
-  FUNCTION vec name(vec x) {                  \
-    vec y;                                         \
-    for (int l = 0; l < W; l++) {                  \
-      T v = x[l];                                  \
-      y[l] = call;                                 \
-    }                                              \
-    return y;                                      \
+// Functions of the C library, of one and of two arguments, lane by lane.
+#define LIBRARY(name, ...) (sizeof(T) == 4 ? (T)__builtin_##name##f(__VA_ARGS__) : (T)__builtin_##name(__VA_ARGS__))
+#define LANES(name, function)                                          \
+  FUNCTION vec name(vec x) {                                           \
+    vec y;                                                             \
+    for (int l = 0; l < W; l++) y[l] = LIBRARY(function, x[l]);        \
+    return y;                                                          \
   }
-#define PAIRS(name, call)                          \
-  FUNCTION vec name(vec a, vec b) {           \
-    vec y;                                         \
-    for (int l = 0; l < W; l++) {                  \
-      T v = a[l], w = b[l];                        \
-      y[l] = call;                                 \
-    }                                              \
-    return y;                                      \
+#define PAIRS(name, call)                                              \
+  FUNCTION vec name(vec a, vec b) {                                    \
+    vec y;                                                             \
+    for (int l = 0; l < W; l++) {                                      \
+      T v = a[l], w = b[l];                                            \
+      y[l] = call;                                                     \
+    }                                                                  \
+    return y;                                                          \
   }
 // The rest of a division, with the sign of the divisor.
 static inline T remainder_of(T v, T w) {
-  T rest = std::fmod(v, w);
+  T rest = LIBRARY(fmod, v, w);
   return rest != 0 && (w < 0) != (rest < 0) ? rest + w : rest;
 }
-LANES(f_sqrt, std::sqrt(v))
-LANES(f_sin, std::sin(v))
-LANES(f_cos, std::cos(v))
-LANES(f_tan, std::tan(v))
-LANES(f_asin, std::asin(v))
-LANES(f_acos, std::acos(v))
-LANES(f_atan, std::atan(v))
-LANES(f_sinh, std::sinh(v))
-LANES(f_cosh, std::cosh(v))
-LANES(f_asinh, std::asinh(v))
-LANES(f_acosh, std::acosh(v))
-LANES(f_atanh, std::atanh(v))
-LANES(f_exp2, std::exp2(v))
-LANES(f_log2, std::log2(v))
-LANES(f_log10, std::log10(v))
-LANES(f_erf, std::erf(v))
-LANES(f_erfc, std::erfc(v))
-LANES(f_floor, std::floor(v))
-LANES(f_ceil, std::ceil(v))
-LANES(f_round, std::nearbyint(v))  // a half goes to the even neighbour
-LANES(f_trunc, std::trunc(v))
-PAIRS(f_pow, std::pow(v, w))
-PAIRS(f_fmod, std::fmod(v, w))
+LANES(f_sqrt, sqrt)
+LANES(f_sin, sin)
+LANES(f_cos, cos)
+LANES(f_tan, tan)
+LANES(f_asin, asin)
+LANES(f_acos, acos)
+LANES(f_atan, atan)
+LANES(f_sinh, sinh)
+LANES(f_cosh, cosh)
+LANES(f_asinh, asinh)
+LANES(f_acosh, acosh)
+LANES(f_atanh, atanh)
+LANES(f_exp2, exp2)
+LANES(f_log2, log2)
+LANES(f_log10, log10)
+LANES(f_erf, erf)
+LANES(f_erfc, erfc)
+LANES(f_floor, floor)
+LANES(f_ceil, ceil)
+LANES(f_round, nearbyint)  // a half goes to the even neighbour
+LANES(f_trunc, trunc)
+PAIRS(f_pow, LIBRARY(pow, v, w))
+PAIRS(f_fmod, LIBRARY(fmod, v, w))
 PAIRS(f_remainder, remainder_of(v, w))
-PAIRS(f_atan2, std::atan2(v, w))
+PAIRS(f_atan2, LIBRARY(atan2, v, w))
 FUNCTION vec f_rsqrt(vec x) { return (T)1 / f_sqrt(x); }
 static inline vec f_abs(vec x) { return (vec)((mask)x & ~(mask)splat((T)-0.0)); }
 static inline vec f_relu(vec x) { return choose(x < splat(0), splat(0), x); }

@@ -53,7 +53,7 @@ static i64 blocks_of(i64 width) { return (width + ROWS - 1) / ROWS; }
 // Copies the columns of a block side by side, and what follows them where that is a row's own.
 static void gather(const Columns& a, i64 r0, i64 depth, i64 start, T* to) {
   if (start + ROWS <= a.width)
-    for (i64 k = 0; k < depth; k++) std::memcpy(to + k * ROWS, a.row(r0 + k) + start, ROWS * sizeof(T));
+    for (i64 k = 0; k < depth; k++) __builtin_memcpy(to + k * ROWS, a.row(r0 + k) + start, ROWS * sizeof(T));
   else
     for (i64 k = 0; k < depth; k++)
       for (i64 m = 0; m < a.width - start; m++) to[k * ROWS + m] = a.row(r0 + k)[start + m];
