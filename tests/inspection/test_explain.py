@@ -11,13 +11,14 @@ import pytest
 import torch
 from lightning.pytorch import Callback
 
-from seqmodels.cells import GRUCell
+from seqmodels.cells import GRUCell, LSTMCell
 from seqmodels.inspection import GradientFlow, gradient_norms, recorded
 from seqmodels.inspection.callback import Allowance
 from seqmodels.inspection.gradients import _untrained
 from seqmodels.inspection.report.history import read_history
 from seqmodels.inspection.subject import subject_of
 from seqmodels.layers import Recurrent
+from seqmodels.sequence import leaves, map_leaves
 from seqmodels.training import train
 from tests.composing import PLAIN, TINY, composed
 
@@ -203,3 +204,24 @@ def test_rows_that_start_again_are_refused_by_name() -> None:
     with pytest.raises(ValueError, match="cell: rows start again"):
         recordings[0].trajectory()
     assert list(gradient_norms(layer, torch.randn(2, 4, 2))) == ["cell"]
+
+
+@pytest.mark.parametrize("cell", [GRUCell, LSTMCell])
+def test_sequences_of_one_row_have_the_gradients_of_sequences_in_rows_of_their_own(cell: Any) -> None:
+    layer, x, state = Recurrent(cell(2, 3)), torch.randn(2, 5, 2), cell(2, 3).initial_state(torch.zeros(2, 2))
+    state = map_leaves(lambda leaf: leaf + 0.5, state)
+    resets = torch.tensor([[False, False, True, False, True], [True, False, False, True, False]])
+    lengths = torch.tensor([5, 4])
+    with recorded(layer) as recordings:
+        y, final = layer(x, state, lengths, resets=resets)
+        (y.square().sum() + leaves(final)[0].sum()).backward()
+    found = recordings[0].sequences()
+    assert found.lengths.tolist() == [2, 2, 1, 3, 1]
+    with recorded(layer) as alone:
+        apart, last = layer(found.x, found.state, found.lengths)
+        (apart.square().sum() + leaves(last)[0][[2, 4]].sum()).backward()
+    pairs = [(y[0, :2], apart[0, :2]), (y[0, 2:4], apart[1, :2]), (y[1, :3], apart[3, :3]), (y[1, 3:4], apart[4, :1])]
+    for one, other in pairs:
+        torch.testing.assert_close(one, other)
+    torch.testing.assert_close(found.output_gradient, alone[0].output_gradient)
+    torch.testing.assert_close(found.final_gradient(), alone[0].final_gradient())

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from seqmodels.cells import GRUCell, LSTMCell
-from seqmodels.data import DataModule, TextPreprocessing, TextWindow
+from seqmodels.data import DataModule, Loading, TextPreprocessing, TextWindow
 from seqmodels.data.text.corpus import Corpus, corpus_of
 from seqmodels.data.text.language_modeling import TokenizedPreparation
 from seqmodels.data.text.vocabulary import EOS, UNK, CharacterVocabulary
@@ -32,7 +32,9 @@ FLOAT32 = TOLERANCE[torch.float32]
 LETTERS = "abcde"
 
 
-def lines(*, single: bool = False, bptt: int = 5, random_windows: bool = False, **loading: Any) -> DataModule:
+def lines(
+    *, single: bool = False, bptt: int = 5, packed: bool = False, random_windows: bool = False, **loading: Any
+) -> DataModule:
     """Documents of various lengths, in which each letter is mostly the successor of the last; or one text of them."""
     vocabulary = CharacterVocabulary([UNK, EOS, *LETTERS])
     text = TextPreprocessing(vocabulary=vocabulary, start=1, ends=not single)
@@ -42,7 +44,7 @@ def lines(*, single: bool = False, bptt: int = 5, random_windows: bool = False, 
         starts, lengths = generator.integers(5, size=count), generator.integers(0, 19, size=count)
         texts = ["".join(LETTERS[(s + k) % 5] for k in range(n)) for s, n in zip(starts, lengths, strict=True)]
         corpus = text.corpus(["".join(texts)] if single else texts)
-        splits[name] = WindowedText(corpus, text, bptt=bptt, random_windows=random_windows)
+        splits[name] = WindowedText(corpus, text, bptt=bptt, packed=packed, random_windows=random_windows)
     return given(splits, "language_modeling", {"vocab_size": 7}, **{"batch_size": 3, "seed": 1, **loading})
 
 
@@ -86,8 +88,9 @@ def test_a_single_text_in_one_row_is_one_long_pass() -> None:
     assert metrics["test/loss"] == pytest.approx(exact_loss(model.model, data.split("test").corpus), rel=1e-5)
 
 
-def test_training_learns_what_comes_next() -> None:
-    data, model = lines(), task()
+@pytest.mark.parametrize("packed", [False, True])
+def test_training_learns_what_comes_next(packed: bool) -> None:
+    data, model = lines(packed=packed), task()
     trainer(max_epochs=12).fit(model, data)
     assert exact_loss(model.model, data.split("val").corpus) < 0.75 * math.log(7)
 
@@ -115,6 +118,29 @@ def test_validation_inside_an_epoch_leaves_the_state_of_training_alone() -> None
     without.fit(plain, lines(single=True))
     for one, other in zip(model.parameters(), plain.parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("cell", [GRUCell, LSTMCell])
+def test_packed_documents_have_the_loss_of_documents_read_by_themselves(cell: Any) -> None:
+    data, model = lines(packed=True), task(cell)
+    data.setup()
+    split = data.split("train")
+    windows = list(split.loader("train", Loading(batch_size=1), shuffle=True))
+    losses = [model.measure(window, "train").item() for window in windows]
+    counts = [int((window.targets != IGNORE).sum()) for window in windows]
+    assert counts == [5] * (len(windows) - 1) + [split.corpus.targets - 5 * (len(windows) - 1)]
+    assert np.average(losses, weights=counts) == pytest.approx(exact_loss(model.model, split.corpus), rel=1e-5)
+
+
+def test_the_slowness_penalty_leaves_out_the_step_from_one_document_to_the_next() -> None:
+    model, tokens, resets = task(slowness_penalty=1.0), torch.randint(2, 7, (2, 4)), torch.zeros(2, 4).bool()
+    resets[0, 2] = True
+    window = TextWindow(tokens, None, tokens, torch.ones(2).bool(), 1.0, resets=resets)
+    outputs = model.model.read(tokens, resets=resets).outputs
+    changes = (outputs[:, 1:] - outputs[:, :-1]).square().mean(-1)
+    plain = F.cross_entropy(model.model(tokens, resets=resets)[0].flatten(0, 1), tokens.flatten())
+    expected = plain + (changes.sum() - changes[0, 1]) / changes.numel()
+    torch.testing.assert_close(model.measure(window, "train"), expected, **FLOAT32)
 
 
 def test_a_window_without_any_target_has_the_loss_0_and_gradients_of_0() -> None:
@@ -218,6 +244,8 @@ def test_each_text_of_a_file_gets_its_own_loss() -> None:
 def test_texts_that_cannot_fill_the_rows_or_be_cut_at_random_are_refused() -> None:
     with pytest.raises(ValueError, match="too short for batch_size=500 rows"):
         lines(batch_size=500).setup()
+    with pytest.raises(ValueError, match="173 tokens to predict, 35 windows of bptt=5: too short for batch_size=36"):
+        lines(packed=True, batch_size=36).setup()
     with pytest.raises(ValueError, match="random_windows needs a single text, the train split has 23 documents"):
         lines(random_windows=True).setup()
     with pytest.raises(ValueError, match="bptt must be at least 1, got 0"):

@@ -16,7 +16,7 @@ CHANGEABLE = (  # keys that do not affect what a run computes
 )
 INCREASABLE = ("trainer.max_epochs", "trainer.max_steps")
 ADDED = {"tf32": True, "data.bucketing": False, "data.drop_last": False, "data.empty": "error"}
-ADDED |= {"data.random_windows": False}
+ADDED |= {"data.random_windows": False, "data.packed": False}
 """Options that once only some data sets had, or none: runs from then resume as if their configuration had set these."""
 
 

@@ -167,12 +167,12 @@ def backward_through(module: nn.Module, loss: Callable[[], Tensor], inputs: Sequ
 
 
 def over_time(recordings: Sequence[Recording]) -> list[Recording]:
-    """Return the recordings of more than one step, with names that differ.
+    """Return the recordings of more than one step, each sequence in a row of its own, with names that differ.
 
     Raises:
         ValueError: there is none.
     """
-    several = [each for each in recordings if each.x.shape[1] > 1]
+    several = [each.sequences() for each in recordings if each.x.shape[1] > 1]
     if not several:
         steps = " over more than one step at a time" if recordings else ""
         raise ValueError(f"no seqmodels cell ran{steps} inside the module, so there is no gradient through time to see")

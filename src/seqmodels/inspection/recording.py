@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from seqmodels.backends import Unrolling, watching
 from seqmodels.cells import Cell
-from seqmodels.inspection.trajectories import Trajectory, trajectory
-from seqmodels.sequence import leaves, map_leaves
+from seqmodels.inspection.trajectories import Trajectory, trajectory, where
+from seqmodels.sequence import leaves, length_mask, map_leaves
 
 
 @dataclass
@@ -30,6 +30,8 @@ class Recording:
     reverse: bool
     resets: Tensor | None = None
     """Where rows start again, bool ``(batch, time)``; None if none does."""
+    restart: Any = None
+    """The state that they start again from."""
     output_gradient: Tensor | None = None
     """Gradient of the loss with respect to the outputs, ``(batch, time, output)``; None before ``backward``."""
     state_gradient: list[Tensor | None] | None = None
@@ -51,9 +53,52 @@ class Recording:
             ValueError: rows start again within the recording.
         """
         if self.resets is not None:
-            raise ValueError(f"{self.name}: rows start again (resets=), so they have no single trajectory; give each "
-                             "sequence a row of its own")  # fmt: skip
+            raise ValueError(f"{self.name}: rows start again (resets=), so they have no single trajectory; "
+                             "sequences() gives each sequence a row of its own")  # fmt: skip
         return trajectory(self.cell, self.x, self.lengths, self.state, dtype=dtype)
+
+    def sequences(self) -> "Recording":
+        """Return this recording with a row for each sequence; itself if no row starts again.
+
+        Example:
+            >>> from seqmodels.cells import GRUCell
+            >>> from seqmodels.layers import Recurrent
+            >>> layer = Recurrent(GRUCell(4, 5))
+            >>> with recorded(layer) as recordings:
+            ...     _ = layer(torch.zeros(1, 3, 4), resets=torch.tensor([[False, True, False]]))
+            >>> recordings[0].sequences().lengths
+            tensor([1, 2])
+        """
+        if self.resets is None:
+            return self
+        starts = self.resets & length_mask(self.lengths, self.resets.shape[1])
+        again = starts.clone()
+        starts[:, 0] = True
+        row, first = starts.nonzero(as_tuple=True)
+        last = torch.cat([row[1:] != row[:-1], row.new_ones(1).bool()])  # whether a sequence is the last of its row
+        lengths = torch.where(last, self.lengths[row], first.roll(-1)) - first
+        step = torch.arange(int(lengths.max()), device=row.device)
+        real = step < lengths[:, None]
+
+        def parted(values: Tensor) -> Tensor:
+            return values[row[:, None], first[:, None] + step * real] * real[..., None]
+
+        def of_rows(state: Any) -> Any:
+            return map_leaves(lambda leaf: leaf[row], state)
+
+        def of_last(gradient: Tensor | None) -> Tensor | None:
+            return None if gradient is None else where(last, gradient[row], torch.zeros_like(gradient[row]))
+
+        return replace(
+            self,
+            x=parted(self.x),
+            state=where(again[row, first], of_rows(self.restart), of_rows(self.state)),
+            lengths=lengths,
+            resets=None,
+            restart=None,
+            output_gradient=None if self.output_gradient is None else parted(self.output_gradient),
+            state_gradient=self.state_gradient and list(map(of_last, self.state_gradient)),
+        )
 
 
 @contextmanager
@@ -90,7 +135,8 @@ def recorded(module: nn.Module) -> Iterator[list[Recording]]:
         if id(call.cell) not in names:  # a cell that a layer makes for each call, as those of seqmodels.nn do
             name = f"{name}[{sum(id(each.cell) not in names for each in recordings)}]"
         state = map_leaves(torch.Tensor.detach, call.state)
-        recording = Recording(name, call.cell, call.x.detach(), state, lengths, call.reverse, call.resets)
+        restart = None if call.resets is None else map_leaves(torch.Tensor.detach, call.restart)
+        recording = Recording(name, call.cell, call.x.detach(), state, lengths, call.reverse, call.resets, restart)
         recordings.append(recording)
         return _hooked(recording, y, final)
 

@@ -99,8 +99,13 @@ class LanguageModel(nn.Module):
         if initializer is not None:
             initializer(self)
 
-    def read(self, tokens: Tensor, state: Any = None, lengths: Tensor | None = None) -> Read:
+    def read(
+        self, tokens: Tensor, state: Any = None, lengths: Tensor | None = None, *, resets: Tensor | None = None
+    ) -> Read:
         """Run the recurrent layers over ``tokens (batch, time)``, starting from ``state``.
+
+        Args:
+            tokens, state, lengths, resets: as in :meth:`forward`.
 
         Raises:
             TypeError: ``tokens`` is not a tensor.
@@ -111,16 +116,21 @@ class LanguageModel(nn.Module):
             raise TypeError(f"tokens must be a tensor, got {type(tokens).__name__}")
         if tokens.dim() != 2 or tokens.is_floating_point():
             raise ValueError(f"tokens must be whole numbers (batch, time), got {tokens.dtype} {tuple(tokens.shape)}")
-        outputs, state = self.recurrent(self.dropout_input(self._embed(tokens)), state, lengths)
+        x = self.dropout_input(self._embed(tokens))
+        outputs, state = self.recurrent(x, state, lengths, resets=resets)
         return Read(outputs, self.dropout_output(outputs), state)
 
-    def forward(self, tokens: Tensor, state: Any = None, lengths: Tensor | None = None) -> tuple[Tensor, Any]:
+    def forward(
+        self, tokens: Tensor, state: Any = None, lengths: Tensor | None = None, *, resets: Tensor | None = None
+    ) -> tuple[Tensor, Any]:
         """Predict the token after each of ``tokens``.
 
         Args:
             tokens: ``(batch, time)``.
             state: as the last call returned it; the initial state by default.
             lengths: number of real steps of each row, ``(batch,)``; all steps by default.
+            resets: bool ``(batch, time)``, true where a row starts again from the initial state: documents packed into
+                rows. The back-end ``native`` takes none.
 
         Returns:
             Logits of the next token ``(batch, time, vocab)``, and the state after each row's last real step.
@@ -128,7 +138,7 @@ class LanguageModel(nn.Module):
         Raises:
             TypeError, ValueError: as :meth:`read`.
         """
-        read = self.read(tokens, state, lengths)
+        read = self.read(tokens, state, lengths, resets=resets)
         return self.scores(read.features, self.embedding.weight), read.state
 
     def losses(self, features: Tensor, targets: Tensor) -> Tensor:

@@ -69,14 +69,15 @@ class LanguageModeling(Task[TextWindow]):
 
     def measure(self, batch: TextWindow, stage: Stage) -> Tensor:
         """Return the loss of a window; the recorded loss excludes the penalties."""
-        read = self.model.read(batch.inputs, self._state(stage, batch.fresh), batch.lengths)
+        packed = {} if batch.resets is None else {"resets": batch.resets}
+        read = self.model.read(batch.inputs, self._state(stage, batch.fresh), batch.lengths, **packed)
         self._carried[stage] = map_leaves(Tensor.detach, read.state)
         loss, count = self._loss(read.features, batch)
         rates = {"characters": batch.characters} | ({} if stage == "train" else {"unknown": batch.unknown})
         self._means[stage].add({"loss": loss, **{name: loss.new_full((), rate) for name, rate in rates.items()}}, count)
         if stage != "train":
             return loss
-        return loss * batch.weight + self._penalties(read.outputs, read.features)
+        return loss * batch.weight + self._penalties(read.outputs, read.features, batch.resets)
 
     def _state(self, stage: Stage, fresh: Tensor) -> Any:
         """Return the state at the start of a window: the carried one, or the initial one for fresh rows."""
@@ -93,12 +94,15 @@ class LanguageModeling(Task[TextWindow]):
             features, targets = features.index_select(0, batch.places), targets.index_select(0, batch.places)
         return self.model.losses(features, targets).sum() / max(len(targets), 1), len(targets)
 
-    def _penalties(self, outputs: Tensor, features: Tensor) -> Tensor:
+    def _penalties(self, outputs: Tensor, features: Tensor, resets: Tensor | None) -> Tensor:
         penalty = outputs.new_zeros(())
         if self.activation_penalty:
             penalty = penalty + self.activation_penalty * features.square().mean()
         if self.slowness_penalty and outputs.shape[1] > 1:
-            penalty = penalty + self.slowness_penalty * (outputs[:, 1:] - outputs[:, :-1]).square().mean()
+            changes = (outputs[:, 1:] - outputs[:, :-1]).square()
+            if resets is not None:  # from one document to another
+                changes = changes.masked_fill(resets[:, 1:, None], 0)
+            penalty = penalty + self.slowness_penalty * changes.mean()
         return penalty
 
     def records(self, batch: TextWindow, class_names: Sequence[str]) -> list[list[dict[str, Any]]]:

@@ -1,4 +1,4 @@
-"""Windows over text: every token once, no document's end inside a window, rows that go on where they were."""
+"""Windows over text: every token once, resets where documents start, rows that go on where they were."""
 
 from collections.abc import Sequence
 
@@ -36,20 +36,23 @@ def streams(windows: Sequence[TextWindow]) -> list[list[list[int]]]:
             if not real.any():
                 continue
             inputs, targets = window.inputs[row][real].tolist(), window.targets[row][real].tolist()
-            if window.fresh[row]:
-                stretches.append([inputs[0]])
-            assert stretches[-1][-1] == inputs[0], "a row goes on with what it predicted last"
-            assert inputs[1:] == targets[:-1]
-            stretches[-1] += targets
+            starts = [bool(window.fresh[row]), *([False] * (len(inputs) - 1))]
+            if window.resets is not None:
+                starts = [first or again for first, again in zip(starts, window.resets[row].tolist(), strict=False)]
+            for start, token, target in zip(starts, inputs, targets, strict=True):
+                if start:
+                    stretches.append([token])
+                assert stretches[-1][-1] == token, "a row goes on with what it predicted last"
+                stretches[-1].append(target)
     return rows
 
 
-@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("kind", ["evaluation", "training", "packed"])
 @pytest.mark.parametrize("rows", [1, 3, 8])
 @pytest.mark.parametrize("bptt", [1, 4, 50])
-def test_every_token_is_predicted_exactly_once(training: bool, rows: int, bptt: int) -> None:
+def test_every_token_is_predicted_exactly_once(kind: str, rows: int, bptt: int) -> None:
     for corpus in (documents(), single()):
-        windows = list(loader(corpus, rows, bptt, training=training))
+        windows = list(loader(corpus, rows, bptt, training=kind != "evaluation", packed=kind == "packed"))
         targets = torch.cat([window.targets[window.targets != IGNORE] for window in windows])
         expected = torch.from_numpy(corpus.tokens[1:].astype(np.int64))
         assert torch.equal(targets.sort().values, expected.sort().values)
@@ -64,10 +67,11 @@ def test_in_evaluation_every_document_is_read_whole_from_its_edge_to_the_next(ro
     assert sorted(stretches) == sorted(corpus.tokens[low : high + 1].tolist() for low, high in bounds)
 
 
+@pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("rows", [1, 3, 5])
-def test_in_training_a_row_is_fresh_where_documents_start_and_where_it_begins(rows: int) -> None:
+def test_in_training_a_row_is_fresh_where_documents_start_and_where_it_begins(rows: int, packed: bool) -> None:
     corpus = documents()
-    windows = list(loader(corpus, rows, 4, training=True, seed=2))
+    windows = list(loader(corpus, rows, 4, training=True, packed=packed, seed=2))
     assert windows[0].fresh.all()
     inner = [stretch for row in streams(windows) for stretch in row[1:]]
     assert all(stretch[0] == EDGE for stretch in inner), "only a row's first stretch may begin inside a document"
@@ -81,6 +85,18 @@ def test_a_single_text_becomes_contiguous_rows_of_windows_that_are_full_but_the_
     assert [row[0] for row in rows] == [list(range(first, first + 25)) for first in (0, 24, 48, 72)]
     assert [window.inputs.shape for window in windows] == [(4, 6)] * 4
     assert all(window.lengths is None for window in windows)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 5])
+def test_in_training_documents_are_packed_into_full_windows(rows: int) -> None:
+    windows = list(loader(documents(), rows, 4, training=True, packed=True, seed=2))
+    real = torch.stack([(window.targets != IGNORE).sum(1) for window in windows])  # (windows, rows)
+    assert len(windows) == -(-documents().targets // (4 * rows))
+    assert (real[:-1] == 4).all(), "only the last window of a row is shorter"
+    assert any(window.resets is not None for window in windows)
+    assert all(window.resets is None or not window.resets[:, 0].any() for window in windows), (
+        "fresh says that of step 0"
+    )
 
 
 def test_lengths_are_given_where_a_row_is_shorter_or_has_nothing_left() -> None:
@@ -110,8 +126,9 @@ def test_the_order_of_documents_is_a_function_of_seed_and_epoch() -> None:
 @pytest.mark.parametrize("training", [True, False])
 def test_every_epoch_has_as_many_windows_as_the_loader_says(training: bool) -> None:
     for corpus in (documents(), single()):
-        read = loader(corpus, 3, 4, training=training)
-        assert [len(list(read)) for _ in range(4)] == [len(read)] * 4
+        for packed in {training, False}:
+            read = loader(corpus, 3, 4, training=training, packed=packed)
+            assert [len(list(read)) for _ in range(4)] == [len(read)] * 4
 
 
 def test_processes_read_rows_of_their_own_in_as_many_steps() -> None:

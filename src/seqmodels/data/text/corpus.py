@@ -85,22 +85,25 @@ def token_type(vocab_size: int) -> np.dtype[np.integer]:
     return np.min_scalar_type(max(vocab_size - 1, 0))
 
 
-def training_rows(corpus: Corpus, rows: int, bptt: int, order: NDArray[np.int64]) -> list[list[Piece]]:
+def training_rows(
+    corpus: Corpus, rows: int, bptt: int, order: NDArray[np.int64], *, packed: bool = False
+) -> list[list[Piece]]:
     """Concatenate the documents in ``order`` and cut them into rows whose window counts differ by at most one.
 
-    A window has ``bptt`` steps, the last one of a document may be shorter. The number of windows does not depend on the
-    order. A document cut by a row's end continues in the next row; a single text becomes contiguous rows.
+    A window has ``bptt`` steps, the last one of a document may be shorter, or only the last one of all if documents are
+    ``packed``. The number of windows does not depend on the order. A document cut by a row's end continues in the next
+    row; a single text becomes contiguous rows.
     """
     firsts, ends = corpus.offsets[:-1][order], corpus.offsets[1:][order]
-    windows = np.concatenate([[0], np.cumsum(-(-(ends - firsts) // bptt))])  # number of windows before each document
-    cuts = (windows[-1] * np.arange(rows + 1)) // rows
+    steps = ends - firsts if packed else -(-(ends - firsts) // bptt) * bptt
+    before = np.concatenate([[0], np.cumsum(steps)])  # steps before each document
+    cuts = (-(-before[-1] // bptt) * np.arange(rows + 1)) // rows * bptt
     shares: list[list[Piece]] = []
     for low, high in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
         pieces: list[Piece] = []
-        document = int(np.searchsorted(windows, low, side="right")) - 1
-        while document < len(order) and windows[document] < high:
-            skipped = max(low - int(windows[document]), 0) * bptt
-            taken = (high - int(windows[document])) * bptt
+        document = int(np.searchsorted(before, low, side="right")) - 1
+        while document < len(order) and before[document] < high:
+            skipped, taken = max(low - int(before[document]), 0), high - int(before[document])
             first = int(firsts[document])
             pieces.append((first + skipped, min(first + taken, int(ends[document]))))
             document += 1

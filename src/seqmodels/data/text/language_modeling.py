@@ -24,10 +24,13 @@ class WindowPreparation(Preparation):
 
     Args:
         bptt: window length in steps, the truncation length of back-propagation.
+        packed: fill the rows of training windows with as many documents as fit, each read from the initial state: fewer
+            and fuller windows where documents are short.
         random_windows: random training window lengths as in AWD-LSTM; for a single text only.
     """
 
     bptt: int = 64
+    packed: bool = False
     random_windows: bool = False
 
     def __post_init__(self) -> None:
@@ -45,7 +48,8 @@ class WindowPreparation(Preparation):
         for name, corpus in corpora._asdict().items():
             if corpus is None:
                 continue
-            windowed[name] = WindowedText(corpus, text, bptt=self.bptt, random_windows=self.random_windows)
+            options = {"packed": self.packed, "random_windows": self.random_windows}
+            windowed[name] = WindowedText(corpus, text, bptt=self.bptt, **options)
             counts[name] = TokenCounts.of(corpus)
             counts[name].say(name)
         return Prepared(Splits(**windowed), {"vocab_size": len(text.vocabulary)}, text.node, counts=counts)

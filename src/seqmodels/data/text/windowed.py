@@ -52,22 +52,31 @@ class WindowedText(Split[TextWindow]):
     Args:
         corpus: tokens and documents.
         text: the tokenisation.
-        bptt, random_windows: as in :class:`WindowPreparation`.
+        bptt, packed, random_windows: as in :class:`WindowPreparation`.
         whole: evaluate a single text in one row, so that its loss is exact; ``bptt`` is then shared by all rows.
     """
 
     def __init__(
-        self, corpus: Corpus, text: "TextPreprocessing", *, bptt: int, random_windows: bool = False, whole: bool = False
+        self,
+        corpus: Corpus,
+        text: "TextPreprocessing",
+        *,
+        bptt: int,
+        packed: bool = False,
+        random_windows: bool = False,
+        whole: bool = False,
     ) -> None:
         self.corpus = corpus
         self.text = text
         self.bptt = bptt
+        self.packed = packed
         self.random_windows = random_windows
         self.whole = whole
 
     def joined(self, others: Sequence["WindowedText"]) -> "WindowedText":
         corpus = joined([self.corpus, *(other.corpus for other in others)], self.text.edge)
-        return WindowedText(corpus, self.text, bptt=self.bptt, random_windows=self.random_windows)
+        options = {"packed": self.packed, "random_windows": self.random_windows}
+        return WindowedText(corpus, self.text, bptt=self.bptt, **options)
 
     def check(self, name: str, kind: TargetKind, sizes: Mapping[str, Any], loading: Loading) -> None:  # noqa: ARG002
         """Raise ``ValueError``, naming the split, if there is nothing to predict or too few windows for the rows."""
@@ -79,7 +88,8 @@ class WindowedText(Split[TextWindow]):
             raise ValueError(f"the {name} split must hold at least two tokens, got {len(corpus.tokens)}")
         if name != "train":
             return
-        windows = int((-(-np.diff(corpus.offsets) // self.bptt)).sum())
+        lengths = np.array([corpus.targets]) if self.packed else np.diff(corpus.offsets)
+        windows = int((-(-lengths // self.bptt)).sum())
         if windows < loading.batch_size:
             raise ValueError(
                 f"the train split has {corpus.targets} tokens to predict, {windows} windows of bptt={self.bptt}: too "
@@ -108,6 +118,7 @@ class WindowedText(Split[TextWindow]):
             rows=rows,
             bptt=max(self.bptt // rows, 1) if self.whole else self.bptt,
             training=shuffle,
+            packed=shuffle and self.packed,
             random_windows=shuffle and self.random_windows,
             seed=loading.seed,
             rank=rank,

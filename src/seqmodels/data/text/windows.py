@@ -1,7 +1,7 @@
 """Windows over text for truncated back-propagation through time."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 from itertools import islice, pairwise
 from typing import NamedTuple
@@ -20,12 +20,16 @@ IGNORE = -100
 READ = 2048
 """Tokens of all rows that are read at a time where their number does not matter: for the loss of new texts."""
 
-Slot = tuple[int, int, bool]
-"""Start and end of a window, and whether a document starts there."""
+Span = tuple[int, int, bool]
+"""Range of tokens (see :data:`~seqmodels.data.text.corpus.Piece`), and whether its first one starts from the initial
+state."""
 
 
 class TextWindow(NamedTuple):
-    """The next steps of each row. A row continues its previous window unless it is fresh."""
+    """The next steps of each row. A row continues its previous window unless it is fresh.
+
+    If documents are packed, a row may hold several, one after the other: ``resets`` says where the later ones start.
+    """
 
     inputs: Tensor  # (batch, time) tokens
     lengths: Tensor | None  # (batch,) real steps per row, at least 1; None if every step has a target
@@ -36,6 +40,7 @@ class TextWindow(NamedTuple):
     characters: float = math.nan  # of the whole text, per target
     unknown: float = math.nan  # share of the targets of the whole text that are not in the vocabulary
     places: Tensor | None = None  # (n,) the steps with a target, counted along the rows; None if every step has one
+    resets: Tensor | None = None  # (batch, time) bool: from the initial state again; None if no row does behind step 0
 
 
 class EpochNumber:
@@ -61,6 +66,7 @@ class WindowLoader(ResumableLoader[TextWindow]):
         rows: batch size per process.
         bptt: window length in steps.
         training: shuffle documents in each epoch.
+        packed: for training, fill windows with as many documents as fit, instead of ending them where a document ends.
         random_windows: random window lengths as in AWD-LSTM (Merity et al., 2018): around ``bptt`` or, one time in
             twenty, around half of it, with a deviation of 5. For a single text only.
         seed: seed of orders and lengths.
@@ -74,6 +80,7 @@ class WindowLoader(ResumableLoader[TextWindow]):
     rows: int
     bptt: int
     training: bool = False
+    packed: bool = False
     random_windows: bool = False
     seed: int = 0
     rank: int = 0
@@ -98,16 +105,16 @@ class WindowLoader(ResumableLoader[TextWindow]):
 
     def origins(self, epoch: int, number: int) -> list[str]:
         slots, _ = next(islice(self._slots(epoch), number, None))
-        return ["none" if slot is None else f"{slot[0]}-{slot[1]}" for slot in slots[self._own]]
+        return ["+".join(f"{first}-{end}" for first, end, _ in slot) or "none" for slot in slots[self._own]]
 
-    def _slots(self, epoch: int) -> Iterator[tuple[list[Slot | None], float]]:
-        """Yield, per step, the window of each row of all processes, or None after its end, and the scale."""
+    def _slots(self, epoch: int) -> Iterator[tuple[list[list[Span]], float]]:
+        """Yield, per step, the window of each row of all processes, empty after its end, and the scale."""
         generator = np.random.default_rng([self.seed, epoch])
         edges = self._random_edges(generator) if self.random_windows else None
-        queues = [_windows(pieces, self.bptt, edges) for pieces in self._pieces(generator)]
+        queues = [self._windows(pieces, edges) for pieces in self._pieces(generator)]
         scales = [1.0] * self._steps if edges is None else (np.diff(edges) / self.bptt).tolist()
         for scale in scales:
-            yield [next(queue, None) for queue in queues], scale
+            yield [next(queue, []) for queue in queues], scale
 
     def _pieces(self, generator: np.random.Generator | None = None) -> list[list[Piece]]:
         """Return the pieces read by each row of all processes."""
@@ -118,14 +125,17 @@ class WindowLoader(ResumableLoader[TextWindow]):
             return whole_documents(self.corpus, rows, self.bptt)
         documents = self.corpus.documents
         order = np.arange(documents) if generator is None else generator.permutation(documents)
-        return training_rows(self.corpus, rows, self.bptt, order)
+        return training_rows(self.corpus, rows, self.bptt, order, packed=self.packed)
 
     def _count(self) -> int:
         """Return the number of steps per epoch, equal for all epochs and processes."""
         if self.random_windows:
             usual = 0.95 * self.bptt + 0.05 * self.bptt / 2
             return max(1, round(self._longest() / usual))
-        return max(sum(-(-(end - first) // self.bptt) for first, end in pieces) for pieces in self._pieces())
+        rows = [[end - first for first, end in pieces] for pieces in self._pieces()]
+        if self.packed:
+            return max(-(-sum(lengths) // self.bptt) for lengths in rows)
+        return max(sum(-(-length // self.bptt) for length in lengths) for lengths in rows)
 
     def _longest(self) -> int:
         return max(end - first for ((first, end),) in self._pieces())
@@ -137,21 +147,44 @@ class WindowLoader(ResumableLoader[TextWindow]):
         edges = np.concatenate([[0.0], np.cumsum(lengths)])
         return np.rint(edges * (self._longest() / edges[-1])).astype(np.int64)  # drawn lengths do not sum up exactly
 
-    def _window(self, slots: Sequence[Slot | None], scale: float, weight: float) -> TextWindow:
-        """Read one window, given start, end and document start for each row, or None for finished rows."""
-        lengths = [1 if slot is None else max(slot[1] - slot[0], 1) for slot in slots]
+    def _windows(self, pieces: Sequence[Piece], edges: NDArray[np.int64] | None = None) -> Iterator[list[Span]]:
+        """Yield the windows of one row."""
+        if edges is not None:
+            for first, end in pieces:
+                for low, high in pairwise((edges + first).tolist()):
+                    yield [(low, min(high, end), low == first)] if low < end else []
+            return
+        window, room = list[Span](), self.bptt
+        for first, end in pieces:
+            low = first
+            while low < end:
+                high = min(low + room, end)
+                window.append((low, high, low == first))
+                room -= high - low
+                if room == 0 or (high == end and not self.packed):
+                    yield window
+                    window, room = [], self.bptt
+                low = high
+        if window:
+            yield window
+
+    def _window(self, slots: Sequence[Sequence[Span]], scale: float, weight: float) -> TextWindow:
+        """Read one window, given its spans for each row."""
+        lengths = [max(_targets([spans]), 1) for spans in slots]
         time = max(lengths)
         inputs = np.zeros((len(slots), time), np.int64)
         targets = np.full((len(slots), time), IGNORE, np.int64)
-        for row, slot in enumerate(slots):
-            if slot is None:
-                continue
-            first, end, _ = slot
-            text = self.corpus.tokens[first : end + 1]
-            inputs[row, : end - first] = text[:-1]
-            targets[row, : end - first] = text[1:]
-        ragged = min(lengths) < time or None in slots
-        fresh = [slot is None or slot[2] for slot in slots]
+        resets = np.zeros((len(slots), time), np.bool_)
+        for row, spans in enumerate(slots):
+            at = 0
+            for first, end, starts in spans:
+                text = self.corpus.tokens[first : end + 1]
+                to = at + end - first
+                inputs[row, at:to], targets[row, at:to] = text[:-1], text[1:]
+                resets[row, at] = starts and at > 0
+                at = to
+        ragged = min(lengths) < time or [] in slots
+        fresh = [not spans or spans[0][2] for spans in slots]
         characters, unknown = (count / self.corpus.targets for count in self.corpus.counts)
         return TextWindow(
             torch.from_numpy(inputs),
@@ -164,16 +197,9 @@ class WindowLoader(ResumableLoader[TextWindow]):
             unknown,
             # found here, as an accelerator would have to be waited for
             torch.from_numpy(np.flatnonzero(targets != IGNORE)) if ragged else None,
+            torch.from_numpy(resets) if resets.any() else None,
         )
 
 
-def _targets(slots: Sequence[Slot | None]) -> int:
-    return sum(slot[1] - slot[0] for slot in slots if slot is not None)
-
-
-def _windows(pieces: Sequence[Piece], bptt: int, edges: NDArray[np.int64] | None) -> Iterator[Slot | None]:
-    """Yield the windows of one row: start, end, and whether it is the first of its piece."""
-    for first, end in pieces:
-        cuts = range(first, end + bptt, bptt) if edges is None else (edges + first).tolist()
-        for low, high in pairwise(cuts):
-            yield (low, min(high, end), low == first) if low < end else None
+def _targets(slots: Iterable[Sequence[Span]]) -> int:
+    return sum(end - first for spans in slots for first, end, _ in spans)
