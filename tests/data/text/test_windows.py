@@ -133,9 +133,9 @@ def test_every_epoch_has_as_many_windows_as_the_loader_says(training: bool) -> N
 
 def test_processes_read_rows_of_their_own_in_as_many_steps() -> None:
     for corpus in (documents(), single()):
-        for training in (True, False):
-            parts = [list(loader(corpus, 2, 4, training=training, rank=r, world_size=2)) for r in (0, 1)]
-            whole = list(loader(corpus, 4, 4, training=training))
+        for options in ({"training": True}, {"training": True, "packed": True}, {}):
+            parts = [list(loader(corpus, 2, 4, rank=r, world_size=2, **options)) for r in (0, 1)]
+            whole = list(loader(corpus, 4, 4, **options))
             assert len(parts[0]) == len(parts[1]) == len(whole)
             assert [*streams(parts[0]), *streams(parts[1])] == streams(whole)
 
