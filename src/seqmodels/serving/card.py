@@ -15,6 +15,8 @@ from seqmodels.serving.limits import Limits
 from seqmodels.serving.stepping import Stepper
 from seqmodels.tasks.predictors.texts import TextPredictor
 
+STEPS = 64  # of inputs that are made up
+
 log = logging.getLogger("seqmodels")
 
 
@@ -45,20 +47,26 @@ def reads(preprocessing: Any) -> str:
     return "series" if isinstance(preprocessing, LabelledPreprocessing | ForecastPreprocessing) else "text"
 
 
-def warm_up(model: Model) -> None:
-    """Predict for made-up inputs where that is possible, so that kernels are built before the first request waits."""
-    preprocessing, steps, level = model.preprocessing, (3, 5), log.level
+def warm_up(model: Model, rows: int) -> None:
+    """Predict for made-up inputs where that is possible, so that kernels are built before the first request waits.
+
+    Args:
+        model: that is served.
+        rows: inputs in its largest batch. A few short ones would not do: for these nothing is compiled.
+    """
+    preprocessing, level = model.preprocessing, log.level
     log.setLevel(logging.ERROR)  # what is unusual in these inputs concerns nobody
     try:
         if isinstance(preprocessing, RecordingPreprocessing):
-            data: list[Any] = [torch.rand(preprocessing.features.rate).tolist()]
+            made_up: Any = torch.rand(preprocessing.features.rate).tolist()
         elif isinstance(preprocessing, ForecastPreprocessing):
-            data = [torch.rand(preprocessing.input_length, len(preprocessing.columns)).tolist()]
+            made_up = torch.rand(preprocessing.input_length, len(preprocessing.columns)).tolist()
         elif isinstance(preprocessing, LabelledPreprocessing):
-            data = [torch.rand(number, model.step_inputs()[1]).tolist() for number in steps]
+            made_up = torch.rand(STEPS, model.step_inputs()[1]).tolist()
         else:
-            data = ["a " * number for number in steps]
-        model.predict(data)
+            made_up = "a " * STEPS
+        model.predict([made_up])
+        model.predict([made_up] * rows, batch_size=rows)
     except (ValueError, TypeError) as error:
         log.debug("no input could be made up for the model: %s", error)
     finally:
