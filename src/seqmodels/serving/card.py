@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from seqmodels.data.audio.preprocessing import RecordingPreprocessing
+from seqmodels.data.labelled.image_preprocessing import ImagePreprocessing
 from seqmodels.data.labelled.preprocessing import LabelledPreprocessing
 from seqmodels.data.series.forecast_preprocessing import ForecastPreprocessing
 from seqmodels.exporting.model import Model
@@ -23,6 +24,7 @@ log = logging.getLogger("seqmodels")
 def model_card(model: Model, stepper: Stepper, limits: Limits) -> dict[str, Any]:
     """Return what clients need to know of a model: what it reads, what can be asked of it, the limits of the server."""
     config, preprocessing = model.recipe["config"], model.preprocessing
+    series, image = isinstance(preprocessing, LabelledPreprocessing), isinstance(preprocessing, ImagePreprocessing)
     return {
         "name": config.get("name"),
         "task": config["task"].get("_target_"),
@@ -32,6 +34,7 @@ def model_card(model: Model, stepper: Stepper, limits: Limits) -> dict[str, Any]
         "fingerprint": stepper.fingerprint,
         "reads": reads(preprocessing),
         "sample_rate": preprocessing.features.rate if isinstance(preprocessing, RecordingPreprocessing) else None,
+        "channels": model.step_inputs()[1] if series and not image else None,
         "classes": list(model.class_names),
         "generates": isinstance(model.module, LanguageModel) or isinstance(model.predictor, TextPredictor),
         "steps": None if stepper.refusal is not None else stepper.described(),
