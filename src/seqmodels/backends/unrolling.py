@@ -167,10 +167,10 @@ def preference(cell: Cell[Any], x: Tensor, *, ragged: bool = False) -> list[str]
 
     The rule is what ``scripts/benchmark_unroll.py`` measures on a CPU: PyTorch's kernels for the standard LSTM
     (oneDNN), kernels derived from the cell elsewhere, where they are faster than ATen's loops, and for the LSTM in
-    inference on padded batches, where they need two thirds to nine tenths of oneDNN's time; tiny problems are not
-    fused. On a GPU it is what ``scripts/check_gpu.py`` measures: cuDNN's kernels, where there are any, for short
-    sequences, for narrow layers and float16 LSTMs, where they are persistent, and for float32 without TensorFloat-32;
-    derived kernels elsewhere.
+    inference on padded batches, where they need four fifths of oneDNN's time (``docs/performance.md``); tiny problems
+    are not fused. On a GPU it is what ``scripts/check_gpu.py`` measures: cuDNN's kernels, where there are any, for
+    short sequences, for narrow layers and float16 LSTMs, where they are persistent, and for float32 without
+    TensorFloat-32; derived kernels elsewhere.
     """
     if torch.compiler.is_compiling():  # a graph holds one operator, of any size; the kernels of native have none
         return ["fused", "scan", "eager"]

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from seqmodels.serving.protocol import timed
 from seqmodels.system.threads import cpu_threads, threads_for
 
 TOKEN = 16  # characters that a token has at least
+SWITCH = 0.0002  # seconds that HTTP keeps the interpreter from the model, which wants it to start its next product
 IDLE = 30  # seconds that a connection is kept open between requests
 
 log = logging.getLogger("seqmodels")
@@ -99,8 +101,13 @@ def serve(
         timeout_keep_alive=IDLE,
         timeout_graceful_shutdown=round(limits.seconds) + 5,
     )
-    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:  # uvloop, where it is installed
-        runner.run(Server(config, started).serve(sockets=[listener]))
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH)
+    try:
+        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:  # uvloop, where it is installed
+            runner.run(Server(config, started).serve(sockets=[listener]))
+    finally:
+        sys.setswitchinterval(before)
 
 
 class Server(uvicorn.Server):

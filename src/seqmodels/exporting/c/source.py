@@ -14,11 +14,10 @@ from seqmodels.exporting.c.header import Sizes, header
 from seqmodels.exporting.c.layers import Placed
 from seqmodels.exporting.c.network import Network
 from seqmodels.exporting.c.nodes import Attending, Convolved, Leaf, walk
-from seqmodels.exporting.c.products import function
 from seqmodels.exporting.c.running import Running
 from seqmodels.exporting.c.sequences import ATTEND, convolution, viterbi
 from seqmodels.exporting.c.step import Written, text, written
-from seqmodels.exporting.c.weights import DType, Weights
+from seqmodels.exporting.c.weights import DType, Weights, product_function
 
 Where = Literal["inside", "bin"]
 MAGIC = 0x31434D53  # "SMC1" in memory, little-endian
@@ -153,7 +152,10 @@ class _Source:
             *("#include <math.h>", "#include <string.h>", "", f'#include "{self.name}.h"', ""),
             *(self._arrays(floats, small) if inside else ()),
             *needed(functions),
-            *(function(wide=wide, int8=int8) for wide in sorted({wide for step in steps for wide in step.products})),
+            *(
+                product_function(wide=wide, int8=int8)
+                for wide in sorted({wide for step in steps for wide in step.products})
+            ),
             *(step.text for step in steps),
             *((ATTEND,) if attending else ()),
             *self._init(floats, small),
