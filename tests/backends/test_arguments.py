@@ -169,6 +169,18 @@ def test_auto_leaves_tiny_work_uncompiled_and_fuses_what_pytorch_has_no_fast_ker
     assert preference(LSTMCell(INPUT, 8), large)[0] == "native"
 
 
+def test_auto_fuses_an_lstm_in_inference_on_padded_batches_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def first(rows: int = 8, *, ragged: bool = True, dtype: torch.dtype = torch.float32) -> str:
+        return preference(LSTMCell(INPUT, 64), torch.zeros(rows, 128, INPUT, dtype=dtype), ragged=ragged)[0]
+
+    assert first() == "native", "the rule was measured in inference"
+    with torch.no_grad():
+        assert first() == "fused"
+        assert first(7) == first(ragged=False) == first(dtype=torch.float64) == "native"
+        monkeypatch.setenv("SEQMODELS_CPP", "0")
+        assert first() == "native", "torch operators are slower than oneDNN"
+
+
 def test_auto_takes_derived_kernels_on_a_gpu_where_they_are_faster(monkeypatch: pytest.MonkeyPatch) -> None:
     def first(kind: type[Cell[Any]], steps: int, width: int, dtype: torch.dtype) -> str:
         x: Any = SimpleNamespace(shape=(16, steps, 4), device=torch.device("cuda"), dtype=dtype)

@@ -2,6 +2,8 @@
 
 import json
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,10 @@ import torch
 from safetensors.torch import load_file
 
 from seqmodels.cli import run
+from seqmodels.errors import ConfigError
+from seqmodels.exporting import job
 from seqmodels.exporting.job import FORMATS
+from seqmodels.system.durable import write_durably
 from seqmodels.tasks import Task
 from seqmodels.training.checkpoint_file import DurableCheckpointIO
 from seqmodels.training.checkpoint_format import FORMAT
@@ -19,6 +24,7 @@ from seqmodels.training.fit import check_config, load_data
 from seqmodels.training.model_folder import load_model
 from seqmodels.training.runs import resolved_config
 from tests.composing import PLAIN, composed
+from tests.killing import killed_at_byte
 
 
 @pytest.fixture(scope="module")
@@ -136,5 +142,44 @@ def test_a_folder_that_is_filled_meanwhile_is_not_overwritten(
 
     monkeypatch.setitem(FORMATS, "folder", other)
     assert export(saved, tmp_path / "out", "format=folder") == 2
-    assert "cannot be written: Directory not empty" in capsys.readouterr().err
+    assert "cannot be written: it was filled meanwhile" in capsys.readouterr().err
     assert [path.name for path in tmp_path.rglob("*")] == ["out", "mine.txt"]
+
+
+def test_of_two_exports_to_one_folder_at_a_time_one_is_whole_and_the_other_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = threading.Barrier(2, timeout=60)
+
+    def write(path: Path, content: Any) -> str:
+        both.wait()  # each writes its file while the other does
+        return write_durably(path, content)
+
+    def written(number: int) -> str:
+        files = {f"{name}.{number}": bytes([number]) * 1000 for name in "abc"}
+        try:
+            job._write(tmp_path / "out", files)
+        except ConfigError as error:
+            return str(error)
+        return ""
+
+    monkeypatch.setattr(job, "write_durably", write)
+    with ThreadPoolExecutor(2) as pool:
+        said = [*pool.map(written, (1, 2))]
+    assert sorted(said) == [
+        "",
+        f"output={tmp_path / 'out'} cannot be written: it was filled meanwhile, perhaps by another export",
+    ]
+    winner = said.index("") + 1
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"{name}.{winner}" for name in "abc"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_what_a_killed_export_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    def killed() -> None:
+        job._write(tmp_path / "out", {"model.c": bytes(100_000)})
+
+    assert killed_at_byte(killed, 50_000) < 0
+    assert len([*tmp_path.iterdir()]) == 1
+    job._write(tmp_path / "out", {"model.c": b"whole"})
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]

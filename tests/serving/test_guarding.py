@@ -110,6 +110,38 @@ def test_bytes_that_are_no_http_get_an_error_in_json(client: Client) -> None:
     assert raw(client, b"GET / HTTP/1.1\r\nX: " + b"x" * 70_000 + b"\r\n\r\n").startswith(b"HTTP/1.1 400")
 
 
+ENDLESS = {
+    "line": b"GET /",
+    "name of a header": b"GET / HTTP/1.1\r\nX",
+    "header": b"GET / HTTP/1.1\r\nX: ",
+    "trailer": b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: ",
+    "extension of a chunk": b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5;",
+}
+
+
+@pytest.mark.parametrize("part", ENDLESS)
+def test_no_part_of_a_request_is_held_without_limit(part: str, client: Client) -> None:
+    """The time limit alone would let a fast client fill the memory."""
+    begun = time.monotonic()
+    answer = raw(client, ENDLESS[part], *[b"x" * 20_000] * 40, pause=0.001)
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 400")
+    assert time.monotonic() - begun < 5
+    many = b"".join(b"X%d: y\r\n" % number for number in range(5000))
+    assert raw(client, b"GET / HTTP/1.1\r\n" + many + b"\r\n").startswith(b"HTTP/1.1 400")
+
+
+def test_requests_sent_before_the_last_answer_are_answered_in_turn_and_not_held_without_limit(client: Client) -> None:
+    head = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: %d\r\n"
+    some = [head % number + b"\r\n" for number in range(9)]
+    answer = raw(client, b"".join(some) + head % 9 + b"Connection: close\r\n\r\n")
+    assert [line for line in answer.splitlines() if line.startswith(b"x-request-id")] == [
+        b"x-request-id: %d" % number for number in range(10)
+    ]
+    flooded = raw(client, (head % 0 + b"\r\n") * 3000)
+    assert flooded.count(b"HTTP/1.1 200") < 300
+    assert client("GET", "/healthz").status == 200
+
+
 def test_slow_clients_are_cut_off_and_others_are_answered_meanwhile(client: Client) -> None:
     begun = time.monotonic()
     assert raw(client, b"GET / HTTP/1.1\r\n", b"X: y\r\n", pause=0.1) == b""

@@ -54,8 +54,9 @@ def test_a_series_is_plotted_and_a_text_is_written_in_a_browser(tmp_path: Path) 
     (tmp_path / "series").mkdir()
     model = seqmodels.load(regression(tmp_path / "series").run)
     with running(model) as client:
+        assert client("GET", "/v1/model").body["channels"] == 2
         page = opened(client, "input=" + quote("0.5,1\n1.5,2\n0.25,3"), tmp_path / "series")
-    assert page.count("<polyline") == 2
+    assert page.count("<polyline") == page.count("stroke: hsl(") == 2
     assert "3 steps from 0.25 to 3" in page
     (expected,) = model.predict([[[0.5, 1], [1.5, 2], [0.25, 3]]])
     assert f"<th>price</th><td>{expected.values['price']:.5g}"[:24] in page

@@ -15,7 +15,9 @@ import soundfile
 import torch
 
 import seqmodels
+from seqmodels.backends import unrolling
 from seqmodels.exporting.model import configured_writer
+from seqmodels.serving.card import warm_up
 from seqmodels.serving.service import batches_of
 from seqmodels.system.json_text import json_text
 from tests.conftest import TOLERANCE
@@ -96,7 +98,9 @@ def test_a_recording_is_uploaded_or_sent_as_samples_and_never_read_from_a_path(m
             assert refused.status == 422
             assert f"samples at {RATE} Hz" in refused.body["error"]["message"]
         for sound in (wav_bytes(tone(500, 1.5)), wav_bytes(tone(500, 0.2), rate=10), b"RIFF", b"", bytes(99)):
-            assert client("POST", "/v1/predict", sound, {"Content-Type": "audio/wav"}).status == 422, len(sound)
+            refused = client("POST", "/v1/predict", sound, {"Content-Type": "audio/wav"})
+            assert refused.status == 422, len(sound)
+            assert " object at 0x" not in refused.body["error"]["message"]
         dense = io.BytesIO()
         soundfile.write(dense, torch.zeros(1000, 8).numpy(), 96_000, format="FLAC")
         refused = client("POST", "/v1/predict", dense.getvalue(), {"Content-Type": "audio/flac"})
@@ -239,6 +243,21 @@ def test_a_client_that_is_killed_ends_its_text_and_disturbs_nobody(writer: Any) 
     assert (
         model.generate("a", length=3) == "a" + client("POST", "/v1/generate", {"prompt": "a", "length": 3}).body["text"]
     )
+
+
+def test_kernels_of_batches_are_built_before_a_server_takes_requests(
+    classifier: Saved, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    considered: list[list[str]] = []
+
+    def preference(*arguments: Any, **options: Any) -> list[str]:
+        considered.append(unrolling_preference(*arguments, **options))
+        return considered[-1]
+
+    unrolling_preference = unrolling.preference
+    monkeypatch.setattr(unrolling, "preference", preference)
+    warm_up(seqmodels.load(classifier.run), 256)  # the model is very small
+    assert "fused" in considered[-1], "inputs are so few and short that nothing is compiled for them"
 
 
 def test_a_batch_has_similar_lengths_and_no_more_steps_than_the_longest_input() -> None:

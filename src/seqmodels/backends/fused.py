@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._compile import _disable_dynamo  # torch.compiler.disable imports all of dynamo: a second at every start
 from torch.utils._device import DeviceContext
 
 from seqmodels.backends.backend import Projection
@@ -23,6 +22,7 @@ from seqmodels.fusion.lowering.step import Step
 from seqmodels.fusion.plan import Recognised, recognise
 from seqmodels.fusion.tracing.isolation import is_isolated
 from seqmodels.sequence import leaves, map_leaves
+from seqmodels.system.graphs import may_be_traced, outside_graphs
 from seqmodels.system.memory import empty_pooled
 
 CHUNK = 16 << 20
@@ -43,7 +43,7 @@ class Fused:
     def __init__(self) -> None:
         self._reading: weakref.WeakSet[type] = weakref.WeakSet()  # cells whose project reads its own product
 
-    @_disable_dynamo
+    @outside_graphs
     def refuses(self, cell: Cell[Any], x: Tensor) -> str | None:
         """Return why ``cell`` cannot be fused, or None when it can.
 
@@ -82,9 +82,9 @@ class Fused:
         projection = projection or Projection(cell, x)
         if torch.compiler.is_compiling():
             return unroll_in_graph(cell, x, state, projection, lengths=lengths, resets=resets, restart=restart)
-        return self._now(cell, x, state, projection, lengths=lengths, resets=resets, restart=restart)
+        run = self._outside_graphs if may_be_traced() else self._now
+        return run(cell, x, state, projection, lengths=lengths, resets=resets, restart=restart)
 
-    @_disable_dynamo
     def _now(
         self,
         cell: Cell[Any],
@@ -120,6 +120,8 @@ class Fused:
         except Refused:
             projection.known = (mode.original(wx),)
             raise
+
+    _outside_graphs = outside_graphs(_now)
 
     def _planned(
         self, known: Recognised, x: Tensor, wx: Any, state: Any

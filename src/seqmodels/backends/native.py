@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch._compile import _disable_dynamo  # torch.compiler.disable imports all of dynamo: a second at every start
 
 from seqmodels.backends.backend import Projection
 from seqmodels.backends.precision import as_precise_as_matmul
 from seqmodels.cells import Cell, ElmanCell, LSTMCell, ProjectedLSTMCell, ResetAfterGRUCell
 from seqmodels.errors import Refused
 from seqmodels.sequence import constants, last_step, length_mask
+from seqmodels.system.graphs import may_be_traced, outside_graphs
 
 _SATURATED = 1e4  # a sigmoid of it is exactly 1, of its negative exactly 0, in every dtype
 
@@ -61,10 +61,10 @@ class Native:
             raise Refused(why)
         if resets is not None:
             raise Refused("PyTorch's kernels run a row from its first step to its last, without resets")
-        return self.run(cell, x, state, lengths)
+        run = self.run if may_be_traced() else self._computed
+        return run(cell, x, state, lengths)
 
-    @_disable_dynamo  # which breaks its graph at a torch.nn.LSTM as well: oneDNN's kernel cannot be traced
-    def run(self, cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None) -> tuple[Tensor, Any]:
+    def _computed(self, cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None) -> tuple[Tensor, Any]:
         """Run a cell that is not refused."""
         kernel = _KERNELS[type(cell)]
         weights = kernel.weights(cell)
@@ -94,6 +94,8 @@ class Native:
             return y, type(state)(*(leaf[0] for leaf in final))
         # c, if any, was held; h at padding steps is not, so take it at the last real step
         return y.masked_fill(padding, 0), type(state)(last_step(y, lengths), *(leaf[0] for leaf in final[1:]))
+
+    run = outside_graphs(_computed)  # torch.compile breaks its graph at a torch.nn.LSTM as well
 
 
 def _changed(cell: Cell[Any]) -> str | None:

@@ -18,7 +18,7 @@ from seqmodels.cells import Cell, LSTMCell
 from seqmodels.cells.base import State, run_inner_pre_hooks
 from seqmodels.cells.hooks import call, has_hooks
 from seqmodels.errors import Refused, UnsupportedContext, nearest
-from seqmodels.fusion.choice import has_cuda_kernels
+from seqmodels.fusion.choice import has_cpp_kernels, has_cuda_kernels
 from seqmodels.sequence import length_mask
 from seqmodels.sequence import reverse as reverse_time
 
@@ -27,6 +27,9 @@ log = logging.getLogger("seqmodels")
 
 TINY = 2**14
 """Below this product of batch, time and hidden size, compiling a kernel costs more than it saves."""
+
+FEW_ROWS = 8
+"""From this many padded rows on, inference of an LSTM on the CPU is fused: oneDNN reads the padding, too."""
 
 FEW_STEPS = 64
 """Below this many steps a call on a GPU takes as long as its host needs to launch it."""
@@ -159,25 +162,32 @@ def backends_for(cell: Cell[Any], x: Tensor) -> dict[str, str | None]:
     return {name: backend.refuses(cell.effective(), x) for name, backend in BACKENDS.items()}
 
 
-def preference(cell: Cell[Any], x: Tensor) -> list[str]:
-    """Return the back-ends that ``auto`` considers, the fastest first.
+def preference(cell: Cell[Any], x: Tensor, *, ragged: bool = False) -> list[str]:
+    """Return the back-ends that ``auto`` considers, the fastest first; ``ragged``: the rows have lengths.
 
     The rule is what ``scripts/benchmark_unroll.py`` measures on a CPU: PyTorch's kernels for the standard LSTM
-    (oneDNN), kernels derived from the cell elsewhere, where they are faster than ATen's loops; tiny problems are not
-    fused. On a GPU it is what ``scripts/check_gpu.py`` measures: cuDNN's kernels, where there are any, for short
-    sequences, for narrow layers and float16 LSTMs, where they are persistent, and for float32 without TensorFloat-32;
-    derived kernels elsewhere.
+    (oneDNN), kernels derived from the cell elsewhere, where they are faster than ATen's loops, and for the LSTM in
+    inference on padded batches, where they need four fifths of oneDNN's time (``docs/performance.md``); tiny problems
+    are not fused. On a GPU it is what ``scripts/check_gpu.py`` measures: cuDNN's kernels, where there are any, for
+    short sequences, for narrow layers and float16 LSTMs, where they are persistent, and for float32 without
+    TensorFloat-32; derived kernels elsewhere.
     """
     if torch.compiler.is_compiling():  # a graph holds one operator, of any size; the kernels of native have none
         return ["fused", "scan", "eager"]
     tiny = x.shape[0] * x.shape[1] * cell.hidden_size < TINY
     if x.device.type != "cpu" and not tiny and _beats_cudnn(cell, x):
         names = ["scan", "fused", "native", "eager"]
-    elif x.device.type != "cpu" or type(cell) is LSTMCell or tiny:
+    elif x.device.type != "cpu" or tiny or (type(cell) is LSTMCell and not (ragged and _beats_one_dnn(x))):
         names = ["native", "scan", "fused", "eager"]
     else:
         names = ["fused", "native", "scan", "eager"]
     return [name for name in names if name != "fused" or not tiny]
+
+
+def _beats_one_dnn(x: Tensor) -> bool:
+    """Return whether an LSTM derived from its cell is faster than oneDNN's on a padded batch."""
+    inference = not torch.is_grad_enabled() and not torch.is_autocast_enabled("cpu")
+    return inference and x.shape[0] >= FEW_ROWS and x.dtype == torch.float32 and has_cpp_kernels(x.device, x.dtype)
 
 
 def _beats_cudnn(cell: Cell[Any], x: Tensor) -> bool:
@@ -206,7 +216,7 @@ def _run(
         hint = nearest(name, ["auto", *BACKENDS], cutoff=0.4)
         raise ValueError(f"backend must be 'auto' or one of {', '.join(map(repr, BACKENDS))}, got {name!r}{hint}")
     projection = Projection(cell, x)
-    for each in preference(cell, x) if name == "auto" else [name]:
+    for each in preference(cell, x, ragged=lengths is not None) if name == "auto" else [name]:
         try:
             return BACKENDS[each](cell, x, state, lengths, projection, resets=resets, restart=restart)
         except Refused as error:

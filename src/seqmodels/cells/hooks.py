@@ -5,7 +5,8 @@ from functools import partial
 from typing import Any
 
 from torch import nn
-from torch._compile import _disable_dynamo  # torch.compiler.disable imports all of dynamo: a second at every start
+
+from seqmodels.system.graphs import outside_graphs
 
 _HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
 _OPTIONS = (
@@ -29,13 +30,13 @@ def has_hooks(module: nn.Module) -> bool:
     return len(inner) > 0 and any(has_hooks(one) for one in inner.values() if one is not None)
 
 
-@_disable_dynamo
+@outside_graphs
 def call(module: nn.Module, forward: Callable[..., Any], *arguments: Any) -> Any:
     """Return ``forward(*arguments)``, with the hooks of ``module`` run as in a call of it."""
     return _StandIn(module, forward)(*arguments)
 
 
-@_disable_dynamo
+@outside_graphs
 def run_pre_hooks(module: nn.Module, *arguments: Any) -> bool:
     """Run the forward pre-hooks of a module; return whether one of them returned other arguments."""
     options = module._forward_pre_hooks_with_kwargs

@@ -12,7 +12,7 @@ from torch import nn
 from seqmodels.errors import ConfigError, nearest
 from seqmodels.exporting.checking import TOLERANCE
 from seqmodels.exporting.folder import export_folder, outside
-from seqmodels.system.durable import check_writable, write_durably
+from seqmodels.system.durable import check_writable, remove_strays, temporary_path, write_durably
 from seqmodels.system.json_text import json_text, read_json
 from seqmodels.training.finding import weights_of
 from seqmodels.training.records.folders import METRICS
@@ -102,9 +102,9 @@ def _metrics(place: Path) -> dict[str, float]:
 
 
 def _write(output: Path, files: Mapping[str, bytes]) -> None:
-    """Write a folder, which gets its name when it is complete."""
-    unfinished = output.with_name(f".{output.name}.partial")
-    shutil.rmtree(unfinished, ignore_errors=True)
+    """Write a folder, which gets its name when it is complete; of two exports at a time, the first that is."""
+    remove_strays(output.parent)
+    unfinished = temporary_path(output)
     try:
         for name, content in files.items():
             unfinished.mkdir(exist_ok=True)
@@ -113,8 +113,9 @@ def _write(output: Path, files: Mapping[str, bytes]) -> None:
             if output.is_dir():
                 output.rmdir()
             unfinished.rename(output)
-        except OSError as error:  # another export with the same output was faster
-            raise ConfigError(f"output={output} cannot be written: {error.strerror}") from error
+        except OSError as error:
+            why = "it was filled meanwhile, perhaps by another export" if output.exists() else error.strerror
+            raise ConfigError(f"output={output} cannot be written: {why}") from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 

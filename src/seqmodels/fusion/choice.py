@@ -29,6 +29,11 @@ def executor_for(device: torch.device, dtype: torch.dtype) -> Executor:
     return _cpp if (why := reason()) is None else portable_instead(why)
 
 
+def has_cpp_kernels(device: torch.device, dtype: torch.dtype) -> bool:
+    """Return whether programs can be compiled as C++ kernels for a device and dtype."""
+    return device.type == "cpu" and dtype in REALS and reason() is None
+
+
 def has_cuda_kernels(device: torch.device, dtype: torch.dtype) -> bool:
     """Return whether programs can be compiled as CUDA kernels for a device and dtype."""
     if device.type != "cuda" or not is_for(dtype) or nvrtc.reason() is not None:

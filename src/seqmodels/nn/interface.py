@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch._compile import _disable_dynamo  # torch.compiler.disable imports all of dynamo: a second at every start
 from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
@@ -15,6 +14,7 @@ from seqmodels.cells import Cell
 from seqmodels.cells.base import check_sizes
 from seqmodels.layers.stack import CellFactory
 from seqmodels.sequence import leaves, map_leaves
+from seqmodels.system.graphs import outside_graphs
 
 Input = TypeVar("Input", Tensor, PackedSequence)
 Device = torch.device | str | int | None
@@ -83,7 +83,7 @@ class RecurrentModule(nn.Module, ABC):
     def flatten_parameters(self) -> None:
         """Do nothing; it is here for models written for ``torch.nn`` that call it."""
 
-    @_disable_dynamo
+    @outside_graphs
     def run(self, input: Input, hx: Any) -> tuple[Input, Any]:
         """Run all layers from and to states of the cell's own type, each field ``(layers * directions, batch, size)``.
 

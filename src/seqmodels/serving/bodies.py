@@ -87,7 +87,7 @@ def parsed(body: bytes) -> Any:
         seqmodels.serving.problems.Problem: the body has a number that is not finite or too large
     """
     try:
-        content = json.loads(body.decode("utf-8"), parse_constant=_not_finite)
+        content = _DECODER.decode(body.decode("utf-8"))
     except RecursionError:
         raise Problem(400, "the body is nested too deeply") from None
     except UnicodeDecodeError as error:
@@ -111,6 +111,9 @@ def named(value: Any) -> str:
 
 def _not_finite(name: str) -> float:
     raise ValueError(f"{name} is no number of JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_not_finite)
 
 
 def _check(content: Any) -> None:

@@ -126,7 +126,8 @@ def _samples(content: bytes, preprocessing: Preprocessing, limits: Limits) -> Te
     try:
         info = library.info(io.BytesIO(content))
     except (library.LibsndfileError, RuntimeError, TypeError) as error:
-        raise Problem(422, f"the recording cannot be read as sound: {_line(error)}") from error
+        why = getattr(error, "error_string", "") or _line(error)  # the message itself has the address of an object
+        raise Problem(422, f"the recording cannot be read as sound: {why}") from error
     rate, channels = info.samplerate, info.channels
     if rate not in RATES or rate * channels > DENSEST or info.frames > limits.audio_seconds * rate:
         raise Problem(

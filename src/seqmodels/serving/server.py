@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from seqmodels.serving.protocol import timed
 from seqmodels.system.threads import cpu_threads, threads_for
 
 TOKEN = 16  # characters that a token has at least
-HEADER_BYTES = 32_768
+SWITCH = 0.0002  # seconds that HTTP keeps the interpreter from the model, which wants it to start its next product
 IDLE = 30  # seconds that a connection is kept open between requests
 
 log = logging.getLogger("seqmodels")
@@ -87,22 +88,26 @@ def serve(
     local = token is None and is_local(listener.getsockname()[0])
     around = partial(cpu_threads, threads_for(threads, model.module, limits.batch_size))
     with around():
-        warm_up(model)
+        warm_up(model, limits.batch_size)
     config = uvicorn.Config(
         application(model, limits=limits, token=token, local=local, around=around),
         http=timed(limits.upload_seconds),
         ws="none",
-        loop="asyncio",
         log_config=None,
         log_level="warning",
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        h11_max_incomplete_event_size=HEADER_BYTES,
         timeout_keep_alive=IDLE,
         timeout_graceful_shutdown=round(limits.seconds) + 5,
     )
-    asyncio.run(Server(config, started).serve(sockets=[listener]))
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH)
+    try:
+        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:  # uvloop, where it is installed
+            runner.run(Server(config, started).serve(sockets=[listener]))
+    finally:
+        sys.setswitchinterval(before)
 
 
 class Server(uvicorn.Server):

@@ -40,6 +40,7 @@ class Service:
         self.model = model
         self.worker = worker
         self.limits = limits
+        self._usual = configured(model.predictor, {})
 
     async def predict(self, inputs: Inputs, options: Mapping[str, Any]) -> list[Any]:
         """Return a prediction for each input, as plain data.
@@ -49,7 +50,7 @@ class Service:
         """
         self._check(options)
         with _wrong_request():
-            predictor = configured(self.model.predictor, options)
+            predictor = configured(self.model.predictor, options) if options else self._usual
         return await self._batched(inputs, predictor, ("predict", tuple(sorted(options.items()))))
 
     def _check(self, options: Mapping[str, Any]) -> None:

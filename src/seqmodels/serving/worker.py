@@ -104,10 +104,12 @@ class Worker:
         with self._changed:
             if self._closed:
                 raise Problem(503, "the server is shutting down")
-            if self._jobs and self._size(self._jobs) + weight > self.waiting:
+            size = self._size(self._jobs) + weight
+            if self._jobs and size > self.waiting:
                 raise Problem(503, "too many requests wait for the model: try again later")
             self._jobs.append(job)
-            self._changed.notify()
+            if len(self._jobs) == 1 or size >= self.batch_size:  # else it computes, or waits for a batch to fill
+                self._changed.notify()
         return await job.future
 
     def _run(self) -> None:

@@ -119,7 +119,7 @@ def check_writable(folder: Path) -> None:
         OSError: it is not a folder, or cannot be written.
     """
     existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    probe = _temporary(existing / "probe")
+    probe = temporary_path(existing / "probe")
     probe.touch(exist_ok=False)
     probe.unlink()
 
@@ -128,7 +128,7 @@ def check_writable(folder: Path) -> None:
 def durable_file(path: Path, *, announce: Callable[[str], object] | None = None) -> Iterator[DurableFile]:
     """Open a file that replaces ``path`` at the end of the block unless it raises; see :func:`write_durably`."""
     file: DurableFile | None = None
-    part = _temporary(path)
+    part = temporary_path(path)
     try:
         with part.open("xb") as raw:
             file = DurableFile(raw)
@@ -157,7 +157,7 @@ def link_durably(source: Path, target: Path) -> None:
         DiskFullError: the disk is too full for a copy.
         OSError: ``target`` cannot be written.
     """
-    part = _temporary(target)
+    part = temporary_path(target)
     try:
         os.link(source, part)
         part.replace(target)
@@ -171,17 +171,17 @@ def link_durably(source: Path, target: Path) -> None:
 
 
 def remove_strays(folder: Path) -> list[str]:
-    """Remove temporary files of killed processes from a folder; return their names.
+    """Remove temporary files and folders of killed processes from a folder; return their names.
 
-    A file of a running process of this machine is kept, and so is one of another machine (the folder may be shared) for
-    a day.
+    One of a running process of this machine is kept, and so is one of another machine (the folder may be shared) for a
+    day.
     """
     removed = []
     for path in folder.glob(".*.tmp") if folder.is_dir() else ():
         match = TEMPORARY.fullmatch(path.name)
         with suppress(OSError):
             if match is not None and not _in_use(path, match[1], int(match[2])):
-                path.unlink()
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
                 removed.append(path.name)
     return removed
 
@@ -209,7 +209,11 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _temporary(path: Path) -> Path:
+def temporary_path(path: Path) -> Path:
+    """Return a new name beside a path, that of a file or folder which gets the path as its name when it is complete.
+
+    It names the process and this call, so that nobody else writes there; :func:`remove_strays` recognises it.
+    """
     return path.with_name(f".{path.name}.{_machine()}-{os.getpid()}.{secrets.token_hex(4)}.tmp")
 
 

@@ -15,7 +15,10 @@ def json_text(content: Any, indent: int | None = None) -> str:
         >>> json_text({"test/auroc": float("nan"), "losses": [0.5, float("inf")]})
         '{"test/auroc": null, "losses": [0.5, null]}'
     """
-    return json.dumps(_finite(content), indent=indent, ensure_ascii=False, allow_nan=False)
+    try:
+        return json.dumps(content, indent=indent, ensure_ascii=False, allow_nan=False)
+    except ValueError:  # something is not finite; to look for it every time would cost as much as writing
+        return json.dumps(_finite(content), indent=indent, ensure_ascii=False, allow_nan=False)
 
 
 def read_json(path: Path) -> Any:

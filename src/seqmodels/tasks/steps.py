@@ -1,6 +1,6 @@
 """Selection of real steps in stepwise outputs."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -62,8 +62,17 @@ def real_steps(outputs: Tensor, batch: SequenceBatch) -> Entries:
     return Entries(outputs.flatten(0, 1), targets.flatten(0, 1), real.flatten())
 
 
-def rows_of(values: Tensor, lengths: Tensor) -> list[Tensor]:
-    """Return the output of each row without padding: ``(output,)``, or ``(time_i, output)`` of its real steps."""
-    if values.dim() == 2:
-        return list(values)
-    return [row[:length] for row, length in zip(values, lengths.tolist(), strict=True)]
+def lists_of(values: Tensor, lengths: Tensor | None) -> list[Any]:
+    """Return what each row has as plain numbers, converted at once: an operation for each row would take longer.
+
+    Args:
+        values: ``(batch, ...)``, or ``(batch, time, ...)``.
+        lengths: number of real steps of each row, ``(batch,)``; None: the second dimension, if any, is not time.
+
+    Example:
+        >>> import torch
+        >>> lists_of(torch.tensor([[1, 2], [3, 0]]), torch.tensor([2, 1]))
+        [[1, 2], [3]]
+    """
+    rows: list[Any] = values.tolist()
+    return rows if lengths is None else [row[:length] for row, length in zip(rows, lengths.tolist(), strict=True)]

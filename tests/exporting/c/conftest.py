@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from torch import nn
 
-from seqmodels.exporting.c.comparing import contexts_for, difference, expected, inputs_for
+from seqmodels.exporting.c.comparing import contexts_for, difference, expected, inputs_for, lengths_for
 from seqmodels.exporting.c.compiled import Answer, Compiled, Context
 from seqmodels.exporting.c.network import network_of
 from seqmodels.exporting.c.source import Source, Where, source
@@ -63,7 +63,8 @@ class Batch:
         return self.answers[compiler, name]
 
     def inputs(self, name: str) -> list[np.ndarray]:
-        return inputs_for(self.sources[name].shape, LENGTHS)
+        shape = self.sources[name].shape
+        return inputs_for(shape, lengths_for(shape, LENGTHS))
 
     def contexts(self, name: str) -> list[Context]:
         return contexts_for(self.sources[name].shape, len(LENGTHS))

@@ -31,7 +31,7 @@ from seqmodels.models import (
     Tagger,
     pooling,
 )
-from seqmodels.models.likelihoods import GaussianForecast
+from seqmodels.models.likelihoods import GaussianForecast, QuantileForecast
 from tests.exporting.c.conftest import FLAGS, Batch, cases
 
 LSTM = partial(LSTMCell, hidden_size=5)
@@ -104,6 +104,13 @@ def models() -> dict[str, nn.Module]:
         "recursive_window": RecursiveForecaster(LSTMCell, **{**own, "input_size": 2}, normalization="window"),
         "recursive_none": RecursiveForecaster(LSTMCell, **{**own, "input_size": 2}, normalization="none"),
     }
+    segments = partial(SegmentForecaster, output_size=2, horizon=4, segment=3, embedding_size=6)
+    beside = {name: more[name] for name in ("input_size", "known_size", "static_size", "series", "series_embedding")}
+    found |= {
+        "segments": segments(LSTM, input_size=2, normalization="none"),
+        "segments_of_all": segments(partial(GRUCell, hidden_size=5), **beside, likelihood=GaussianForecast()),
+        "segments_window": segments(LSTM, input_size=4, normalization="window", likelihood=QuantileForecast()),
+    }
     for name in ("last", "mean", "maximum", "concat"):
         kind = getattr(pooling, name)
         found[f"{name}_of_tokens"] = Classifier(vocab_size=7, embedding_size=4, pooling=kind)
@@ -113,6 +120,8 @@ def models() -> dict[str, nn.Module]:
 
 MODELS = models()
 CLANG = {
+    "segments_of_all",
+    "segments_window",
     "recursive_of_all",
     "both",
     "concat_of_tokens",
@@ -155,14 +164,16 @@ def crf(model: nn.Module) -> LinearChainCRF:
     return model.tags
 
 
-@pytest.mark.parametrize("name", ["last_both_ways", "tags", "crf", "ctc_of_fewer_steps", "recursive_of_all"])
+@pytest.mark.parametrize(
+    "name", ["last_both_ways", "tags", "crf", "ctc_of_fewer_steps", "recursive_of_all", "segments_of_all"]
+)
 def test_methods_that_run_the_c_compute_what_the_network_does(batch: Batch, name: str) -> None:
     model, lengths = copy.deepcopy(MODELS[name]).eval(), torch.tensor([7, 2, 5])
     shape, program = network_of(model), batch.program("gcc")
     x: Any = torch.randn(3, 7, shape.inputs) if shape.table is None else torch.arange(21).view(3, 7) % 7
     x = Words(x, x, x[:, :1], lengths.clamp(max=1)) if isinstance(model, Tagger) else x
     future = torch.randn(3, 4, 1), None, torch.randn(3, 2), torch.tensor([2, 0, 1])
-    given = (x, *future) if isinstance(model, RecursiveForecaster) else (x, lengths)
+    given = (x, *future) if isinstance(model, RecursiveForecaster | SegmentForecaster) else (x, lengths)
     forward = methods_of(model, partial(program, name))["forward"]
     with torch.no_grad():
         expected_, found = model(*given), forward(*given)
@@ -189,6 +200,7 @@ def test_wrong_input_is_an_error_code(batch: Batch) -> None:
     known, fixed = np.zeros(4, np.float32), np.zeros(2, np.float32)
     contexts = [Context(known, fixed, np.array(group, np.int32)) for group in (0, 2, 3, -1)]
     assert [answer.code for answer in program("forecaster_of_all", [window] * 4, contexts)] == [0, 0, 1, 1]
+    assert [answer.code for answer in program("segments", [np.zeros((n, 2), np.float32) for n in (2, 3)])] == [2, 0]
 
 
 def test_weights_of_another_model_are_an_error_code(tmp_path) -> None:
@@ -220,7 +232,6 @@ def test_weights_that_int8_holds_exactly_lose_nothing(weights: Where, tmp_path) 
     [
         (lambda: Classifier(input_size=2, front=OwnFront), "OwnFront"),  # type: ignore[arg-type]
         (lambda: Tagger(LSTM, vocab_size=9, character_vocab_size=2, output_size=3, crf=True), "characters"),
-        (lambda: SegmentForecaster(LSTM, input_size=2, output_size=2, horizon=3, segment=2), "SegmentForecaster"),
         (lambda: DenseClassifier(input_size=2, output_size=3, time=4), "DenseClassifier"),
     ],
 )

@@ -125,7 +125,8 @@ class SeriesPreprocessing(LabelledPreprocessing):
         for number, row in enumerate(rows, start=1):
             numbers = all(isinstance(cell, int | float) and not isinstance(cell, bool) for cell in row)
             if len(row) != channels or not numbers:
-                raise ValueError(f"{field}, step {number}: must have {channels} numbers, got {steps[number - 1]!r}")
+                wanted = "one number" if channels == 1 else f"{channels} numbers"
+                raise ValueError(f"{field}, step {number}: must have {wanted}, got {steps[number - 1]!r:.60}")
         try:
             series = torch.tensor(rows, dtype=torch.float64)
         except OverflowError as error:  # an integer with hundreds of digits

@@ -14,10 +14,17 @@ from seqmodels.data.tagging.batch import Words
 from seqmodels.errors import Refused
 from seqmodels.exporting.c.compiled import Answer, Context
 from seqmodels.exporting.c.source import Shape
-from seqmodels.exporting.checking import difference_of
+from seqmodels.exporting.checking import LENGTHS, difference_of
 from seqmodels.layers import LinearChainCRF, Recurrent
-from seqmodels.models import CTCNetwork, SequenceNetwork, Tagger
+from seqmodels.models import CTCNetwork, SegmentForecaster, SequenceNetwork, Tagger
 from seqmodels.models.forecaster import Forecaster
+
+
+def lengths_for(shape: Shape, lengths: tuple[int, ...] = LENGTHS) -> tuple[int, ...]:
+    """Return the numbers of steps that are compared; of a network of segments one to three of these and a rest."""
+    if (least := shape.shortest) == 1:
+        return lengths
+    return tuple(least * (1 + length // 6) + length % least for length in lengths)
 
 
 def inputs_for(shape: Shape, lengths: tuple[int, ...], seed: int = 0) -> list[np.ndarray]:
@@ -47,7 +54,7 @@ def expected(model: nn.Module, inputs: list[np.ndarray], contexts: Sequence[Cont
     """Return what a model computes for each of some sequences alone, ``(output,)`` or ``(time, output)``."""
     own = copy.deepcopy(Recurrent(model) if isinstance(model, Cell) else model).float().cpu().eval()
     for layer in own.modules():
-        if isinstance(layer, Recurrent):
+        if isinstance(layer, Recurrent | SegmentForecaster):
             layer.backend = "eager"  # the definition, not the program that the C comes from
     with torch.no_grad():
         if isinstance(own, Forecaster):

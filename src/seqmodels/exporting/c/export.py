@@ -10,12 +10,12 @@ from typing import Any, get_args
 from torch import nn
 
 from seqmodels.errors import ConfigError, Refused
-from seqmodels.exporting.c.comparing import contexts_for, difference, expected, inputs_for, methods_of
+from seqmodels.exporting.c.comparing import contexts_for, difference, expected, inputs_for, lengths_for, methods_of
 from seqmodels.exporting.c.compiled import FLAGS, Compiled, compiler
 from seqmodels.exporting.c.network import network_of
 from seqmodels.exporting.c.source import Source, Where, source
 from seqmodels.exporting.c.weights import DType
-from seqmodels.exporting.checking import LENGTHS, TOLERANCE
+from seqmodels.exporting.checking import TOLERANCE
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -105,7 +105,8 @@ def _compared(
     """
     if (command := compiler()) is None:
         return ["not compared with the model: no C compiler is installed (CC may name one)"]
-    inputs, contexts = inputs_for(found.shape, LENGTHS), contexts_for(found.shape, len(LENGTHS))
+    steps = lengths_for(found.shape)
+    inputs, contexts = inputs_for(found.shape, steps), contexts_for(found.shape, len(steps))
     with tempfile.TemporaryDirectory() as folder:
         program = Compiled(Path(folder), {name: found}, [*command, *FLAGS])
         answers = program(name, inputs, contexts)
@@ -116,6 +117,6 @@ def _compared(
         raise Refused(
             f"the C differs from the model by {most:.2g}, more than tolerance={tolerance:g}: nothing was written"
         )
-    lengths = ", ".join(map(str, LENGTHS))
+    lengths = ", ".join(map(str, steps))
     line = f"largest difference from the model: {most:.2g} ({lengths} steps, compiled by {command[0]})"
     return [line, *measured]

@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
 
 from seqmodels.exporting.c.weights import Matrix
-from seqmodels.models import DirectForecaster, RecursiveForecaster
+from seqmodels.models import DirectForecaster, RecursiveForecaster, SegmentForecaster
 from seqmodels.models.likelihoods import Likelihood
+
+if TYPE_CHECKING:
+    from seqmodels.exporting.c.segments import Segments
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Forecasting:
         vectors: learnt features of each group ``(groups, size)``, which every step reads after them.
         params: numbers of a forecast for a step.
         recursive: whether each step reads the forecast of the one before, and what is known of that.
+        segments: of a network that reads and forecasts segments.
     """
 
     normalization: Literal["none", "last", "window"]
@@ -37,6 +41,7 @@ class Forecasting:
     vectors: Tensor | None
     params: int
     recursive: bool
+    segments: "Segments | None" = None
 
     @property
     def group(self) -> int:
@@ -64,7 +69,7 @@ class Head(nn.Module):
     It returns parameters for the unit of the data, and of a recursive forecaster also its point forecasts, normalised.
     """
 
-    def __init__(self, model: DirectForecaster | RecursiveForecaster, part: Forecasting) -> None:
+    def __init__(self, model: DirectForecaster | RecursiveForecaster | SegmentForecaster, part: Forecasting) -> None:
         super().__init__()
         self.read_out = model.read_out
         self.likelihood: Likelihood = model.likelihood

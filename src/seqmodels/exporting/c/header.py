@@ -28,8 +28,8 @@ def header(name: str, network: Network, sizes: Sizes, *, about: str, inside: boo
     every = not network.pools
     yield f"/* {about}"
     yield ""
-    yield "   All functions return 0, or 1 for a token outside the vocabulary, 2 for a sequence without steps and 3 for"
-    yield "   weights of another model. Nothing is allocated; one state serves one sequence at a time. */"
+    yield "   All functions return 0, or 1 for a token outside the vocabulary, 2 for a sequence that is too short and 3"
+    yield "   for weights of another model. Nothing is allocated; one state serves one sequence at a time. */"
     yield f"#ifndef {big}_H\n#define {big}_H\n#include <stddef.h>\n#include <stdint.h>"
     yield '#ifdef __cplusplus\nextern "C" {\n#endif\n'
     what = "a token" if network.table is not None else "numbers of a step"

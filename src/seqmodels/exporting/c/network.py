@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from seqmodels.cells.base import Cell
 from seqmodels.errors import Refused
 from seqmodels.exporting.c.forecasting import Forecasting, Head
-from seqmodels.exporting.c.nodes import Node, chained, input_size, needs_whole, node_of, shortening
-from seqmodels.exporting.c.traced import Traced, traced_function
+from seqmodels.exporting.c.nodes import Leaf, Node, chained, input_size, needs_whole, node_of, shortening
+from seqmodels.exporting.c.segments import segment_head, segments_of
+from seqmodels.exporting.c.traced import Traced, traced_cell, traced_function
 from seqmodels.layers import AttentionPool, ConcatPool, EveryStep, LastStep, MaxPool, MeanPool, Recurrent, SequenceLayer
 from seqmodels.layers.crf import LinearChainCRF
 from seqmodels.models import (
@@ -18,6 +19,7 @@ from seqmodels.models import (
     DirectForecaster,
     LanguageModel,
     RecursiveForecaster,
+    SegmentForecaster,
     SequenceNetwork,
     Tagger,
 )
@@ -60,7 +62,9 @@ class Network:
     def streams(self) -> bool:
         """Whether steps can be computed one by one, before the later ones are known."""
         forecasting = self.forecasting
-        if forecasting is not None and (forecasting.recursive or forecasting.normalization != "none"):
+        if forecasting is not None and (
+            forecasting.recursive or forecasting.segments is not None or forecasting.normalization != "none"
+        ):
             return False
         return not needs_whole(self.node)
 
@@ -187,11 +191,28 @@ def _forecaster(model: DirectForecaster | RecursiveForecaster) -> Network:
     return Network(inputs, node, pools=("last",), head=head, forecasting=part)
 
 
+def _segment_forecaster(model: SegmentForecaster) -> Network:
+    cell, groups = traced_cell(model.cell), model.groups
+    segments = segments_of(model, cell)
+    vectors = None if groups.embedding is None else groups.embedding.weight.detach().float().cpu()
+    known = 0 if model.future is None else model.future.in_features // model.segment
+    size = model.output_size * model.likelihood.size
+    part = Forecasting(
+        *(model.normalization, model.output_size, model.horizon, known, groups.static_size, vectors, size),
+        recursive=False,
+        segments=segments,
+    )
+    head = segment_head(model, part, cell)
+    inputs = model.output_size + segments.others
+    return Network(inputs, Leaf(cell), pools=("last",), head=head, forecasting=part)
+
+
 _MODELS: dict[type[nn.Module], Callable[[Any], Network]] = {
     SequenceNetwork: _sequence_network,
     LanguageModel: _language_model,
     DirectForecaster: _forecaster,
     RecursiveForecaster: _forecaster,
+    SegmentForecaster: _segment_forecaster,
     CTCNetwork: _ctc_network,
     Tagger: _tagger,
 }

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from seqmodels.exporting.c.forecasting import Forecasting, context, normalised, recursion
 from seqmodels.exporting.c.layers import Layers, Placed, Rows
 from seqmodels.exporting.c.network import Network
+from seqmodels.exporting.c.segments import Memory, run_segments, sizes_of
 from seqmodels.exporting.c.weights import Matrix
 
 
@@ -18,6 +19,7 @@ class Running:
         vectors: where the features of groups lie, if there are some.
         placed: the function of each cell and convolution, in the order of the walk.
         int8: whether weights are bytes.
+        asked: where the vectors of future segments lie, if there are some.
 
     Attributes:
         pool: floats of a state for pooling.
@@ -34,6 +36,7 @@ class Running:
         placed: Sequence[Placed],
         *,
         int8: bool,
+        asked: int = 0,
     ) -> None:
         self.name, self.network, self.table, self.placed = name, network, table, placed
         self.constants = "s->floats, s->bytes" if int8 else "s->floats"
@@ -41,17 +44,21 @@ class Running:
         self.rows = self.scratch = 0
         self.location = Rows("", 0)  # of a window, for the output layer; its scale follows
         self.recursive = network.forecasting is not None and network.forecasting.recursive
-        self.vectors = vectors
+        self.vectors, self.asked = vectors, asked
 
     def lines(self) -> Iterator[str]:
         """Yield all functions but ``init`` and ``reset``."""
-        yield from self._advance()
         forecasting = self.network.forecasting
-        if self.network.pools and not self.recursive:
+        segmented = forecasting is not None and forecasting.segments is not None
+        if not segmented:
+            yield from self._advance()
+        if self.network.pools and not self.recursive and not segmented:
             yield from self._finish()
         if forecasting is not None and forecasting.beside:
             yield from context(self.name, forecasting, self.vectors)
-        if forecasting is not None and forecasting.recursive:
+        if forecasting is not None and segmented:
+            yield from self._run_segmented(forecasting)
+        elif forecasting is not None and forecasting.recursive:
             yield from self._run_recursive(forecasting)
         elif self.network.streams:
             yield from self._step()
@@ -249,5 +256,19 @@ class Running:
         lines.append(f"  for (size_t t = 0; t < steps; t++) advance(s, {source.row(whole=True)});")
         call = f"output_layer({self.constants}, {row}, s->carry, {own}, s->work);"
         lines += recursion(part, size, row, own, call)
+        lines.insert(1, "  const size_t total = steps;" if self.scratch else "  (void)scratch;")
+        return iter([*lines, "  return 0;\n}"])
+
+    def _run_segmented(self, part: Forecasting) -> Iterator[str]:
+        """Yield the run of a forecaster that reads and forecasts segments."""
+        found, inputs = part.segments, self.network.inputs
+        assert found is not None
+        memory = Memory(*(self._room(size).base for size in sizes_of(part)))
+        lines = [self._run_head(), f"  if (steps < {found.length}) return 2;"]
+        source = Rows("x", inputs)
+        if part.scaling:
+            source = self._room_of_sequence(inputs)
+            lines += normalised(part, inputs, memory.location, source.row(whole=True))
+        lines += run_segments(part, memory, source, name=self.name, constants=self.constants, vectors=self.asked)
         lines.insert(1, "  const size_t total = steps;" if self.scratch else "  (void)scratch;")
         return iter([*lines, "  return 0;\n}"])

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from seqmodels.exporting.c.nodes import Convolved
-from seqmodels.exporting.c.products import PANEL, panels
 from seqmodels.exporting.c.step import Written, literal
-from seqmodels.exporting.c.weights import Weights
+from seqmodels.exporting.c.weights import PANEL, Weights, panels
 
 ATTEND = """/* Attention of each step to all steps of parts[steps][3 * size], queries, keys and values in heads. They go
    to the first half of y[steps][2 * size]. The sums of a softmax are rescaled when a larger score comes. */

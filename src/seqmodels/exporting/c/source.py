@@ -14,11 +14,10 @@ from seqmodels.exporting.c.header import Sizes, header
 from seqmodels.exporting.c.layers import Placed
 from seqmodels.exporting.c.network import Network
 from seqmodels.exporting.c.nodes import Attending, Convolved, Leaf, walk
-from seqmodels.exporting.c.products import function
 from seqmodels.exporting.c.running import Running
 from seqmodels.exporting.c.sequences import ATTEND, convolution, viterbi
 from seqmodels.exporting.c.step import Written, text, written
-from seqmodels.exporting.c.weights import DType, Weights
+from seqmodels.exporting.c.weights import DType, Weights, product_function
 
 Where = Literal["inside", "bin"]
 MAGIC = 0x31434D53  # "SMC1" in memory, little-endian
@@ -37,6 +36,7 @@ class Shape:
         streams: whether there is a function for a single step.
         tags: whether there is one that chooses a tag at each step.
         context: numbers known of the future, static features, and groups, of a function that sets them.
+        shortest: steps that a sequence must have.
     """
 
     tokens: int | None
@@ -47,6 +47,7 @@ class Shape:
     streams: bool
     tags: bool
     context: tuple[int, int, int] | None
+    shortest: int = 1
 
     def rows(self, steps: int) -> int:
         """Return the number of outputs of a sequence."""
@@ -103,7 +104,10 @@ class _Source:
         self.steps: list[Written] = []
         self.multiplications = self.pointwise = 0.0
         initial, placed = [torch.zeros(0)], list[Placed]()
-        rate = 1  # steps of the input for each of a layer
+        segments = None if network.forecasting is None else network.forecasting.segments
+        rate: float = 1  # steps of the input for each of a layer
+        if segments is not None and network.forecasting is not None:  # the cell reads each series for itself
+            rate = segments.length / network.forecasting.series
         for node in walk(network.node):
             name_ = f"layer{len(placed)}"
             if isinstance(node, Leaf):
@@ -114,15 +118,18 @@ class _Source:
                 self._add(convolution(name_, node, self.numbers), rate * node.stride)
                 placed.append(Placed(name_))
                 rate *= node.stride * node.pool
-        for name_, part in (("pool_score", network.score), ("output_layer", network.head)):
+        parts = [("pool_score", network.score), ("output_layer", network.head)]
+        parts += [] if segments is None else [("read_segment", segments.read), ("ask_segment", segments.asked)]
+        for name_, part in parts:
             if part is not None:
                 self._add(written(name_, part, self.numbers), rate)
         self.search = None if network.crf is None else viterbi(name, network.crf, self.numbers)
         self.carry = sum(map(len, initial))
         self.initial = self.numbers.floats(torch.cat(initial))
-        self.running = Running(name, network, table, vectors, placed, int8=dtype == "int8")
+        asked = 0 if segments is None else self.numbers.floats(segments.vectors.flatten())
+        self.running = Running(name, network, table, vectors, placed, int8=dtype == "int8", asked=asked)
 
-    def _add(self, part: Written, rate: int) -> None:
+    def _add(self, part: Written, rate: float) -> None:
         """Add a function that is called once for each ``rate`` steps of the input."""
         self.steps.append(part)
         self.multiplications += part.multiplications / rate
@@ -145,7 +152,10 @@ class _Source:
             *("#include <math.h>", "#include <string.h>", "", f'#include "{self.name}.h"', ""),
             *(self._arrays(floats, small) if inside else ()),
             *needed(functions),
-            *(function(wide=wide, int8=int8) for wide in sorted({wide for step in steps for wide in step.products})),
+            *(
+                product_function(wide=wide, int8=int8)
+                for wide in sorted({wide for step in steps for wide in step.products})
+            ),
             *(step.text for step in steps),
             *((ATTEND,) if attending else ()),
             *self._init(floats, small),
@@ -172,7 +182,18 @@ class _Source:
         part, context = network.forecasting, None
         if part is not None and part.beside:
             context = part.horizon * part.known, part.static, 1 if part.vectors is None else len(part.vectors)
-        return Shape(tokens, network.inputs, network.outputs, every, network.shortens, network.streams, tags, context)
+        shortest = 1 if part is None or part.segments is None else part.segments.length
+        return Shape(
+            tokens,
+            network.inputs,
+            network.outputs,
+            every,
+            network.shortens,
+            network.streams,
+            tags,
+            context,
+            shortest,
+        )
 
     def _arrays(self, floats: np.ndarray, small: np.ndarray) -> Iterator[str]:
         yield "static const float FLOATS[] = {"

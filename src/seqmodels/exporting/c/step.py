@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 import torch
 
 from seqmodels.exporting.c.functions import LIBRARY
-from seqmodels.exporting.c.products import PANEL, panels
 from seqmodels.exporting.c.traced import Traced
-from seqmodels.exporting.c.weights import Weights
+from seqmodels.exporting.c.weights import PANEL, Weights, panels
 from seqmodels.fusion.ops import INPUTS, LEAVES, LOGICAL, TRUTHS, Op
 from seqmodels.fusion.schedule import Key, Pass, Target, Write, schedule
 from seqmodels.fusion.values import Product, Selection, Value, width

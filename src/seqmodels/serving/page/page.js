@@ -3,10 +3,11 @@
 // Tries a model through the same endpoints as any other client. Links can say what to try: #input=TEXT or #prompt=TEXT.
 
 const $ = (id) => document.getElementById(id);
+const CHANNELS = 6; // that are drawn
 const HOW = {
   text: "A text per line.",
   series: "A step per line, its channels separated by commas; with a first line of names, the rows of a table.",
-  recording: "A sound file.",
+  recording: "A recording: a file in WAV, FLAC, Ogg or MP3.",
 };
 let model = null;
 
@@ -75,7 +76,8 @@ function body() {
     const [names, ...rows] = cells;
     return { rows: rows.map((row) => Object.fromEntries(names.map((name, index) => [name, row[index] ?? ""]))) };
   }
-  return { inputs: [cells.map((row) => row.map(Number))] };
+  const steps = cells.length === 1 && model.channels === 1 ? cells[0].map((cell) => [cell]) : cells;
+  return { inputs: [steps.map((row) => row.map(Number))] };
 }
 
 async function predict() {
@@ -98,7 +100,11 @@ function show(predictions, sent) {
     const source = model.reads === "text" ? sent.inputs[index] : group.join(", ");
     if (source && !prediction.tokens) article.append(element("p", source, { class: "source" }));
     article.append(...shown(prediction));
-    if (model.reads === "series") article.append(plot(columns(sent, prediction), prediction));
+    if (model.reads === "series") {
+      const read = columns(sent, prediction);
+      article.append(plot(read.slice(0, CHANNELS), prediction));
+      if (read.length > CHANNELS) article.append(element("p", `The first ${CHANNELS} of ${read.length} channels.`));
+    }
     $("answer").append(article);
   });
 }
@@ -111,7 +117,7 @@ function shown(prediction) {
   if (candidates && candidates.length > 1) {
     return [table(["score", "text"], candidates.map(([each, score]) => [score, each]))];
   }
-  if (candidates) return [element("p", text, { class: "written" })];
+  if (candidates) return [element("p", text || "(an empty text)", { class: "written" })];
   return [table([], Object.entries(values ?? prediction))];
 }
 
@@ -182,7 +188,7 @@ function columns(sent, prediction) {
 
 function plot(read, prediction) {
   const first = Math.max(...read.map((values) => values.length), 0);
-  const lines = read.slice(0, 6).map((values) => ({ values, first: 0, kind: "read" }));
+  const lines = read.map((values, index) => ({ values, first: 0, kind: "read", color: color(index, read.length) }));
   const bands = [];
   for (const { forecast: values, low, high } of Object.values(prediction.times ? prediction.values : {})) {
     lines.push({ values, first, kind: "forecast" });
@@ -194,7 +200,7 @@ function plot(read, prediction) {
   const most = finite.reduce((one, other) => Math.max(one, other), -Infinity);
   const steps = Math.max(...lines.map((line) => line.first + line.values.length), 2);
   const width = Math.max($("answer").clientWidth, 300);
-  const x = (index) => 50 + ((width - 60) * index) / (steps - 1);
+  const x = (index) => 62 + ((width - 72) * index) / (steps - 1);
   const y = (value) => 230 - (220 * (value - least)) / (most - least || 1);
   const joined = (values, start) =>
     values.map((value, index) => [x(start + index), y(value)]).filter((point) => point.every(Number.isFinite));
@@ -205,8 +211,8 @@ function plot(read, prediction) {
     const points = [...joined(low, first), ...joined(high, first).reverse()];
     svg.append(drawn("polygon", { points: written(points), class: "band" }));
   }
-  for (const { values, first: start, kind } of lines) {
-    svg.append(drawn("polyline", { points: written(joined(values, start)), class: kind }));
+  for (const { values, first: start, kind, color: own } of lines) {
+    svg.append(drawn("polyline", { points: written(joined(values, start)), class: kind, style: own ?? "" }));
   }
   for (const [value, height] of most > least ? [[most, 18], [least, 232]] : [[least, 225]]) {
     const text = drawn("text", { x: "4", y: String(height) });
@@ -215,6 +221,8 @@ function plot(read, prediction) {
   }
   return svg;
 }
+
+const color = (index, number) => (number > 1 ? `stroke: hsl(${(360 * index) / number} 55% 48%)` : "");
 
 function drawn(name, attributes) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", name);

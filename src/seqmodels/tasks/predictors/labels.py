@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from seqmodels.data.batch import SequenceBatch
 from seqmodels.tasks.predictors.predictor import Predictor, Record
-from seqmodels.tasks.steps import rows_of
+from seqmodels.tasks.steps import lists_of
 
 
 class ClassPrediction(NamedTuple):
@@ -48,8 +48,10 @@ class ClassPredictor(Predictor):
 
     def records(self, batch: SequenceBatch, class_names: Sequence[str]) -> list[list[Record]]:
         """Return the most probable class of each row, or of each of its steps, and the probability of every class."""
-        names = names_of(class_names, self.output_size)
-        return [[class_record(row, names)] for row in rows_of(self.probabilities(batch), batch.lengths)]
+        names, probabilities = names_of(class_names, self.output_size), self.probabilities(batch)
+        lengths = batch.lengths if probabilities.dim() == 3 else None
+        rows = zip(lists_of(probabilities.argmax(-1), lengths), lists_of(probabilities, lengths), strict=True)
+        return [[{"class": named(names, index), "probabilities": by_name(row, names)}] for index, row in rows]
 
     def of_step(self, output: Tensor) -> Tensor:
         return output.softmax(-1)
@@ -79,20 +81,10 @@ class LabelPredictor(Predictor):
 
     def records(self, batch: SequenceBatch, class_names: Sequence[str]) -> list[list[Record]]:
         """Return the labels of each row, or of each of its steps, and the probability of every label."""
-        names = names_of(class_names, self.output_size)
-        return [[self.record(row, names)] for row in rows_of(self.probabilities(batch), batch.lengths)]
-
-    def record(self, probabilities: Tensor, names: list[str]) -> Record:
-        """Return the record of probabilities ``(labels,)``, or ``(time, labels)``."""
-
-        def named(row: list[bool]) -> list[str]:
-            return [name for name, present in zip(names, row, strict=True) if present]
-
-        present = (probabilities >= self.threshold).tolist()
-        return {
-            "labels": named(present) if probabilities.dim() == 1 else [named(step) for step in present],
-            "probabilities": by_name(probabilities, names),
-        }
+        names, probabilities = names_of(class_names, self.output_size), self.probabilities(batch)
+        lengths = batch.lengths if probabilities.dim() == 3 else None
+        rows = zip(lists_of(probabilities >= self.threshold, lengths), lists_of(probabilities, lengths), strict=True)
+        return [[{"labels": chosen(names, flags), "probabilities": by_name(row, names)}] for flags, row in rows]
 
     def of_step(self, output: Tensor) -> Tensor:
         return output.sigmoid()
@@ -106,15 +98,35 @@ def names_of(class_names: Sequence[str], size: int) -> list[str]:
     return list(class_names) or [str(index) for index in range(size)]
 
 
-def class_record(probabilities: Tensor, names: list[str]) -> Record:
-    """Return the record of probabilities ``(classes,)``, or ``(time, classes)``."""
-    best = probabilities.argmax(-1).tolist()
-    return {
-        "class": names[best] if isinstance(best, int) else [names[index] for index in best],
-        "probabilities": by_name(probabilities, names),
-    }
+def named(names: Sequence[str], index: Any) -> Any:
+    """Return the name of a class, or a list with one for each step.
+
+    Example:
+        >>> named(["no", "yes"], 1), named(["no", "yes"], [1, 0])
+        ('yes', ['yes', 'no'])
+    """
+    return [names[step] for step in index] if isinstance(index, list) else names[index]
 
 
-def by_name(probabilities: Tensor, names: Sequence[str]) -> dict[str, Any]:
-    """Return the probabilities of each class, over the steps if there are any."""
-    return {name: probabilities[..., index].tolist() for index, name in enumerate(names)}
+def chosen(names: Sequence[str], flags: Sequence[Any]) -> list[Any]:
+    """Return the names whose flag is true, or a list of such names for each step.
+
+    Example:
+        >>> chosen(["a", "b"], [True, False]), chosen(["a", "b"], [[True, True], [False, False]])
+        (['a'], [['a', 'b'], []])
+    """
+    if isinstance(flags[0], list):
+        return [chosen(names, step) for step in flags]
+    return [name for name, flag in zip(names, flags, strict=True) if flag]
+
+
+def by_name(probabilities: Sequence[Any], names: Sequence[str]) -> dict[str, Any]:
+    """Return the probability of each class, or a list with one for each step.
+
+    Example:
+        >>> by_name([0.25, 0.75], ["no", "yes"]), by_name([[0.25, 0.75], [0.5, 0.5]], ["no", "yes"])
+        ({'no': 0.25, 'yes': 0.75}, {'no': [0.25, 0.5], 'yes': [0.75, 0.5]})
+    """
+    if isinstance(probabilities[0], list):
+        return {name: list(steps) for name, steps in zip(names, zip(*probabilities, strict=True), strict=True)}
+    return dict(zip(names, probabilities, strict=True))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from seqmodels.data.batch import SequenceBatch
 from seqmodels.data.series.scaling import Scaling
 from seqmodels.tasks.predictors.predictor import Predictor, Record
-from seqmodels.tasks.steps import rows_of
+from seqmodels.tasks.steps import lists_of
 
 
 class ValuesPrediction(NamedTuple):
@@ -65,7 +65,8 @@ class ValuePredictor(Predictor):
 
     def records(self, batch: SequenceBatch, class_names: Sequence[str]) -> list[list[Record]]:  # noqa: ARG002
         """Return the values of each row, or of each of its steps."""
-        rows = [row.tolist() for row in rows_of(self.values(batch), batch.lengths)]
+        values = self.values(batch)
+        rows = lists_of(values, batch.lengths if values.dim() == 3 else None)
         if not self.target_names:
             return [[{"values": row}] for row in rows]
         return [[{"values": dict(zip(self.target_names, row, strict=True))}] for row in rows]
