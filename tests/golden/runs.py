@@ -49,7 +49,7 @@ def runs(folder: Path) -> dict[str, list[str]]:
     return {
         "classification_numbers": ["data=digits", "cell=lstm", *PLAIN],
         "classification_tokens": ["data=parity", "data.train_rows=300", "cell=gru"],
-        "multilabel": ["data=text_csv_multilabel", f"data.path={table}", "cell=gru", *PLAIN],
+        "multilabel": ["data=text_csv_multilabel", f"data.path={table}", "cell=gru", "optimizer=adam", *PLAIN],
         "regression": ["data=adding", "data.train_rows=300", "data.time=9", "cell=lstm"],
         "forecasting": ["data=csv_series", f"data.path={series}", "data.input_length=17", "data.horizon=3"],
         "forecasting_gaussian": [

@@ -24,6 +24,7 @@ CONVOLUTIONS = [
 ]
 CONVOLUTIONS += [partial(Convolution, channels=5, kernel_size=4, stride=2, norm="instance")]
 STACKS = [partial(ConvolutionStack, channels=5, kernel_sizes=sizes, pool=2) for sizes in ((4, 3), (3,))]
+STACKS += [partial(ConvolutionStack, channels=5, kernel_sizes=(4, 3), concat_input=True)]
 
 
 def inputs() -> Tensor:
@@ -66,6 +67,16 @@ def test_a_stack_of_convolutions_is_one_after_the_other() -> None:
     assert torch.equal(shorter, lengths)
     torch.testing.assert_close(together, y, **DOUBLE)
     assert [parameter.shape[1] for parameter in stack.parameters() if parameter.dim() == 3] == [INPUT, 5, 5]
+
+
+def test_the_input_of_a_stack_stands_before_its_output_and_is_0_past_a_length() -> None:
+    stack, x = ConvolutionStack(INPUT, channels=5, concat_input=True).double(), inputs()
+    x[torch.arange(TIME) >= LENGTHS[:, None]] = torch.nan
+    y, lengths = stack(x, LENGTHS)
+    stack.concat_input = False
+    assert stack.output_size == y.shape[-1] == INPUT + 5
+    assert torch.equal(y, torch.cat((x.nan_to_num(0), stack(x, LENGTHS)[0]), dim=-1))
+    assert torch.equal(lengths, LENGTHS)
 
 
 def test_the_input_stands_before_the_output_and_is_0_past_a_length() -> None:
@@ -180,6 +191,10 @@ def test_a_front_that_shortens_is_refused_where_every_step_is_answered_for() -> 
             "norm must be None or one of instance, got 'batch'",
         ),
         (lambda: ConvolutionStack(3, kernel_sizes=()), "kernel_sizes must have one size for each layer, got none"),
+        (
+            lambda: ConvolutionStack(3, pool=2, concat_input=True),
+            "concat_input needs as many outputs as inputs, pool=1, ",
+        ),
         (lambda: SelfAttention(6, heads=4), "heads must divide the 6 features that the layer reads, got 4"),
     ],
 )

@@ -110,10 +110,13 @@ class ConvolutionStack(nn.Module):
         pool: consecutive outputs of each layer that max pooling combines.
         norm: as in :class:`Convolution`.
         dropout: probability of zeroing a feature of the last output in training.
+        concat_input: put the input before the last output: normalisation takes the level and the amplitude of a
+            series away, which may be what tells classes apart.
         device, dtype: of the parameters, as in ``torch.nn``.
 
     Raises:
-        ValueError: there is no layer, a size is less than 1, or there is no such ``norm``.
+        ValueError: there is no layer, a size is less than 1, there is no such ``norm``, or ``concat_input`` has a
+            ``pool``.
 
     Example:
         >>> y, lengths = ConvolutionStack(4, channels=5, pool=2)(torch.zeros(3, 17, 4), torch.tensor([17, 2, 5]))
@@ -130,12 +133,15 @@ class ConvolutionStack(nn.Module):
         pool: int = 1,
         norm: Norm | None = "instance",
         dropout: float = 0.0,
+        concat_input: bool = False,
         device: Device = None,
         dtype: DType = None,
     ) -> None:
         super().__init__()
         if not kernel_sizes:
             raise ValueError("kernel_sizes must have one size for each layer, got none")
+        if concat_input and pool > 1:
+            raise ValueError(f"concat_input needs as many outputs as inputs, pool=1, got pool={pool}")
         sizes = [input_size, *[channels] * (len(kernel_sizes) - 1)]
         self.layers = nn.ModuleList(
             Convolution(
@@ -144,7 +150,8 @@ class ConvolutionStack(nn.Module):
             for size, kernel_size in zip(sizes, kernel_sizes, strict=True)
         )
         self.dropout = nn.Dropout(dropout)
-        self.output_size = channels
+        self.concat_input = concat_input
+        self.output_size = channels + input_size * concat_input
         self.shortens = pool > 1
         """Whether the output has fewer steps than the input."""
 
@@ -157,9 +164,11 @@ class ConvolutionStack(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Return outputs and their lengths; all steps are real if no lengths are given."""
+        y = x
         for layer in self.layers:
-            x, lengths = layer(x, lengths)
-        return self.dropout(x), lengths
+            y, lengths = layer(y, lengths)
+        y = self.dropout(y)
+        return torch.cat((_cleared(x, lengths), y), dim=-1) if self.concat_input else y, lengths
 
 
 class InstanceNorm(nn.Module):

@@ -76,6 +76,12 @@ def models() -> dict[str, nn.Module]:
         "series_default": Classifier(
             input_size=2, front=series, pooling=pooling.maximum, bidirectional=True, concat_input=True
         ),
+        "series_beside_input": Classifier(
+            input_size=2,
+            front=partial(series, channels=6, concat_input=True),
+            pooling=pooling.concat,
+            concat_input=True,
+        ),
         "strided_tokens": Classifier(vocab_size=7, embedding_size=4, front=strided),
         "pointwise_front": Classifier(
             input_size=2, front=partial(Convolution, channels=6, kernel_size=1), pooling=pooling.every_step

@@ -54,6 +54,9 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "convolutions": lambda: SequenceClassifier(
         LSTM, front=partial(ConvolutionStack, channels=6, pool=2), pooling=pooling.attention, **SIZES
     ),
+    "convolutions_beside_input": lambda: SequenceClassifier(
+        LSTM, front=partial(ConvolutionStack, channels=6, concat_input=True), concat_input=True, **SIZES
+    ),
     "self_attention": lambda: SequenceClassifier(
         LSTM, top=partial(SelfAttention, heads=1), concat_input=True, pooling=pooling.mean, **SIZES
     ),

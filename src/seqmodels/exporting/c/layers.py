@@ -47,7 +47,12 @@ class Layers:
             yield self._each(f"{function}({self.constants}, {rows}, s->work);", reverse=node.reverse)
         elif isinstance(node, Convolved):
             function, _ = next(self.placed)
-            yield f"steps = {function}({self.constants}, {source.base}, steps, {target.base});"
+            beside = target.stride != node.output_size  # another value: its rows are written one after the other
+            own = self.room(node.output_size) if beside else target
+            yield f"steps = {function}({self.constants}, {source.base}, steps, {own.base});"
+            if beside:
+                copied = f"memcpy({target.row(whole=True)}, {own.row(whole=True)}, "
+                yield self._each(f"{copied}{node.output_size} * sizeof(float));")
         elif isinstance(node, Attending):
             yield from self._attention(node, source, target)
         elif isinstance(node, Pair):

@@ -146,6 +146,11 @@ def _convolved(layer: Convolution) -> Convolved:
     return Convolved(_floats(plain.weight.permute(2, 1, 0)), bias, layer.stride, layer.pool, norm)
 
 
+def _convolutions(layer: ConvolutionStack) -> Node:
+    chain = Chain(tuple(map(node_of, layer.layers)), residual=False)
+    return WithInput(chain, input_size([layer])) if layer.concat_input else chain
+
+
 def _floats(weight: Tensor) -> Tensor:
     return weight.detach().float().cpu().contiguous()
 
@@ -157,7 +162,7 @@ _LAYERS: dict[type[nn.Module], Callable[[Any], Node]] = {
     ConcatInput: lambda layer: WithInput(node_of(layer.layer), layer.input_size),
     SelfAttention: _attending,
     Convolution: _convolved,
-    ConvolutionStack: lambda layer: Chain(tuple(map(node_of, layer.layers)), residual=False),
+    ConvolutionStack: _convolutions,
 }
 
 
