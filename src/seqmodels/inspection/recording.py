@@ -80,7 +80,7 @@ class Recording:
         step = torch.arange(int(lengths.max()), device=row.device)
         real = step < lengths[:, None]
 
-        def parted(values: Tensor) -> Tensor:
+        def by_sequence(values: Tensor) -> Tensor:
             return values[row[:, None], first[:, None] + step * real] * real[..., None]
 
         def of_rows(state: Any) -> Any:
@@ -91,12 +91,12 @@ class Recording:
 
         return replace(
             self,
-            x=parted(self.x),
+            x=by_sequence(self.x),
             state=where(again[row, first], of_rows(self.restart), of_rows(self.state)),
             lengths=lengths,
             resets=None,
             restart=None,
-            output_gradient=None if self.output_gradient is None else parted(self.output_gradient),
+            output_gradient=None if self.output_gradient is None else by_sequence(self.output_gradient),
             state_gradient=self.state_gradient and list(map(of_last, self.state_gradient)),
         )
 
