@@ -72,10 +72,12 @@ def test_jobs_that_are_given_up_are_left_out_and_too_many_are_refused() -> None:
             await worker.do(2, squares, "same")
         assert refused.value.status == 503
         heavy.cancel()
+        third = asyncio.ensure_future(worker.do(3, squares, "same"))
         await asyncio.sleep(0)
+        assert worker.queued() == 1, "what was given up still counts"
         free.set()
         assert await first == 0
-        assert await worker.do(3, squares, "same") == 9
+        assert await third == 9
         assert sizes == [1, 1]
 
     with_worker(work)

@@ -104,8 +104,9 @@ class Worker:
         with self._changed:
             if self._closed:
                 raise Problem(503, "the server is shutting down")
-            size = self._size(self._jobs) + weight
-            if self._jobs and size > self.waiting:
+            waits = self._size(self._jobs)
+            size = waits + weight
+            if waits and size > self.waiting:
                 raise Problem(503, "too many requests wait for the model: try again later")
             self._jobs.append(job)
             if len(self._jobs) == 1 or size >= self.batch_size:  # else it computes, or waits for a batch to fill
@@ -158,7 +159,8 @@ class Worker:
 
     @staticmethod
     def _size(jobs: Iterable[Job]) -> int:
-        return sum(job.weight for job in jobs)
+        """Return the sum of weights; a request that was given up does not count, although its job may still be there."""
+        return sum(job.weight for job in jobs if not job.future.cancelled())
 
 
 def _deliver(results: Sequence[tuple[Job, Any]]) -> None:
