@@ -22,7 +22,7 @@ from seqmodels.fusion.lowering.step import Step
 from seqmodels.fusion.plan import Recognised, recognise
 from seqmodels.fusion.tracing.isolation import is_isolated
 from seqmodels.sequence import leaves, map_leaves
-from seqmodels.system.graphs import may_be_traced, outside_graphs
+from seqmodels.system.graphs import outside_graphs
 from seqmodels.system.memory import empty_pooled
 
 CHUNK = 16 << 20
@@ -82,10 +82,10 @@ class Fused:
         projection = projection or Projection(cell, x)
         if torch.compiler.is_compiling():
             return unroll_in_graph(cell, x, state, projection, lengths=lengths, resets=resets, restart=restart)
-        run = self._outside_graphs if may_be_traced() else self._now
-        return run(cell, x, state, projection, lengths=lengths, resets=resets, restart=restart)
+        return self._unrolled(cell, x, state, projection, lengths=lengths, resets=resets, restart=restart)
 
-    def _now(
+    @outside_graphs
+    def _unrolled(
         self,
         cell: Cell[Any],
         x: Tensor,
@@ -96,7 +96,7 @@ class Fused:
         resets: Tensor | None,
         restart: Any,
     ) -> tuple[Tensor, Any]:
-        """Run a cell outside of any graph."""
+        """Run a cell where ``torch.compile`` does not look."""
         if why := _context_refusal(x):
             raise UnsupportedContext(why)
         if _may_be_chunked(cell, x):
@@ -120,8 +120,6 @@ class Fused:
         except Refused:
             projection.known = (mode.original(wx),)
             raise
-
-    _outside_graphs = outside_graphs(_now)
 
     def _planned(
         self, known: Recognised, x: Tensor, wx: Any, state: Any

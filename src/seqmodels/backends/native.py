@@ -12,7 +12,7 @@ from seqmodels.backends.precision import as_precise_as_matmul
 from seqmodels.cells import Cell, ElmanCell, LSTMCell, ProjectedLSTMCell, ResetAfterGRUCell
 from seqmodels.errors import Refused
 from seqmodels.sequence import constants, last_step, length_mask
-from seqmodels.system.graphs import may_be_traced, outside_graphs
+from seqmodels.system.graphs import outside_graphs
 
 _SATURATED = 1e4  # a sigmoid of it is exactly 1, of its negative exactly 0, in every dtype
 
@@ -61,10 +61,10 @@ class Native:
             raise Refused(why)
         if resets is not None:
             raise Refused("PyTorch's kernels run a row from its first step to its last, without resets")
-        run = self.run if may_be_traced() else self._computed
-        return run(cell, x, state, lengths)
+        return self.run(cell, x, state, lengths)
 
-    def _computed(self, cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None) -> tuple[Tensor, Any]:
+    @outside_graphs  # torch.compile breaks its graph at a torch.nn.LSTM as well
+    def run(self, cell: Cell[Any], x: Tensor, state: Any, lengths: Tensor | None) -> tuple[Tensor, Any]:
         """Run a cell that is not refused."""
         kernel = _KERNELS[type(cell)]
         weights = kernel.weights(cell)
@@ -94,8 +94,6 @@ class Native:
             return y, type(state)(*(leaf[0] for leaf in final))
         # c, if any, was held; h at padding steps is not, so take it at the last real step
         return y.masked_fill(padding, 0), type(state)(last_step(y, lengths), *(leaf[0] for leaf in final[1:]))
-
-    run = outside_graphs(_computed)  # torch.compile breaks its graph at a torch.nn.LSTM as well
 
 
 def _changed(cell: Cell[Any]) -> str | None:

@@ -159,7 +159,7 @@ class Worker:
 
     @staticmethod
     def _size(jobs: Iterable[Job]) -> int:
-        """Return the sum of weights; a request that was given up does not count, although its job may still be there."""
+        """Return the sum of weights, without those of requests that were given up."""
         return sum(job.weight for job in jobs if not job.future.cancelled())
 
 

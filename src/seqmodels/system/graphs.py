@@ -1,18 +1,27 @@
 """What must not be traced by ``torch.compile``: the one file that knows torch's private decorator."""
 
+import functools
 import sys
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 import torch
 from torch._compile import _disable_dynamo  # torch.compiler.disable imports all of dynamo: a second at every start
 
-outside_graphs = _disable_dynamo
-"""Decorates a function that ``torch.compile`` calls instead of tracing; the first call imports all of dynamo."""
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-def may_be_traced() -> bool:
-    """Return whether ``torch.compile`` may be following this code.
+def outside_graphs(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a function that ``torch.compile`` calls instead of tracing.
 
-    Where it cannot, as nobody has imported it, the function that :func:`outside_graphs` decorates is as good, and does
-    not take a second or two to import dynamo.
+    Where nothing can trace it, as nobody has imported dynamo, it is called as it is: the import takes a second or two.
     """
-    return torch.compiler.is_compiling() or "torch._dynamo" in sys.modules
+    untraced = _disable_dynamo(function)
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        may_be_traced = torch.compiler.is_compiling() or "torch._dynamo" in sys.modules
+        return untraced(*args, **kwargs) if may_be_traced else function(*args, **kwargs)
+
+    return call
