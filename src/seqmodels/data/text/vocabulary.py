@@ -191,8 +191,10 @@ ASCII_WORD = re.compile(r"\w+(?:'\w+)*|[^\s\w\x1c-\x1f]", re.ASCII)  # same as _
 @functools.cache
 def _any_word() -> re.Pattern[str]:
     # Python's \w excludes combining marks and joiners, which would break up words of many scripts.
-    marks = "".join(chr(c) for c in range(0x300, sys.maxunicode) if unicodedata.category(chr(c))[0] == "M")
-    letter = rf"[\w{marks}\u200c\u200d]"
+    marks = [chr(c) for c in range(0x300, sys.maxunicode) if unicodedata.category(chr(c))[0] == "M"]
+    near, far = ("".join(c for c in marks if (c > "\uffff") == beyond) for beyond in (False, True))
+    # Python searches a set from end to end for what lies beyond U+FFFF: not at every character
+    letter = rf"(?:[\w{near}\u200c\u200d]|(?=[\U00010000-\U0010ffff])[{far}])"
     return re.compile(rf"{letter}+(?:['\u2019]{letter}+)*|[^\s]")
 
 
