@@ -1,4 +1,5 @@
-# make train: a trained model from a fresh clone. make test: everything that is checked before a commit.
+# make train: a trained model from a fresh clone. make test: what is checked before a commit. make long: the tests that
+# take longest, which continuous integration runs after it.
 # make docs: the API reference, build/docs/index.html.
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +9,7 @@ READY := $(VENV)/.installed
 # Images of containers often set it; each of the processes that tests start would compile the source of torch again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: train test docs audit format install clean
+.PHONY: train test long docs audit format install clean
 
 train: install
 	$(BIN)/seqmodels train
@@ -18,6 +19,9 @@ test: install
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup
+
+long: install
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup -m "long and not slow"
 
 docs: install
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going docs/reference build/docs

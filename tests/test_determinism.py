@@ -32,6 +32,7 @@ def usual(tmp_path_factory: pytest.TempPathFactory) -> str:
     return main(tmp_path_factory.mktemp("usual"), "threads=1")  # with the hash seed that this process has drawn
 
 
+@pytest.mark.long
 def test_another_working_folder_and_another_hash_seed_change_nothing(usual: str, tmp_path: Path) -> None:
     assert (
         started(

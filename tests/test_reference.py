@@ -53,6 +53,7 @@ def test_every_public_module_has_a_page() -> None:
     assert shown == {module.__name__ for module in MODULES}
 
 
+@pytest.mark.long
 def test_the_reference_is_built_without_a_warning(tmp_path: Path) -> None:
     done = build(PAGES, tmp_path)
     assert done.returncode == 0, done.stderr

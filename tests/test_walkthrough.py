@@ -61,6 +61,7 @@ def check(shown: list[str], printed: list[str]) -> None:
             assert math.isclose(float(expected), float(found), rel_tol=0.05, abs_tol=0.02), f"{line!r}: {match!r}"
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("name", ["from_a_file", "from_a_cell"])
 def test_every_command_prints_what_the_page_shows(

@@ -50,6 +50,7 @@ def test_the_wheel_has_every_configuration_that_git_tracks(wheel: Path) -> None:
     assert packed == {f"seqmodels/{name}" for name in tracked}
 
 
+@pytest.mark.long
 def test_an_empty_environment_trains_from_an_empty_folder(wheel: Path, tmp_path: Path) -> None:
     """The dependencies are those of this environment: a path file lends them, so that nothing is downloaded."""
     place = tmp_path / "venv"

@@ -230,6 +230,7 @@ torch.save(program.module()(*torch.load(sys.argv[1] + "/input.pt")), sys.argv[1]
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("make", "strict"), [(UserCell, False), (LSTMCell, True)], ids=["traced", "strict"])
 def test_an_exported_module_runs_any_batch_and_time_in_another_process(make: Any, strict: bool, tmp_path: Path) -> None:
     module = Tensors(make(INPUT, HIDDEN)).double().eval()

@@ -100,6 +100,7 @@ def test_words_come_with_the_comments_of_the_files_and_without_torch() -> None:
     assert json.loads(words) == [["data.horizon=", "steps to forecast"]]
 
 
+@pytest.mark.long
 def test_bash_completes_also_behind_an_equals_sign(folder: Path) -> None:
     asked = [
         f"COMP_LINE={shlex.quote(line)}; COMP_POINT=${{#COMP_LINE}}; COMPREPLY=(); _seqmodels seqmodels"

@@ -204,6 +204,7 @@ def test_damaged_files_are_named_and_the_rest_is_listed(command: Command, logs: 
     assert command("runs", "best:digits").out.endswith("elman-5-seed1\n")
 
 
+@pytest.mark.long
 def test_what_a_real_run_leaves_is_listed_found_and_deleted(command: Command, tmp_path: Path) -> None:
     done = command("train", "-m", "cell=gru,elman", "seed=1,2", "logger=csv", *TINY)
     assert done.status == 0, done.err

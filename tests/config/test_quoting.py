@@ -104,6 +104,7 @@ def test_a_text_replaces_a_number_of_an_experiment_or_of_an_earlier_override(tmp
     assert (config.data.time, config.data.target, config.name) == ("date", "y", "mine")
 
 
+@pytest.mark.long
 def test_every_command_works_in_a_folder_of_any_name(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,6 +29,7 @@ def ok(ended: Ended) -> Ended:
     return ended
 
 
+@pytest.mark.long
 def test_every_job_of_a_multirun_over_two_processes_is_run_once(tmp_path: Path) -> None:
     ended = ok(run([*SEQMODELS, "train", "-m", "trainer=ddp_sim", *TINY, "seed=1,2", "hydra.sweep.dir=jobs"], tmp_path))
     assert ended.out.count("epoch 1/1") == 2
@@ -39,6 +40,7 @@ def test_every_job_of_a_multirun_over_two_processes_is_run_once(tmp_path: Path) 
     assert [path.name for path in tmp_path.iterdir()] == ["jobs"]
 
 
+@pytest.mark.long
 def test_torchrun_has_one_folder_and_a_restart_ends_as_a_run_without_failure(tmp_path: Path) -> None:
     from tests.training.resuming.runs import assert_same
 
@@ -52,6 +54,7 @@ def test_torchrun_has_one_folder_and_a_restart_ends_as_a_run_without_failure(tmp
     assert_same(folder, tmp_path / "whole")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
 def test_jobs_of_other_launchers_are_folders_of_one_sweep(launcher: str, tmp_path: Path) -> None:
     pytest.importorskip(f"hydra_plugins.hydra_{launcher.removesuffix('_local')}_launcher")
@@ -102,6 +105,7 @@ def started(kind: str, rank: int, port: int) -> dict[str, str]:
     }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["ranks", "slurm"])
 def test_the_first_process_answers_for_all(kind: str, tmp_path: Path) -> None:
     port = free_port()
@@ -121,6 +125,7 @@ def test_hosts_without_a_launcher_need_the_name_of_the_folder() -> None:
     share_folder(named, "run")
 
 
+@pytest.mark.long
 def test_an_evaluation_by_two_processes_repeats_the_test_of_one(command: Callable[..., Answer], tmp_path: Path) -> None:
     whole = [line for line in TINY if "limit_test" not in line]
     whole.append("baselines=false")  # which one process reports

@@ -11,6 +11,7 @@ pytestmark = [pytest.mark.dist, pytest.mark.xdist_group("dist")]
 RUN = [*SEQMODELS, "train", "trainer=ddp_sim", *TINY, "test=false", "hydra.run.dir=run"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("rank", "how", "seconds", "message"),
     [
@@ -29,11 +30,13 @@ def test_a_lost_process_ends_the_run_and_is_named(
     assert "Traceback" not in ended.err
 
 
+@pytest.mark.long
 def test_the_others_end_when_the_first_process_is_killed(tmp_path: Path) -> None:
     ended = run([*RUN, *fault(0, 1, "SIGKILL")], tmp_path)  # it returns once nobody holds the pipes of its output
     assert ended.status == -9
 
 
+@pytest.mark.long
 def test_processes_that_are_asked_to_end_save_together_and_are_not_called_lost(tmp_path: Path) -> None:
     ended = run([*RUN, *fault(0, 1, "SIGTERM")], tmp_path)
     assert ended.status == 143

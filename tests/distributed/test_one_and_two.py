@@ -57,6 +57,7 @@ def jobs(folder: Path) -> dict[str, tuple[list[str], list[str], list[str]]]:
     }
 
 
+@pytest.mark.long
 def test_every_task_has_the_same_losses_and_metrics_with_one_and_two_processes(tmp_path: Path) -> None:
     expected = jobs(tmp_path)
     two = {name: [*COMMON, *same, *share, "trainer=ddp_sim"] for name, (same, _, share) in expected.items()}
@@ -81,6 +82,7 @@ def test_every_task_has_the_same_losses_and_metrics_with_one_and_two_processes(t
     assert written[0].read_text() == written[1].read_text()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("cpp", "minimum"), [("0", 40), ("", 2)], ids=["all but cpp", "cpp"])
 def test_every_cell_and_back_end_averages_its_gradients(cpp: str, minimum: int, tmp_path: Path) -> None:
     cache = str(tmp_path)  # cold: both processes compile the same kernels at once
@@ -103,6 +105,7 @@ def test_no_row_is_evaluated_twice_and_training_fills_up_from_its_start(size: in
     assert merged[:size] == list(EpochSampler(size, seed=3, shuffle=True))  # the global batches of one process
 
 
+@pytest.mark.long
 def test_a_run_of_two_processes_goes_on_in_one(tmp_path: Path) -> None:
     settings = [*COMMON, *PLAIN, "callbacks.resume_points.every_n_steps=1"]
     two = [*settings, "trainer=ddp_sim", "data.batch_size=8", *fault(0, 4, "SIGKILL"), "hydra.run.dir=run"]

@@ -10,6 +10,7 @@ from tests.distributed.ranks import run_together
 pytestmark = [pytest.mark.dist, pytest.mark.xdist_group("dist")]
 
 
+@pytest.mark.long
 def test_of_processes_that_start_at_once_one_tokenises(tmp_path: Path) -> None:
     (tmp_path / "own.txt").write_text("".join(f"line {number} of some text\n" for number in range(20_000)))
     command = [sys.executable, "-m", "tests.distributed.tokenizing", "3"]

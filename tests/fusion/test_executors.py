@@ -108,6 +108,7 @@ def _loop(chosen: bool, program: Program, *, smooth: bool, **options: bool) -> L
     return Loop(program, smooth=chosen, **options)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_programs_drawn_at_random(monkeypatch: pytest.MonkeyPatch, executor: Executor) -> None:
     monkeypatch.setattr(portable, "CHUNK", 1)  # chunks of eight steps

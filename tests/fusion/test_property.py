@@ -86,17 +86,20 @@ def test_plain_cells_equal_eager(seeds: range) -> None:
     assert not (failures := plain_failures(seeds)), "\n\n".join(failures)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("as_torch_operators")
 @pytest.mark.parametrize("seeds", batches(1000, 1040, 20))
 def test_varied_cells_equal_eager_or_are_refused(seeds: range) -> None:
     assert_agreement(seeds)
 
 
+@pytest.mark.long
 @needs_compiler
 def test_plain_cells_equal_eager_in_compiled_code() -> None:
     assert not (failures := plain_failures(range(100, 103))), "\n\n".join(failures)
 
 
+@pytest.mark.long
 @needs_compiler
 def test_varied_cells_equal_eager_in_compiled_code_or_are_refused() -> None:
     assert_agreement(range(2000, 2006))

@@ -233,6 +233,7 @@ def many_terms(s: Any, wx: Tensor, h: Tensor) -> Tensor:
     return torch.tanh(reduce(operator.add, (h.roll(k, -1) * wx / (k + 2) for k in range(100))))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("advance", [many_operators, many_products, many_pieces, many_terms])
 def test_a_step_may_be_long(advance: Advance) -> None:
     assert_auto_equals_eager(written(advance))

@@ -129,6 +129,7 @@ def test_a_cell_whose_step_raises_is_freed() -> None:
     assert alive() is None
 
 
+@pytest.mark.long
 def test_calls_with_many_values_of_an_attribute_do_not_fill_the_memory() -> None:
     cell = written(lambda s, wx, h: torch.tanh(s.slope * s.added(wx, h)), slope=0.0)
     counts = []

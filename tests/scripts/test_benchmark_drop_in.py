@@ -5,6 +5,7 @@ import sys
 import pytest
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN:UserWarning")  # torch.nn.LSTM's
 def test_every_kind_of_layer_is_timed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from benchmark_drop_in import KINDS, main

@@ -4,10 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.exporting.saved import texts
 from tests.scripts.conftest import SCRIPTS
 
 
+@pytest.mark.long
 def test_a_server_under_load_answers_everybody_rightly_and_withstands_fuzzing(tmp_path: Path) -> None:
     model = texts(tmp_path, "text_csv", "label", "pooling=last", "model.bidirectional=false").run / "model"
     options = ["--clients", "32", "--seconds", "3", "--fuzz", "300", "--words", "20"]

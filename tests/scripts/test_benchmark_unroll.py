@@ -13,6 +13,7 @@ from tests.scripts.conftest import SCRIPTS
 PAGE = "# Performance\n\n<!-- benchmark:begin -->\n\nold\n\n<!-- benchmark:end -->\n\nThe end.\n"
 
 
+@pytest.mark.long
 def test_a_tiny_run_times_all_sides_and_rewrites_its_page(tmp_path: Path) -> None:
     page, data = tmp_path / "page.md", tmp_path / "run.json"
     page.write_text(PAGE)

@@ -33,6 +33,7 @@ def readers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Reader]]:
     folder.rmdir()
 
 
+@pytest.mark.long
 def test_every_reader_reads_damaged_input_or_refuses_it_by_name(readers: list[Reader]) -> None:
     warnings.filterwarnings("ignore", f".*{NAME}")
     faults = []

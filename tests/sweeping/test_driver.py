@@ -189,6 +189,7 @@ def run(folder: Path, storage: str, trials: int) -> None:
     sweep(folder, train, storage=storage, trials=trials, sampler=random).run()
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.parametrize("storage", STORAGES, indirect=True)
 def test_forty_trials_of_three_processes_are_all_accounted_for_once(storage: str, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_puts_the_trial_back_and_the_same_command_goes_on(
     number: signal.Signals, status: int, tmp_path: Path
@@ -52,6 +53,7 @@ def test_a_signal_puts_the_trial_back_and_the_same_command_goes_on(
     assert states == [("FAIL", "interrupted"), ("WAITING", None)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "options",
     [
@@ -71,6 +73,7 @@ def test_every_sampler_and_pruner_ends_with_all_its_trials(options: list[str], t
             assert bool(row["cell.activation"]) == (row["cell"] == "elman")
 
 
+@pytest.mark.long
 def test_two_objectives_leave_every_trial_that_none_surpasses(tmp_path: Path) -> None:
     both = ["sweep.maximize=[val/accuracy]", "sweep.minimize=[seconds]"]
     options = ["sweep=random", RATE, "sweep.trials=3", f"sweep.dir='{tmp_path}'", "sweep.storage=journal"]
@@ -80,6 +83,7 @@ def test_two_objectives_leave_every_trial_that_none_surpasses(tmp_path: Path) ->
     assert list((tmp_path / "experiment").glob("*.yaml"))
 
 
+@pytest.mark.long
 def test_a_plateau_and_a_time_limit_end_a_sweep_before_its_trials_are_through(tmp_path: Path) -> None:
     same = "+sweep.space={optimizer.lr:[0.01]}"
     options = ["sweep=random", same, "sweep.trials=9", "sweep.storage=journal"]

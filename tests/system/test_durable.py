@@ -134,6 +134,7 @@ def test_a_writer_that_is_killed_at_any_byte_leaves_the_file_as_it_was(size: int
     assert beside(path) == []
 
 
+@pytest.mark.long
 def test_a_writer_that_is_killed_at_any_line_leaves_the_old_file_or_the_new_one(path: Path) -> None:
     left = set()
     for number in range(1, 1000):

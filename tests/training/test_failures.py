@@ -313,6 +313,7 @@ run(["sweep", *common, *space, "logger=csv", "sweep.trials=2", "sweep.dir=found"
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the size of the process is read from /proc")
 def test_a_run_without_memory_says_what_to_change_and_a_sweep_goes_on(tmp_path: Path) -> None:
     done = subprocess.run(

@@ -31,6 +31,7 @@ def metrics(command: Command, *options: str) -> dict[str, float]:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("series")
 def test_all_rows_are_trained_on_for_the_epochs_of_the_best_checkpoint(command: Command) -> None:
     answer = command("train", *SERIES, "data.gaps=allow", *SMALL, "refit=all", "data.batch_size=1")

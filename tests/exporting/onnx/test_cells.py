@@ -103,6 +103,7 @@ def randomly(seeds: range) -> dict[str, SequenceLayer[Any]]:
     return {f"seed{seed}": Recurrent(PlainCell(seed)) for seed in seeds}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "layers",
     [

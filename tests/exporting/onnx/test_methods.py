@@ -72,6 +72,7 @@ CASES: dict[str, tuple[Callable[[], nn.Module], Callable[[nn.Module], Any]]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CASES)
 def test_methods_that_run_a_graph_compute_what_the_network_does(name: str) -> None:
     torch.manual_seed(0)

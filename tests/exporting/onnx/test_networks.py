@@ -81,6 +81,7 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NETWORKS)
 def test_onnx_runtime_computes_what_the_network_computes(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEQMODELS_CPP", "0")  # compiling kernels would take longer than exporting

@@ -89,6 +89,7 @@ VARIANTS: dict[str, list[str]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_whatever_draws_counts_or_averages_goes_on_exactly(variant: str, tmp_path: Path) -> None:
     overrides = [*DIGITS, *VARIANTS[variant]]
@@ -140,6 +141,7 @@ def written_labels(folder: Path) -> list[str]:
     ]
 
 
+@pytest.mark.long
 def test_worker_processes_may_come_and_go(tmp_path: Path) -> None:
     overrides = written_labels(tmp_path)
     whole = reference(tmp_path / "whole", overrides)

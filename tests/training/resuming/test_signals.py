@@ -31,6 +31,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.long
 @pytest.mark.xdist_group("signals")  # the whole run is trained once
 @pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGINT", 130)])
 def test_a_signal_saves_and_the_command_it_prints_ends_bit_equal(
@@ -47,6 +48,7 @@ def test_a_signal_saves_and_the_command_it_prints_ends_bit_equal(
     assert_same(whole, tmp_path / "run")
 
 
+@pytest.mark.long
 def test_a_signal_that_is_ignored_stays_ignored_and_a_second_one_leaves_at_once() -> None:
     code = (
         "import os, signal, time\n"
@@ -72,6 +74,7 @@ def test_a_signal_that_is_ignored_stays_ignored_and_a_second_one_leaves_at_once(
     assert done.stdout.splitlines() == ["None", "passed on 15", "received 15", "passed on 9"]
 
 
+@pytest.mark.long
 def test_slurm_requeues_a_job_whose_time_is_up(tmp_path: Path) -> None:
     (tmp_path / "scontrol").write_text(f'#!/bin/sh\necho "$@" > "{tmp_path}/asked"\n')
     (tmp_path / "scontrol").chmod(0o755)
