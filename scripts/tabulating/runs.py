@@ -55,20 +55,20 @@ def run_all(
     for word in words:
         if word.partition("=")[0] not in WITHOUT_EFFECT:
             raise ValueError(f"{word} may change a result; only {', '.join(WITHOUT_EFFECT)} do not")
-    known, failed = load(store), []
+    failed = []
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
     with ThreadPoolExecutor(jobs) as pool:
         pending = {pool.submit(run, command, words, deadline): command for command in commands}
         for done in as_completed(pending):
             command = pending[done]
             try:
-                known[command] = done.result()
+                found = done.result()
             except (subprocess.SubprocessError, OSError) as error:
                 failed.append(command)
                 print(f"{command}: {error}", flush=True)
             else:
-                save(known, store)
-                print(command, {k: v for k, v in known[command]["metrics"].items() if k == "seconds" or "test/m" in k})
+                save(load(store) | {command: found}, store)  # what others have stored meanwhile stays
+                print(command, {k: v for k, v in found["metrics"].items() if k == "seconds" or "test/m" in k})
     return failed
 
 
