@@ -144,6 +144,20 @@ def test_what_ended_is_kept_when_others_fail_or_run_out_of_time(
     assert runs.run_all(["seqmodels train"], store, minutes=0) == ["seqmodels train"]  # nothing is started
 
 
+def test_what_another_script_stores_meanwhile_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tabulating import runs
+
+    store = tmp_path / "runs.json"
+
+    def run(*_: Any) -> dict[str, Any]:
+        runs.save({"of another script": made(0.1, 0.1)}, store)
+        return made(0.5, 0.5)
+
+    monkeypatch.setattr(runs, "run", run)
+    assert runs.run_all(["own"], store) == []
+    assert set(json.loads(store.read_text())) == {"of another script", "own"}
+
+
 def test_words_that_may_change_a_result_are_refused(tmp_path: Path) -> None:
     from tabulating import runs
 
