@@ -61,6 +61,11 @@ def test_a_class_with_one_row_is_in_the_first_part_and_the_others_keep_half_thei
     assert len(second) == len(third) == 30
 
 
+def test_a_class_for_almost_every_row_is_refused_with_both_numbers() -> None:
+    with pytest.raises(ValueError, match=r"there are 9 classes for 10 rows, .* the right column \(data\.label\)"):
+        split_stratified(torch.tensor([*range(9), 8]), (0.8, 0.1, 0.1), seed=5)
+
+
 def test_no_part_is_empty_if_there_are_rows_for_it() -> None:
     assert [len(part) for part in split_stratified(torch.tensor([0, 0, 1, 1]), (0.8, 0.1, 0.1), seed=5)] == [2, 1, 1]
 

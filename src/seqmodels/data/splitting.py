@@ -23,6 +23,9 @@ def split_stratified(labels: Tensor, shares: Sequence[float], seed: int) -> list
 
     Returns:
         The row indices of each part in ascending order; together they cover every row exactly once.
+
+    Raises:
+        ValueError: the shares are none, or there are so many classes that a part has no row.
     """
     if any(share <= 0 for share in shares) or abs(sum(shares) - 1) > 1e-9:
         raise ValueError(f"shares must be positive and sum to 1, got {tuple(shares)}")
@@ -32,6 +35,11 @@ def split_stratified(labels: Tensor, shares: Sequence[float], seed: int) -> list
     drawn = [rows[torch.randperm(len(rows), generator=generator)] for rows in classes]
     order = torch.randperm(len(sizes), generator=generator).numpy()  # of the classes that are equally far from even
     counts = _rows_of_parts(np.array(sizes), np.array(shares), order)
+    if len(labels) >= len(shares) and not counts.any(0).all():
+        raise ValueError(
+            f"there are {len(sizes)} classes for {len(labels)} rows, and those of a single row are kept for training, "
+            "so that no row is left for another split: is the label that of the right column (data.label)?"
+        )
     cut = [rows.split(taken) for rows, taken in zip(drawn, counts.tolist(), strict=True)]
     return [torch.cat(part).sort().values for part in zip(*cut, strict=True)]
 
