@@ -66,6 +66,10 @@ def test_a_class_for_almost_every_row_is_refused_with_both_numbers() -> None:
         split_stratified(torch.tensor([*range(9), 8]), (0.8, 0.1, 0.1), seed=5)
 
 
+def test_too_few_rows_of_one_class_are_not_blamed_on_the_label() -> None:
+    assert sum(map(len, split_stratified(torch.zeros(3), (0.8, 0.1, 0.1), seed=5))) == 3
+
+
 def test_no_part_is_empty_if_there_are_rows_for_it() -> None:
     assert [len(part) for part in split_stratified(torch.tensor([0, 0, 1, 1]), (0.8, 0.1, 0.1), seed=5)] == [2, 1, 1]
 

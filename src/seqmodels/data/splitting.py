@@ -35,7 +35,7 @@ def split_stratified(labels: Tensor, shares: Sequence[float], seed: int) -> list
     drawn = [rows[torch.randperm(len(rows), generator=generator)] for rows in classes]
     order = torch.randperm(len(sizes), generator=generator).numpy()  # of the classes that are equally far from even
     counts = _rows_of_parts(np.array(sizes), np.array(shares), order)
-    if len(labels) >= len(shares) and not counts.any(0).all():
+    if 1 in sizes and len(labels) >= len(shares) and not counts.any(0).all():
         raise ValueError(
             f"there are {len(sizes)} classes for {len(labels)} rows, and those of a single row are kept for training, "
             "so that no row is left for another split: is the label that of the right column (data.label)?"
